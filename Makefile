@@ -1,0 +1,44 @@
+# Minglou: every target installs what it needs first (requirements/install.py; quick when nothing changed).
+#   ARGS="..."   passed on, as in `make demo ARGS=--once` or `make test ARGS="-k boundary"`
+#   ONLY=edge    one group of figures, as in `make bench ONLY=edge`
+
+PYTHON ?= python3
+BIN    := .venv/bin
+ARGS   ?=
+ONLY   ?=
+ROOMS  := minglou contracts devices edge cloud provisioning
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench soak lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+install:  ## everything that the other targets need, with named steps
+	@$(PYTHON) requirements/install.py
+
+demo: install  ## one building from meter to bill, in real processes (ARGS=--once: the month, verified, then stop)
+	@$(BIN)/minglou demo $(ARGS)
+
+check: install  ## format, lint, types, arrows between rooms, tidiness
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/house
+
+test: check  ## check, then every test
+	$(BIN)/python -m pytest -q --ignore=tests/house $(ARGS)
+
+bench: install  ## take the figures and write tests/bench/results.json
+	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+soak: install  ## the fault tests again with many seeds
+	$(BIN)/python -m tests.faults $(ARGS)
+
+lock:  ## resolve the dependencies anew and write the lock files
+	$(PYTHON) requirements/lock.py
+
+clean:  ## remove everything that was installed or made
+	rm -rf .venv .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache contracts/vyper/build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

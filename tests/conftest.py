@@ -1,0 +1,59 @@
+"""Fixtures that several rooms share: a development chain, an MQTT broker, and where the browser is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Program, free_port, is_listening, program, running
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A started server: where it listens, and the program behind it."""
+
+    port: int
+    url: str
+    program: Program
+
+
+@pytest.fixture(scope="module")
+def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """A development chain (id 31337) that mines each transaction at once; one for each test module."""
+    port = free_port()
+    command = [program("anvil"), "--port", str(port), "--silent", "--hardfork", "osaka", "--chain-id", "31337"]
+    directory = tmp_path_factory.mktemp("anvil")
+    with running(command, name="anvil", output_dir=directory, ready=lambda: is_listening(port)) as started:
+        yield Endpoint(port=port, url=f"http://127.0.0.1:{port}", program=started)
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Endpoint]:
+    """An MQTT broker without passwords that keeps its sessions on disk, so that a killed one comes back with them."""
+    port = free_port()
+    settings = tmp_path / "mosquitto.conf"
+    store = tmp_path / "mosquitto"
+    store.mkdir()
+    settings.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {store}/\n"
+        "autosave_on_changes true\nautosave_interval 1\nmax_queued_messages 0\nuser root\n",
+        encoding="utf-8",
+    )
+    command = [program("mosquitto"), "-c", settings]
+    with running(command, name="mosquitto", output_dir=tmp_path, ready=lambda: is_listening(port)) as started:
+        yield Endpoint(port=port, url=f"mqtt://127.0.0.1:{port}", program=started)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Path of the browser, for `playwright ... launch(executable_path=..., args=["--no-sandbox"])`."""
+    return program("chromium")
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """Path of Node.js 20 or later."""
+    return program("node")
