@@ -32,12 +32,7 @@ def program(name: str) -> Path:
     Raises:
         ProcessError: not installed; the message names the command that installs it.
     """
-    own = (
-        REPOSITORY / ".tools" / "npm" / "node_modules" / ".bin" / name,
-        REPOSITORY / ".tools" / "node" / "bin" / name,
-        REPOSITORY / ".tools" / "bluezoo" / "bin" / name,
-        Path(sys.executable).parent / name,
-    )
+    own = (REPOSITORY / ".tools" / "bin" / name, Path(sys.executable).parent / name)
     for path in own:
         if path.exists():
             return path
