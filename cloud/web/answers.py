@@ -1,0 +1,345 @@
+"""What pages are told: the frozen answers of `cloud.web.questions`, in the units that pages show.
+
+Instants are UTC milliseconds (`…_ms`), money is integer fen, energy integer Wh, and a period's edges are boundary dates
+(the local midnight that begins that day). Titles carry both languages, because people and places are named by the
+site and not by the translators.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Who somebody is to the site. The public has no role: its viewer is None."""
+
+    OWNER = "owner"
+    MANAGER = "manager"
+    COMMITTEE = "committee"
+    CREW = "crew"
+
+
+class DisputeState(StrEnum):
+    """Where a challenge of one bill line stands on chain."""
+
+    SENT = "sent"  # signed and handed over; not yet in a block
+    OPEN = "open"  # on chain; the operator must post the boundary entries
+    ANSWERED = "answered"  # entries posted; the contract has recomputed, or is about to
+    WON = "won"  # the line was reduced or reversed
+    LOST = "lost"  # the recomputation gave what the bill says
+
+
+class BillState(StrEnum):
+    """Where one unit's bill for one period stands."""
+
+    OPEN = "open"  # posted; the challenge window runs and nothing is debited yet
+    DISPUTED = "disputed"
+    DEBITED = "debited"
+    CORRECTED = "corrected"  # debited after a challenge had changed it
+    UNPAID = "unpaid"  # the prepaid balance did not suffice
+
+
+class LiftState(StrEnum):
+    """The one word of a lift's public page."""
+
+    IN_SERVICE = "in_service"
+    STOPPED = "stopped"
+    INSPECTION = "inspection"  # somebody works on it, by its own mode switch
+    UNKNOWN = "unknown"  # never seen, or silent for too long to say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Title:
+    """A name that the site gave, in both languages."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who is signed in."""
+
+    key: str  # stable and opaque; sessions refer to it
+    role: Role
+    title: Title
+    units: tuple[str, ...] = ()  # door names such as b07-0501; owners only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingRef:
+    """One entry of a gateway's log, and how far up it has come."""
+
+    origin: str
+    index: int
+    observed_at_ms: int
+    quantity: str
+    value: int
+    unit: str  # base unit: Wh, mL, count; "" for codes
+    state: str  # recorded, logged, anchored, final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthSoFar:
+    """One unit's electricity since the last boundary; an estimate by the tariff in force, not a bill."""
+
+    opening: date
+    until_ms: int
+    usage_wh: int
+    amount_fen: int
+    tier: int  # from 1
+    tier_left_wh: int | None  # to the next tier; None in the last
+    days_to_next_tier: int | None  # at this month's pace
+    last_reading: ReadingRef | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One flat or shop as its owner sees it."""
+
+    door: str  # b07-0501
+    title: Title
+    area_centi_m2: int
+    balance_fen: int | None  # prepaid on chain; None when not read yet
+    month: MonthSoFar | None
+    registered_key: str | None  # the owner's public key x || y in hex, as the Registry holds it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierPart:
+    """What one step of a tariff took of a usage."""
+
+    number: int  # from 1
+    from_wh: int  # of the year's (or month's) running total
+    to_wh: int | None
+    used_wh: int
+    price_micro_fen_per_kwh: int
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One unit's part of a pool: floor(P*C[i]/K) - floor(P*C[i-1]/K)."""
+
+    pool: Title
+    pool_usage_wh: int
+    pool_amount_fen: int  # P
+    key: int  # this unit's key, for example floor area in 0.01 m2
+    key_before: int  # C[i-1]: the keys of all units before it, in unit order
+    key_sum: int  # K
+    key_is_area: bool
+    all_shares_fen: int  # the sum over all units; equals P
+    opening: ReadingRef | None
+    closing: ReadingRef | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """One line's challenge, its clock and its outcome."""
+
+    state: DisputeState
+    opened_at_ms: int
+    answer_due_at_ms: int
+    settled_at_ms: int | None
+    old_fen: int
+    new_fen: int | None
+    refund_fen: int
+    deposit_fen: int
+    deposit_returned: bool
+    transaction: str | None  # 0x…
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillLine:
+    """One charge, with everything that its derivation sentence needs."""
+
+    number: int  # from 0, as in the bill tree
+    kind: str  # own, pool, estimated, interval, adjustment
+    title: Title
+    quantity: str
+    amount_fen: int
+    usage_wh: int
+    meter_confirmed: bool  # the owner's key confirmed the meter's binding
+    stated_opening: int | None  # registers as the bill states them
+    stated_closing: int | None
+    opening: ReadingRef | None  # the boundary entries that the gateway signed
+    closing: ReadingRef | None
+    tiers: tuple[TierPart, ...] = ()
+    used_before_wh: int = 0  # of the tariff's year or month, before this period
+    tier_period: str = "year"  # year or month
+    share: Share | None = None
+    dispute: Dispute | None = None
+
+    @property
+    def contradicts_readings(self) -> bool:
+        """Whether the bill states another register than the gateway signed."""
+        pairs = ((self.stated_opening, self.opening), (self.stated_closing, self.closing))
+        return any(stated is not None and ref is not None and stated != ref.value for stated, ref in pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillSummary:
+    """One bill in a list."""
+
+    unit: str
+    period: str  # 2026102320261122
+    opening: date
+    closing: date
+    total_fen: int
+    state: BillState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """One unit's bill for one period."""
+
+    summary: BillSummary
+    unit_title: Title
+    posted_at_ms: int
+    window_ends_at_ms: int
+    lines: tuple[BillLine, ...]
+    transaction: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One entry with its story, for the reading page."""
+
+    ref: ReadingRef
+    kind: int
+    device: str  # 64 hex
+    device_kind: str  # meter, lift, access, water, gateway
+    device_title: Title
+    urn: str | None
+    detail: Mapping[str, object] | None
+    logged_at_ms: int | None
+    anchored_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayPoint:
+    """One local day's use of one register."""
+
+    day: date
+    usage: int | None  # base unit; None when a boundary is missing
+    suspect: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeTerms:
+    """What the page needs to build and sign the body of a challenge (contracts/person)."""
+
+    chain_id: int
+    contract: str  # UsageFees, 0x…
+    key_id: bytes  # 32
+    key_public: bytes  # 64
+    nonce: int
+    deadline_s: int
+    site: bytes  # 32
+    period: int
+    unit_index: int
+    unit_alias: bytes  # 32
+    line: int
+    line_amount_fen: int
+    deposit_fen: int
+    window_ends_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeRequest:
+    """A challenge as the owner's key signed it in the page; anyone may relay it."""
+
+    unit: str
+    period: str
+    line: int
+    nonce: int
+    deadline_s: int
+    digest: bytes  # 32: the person digest that the page computed
+    signature: bytes  # 64: r || s, low s
+    public: bytes  # 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayAnswer:
+    """Whether the cloud took an action to the chain. `code` is stable, `remedy` says what to do."""
+
+    accepted: bool
+    code: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiftSummary:
+    """A lift in a list."""
+
+    name: str  # as in its public address: b07-l1
+    title: Title
+    state: LiftState
+    last_seen_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lift:
+    """A lift's public page."""
+
+    summary: LiftSummary
+    place: Title
+    records_since_ms: int | None  # the first entry that any log holds about it
+    last_inspection_from_ms: int | None  # last time its mode switch stood on inspection
+    last_inspection_to_ms: int | None
+    last_visit_at_ms: int | None  # last signed visit
+    trips_total: int | None
+    trips_30_days: int | None
+    last_status: ReadingRef | None
+    last_inspection: ReadingRef | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySummary:
+    """A gateway as manager and committee see it."""
+
+    origin: str
+    last_seen_at_ms: int | None
+    entries: int
+    anchored: int
+    frozen: bool
+    key_class: str  # file, token, attested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodSummary:
+    """A closed period of the whole site: sums, never a household's."""
+
+    period: str
+    opening: date
+    closing: date
+    units: int
+    total_fen: int
+    root: str  # 64 hex
+    transaction: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteDispute:
+    """A challenge in the site's list; the unit's title only for the manager, who must answer it."""
+
+    period: str
+    line: int
+    state: DisputeState
+    answer_due_at_ms: int
+    unit_title: Title | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The site's page for manager and committee."""
+
+    title: Title
+    gateways: tuple[GatewaySummary, ...]
+    periods: tuple[PeriodSummary, ...]
+    bills: tuple[BillSummary, ...]  # manager only; () for everybody else
+    disputes: tuple[SiteDispute, ...]
+    anchored_size: int | None
+    anchored_at_ms: int | None
+    notices: tuple[str, ...] = ()
