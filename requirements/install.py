@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -203,25 +204,32 @@ def node_major(node: str) -> int:
 
 
 def install_chain() -> str | None:
-    """Anvil from npm by its locked hash; `.tools/bin/anvil` is the program itself, not npm's wrapper around it.
+    """Anvil from npm, by its locked hash on the platform that the lock was made for.
 
-    The wrapper is a Node.js process: killing it would leave the chain running.
+    The package of the platform is taken, not npm's wrapper around it: that is a Node.js process, and killing it would
+    leave the chain running.
     """
     folder = TOOLS / "npm"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(str(LOCKS / "node" / name), str(folder / name))
     path = f"{TOOLS / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
     quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    package, version = chain_package()
+    locked = package in (LOCKS / "node" / "package-lock.json").read_text()
+    if locked:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(LOCKS / "node" / name, folder / name)
+    words = ["ci", *quiet] if locked else ["install", *quiet, "--no-save", f"{package}@{version}"]
     remedy = "Check the network or npm's registry setting, then run the same command again."
-    run(TOOLS / "bin" / "npm", "ci", *quiet, directory=folder, extra={"PATH": path}, remedy=remedy)
-    binaries = sorted((folder / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil*"))
-    if not binaries:
-        raise InstallError(
-            f"npm has no anvil for {platform.system()} on {platform.machine()}; Linux and macOS have one"
-        )
-    link(TOOLS / "bin" / "anvil", binaries[0])
-    return None
+    run(TOOLS / "bin" / "npm", *words, directory=folder, extra={"PATH": path}, remedy=remedy)
+    link(TOOLS / "bin" / "anvil", folder / "node_modules" / package / "bin" / "anvil")
+    return None if locked else "by version alone: the lock has no hash for this platform"
+
+
+def chain_package() -> tuple[str, str]:
+    """Name of anvil's npm package for this machine, and the version that package.json asks for."""
+    wanted = json.loads((LOCKS / "node" / "package.json").read_text())["dependencies"]
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return f"@foundry-rs/anvil-{platform.system().lower()}-{machine}", next(iter(wanted.values()))
 
 
 def link(name: Path, target: Path) -> None:
