@@ -114,7 +114,7 @@ class TierPart:
     from_wh: int  # of the year's (or month's) running total
     to_wh: int | None
     used_wh: int
-    price_micro_fen_per_kwh: int
+    price_nanofen_per_wh: int
     amount_fen: int
 
 
@@ -155,14 +155,12 @@ class BillLine:
     """One charge, with everything that its derivation sentence needs."""
 
     number: int  # from 0, as in the bill tree
-    kind: str  # own, pool, estimated, interval, adjustment
+    kind: str  # own, shared, other (1, 2, 3 of the bill tree)
     title: Title
     quantity: str
     amount_fen: int
     usage_wh: int
     meter_confirmed: bool  # the owner's key confirmed the meter's binding
-    stated_opening: int | None  # registers as the bill states them
-    stated_closing: int | None
     opening: ReadingRef | None  # the boundary entries that the gateway signed
     closing: ReadingRef | None
     tiers: tuple[TierPart, ...] = ()
@@ -172,10 +170,16 @@ class BillLine:
     dispute: Dispute | None = None
 
     @property
+    def signed_usage_wh(self) -> int | None:
+        """What the gateway's two boundary entries say was used; None while one of them is missing."""
+        if self.opening is None or self.closing is None:
+            return None
+        return self.closing.value - self.opening.value
+
+    @property
     def contradicts_readings(self) -> bool:
-        """Whether the bill states another register than the gateway signed."""
-        pairs = ((self.stated_opening, self.opening), (self.stated_closing, self.closing))
-        return any(stated is not None and ref is not None and stated != ref.value for stated, ref in pairs)
+        """Whether the bill charges another usage than the gateway signed."""
+        return self.kind == "own" and self.signed_usage_wh not in (None, self.usage_wh)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,11 +239,9 @@ class ChallengeTerms:
     key_id: bytes  # 32
     key_public: bytes  # 64
     nonce: int
-    deadline_s: int
-    site: bytes  # 32
+    deadline_s: int  # unix seconds; the signature is worth nothing later
     period: int
     unit_index: int
-    unit_alias: bytes  # 32
     line: int
     line_amount_fen: int
     deposit_fen: int

@@ -1,0 +1,75 @@
+"""Numbers, money and dates as pages print them. Integers in, text out; nothing here rounds money."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+
+from cloud.web.language import Language
+
+MINUS = "\u2212"
+_DATE_PATTERNS = {"zh": "y年M月d日", "en": "d MMM y"}
+_DAY_PATTERNS = {"zh": "M月d日", "en": "d MMM"}
+_INSTANT_PATTERNS = {"zh": "y年M月d日 HH:mm", "en": "d MMM y, HH:mm"}
+_SECOND_PATTERNS = {"zh": "y年M月d日 HH:mm:ss", "en": "d MMM y, HH:mm:ss"}
+
+
+def money(fen: int) -> str:
+    """`¥1,234.56` of 123456 fen."""
+    sign = MINUS if fen < 0 else ""
+    return f"{sign}¥{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def kilowatt_hours(watt_hours: int) -> str:
+    """kWh with the two digits that a meter shows, three where there are that many."""
+    sign = MINUS if watt_hours < 0 else ""
+    whole, rest = divmod(abs(watt_hours), 1000)
+    return f"{sign}{whole:,}.{rest:03d}" if rest % 10 else f"{sign}{whole:,}.{rest // 10:02d}"
+
+
+def price(nanofen_per_wh: int) -> str:
+    """`¥0.538` a kWh, as many digits as the tariff has, at least two. (A nanofen a Wh is a microfen a kWh.)"""
+    yuan, rest = divmod(nanofen_per_wh, 100_000_000)
+    digits = f"{rest:08d}".rstrip("0").ljust(2, "0")
+    return f"¥{yuan}.{digits}"
+
+
+def quantity_value(value: int, unit: str) -> tuple[str, str]:
+    """A register's figure and the unit beside it: Wh as kWh, mL as m3, the rest as it is."""
+    if unit == "Wh":
+        return kilowatt_hours(value), "kWh"
+    if unit == "mL":
+        sign = MINUS if value < 0 else ""
+        return f"{sign}{abs(value) // 1_000_000:,}.{abs(value) % 1_000_000 // 1000:03d}", "m³"
+    return (f"{MINUS}{abs(value):,}" if value < 0 else f"{value:,}"), "" if unit == "count" else unit
+
+
+def area(centi_m2: int) -> str:
+    """`89.30` of 8930."""
+    return f"{centi_m2 // 100:,}.{centi_m2 % 100:02d}"
+
+
+def whole(number: int) -> str:
+    return f"{number:,}"
+
+
+def day(value: date, language: Language) -> str:
+    """A date with its year."""
+    return str(format_date(value, format=_DATE_PATTERNS[language.key], locale=language.locale))
+
+
+def short_day(value: date, language: Language) -> str:
+    """A date without its year."""
+    return str(format_date(value, format=_DAY_PATTERNS[language.key], locale=language.locale))
+
+
+def instant(at_ms: int, language: Language, timezone: ZoneInfo, *, seconds: bool = False) -> str:
+    """A moment on the site's wall clock."""
+    patterns = _SECOND_PATTERNS if seconds else _INSTANT_PATTERNS
+    local = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(timezone)
+    return str(format_datetime(local, format=patterns[language.key], locale=language.locale))
+
+
+def iso_instant(at_ms: int) -> str:
+    """For the datetime attribute."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds")

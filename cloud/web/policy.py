@@ -1,0 +1,47 @@
+"""What a page may do: the content security policy and its companions, on every page and every script."""
+
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cloud.web.settings import WebSettings
+
+API_PREFIXES = ("/v1/", "/openapi.json", "/docs", "/redoc")
+
+
+def content_security_policy(rpc_url: str | None) -> str:
+    """No script, style, font, frame or form but our own; connections to ourselves and the chain's RPC."""
+    connect = "'self'"
+    if rpc_url:
+        parts = urlsplit(rpc_url)
+        connect += f" {parts.scheme}://{parts.netloc}"
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect}; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
+    )
+
+
+class PolicyHeaders:
+    """Adds the headers to everything but the API, which serves no pages."""
+
+    def __init__(self, app: ASGIApp, *, settings: WebSettings) -> None:
+        self._app = app
+        self._headers = [
+            (b"content-security-policy", content_security_policy(settings.rpc_url).encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(API_PREFIXES):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *self._headers]
+            await send(message)
+
+        await self._app(scope, receive, send_with_policy)
