@@ -1,0 +1,164 @@
+"""The demo's chain: anvil mining on demand, its block times set from the demo clock, its state saved every second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from contracts.clock import Clock
+from provisioning.demo.programs import anvil_program
+from provisioning.demo.supervisor import Program
+from provisioning.errors import ChainSetupError
+from provisioning.rpc import Rpc
+
+__all__ = ["ChainClock", "ChainMiner", "chain_program", "repair_state"]
+
+CHAIN_ID = 31337
+_QUIET_BLOCKS = 3  # blocks after the last transaction, so that it becomes final
+
+
+def chain_program(
+    directory: Path, port: int, log: Path, *, genesis_s: int, after_restart: Callable[[], None]
+) -> Program:
+    """anvil, as a program to keep running.
+
+    Args:
+        genesis_s: timestamp of block 0, in seconds since 1970; counts only when there is no state yet.
+        after_restart: called when it runs again, with the state of the last second saved.
+    """
+    state = directory / "state.json"
+
+    async def is_ready() -> bool:
+        try:
+            return await asyncio.to_thread(_chain_id, port) == CHAIN_ID
+        except ChainSetupError:
+            return False
+
+    async def restarted() -> None:
+        await asyncio.to_thread(after_restart)
+
+    command = (
+        str(anvil_program()),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--chain-id",
+        str(CHAIN_ID),
+        "--no-mining",
+        "--state",
+        str(state),
+        "--state-interval",
+        "1",
+        "--timestamp",
+        str(genesis_s),
+        "--slots-in-an-epoch",
+        "1",
+        "--accounts",
+        "1",
+        "--silent",
+        "--hardfork",
+        "osaka",
+    )
+    return Program(
+        name="chain",
+        command=command,
+        directory=directory,
+        log=log,
+        is_ready=is_ready,
+        before_start=lambda: repair_state(state),
+        after_restart=restarted,
+    )
+
+
+def repair_state(state: Path) -> None:
+    """Put back the last whole state if a kill has left a half-written one, and keep a copy of a whole one."""
+    copy = state.with_name("state.copy.json")
+    if _is_whole(state):
+        shutil.copyfile(state, copy.with_suffix(".new"))
+        copy.with_suffix(".new").replace(copy)
+    elif _is_whole(copy):
+        shutil.copyfile(copy, state)
+    else:
+        state.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except (OSError, ValueError):
+        return False
+
+
+def _chain_id(port: int) -> int:
+    return int(Rpc(f"http://127.0.0.1:{port}", timeout_seconds=2).call("eth_chainId", []), 16)
+
+
+class ChainClock:
+    """Mines blocks at named times. Block times only rise; anvil is told its time again after every start."""
+
+    def __init__(self, rpc: Rpc) -> None:
+        self._rpc = rpc
+        self._last_s = 0
+
+    def synchronise(self) -> None:
+        """Learn the newest block's time, and set anvil's own clock to it: it starts at the machine's time."""
+        self._last_s = int(self._rpc.call("eth_getBlockByNumber", ["latest", False])["timestamp"], 16)
+        self._rpc.call("evm_setTime", [self._last_s])
+
+    def mine(self, at_s: int) -> None:
+        """Mine one block at `at_s`, or a second after the last one if that is later."""
+        if not self._last_s:
+            self.synchronise()
+        at_s = max(at_s, self._last_s + 1)
+        self._rpc.call("evm_mine", [{"timestamp": at_s}])
+        self._last_s = at_s
+
+    @property
+    def last_s(self) -> int:
+        """The newest block's time in seconds."""
+        if not self._last_s:
+            self.synchronise()
+        return self._last_s
+
+
+class ChainMiner:
+    """Mines as the demo clock goes: every half second in the compressed month, later when there is work."""
+
+    def __init__(
+        self, url: str, clock: Clock, *, is_compressed: Callable[[], bool], say: Callable[[str], None]
+    ) -> None:
+        self._url = url
+        self._clock = clock
+        self._is_compressed = is_compressed
+        self._say = say
+        self._was_away = False
+
+    async def run(self, every_seconds: float = 0.5, idle_seconds: float = 10.0) -> None:
+        """Mine until cancelled; an absent chain is waited for."""
+        rpc = Rpc(self._url, timeout_seconds=5)
+        chain = ChainClock(rpc)
+        quiet, waited = 0, 0.0
+        while True:
+            await asyncio.sleep(every_seconds)
+            waited += every_seconds
+            try:
+                has_work = await asyncio.to_thread(self._has_transactions, rpc)
+                if has_work or self._is_compressed() or quiet < _QUIET_BLOCKS or waited >= idle_seconds:
+                    await asyncio.to_thread(self._mine, chain)
+                    quiet, waited = (0 if has_work else quiet + 1), 0.0
+            except ChainSetupError:
+                self._was_away = True
+
+    def _mine(self, chain: ChainClock) -> None:
+        if self._was_away:
+            chain.synchronise()
+            self._was_away = False
+        chain.mine(self._clock.now_ms() // 1000)
+
+    @staticmethod
+    def _has_transactions(rpc: Rpc) -> bool:
+        return int(rpc.call("txpool_status", [])["pending"], 16) > 0

@@ -1,0 +1,21 @@
+"""The settings files that provisioning writes and other rooms read; their keys are those rooms' public names."""
+
+from provisioning.settings.broker import mosquitto_files, nats_file
+from provisioning.settings.building import building_file
+from provisioning.settings.cloud import cloud_file, directory_file, operator_file
+from provisioning.settings.gateway import credentials_file, gateway_file
+from provisioning.settings.places import Places, Ports, clock_section
+
+__all__ = [
+    "Places",
+    "Ports",
+    "building_file",
+    "clock_section",
+    "cloud_file",
+    "credentials_file",
+    "directory_file",
+    "gateway_file",
+    "mosquitto_files",
+    "nats_file",
+    "operator_file",
+]

@@ -1,0 +1,191 @@
+"""`cloud.toml`, `operator.toml` and `directory.json`: what the cloud knows of a site beside the chain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from contracts.clock import DemoClock
+from provisioning.names import SecretNames
+from provisioning.settings.places import Places, Ports, clock_section
+from provisioning.site import Device, Site, Title
+from provisioning.toml_text import Section, toml_document
+
+__all__ = ["SignIn", "cloud_file", "directory_file", "operator_file"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """One one-time sign-in: the cloud learns the digest only."""
+
+    role: str  # owner, manager, committee
+    unit: str | None  # alias
+    title: Title
+    token_sha256: str
+
+
+def cloud_file(site: Site, *, places: Places, ports: Ports, clock: DemoClock | None, anchor_seconds: float) -> str:
+    """The cloud's settings."""
+    home = places.cloud
+    sections: list[tuple[str, Section]] = [
+        (
+            "cloud",
+            {
+                "listen": f"127.0.0.1:{ports.cloud}",
+                "public_url": f"http://localhost:{ports.cloud}",
+                "data_dir": str(home / "data"),
+                "directory_file": str(home / "directory.json"),
+                "trust_file": str(places.trust_file),
+                "api_token_file": str(home / "api.token"),
+            },
+        ),
+        *clock_section(clock),
+        _chain_section(site, places, ports, {"relayer_key_file": str(places.key("relayer")), "finality": "finalized"}),
+        (
+            "super_log",
+            {
+                "origin": site.super_log_origin,
+                "key_file": str(places.keys / "superlog.pem"),
+                "anchor_seconds": anchor_seconds,
+            },
+        ),
+        ("ingest", {"claims_file": str(home / "claims.json")}),
+    ]
+    return toml_document("Written by `minglou provision`; change the site file and apply it again.", sections)
+
+
+def operator_file(site: Site, *, places: Places, ports: Ports, clock: DemoClock | None) -> str:
+    """The billing operator's settings: his key never comes near the cloud."""
+    sections: list[tuple[str, Section]] = [
+        ("cloud", {"url": f"http://127.0.0.1:{ports.cloud}"}),
+        *clock_section(clock),
+        _chain_section(site, places, ports, {"operator_key_file": str(places.key("operator"))}),
+    ]
+    return toml_document(
+        "Written by `minglou provision`: for `minglou billing post`, on the operator's machine.", sections
+    )
+
+
+def _chain_section(site: Site, places: Places, ports: Ports, more: Section) -> tuple[str, Section]:
+    return (
+        "chain",
+        {
+            "rpc": [f"http://127.0.0.1:{ports.chain}"],
+            "chain_id": site.chain_id,
+            "deployment_file": str(places.deployment_file),
+            **more,
+        },
+    )
+
+
+def directory_file(
+    site: Site,
+    names: SecretNames,
+    *,
+    owners: Mapping[str, bytes],
+    tariffs: Mapping[str, int],
+    sign_ins: Sequence[SignIn],
+    left_out: frozenset[str] = frozenset(),
+) -> str:
+    """`minglou-directory/1` as JSON text.
+
+    Args:
+        owners: 64-byte public keys by unit name.
+        tariffs: on-chain versions by tariff name.
+        left_out: kinds of device that this deployment runs without.
+    """
+    gateways = [
+        {"urn": site.gateway_urn(gateway), "origin": site.origin(gateway), "building": gateway.building}
+        for gateway in site.gateways
+    ]
+    document = {
+        "format": "minglou-directory/1",
+        "site": {
+            "name": site.name,
+            "host": site.host,
+            "title": _title(site.title),
+            "timezone": site.timezone.key,
+            "site_id": names.site_id,
+        },
+        "gateways": gateways,
+        "units": [
+            {
+                "index": unit.index,
+                "name": unit.name,
+                "building": unit.building,
+                "floor": unit.floor,
+                "alias": names.units[unit.name],
+                "area_centi_m2": unit.area_centi_m2,
+                "owner": {
+                    "title": {"zh": unit.owner, "en": unit.owner},
+                    "public": owners[unit.name].hex(),
+                    "kind": "software",
+                },
+            }
+            for unit in site.units
+        ],
+        "devices": [_device(site, names, device) for device in site.devices if device.kind not in left_out],
+        "pools": [
+            {
+                "name": pool.name,
+                "alias": names.pools[pool.name],
+                "key": pool.key,
+                "title": _title(pool.title),
+                "tariff": pool.tariff,
+            }
+            for pool in site.pools
+        ],
+        "tariffs": [
+            {
+                "name": tariff.name,
+                "id": str(tariffs[tariff.name]),
+                "version": tariffs[tariff.name],
+                "unit": "kWh",
+                "quantity": tariff.quantity,
+                "period": tariff.span,
+                "source": tariff.source,
+                "tiers": [
+                    {"up_to": None if tier.up_to is None else str(tier.up_to), "price_micro": str(tier.price_micro)}
+                    for tier in tariff.tiers
+                ],
+            }
+            for tariff in site.tariffs
+        ],
+        "sign_in": [
+            {
+                "role": sign_in.role,
+                "unit": sign_in.unit,
+                "title": _title(sign_in.title),
+                "token_sha256": sign_in.token_sha256,
+            }
+            for sign_in in sign_ins
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _device(site: Site, names: SecretNames, device: Device) -> dict[str, object]:
+    gateway = next(gateway for gateway in site.gateways if gateway.name == device.gateway)
+    counts_for: dict[str, str] | None = None
+    if device.unit is not None:
+        counts_for = {"unit": names.units[device.unit]}
+    elif device.pool is not None:
+        counts_for = {"pool": names.pools[device.pool]}
+    quantities = {"meter": "1-0:1.8.0", "water": "8-0:1.0.0"}
+    return {
+        "urn": names.urn(site, device),
+        "device": names.device(site, device).hex(),
+        "kind": device.kind,
+        "name": device.name,
+        "origin": site.origin(gateway),
+        "floor": device.floor,
+        "title": _title(device.title),
+        "quantity": quantities.get(device.kind),
+        "tariff": device.tariff,
+        "counts_for": counts_for,
+    }
+
+
+def _title(title: Title) -> dict[str, str]:
+    return {"zh": title.zh, "en": title.en}

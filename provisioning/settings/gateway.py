@@ -1,0 +1,111 @@
+"""`edge.toml` and the credentials of the gateway's own MQTT endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from contracts.clock import DemoClock
+from provisioning.names import SecretNames
+from provisioning.settings.places import Places, Ports, clock_section
+from provisioning.site import Bus, Device, Gateway, Site
+from provisioning.toml_text import Section, toml_document
+
+__all__ = ["credentials_file", "gateway_file"]
+
+
+def gateway_file(
+    site: Site,
+    names: SecretNames,
+    gateway: Gateway,
+    *,
+    places: Places,
+    ports: Ports,
+    clock: DemoClock | None,
+    cloud_url: str,
+    bus_ports: Mapping[str, str],
+    broker_urls: Mapping[str, str],
+    with_bluetooth: bool,
+) -> str:
+    """The settings of one gateway.
+
+    Args:
+        cloud_url: where its forwarder posts to.
+        bus_ports: serial ports by bus name, where they differ from the site file.
+        broker_urls: brokers by name, where they differ from the site file.
+        with_bluetooth: False leaves out the adapter and every device behind it.
+    """
+    home = places.gateway
+    brokers = [broker for broker in site.brokers if broker.gateway == gateway.name]
+    sections: list[tuple[str, Section]] = [
+        (
+            "gateway",
+            {
+                "origin": site.origin(gateway),
+                "urn": site.gateway_urn(gateway),
+                "data_dir": str(home / "data"),
+                "key_file": str(home / "key.pem"),
+                "timezone": site.timezone.key,
+            },
+        ),
+        *clock_section(clock),
+        ("uplink", {"url": cloud_url, "chain_id": site.chain_id}),
+        ("checkpoint", {"entries": 256, "seconds": 2.0}),
+        ("status", {"listen": f"127.0.0.1:{ports.status}"}),
+        (
+            "mqtt.endpoint",
+            {"listen": f"127.0.0.1:{ports.endpoint}", "credentials_file": str(home / "credentials.toml")},
+        ),
+    ]
+    sections += [
+        (
+            "[mqtt.broker]",
+            {
+                "name": broker.name,
+                "url": broker_urls.get(broker.name, broker.url),
+                "client_id": f"minglou-{gateway.log}",
+                "username": "gateway",
+                "password_file": str(places.password("gateway")),
+            },
+        )
+        for broker in brokers
+    ]
+    sections += [("[serial]", _bus(bus, bus_ports)) for bus in site.buses if bus.gateway == gateway.name]
+    if with_bluetooth and gateway.adapter is not None:
+        sections.append(("ble", {"adapter": gateway.adapter}))
+    if brokers:
+        sections.append(("home_assistant", {"broker": brokers[0].name, "discovery_prefix": "homeassistant"}))
+    devices = [device for device in site.devices if device.gateway == gateway.name]
+    sections += [
+        ("[device]", _device(site, names, device)) for device in devices if with_bluetooth or not device.ble_address
+    ]
+    return toml_document("Written by `minglou provision`; change the site file and apply it again.", sections)
+
+
+def credentials_file(site: Site, names: SecretNames, gateway: Gateway, hash_password: Callable[[str], str]) -> str:
+    """The users of the gateway's endpoint with the hashes of their passwords."""
+    users = [
+        device.username
+        for device in site.devices
+        if device.gateway == gateway.name and device.mqtt == "endpoint" and device.username
+    ]
+    return toml_document(
+        "Users of the gateway's own MQTT endpoint; the passwords themselves are with the devices.",
+        [("users", {user: hash_password(names.passwords[user]) for user in users})],
+    )
+
+
+def _bus(bus: Bus, bus_ports: Mapping[str, str]) -> Section:
+    return {"name": bus.name, "port": bus_ports.get(bus.name, bus.port), "baud": bus.baud, "parity": bus.parity}
+
+
+def _device(site: Site, names: SecretNames, device: Device) -> Section:
+    return {
+        "urn": names.urn(site, device),
+        "profile": device.profile,
+        "bus": device.bus,
+        "address": device.address,
+        "mqtt": device.mqtt,
+        "topic": device.topic,
+        "username": device.username,
+        "ble_address": device.ble_address,
+    }
