@@ -74,7 +74,7 @@ def verify(public: bytes, message: bytes, signature: bytes) -> None:
     try:
         _load(public).verify(signature, message)
     except InvalidSignature as error:
-        raise SignatureError(f"key {public.hex()[:16]}… did not sign this: text, signature or key was changed") from error
+        raise SignatureError(f"key {public.hex()[:16]}… did not sign this; text, signature or key changed") from error
 
 
 @lru_cache(maxsize=256)

@@ -76,12 +76,17 @@ def format_note(note: Note) -> str:
     return note.text + "\n" + "".join(_format_line(line) for line in note.signatures)
 
 
+def key_hash(name: str, signature_type: int, public: bytes) -> bytes:
+    """SHA-256(name || 0x0A || type || key), whose first 4 bytes are the key id."""
+    return sha256(name.encode() + b"\n" + bytes([signature_type]) + public).digest()
+
+
 def key_id(name: str, signature_type: int, public: bytes) -> bytes:
-    """The 4 bytes that tell a name's keys apart: SHA-256(name || 0x0A || type || key)[:4].
+    """The 4 bytes that tell a name's keys apart.
 
     ECDSA keys are the exception, by custom older than the rule: see `ecdsa_key_id`.
     """
-    return sha256(name.encode() + b"\n" + bytes([signature_type]) + public).digest()[:_KEY_ID_BYTES]
+    return key_hash(name, signature_type, public)[:_KEY_ID_BYTES]
 
 
 def ecdsa_key_id(spki: bytes) -> bytes:

@@ -167,7 +167,7 @@ def _verify(public: bytes, signed: bytes, signature: bytes, algorithm: ec.ECDSA)
     try:
         _load(public).verify(encode_dss_signature(*_split(signature)), signed, algorithm)
     except InvalidSignature as error:
-        raise SignatureError(f"key {public.hex()[:16]}… did not sign this: text, signature or key was changed") from error
+        raise SignatureError(f"key {public.hex()[:16]}… did not sign this; text, signature or key changed") from error
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,145 @@
+"""The super-log: one deployment's append-only tree of all its gateways' checkpoints.
+
+Its leaf data is a checkpoint's body followed by its signature r || s. It signs its own checkpoints with Ed25519, and
+witnesses add C2SP cosignatures: each says that, up to a time, it saw this history only grow.
+
+Source: C2SP tlog-checkpoint, tlog-cosignature (Ed25519, `cosignature/v1`).
+"""
+
+from dataclasses import dataclass
+
+from contracts import ed25519
+from contracts.checkpoint import Checkpoint, SignedCheckpoint, is_super_origin, parse_checkpoint_body
+from contracts.errors import CheckpointError, KeyFormatError, NoteError, SignatureError
+from contracts.note import COSIGNATURE_V1, ED25519, Note, SignatureLine, format_note, key_hash, key_id, parse_note
+
+_TIMESTAMP_BYTES = 8
+_TIMESTAMP_END_S = 2**63
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """Who may cosign: its name and Ed25519 key."""
+
+    name: str
+    public: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessPolicy:
+    """How many of which witnesses must have cosigned before a verifier believes a super-log's checkpoint."""
+
+    quorum: int = 0
+    witnesses: tuple[Witness, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosignature:
+    """A verified statement of one witness: up to this time, the largest history it saw was this one."""
+
+    witness: Witness
+    signed_at_s: int
+
+
+def superlog_leaf(checkpoint: SignedCheckpoint) -> bytes:
+    """The leaf data of a gateway's checkpoint: its body, then r || s."""
+    return checkpoint.checkpoint.body().encode() + checkpoint.signature
+
+
+def superlog_id(origin: str, public: bytes) -> bytes:
+    """The 32 bytes by which the AnchorLog contract knows a super-log: its C2SP key hash, not cut to a key id."""
+    return key_hash(origin, ED25519, public)
+
+
+def sign_superlog(checkpoint: Checkpoint, key: ed25519.PrivateKey) -> str:
+    """The note of a super-log's checkpoint."""
+    if not is_super_origin(checkpoint.origin):
+        raise CheckpointError(f"{checkpoint.origin} is a gateway's log; a super-log's origin is HOST/log")
+    line = SignatureLine(
+        name=checkpoint.origin,
+        key_id=key_id(checkpoint.origin, ED25519, ed25519.public_bytes(key)),
+        signature=ed25519.sign(key, checkpoint.body().encode()),
+    )
+    return format_note(Note(text=checkpoint.body(), signatures=(line,)))
+
+
+def open_superlog(note: str, origin: str, public: bytes) -> Checkpoint:
+    """The checkpoint of a super-log's note, its signature verified. Lines of unknown keys are ignored, as C2SP asks.
+
+    Raises:
+        CheckpointError: not a checkpoint note of this origin, or without a line of this key.
+        KeyFormatError, SignatureError: a line that says it is this key's is not.
+    """
+    parsed, checkpoint = _parse(note)
+    if checkpoint.origin != origin:
+        raise CheckpointError(f"this is a checkpoint of {checkpoint.origin}, not of {origin}")
+    signatures = parsed.signatures_by(origin, key_id(origin, ED25519, public))
+    if not signatures:
+        raise CheckpointError(f"checkpoint of {origin} is not signed by the key that you trust")
+    for signature in signatures:
+        ed25519.verify(public, parsed.text.encode(), signature)
+    return checkpoint
+
+
+def parse_superlog(note: str) -> Checkpoint:
+    """What a super-log's note says, *not* verified. Raises `CheckpointError` if it is none."""
+    return _parse(note)[1]
+
+
+def add_cosignature(note: str, witness: Witness, key: ed25519.PrivateKey, signed_at_s: int) -> str:
+    """The note with one witness's cosignature added, as a witness makes it.
+
+    Raises:
+        CheckpointError: not a super-log's note.
+    """
+    parsed, _ = _parse(note)
+    stamp = signed_at_s.to_bytes(_TIMESTAMP_BYTES)
+    line = SignatureLine(
+        name=witness.name,
+        key_id=key_id(witness.name, COSIGNATURE_V1, witness.public),
+        signature=stamp + ed25519.sign(key, _cosigned(parsed.text, signed_at_s)),
+    )
+    return format_note(Note(text=parsed.text, signatures=(*parsed.signatures, line)))
+
+
+def verify_cosignatures(note: str, policy: WitnessPolicy) -> tuple[Cosignature, ...]:
+    """The cosignatures of a policy's witnesses, one each, verified; the caller compares their number with the quorum.
+
+    Raises:
+        CheckpointError: not a super-log's note.
+        SignatureError: a line that says it is a known witness's is not.
+    """
+    parsed, _ = _parse(note)
+    found: list[Cosignature] = []
+    for witness in policy.witnesses:
+        lines = parsed.signatures_by(witness.name, key_id(witness.name, COSIGNATURE_V1, witness.public))
+        times = [_verify_cosignature(parsed.text, witness, signature) for signature in lines]
+        if times:
+            found.append(Cosignature(witness=witness, signed_at_s=max(times)))
+    return tuple(found)
+
+
+def _verify_cosignature(text: str, witness: Witness, signature: bytes) -> int:
+    signed_at_s = int.from_bytes(signature[:_TIMESTAMP_BYTES])
+    if len(signature) != _TIMESTAMP_BYTES + ed25519.SIGNATURE_BYTES or signed_at_s >= _TIMESTAMP_END_S:
+        raise SignatureError(f"cosignature of {witness.name} is not a time and an Ed25519 signature")
+    try:
+        ed25519.verify(witness.public, _cosigned(text, signed_at_s), signature[_TIMESTAMP_BYTES:])
+    except (KeyFormatError, SignatureError) as error:
+        raise SignatureError(f"cosignature of {witness.name}: {error}") from error
+    return signed_at_s
+
+
+def _cosigned(text: str, signed_at_s: int) -> bytes:
+    return f"cosignature/v1\ntime {signed_at_s}\n{text}".encode()
+
+
+def _parse(note: str) -> tuple[Note, Checkpoint]:
+    try:
+        parsed = parse_note(note)
+    except NoteError as error:
+        raise CheckpointError(f"super-log checkpoint: {error}") from error
+    checkpoint = parse_checkpoint_body(parsed.text)
+    if not is_super_origin(checkpoint.origin):
+        raise CheckpointError(f"{checkpoint.origin} is a gateway's log, not a super-log")
+    return parsed, checkpoint
