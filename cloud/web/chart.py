@@ -78,7 +78,7 @@ def _bar(point: DayPoint, position: int, count: int, slot: float, highest: int) 
         y=y,
         width=round(slot * (1 - _GAP_SHARE), 2),
         height=round(max(_BASE - y, 1.5 if point.usage is not None else 0), 2),
-        is_labelled=position % max(1, round(count / 5)) == 0 and position < count - 1 or position == count - 1,
+        is_labelled=(position % max(1, round(count / 5)) == 0 and position < count - 1) or position == count - 1,
     )
 
 

@@ -1,0 +1,51 @@
+"""The outbox's intents: what the cloud wants to be so on chain, one row per business key, written with the fact that causes it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.store import tables
+
+__all__ = ["add_intent", "insert_new", "intent_state"]
+
+
+async def insert_new(connection: AsyncConnection, table: Any, values: Mapping[str, Any]) -> bool:
+    """Insert one row unless its key exists; whether it was inserted."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    result = await connection.execute(dialect.insert(table).values(dict(values)).on_conflict_do_nothing())
+    return bool(result.rowcount)
+
+
+async def add_intent(
+    connection: AsyncConnection, business_key: str, kind: str, params: Mapping[str, Any], *, now_ms: int
+) -> bool:
+    """Note an intent in the caller's transaction. The same business key again changes nothing and returns False.
+
+    Args:
+        business_key: names the wish, not the transaction: `anchor:4096`, `fork:ORIGIN`, `relay:<digest>`.
+        kind: chooses the builder in `cloud.chain.builders`.
+        params: JSON values that the builder needs.
+        now_ms: by the cloud's clock.
+    """
+    values = {
+        "business_key": business_key,
+        "kind": kind,
+        "params": json.dumps(dict(params)),
+        "state": "pending",
+        "says": "",
+        "failures": 0,
+        "created_at_ms": now_ms,
+        "changed_at_ms": now_ms,
+    }
+    return await insert_new(connection, tables.intents, values)
+
+
+async def intent_state(connection: AsyncConnection, business_key: str) -> tuple[str, str] | None:
+    """State and explanation of an intent; None where it was never noted."""
+    query = select(tables.intents.c.state, tables.intents.c.says).where(tables.intents.c.business_key == business_key)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else (row.state, row.says)

@@ -1,0 +1,39 @@
+"""The cloud's errors. Every message names the thing, the values and what to do."""
+
+__all__ = ["BillingError", "ChainError", "CloudError", "IngestRefused", "SettingsError", "StoreError"]
+
+
+class CloudError(Exception):
+    """Base of everything that the cloud raises on purpose."""
+
+
+class SettingsError(CloudError):
+    """A settings file, key file or directory file is missing or wrong."""
+
+
+class StoreError(CloudError):
+    """The database is missing something that must be there, or holds something that cannot be."""
+
+
+class ChainError(CloudError):
+    """The chain or its RPC endpoint answered something that we cannot go on with."""
+
+
+class BillingError(CloudError):
+    """A period cannot be drafted, posted or accepted."""
+
+
+class IngestRefused(CloudError):
+    """A batch is refused; nothing of it is stored.
+
+    `status` is the HTTP status, `code` the stable word for programs, `size` what the cloud holds of this log (entries),
+    `retry_after` whole seconds, only with 429 and 503.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, size: int = 0, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.size = size
+        self.retry_after = retry_after

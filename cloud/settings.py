@@ -1,0 +1,220 @@
+"""The cloud's settings: one TOML file, read once, every key checked."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloud.errors import SettingsError
+from contracts.clock import Clock, clock_from_settings
+from contracts.errors import ClockError
+
+__all__ = ["ChainSettings", "CloudSettings", "OperatorSettings", "load_operator_settings", "load_settings", "read_secret"]
+
+_GWEI = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainSettings:
+    """How to reach the chain and what to pay at most. Real seconds."""
+
+    rpc: tuple[str, ...]
+    chain_id: int
+    deployment_file: Path
+    finality_depth: int | None  # None: the chain's own `finalized` tag
+    poll_seconds: float
+    stuck_seconds: float
+    fee_cap_wei: int
+    priority_fee_wei: int
+    proof_of_authority: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudSettings:
+    """Everything `minglou cloud serve` reads."""
+
+    host: str
+    port: int
+    public_url: str
+    data_dir: Path
+    directory_file: Path | None
+    trust_file: Path | None
+    rpc_for_browsers: str
+    api_token_file: Path | None
+    demo_note: bool
+    log_level: str
+    store_url: str
+    clock: Clock
+    chain: ChainSettings | None
+    relayer_key_file: Path | None
+    super_origin: str
+    super_key_file: Path
+    anchor_seconds: float
+    accept_seconds: float | None
+    entries_per_second: float
+    claims_file: Path | None
+    block_mail_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSettings:
+    """What `minglou billing post` reads: the operator's own key, never the cloud's."""
+
+    cloud_url: str
+    chain: ChainSettings
+    operator_key_file: Path
+    clock: Clock
+
+
+class _Table:
+    """One TOML table whose keys are taken one by one; what is left over is a mistake."""
+
+    def __init__(self, file: Path, name: str, values: Any) -> None:
+        if not isinstance(values, Mapping):
+            raise SettingsError(f"{file}: [{name}] must be a table")
+        self._file, self._name, self._values = file, name, dict(values)
+
+    def take(self, key: str, kind: type[Any], default: Any = ...) -> Any:
+        if key not in self._values:
+            if default is ...:
+                raise SettingsError(f"{self._file}: [{self._name}] lacks {key}; add it")
+            return default
+        value = self._values.pop(key)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise SettingsError(f"{self._file}: [{self._name}] {key} is {value!r}; it must be of type {kind.__name__}")
+        return value
+
+    def path(self, key: str, default: Any = ...) -> Path | None:
+        value = self.take(key, str, default)
+        return None if value is None else (self._file.parent / value).resolve()
+
+    def needed_path(self, key: str) -> Path:
+        return (self._file.parent / str(self.take(key, str))).resolve()
+
+    def done(self) -> None:
+        if self._values:
+            raise SettingsError(f"{self._file}: [{self._name}] has unknown keys {', '.join(sorted(self._values))}; remove or correct them")
+
+
+def load_settings(file: Path) -> CloudSettings:
+    """The settings of a cloud.
+
+    Raises:
+        SettingsError: naming file, table, key and remedy.
+    """
+    document = _read_toml(file)
+    _check_tables(file, document, {"cloud", "clock", "store", "chain", "super_log", "ingest", "mail"})
+    cloud, superlog = _Table(file, "cloud", document.get("cloud", {})), _Table(file, "super_log", document.get("super_log", {}))
+    ingest, mail = _Table(file, "ingest", document.get("ingest", {})), _Table(file, "mail", document.get("mail", {}))
+    store = _Table(file, "store", document.get("store", {}))
+    chain = _Table(file, "chain", document["chain"]) if "chain" in document else None
+    host, _, port = str(cloud.take("listen", str)).rpartition(":")
+    if not host or not port.isdecimal():
+        raise SettingsError(f'{file}: [cloud] listen must be "ADDRESS:PORT"')
+    data_dir = cloud.needed_path("data_dir")
+    relayer = chain.path("relayer_key_file", None) if chain else None
+    chain_settings = _chain_settings(chain) if chain else None
+    settings = CloudSettings(
+        host=host.strip("[]"),
+        port=int(port),
+        public_url=cloud.take("public_url", str, f"http://{host}:{port}"),
+        data_dir=data_dir,
+        directory_file=cloud.path("directory_file", None),
+        trust_file=cloud.path("trust_file", None),
+        rpc_for_browsers=cloud.take("rpc_for_browsers", str, chain_settings.rpc[0] if chain_settings else ""),
+        api_token_file=cloud.path("api_token_file", None),
+        demo_note=cloud.take("demo_note", bool, False),
+        log_level=cloud.take("log_level", str, "info"),
+        store_url=store.take("url", str, f"sqlite+aiosqlite:///{data_dir / 'cloud.sqlite3'}"),
+        clock=_clock(file, document),
+        chain=chain_settings,
+        relayer_key_file=relayer,
+        super_origin=superlog.take("origin", str),
+        super_key_file=superlog.path("key_file", None) or data_dir / "superlog.pem",
+        anchor_seconds=superlog.take("anchor_seconds", float, 60.0),
+        accept_seconds=superlog.take("accept_seconds", float, None),
+        entries_per_second=ingest.take("entries_per_gateway_per_second", float, 20_000.0),
+        claims_file=ingest.path("claims_file", None),
+        block_mail_seconds=mail.take("block_seconds", float, 60.0),
+    )
+    for table in (cloud, superlog, ingest, mail, store, chain):
+        if table is not None:
+            table.done()
+    return settings
+
+
+def load_operator_settings(file: Path) -> OperatorSettings:
+    """The settings of a property firm's billing desk. Raises `SettingsError`."""
+    document = _read_toml(file)
+    _check_tables(file, document, {"cloud", "clock", "chain"})
+    cloud, chain = _Table(file, "cloud", document.get("cloud", {})), _Table(file, "chain", document.get("chain", {}))
+    settings = OperatorSettings(
+        cloud_url=cloud.take("url", str),
+        operator_key_file=chain.needed_path("operator_key_file"),
+        chain=_chain_settings(chain),
+        clock=_clock(file, document),
+    )
+    chain.done()
+    return settings
+
+
+def read_secret(path: Path) -> str:
+    """The text of a secret's file.
+
+    Raises:
+        SettingsError: the file is missing or readable by others.
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"secret file {path} cannot be read: {error}; create it, readable by its owner only") from error
+    if mode & 0o077:
+        raise SettingsError(f"secret file {path} can be read by others; run: chmod 600 {path}")
+    return text
+
+
+def _chain_settings(table: _Table) -> ChainSettings:
+    rpc = tuple(table.take("rpc", list))
+    if not rpc or not all(isinstance(url, str) for url in rpc):
+        raise SettingsError('[chain] rpc must list at least one URL, such as ["http://127.0.0.1:8545"]')
+    finality = table.take("finality", str, "finalized")
+    depth = table.take("finality_depth", int, None)
+    if finality != "finalized" or (depth is not None and depth < 0):
+        raise SettingsError('[chain] finality is "finalized", or finality_depth is a number of blocks >= 0')
+    return ChainSettings(
+        rpc=rpc,
+        chain_id=table.take("chain_id", int),
+        deployment_file=table.needed_path("deployment_file"),
+        finality_depth=depth,
+        poll_seconds=table.take("poll_seconds", float, 0.5),
+        stuck_seconds=table.take("stuck_seconds", float, 20.0),
+        fee_cap_wei=int(table.take("fee_cap_gwei", float, 200.0) * _GWEI),
+        priority_fee_wei=int(table.take("priority_fee_gwei", float, 1.0) * _GWEI),
+        proof_of_authority=table.take("poa", bool, False),
+    )
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise SettingsError(f"settings file {file} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"settings file {file} is not TOML: {error}") from error
+
+
+def _check_tables(file: Path, document: Mapping[str, Any], known: set[str]) -> None:
+    unknown = set(document) - known
+    if unknown:
+        raise SettingsError(f"{file}: unknown tables {', '.join(sorted(unknown))}; remove or correct them")
+
+
+def _clock(file: Path, document: Mapping[str, Any]) -> Clock:
+    try:
+        return clock_from_settings(document.get("clock"))
+    except ClockError as error:
+        raise SettingsError(f"{file}: {error}") from error

@@ -1,0 +1,275 @@
+"""Tables of the cloud's store, as SQLAlchemy Core metadata.
+
+Primary data: `entries` with their details, `checkpoints` and the super-log's notes. Everything else is derived from them and from the
+chain. Keys that hold entries lead with `log_id`, the column by which a larger store would be spread. Instants are UTC milliseconds,
+hashes raw bytes, integers that may pass 2^63 decimal strings.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+__all__ = [
+    "attempts",
+    "bill_mismatches",
+    "bills",
+    "boundaries",
+    "chain_blocks",
+    "chain_cursor",
+    "chain_events",
+    "checkpoints",
+    "entries",
+    "forks",
+    "intents",
+    "logs",
+    "mail",
+    "metadata",
+    "nodes",
+    "notices",
+    "sessions",
+    "sign_ins",
+    "super_head",
+    "super_nodes",
+    "super_notes",
+]
+
+metadata = MetaData()
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("log_id", Integer, primary_key=True),
+    Column("origin", String(64), nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    # Roots of the complete subtrees of `size` leaves, largest first, 32 bytes each (RFC 9162's frontier).
+    Column("peaks", LargeBinary, nullable=False),
+    # SHA-256 of the uplink token, from the signed `epoch.open` entry: a dump of this table lets nobody in.
+    Column("token_digest", LargeBinary, nullable=False),
+    Column("opened_at_ms", BigInteger, nullable=False),
+    Column("last_seen_at_ms", BigInteger, nullable=False),
+    Column("frozen", Text, nullable=True),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("entry_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("device", LargeBinary, nullable=False),
+    Column("observed_at_ms", BigInteger, nullable=False),
+    Column("quantity", String(32), nullable=False),
+    Column("value", BigInteger, nullable=False),
+    Column("detail_digest", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("detail", LargeBinary, nullable=True),
+    # Kept beside the fields, so that erasing (or altering) one entry leaves every other entry's proof as it was.
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Index("entries_of_device", "device", "observed_at_ms"),
+    sqlite_with_rowid=False,
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("node_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("super_index", BigInteger, nullable=False, unique=True),
+    sqlite_with_rowid=False,
+)
+
+boundaries = Table(
+    "boundaries",
+    metadata,
+    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("entry_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("device", LargeBinary, nullable=False),
+    Column("register", String(32), nullable=False),
+    Column("boundary_date", Integer, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    Index("boundaries_of_device", "device", "boundary_date"),
+    sqlite_with_rowid=False,
+)
+
+super_head = Table(
+    "super_head",
+    metadata,
+    Column("one", SmallInteger, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("peaks", LargeBinary, nullable=False),
+)
+
+super_nodes = Table(
+    "super_nodes",
+    metadata,
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("node_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+super_notes = Table(
+    "super_notes",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed_at_ms", BigInteger, nullable=False),
+)
+
+forks = Table(
+    "forks",
+    metadata,
+    Column("fork_id", Integer, primary_key=True),
+    Column("log_id", Integer, nullable=False),
+    # "same_size": two roots for one size; "leaf": two leaves at one index; "unproven": a signed root that our prefix contradicts.
+    Column("kind", String(16), nullable=False),
+    Column("held_note", Text, nullable=False),
+    Column("other_note", Text, nullable=False),
+    Column("material", Text, nullable=False),
+    Column("found_at_ms", BigInteger, nullable=False),
+)
+
+mail = Table(
+    "mail",
+    metadata,
+    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+chain_cursor = Table(
+    "chain_cursor",
+    metadata,
+    Column("one", SmallInteger, primary_key=True, autoincrement=False),
+    Column("followed_number", BigInteger, nullable=False),
+    Column("followed_hash", String(66), nullable=False),
+    Column("final_number", BigInteger, nullable=False),
+    Column("final_hash", String(66), nullable=False),
+)
+
+chain_blocks = Table(
+    "chain_blocks",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", String(66), nullable=False),
+    Column("parent_hash", String(66), nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+)
+
+chain_events = Table(
+    "chain_events",
+    metadata,
+    Column("block_number", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_index", Integer, primary_key=True, autoincrement=False),
+    Column("block_hash", String(66), nullable=False),
+    Column("transaction_hash", String(66), nullable=False),
+    Column("contract", String(16), nullable=False),
+    Column("topics", LargeBinary, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("intent_id", Integer, primary_key=True),
+    Column("business_key", String(200), nullable=False, unique=True),
+    Column("kind", String(24), nullable=False),
+    Column("params", Text, nullable=False),
+    # pending -> sent -> mined -> final; or refused (the contract says no for good), or done (it was already so on chain).
+    Column("state", String(12), nullable=False, index=True),
+    Column("says", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("attempt_id", Integer, primary_key=True),
+    Column("intent_id", Integer, nullable=False, index=True),
+    Column("nonce", BigInteger, nullable=False, index=True),
+    Column("transaction_hash", String(66), nullable=False, unique=True),
+    # Stored before it is broadcast: after a crash the same bytes are sent again, never other ones under the same nonce.
+    Column("raw", LargeBinary, nullable=False),
+    Column("max_fee_wei", String(40), nullable=False),
+    Column("priority_fee_wei", String(40), nullable=False),
+    # signed -> mined -> final; or replaced, reverted, lost (its nonce was used by another transaction).
+    Column("state", String(12), nullable=False, index=True),
+    Column("signed_at_ms", BigInteger, nullable=False),
+    Column("block_number", BigInteger, nullable=True),
+    Column("block_hash", String(66), nullable=True),
+    Column("gas_used", BigInteger, nullable=True),
+)
+
+bills = Table(
+    "bills",
+    metadata,
+    Column("period", BigInteger, primary_key=True, autoincrement=False),
+    Column("unit_index", Integer, primary_key=True, autoincrement=False),
+    Column("unit", LargeBinary, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("accepted_at_ms", BigInteger, nullable=False),
+)
+
+bill_mismatches = Table(
+    "bill_mismatches",
+    metadata,
+    Column("period", BigInteger, primary_key=True, autoincrement=False),
+    Column("unit_index", Integer, primary_key=True, autoincrement=False),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("says", Text, nullable=False),
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("token_digest", LargeBinary, primary_key=True),
+    Column("used_at_ms", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_digest", LargeBinary, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_id", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("says", Text, nullable=False),
+    UniqueConstraint("at_ms", "says"),
+)
