@@ -206,8 +206,8 @@ class Ingest:
             await self._settle()
 
     async def _next_group(self) -> _Group:
-        group = _Group(generation=self._generation)
         job: _Job | None = await self._jobs.get()
+        group = _Group(generation=self._generation)
         while job is not None:
             if not job.answer.done():
                 await self._judge(job, group)

@@ -6,13 +6,14 @@ compared by `cloud.ingest.overlap` first.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from cloud.errors import IngestRefused
 from cloud.store.trees import STORED_LEVEL
 from contracts.batch import Batch
 from contracts.checkpoint import Checkpoint, SignedCheckpoint
-from contracts.detail import decode_detail
+from contracts.detail import SALT_BYTES, decode_detail
 from contracts.entry import EntryRow, Kind
 from contracts.errors import DetailError
 from contracts.quantities import parse_boundary_quantity
@@ -21,6 +22,9 @@ from contracts.tree import Frontier, Node
 __all__ = ["Content", "Continuation", "LogHead", "Opening", "continue_log", "read_content", "read_opening"]
 
 Row = tuple[Any, ...]
+
+_SALT_KEY = b'"salt":"'
+_SALT_DIGITS = 2 * SALT_BYTES
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,11 +91,32 @@ def read_content(batch: Batch, signed: SignedCheckpoint, *, held: int) -> Conten
     for position, detail in enumerate(batch.details):
         if detail:
             try:
-                decode_detail(detail)
+                _check_canonical(detail)
             except DetailError as error:
                 index = batch.start + position
                 raise IngestRefused(422, "bad_entry", f"entry {index}: {error}; nothing was stored", size=held) from error
     return Content(batch=batch, signed=signed, rows=batch.rows, leaves=batch.leaf_hashes())
+
+
+def _check_canonical(detail: bytes) -> None:
+    """What `decode_detail` checks, many times faster: details of one device differ in little but their salt.
+
+    Whether JSON is canonical does not depend on which 32 hex digits a string holds, so a text is checked once for all salts.
+
+    Raises:
+        DetailError: not canonical.
+    """
+    before, key, rest = detail.partition(_SALT_KEY)
+    salt = rest[:_SALT_DIGITS]
+    if len(salt) == _SALT_DIGITS and not salt.translate(None, b"0123456789abcdef"):
+        _check_frame(before + key, rest[_SALT_DIGITS:])
+    else:
+        decode_detail(detail)  # names what is wrong, or finds the salt spelled otherwise
+
+
+@lru_cache(maxsize=4096)
+def _check_frame(before: bytes, after: bytes) -> None:
+    decode_detail(before + b"0" * _SALT_DIGITS + after)
 
 
 def read_opening(content: Content, *, origin: str) -> Opening:

@@ -350,14 +350,20 @@ GATEWAY.log_readings(3)
 WHOLE = GATEWAY.batch()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255), st.booleans())
-def test_a_damaged_body_is_refused_with_a_client_error(tmp_path: Path, at: int, flip: int, cut: bool) -> None:
+damages = st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(1, 255), st.booleans())
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(damages, min_size=25, max_size=25, unique=True))
+def test_a_damaged_body_is_refused_with_a_client_error(
+    tmp_path_factory: pytest.TempPathFactory, cases: list[tuple[int, int, bool]]
+) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / f"{at}-{flip}-{cut}.sqlite3") as bench:
+        async with open_bench(tmp_path_factory.mktemp("damage") / "c.sqlite3") as bench:
             bench.keys.enrol(GATEWAY)
-            body = WHOLE[:at] if cut else WHOLE[:at] + bytes([WHOLE[at] ^ flip]) + WHOLE[at + 1 :]
-            refused = await refusal(bench, GATEWAY, body)
-            assert 400 <= refused.status < 429 and refused.message
+            for at, flip, cut in cases:
+                body = WHOLE[:at] if cut else WHOLE[:at] + bytes([WHOLE[at] ^ flip]) + WHOLE[at + 1 :]
+                refused = await refusal(bench, GATEWAY, body)
+                assert 400 <= refused.status < 429 and refused.message
 
     asyncio.run(scenario())
