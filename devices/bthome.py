@@ -106,9 +106,7 @@ class BthomeDevice:
             for key, sensor in update.entity_values.items()
             if key.key != SIGNAL_STRENGTH and isinstance(sensor.native_value, int | float)
         }
-        flags = {
-            key.key: int(flag.native_value) for key, flag in update.binary_entity_values.items() if flag is not None
-        }
+        flags = {key.key: int(bool(flag.native_value)) for key, flag in update.binary_entity_values.items()}
         return {**numbers, **flags}
 
 
