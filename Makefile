@@ -6,7 +6,6 @@ PYTHON ?= python3
 BIN    := .venv/bin
 ARGS   ?=
 ONLY   ?=
-ROOMS  := minglou contracts devices edge cloud provisioning
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench soak lock clean
@@ -24,11 +23,13 @@ check: install  ## format, lint, types, arrows between rooms, tidiness
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy requirements/install.py requirements/lock.py tests/house
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q tests/house
+	$(BIN)/python -m pytest -q --junitxml=.reports/house.xml tests/house
 
-test: check  ## check, then every test
-	$(BIN)/python -m pytest -q --ignore=tests/house $(ARGS)
+test: check  ## check, then every test, then the promises (ARGS="-k word": some tests, no promises)
+	$(BIN)/python -m pytest -q --junitxml=.reports/tests.xml --ignore=tests/house tests $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m tests.house.promises)
 
 bench: install  ## take the figures and write tests/bench/results.json
 	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
@@ -36,9 +37,9 @@ bench: install  ## take the figures and write tests/bench/results.json
 soak: install  ## the fault tests again with many seeds
 	$(BIN)/python -m tests.faults $(ARGS)
 
-lock:  ## resolve the dependencies anew and write the lock files
-	$(PYTHON) requirements/lock.py
+lock: install  ## resolve the dependencies anew and write the lock files
+	$(BIN)/python requirements/lock.py $(ARGS)
 
 clean:  ## remove everything that was installed or made
-	rm -rf .venv .tools .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache contracts/vyper/build dist
+	rm -rf .venv .tools .demo .reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache contracts/vyper/build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Endpoint
-from tests.processes import ProcessError, is_listening, program, running
+from tests.processes import ProcessError, is_listening, program, running, wait_until
 
 
 def test_a_program_is_stopped_with_everything_it_started(tmp_path: Path) -> None:
@@ -17,8 +17,16 @@ def test_a_program_is_stopped_with_everything_it_started(tmp_path: Path) -> None
     with running(command, name="parent", output_dir=tmp_path) as started:
         started.wait_ready(lambda: "\n" in started.said(), seconds=10)
         grandchild = int(started.said())
-    stat = Path(f"/proc/{grandchild}/stat")
-    assert not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    wait_until(lambda: not is_alive(grandchild), seconds=5, what="the grandchild's end")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether `pid` runs; one that only waits for its parent to take notice does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def test_a_program_that_ends_early_is_reported_with_its_last_words(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Seeded faults: processes killed, links cut, disks damaged; nothing acknowledged may be lost or doubled."""

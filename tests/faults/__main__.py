@@ -1,0 +1,50 @@
+"""`make soak`: the fault tests again and again with fresh seeds, until the time is over or one fails.
+
+    python -m tests.faults --minutes 30 --seeds 200 --base 100000
+
+Each round runs every fault test with `--seeds` seeds from a base that no earlier round had; the failing round's command
+is printed, so that it can be run again exactly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+from tests.processes import REPOSITORY
+
+
+def main() -> int:
+    """Exit code of the first round that failed, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Fault tests with many seeds.")
+    parser.add_argument("--minutes", type=float, default=10.0, help="no new round begins after this (default 10)")
+    parser.add_argument("--seeds", type=int, default=100, help="seeds of each test in a round (default 100)")
+    parser.add_argument("--base", type=int, default=1_000, help="first seed (default 1000; tests use those below)")
+    arguments = parser.parse_args()
+    started, rounds = time.monotonic(), 0
+    while rounds == 0 or time.monotonic() - started < arguments.minutes * 60:
+        base = arguments.base + rounds * arguments.seeds
+        code = run_round(base=base, seeds=arguments.seeds)
+        if code != 0:
+            settings = f"MINGLOU_SEED_BASE={base} MINGLOU_SEEDS={arguments.seeds}"
+            print(
+                f"round {rounds + 1} failed; again: {settings} .venv/bin/python -m pytest tests/faults", file=sys.stderr
+            )
+            return code
+        rounds += 1
+    print(f"soak: {rounds} rounds of {arguments.seeds} seeds without a fault, {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def run_round(*, base: int, seeds: int) -> int:
+    """One pytest run over the fault tests; its exit code."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "3600", "tests/faults"]
+    environment = {**os.environ, "MINGLOU_SEED_BASE": str(base), "MINGLOU_SEEDS": str(seeds)}
+    return subprocess.run(command, cwd=REPOSITORY, env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
