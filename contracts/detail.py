@@ -20,8 +20,8 @@ INTEGER_END = 2**53
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def canonical_json(value: object) -> bytes:
-    """The RFC 8785 bytes of a value of the narrow profile.
+def canonical_json(value: object, *, nulls: bool = False) -> bytes:
+    """The RFC 8785 bytes of a value of the narrow profile; files (not details) may hold nulls as well.
 
     Raises:
         DetailError: a null, a fraction, an integer of 2^53 or more, a key that is no string, or over 16 levels.
@@ -29,12 +29,12 @@ def canonical_json(value: object) -> bytes:
     Source: RFC 8785, 3.2 (keys sorted by UTF-16 code units, no white space, shortest escapes).
     """
     try:
-        return _ENCODER.encode(_in_order(value, 0)).encode()
+        return _ENCODER.encode(_in_order(value, 0, nulls)).encode()
     except UnicodeEncodeError as error:
         raise DetailError("a string holds half of a surrogate pair, which has no UTF-8") from error
 
 
-def parse_canonical_json(encoded: bytes) -> Any:
+def parse_canonical_json(encoded: bytes, *, nulls: bool = False) -> Any:
     """The value that these bytes are the canonical JSON of.
 
     Raises:
@@ -43,9 +43,9 @@ def parse_canonical_json(encoded: bytes) -> Any:
     try:
         value = json.loads(encoded.decode(), parse_float=_refuse_fraction, parse_constant=_refuse_fraction)
     except (ValueError, RecursionError) as error:
-        raise DetailError(f"detail is not JSON: {error}") from error
-    if canonical_json(value) != encoded:  # a duplicate key, too, comes out shorter than it went in
-        raise DetailError("detail is not canonical (RFC 8785); sort its keys, drop white space and duplicates")
+        raise DetailError(f"not JSON: {error}") from error
+    if canonical_json(value, nulls=nulls) != encoded:  # a duplicate key, too, comes out shorter than it went in
+        raise DetailError("not canonical JSON (RFC 8785): sort its keys, drop white space and duplicates")
     return value
 
 
@@ -89,20 +89,20 @@ def detail_digest(encoded: bytes) -> bytes:
     return hashlib.sha256(encoded).digest()
 
 
-def _in_order(value: object, depth: int) -> object:
+def _in_order(value: object, depth: int, nulls: bool) -> object:
     """`value` with every object's keys in RFC 8785 order, checked against the profile."""
     if depth > DETAIL_DEPTH_MAX:
-        raise DetailError(f"detail is nested deeper than {DETAIL_DEPTH_MAX} levels")
-    if isinstance(value, bool | str):
+        raise DetailError(f"nested deeper than {DETAIL_DEPTH_MAX} levels")
+    if isinstance(value, bool | str) or (value is None and nulls):
         return value
     if isinstance(value, int):
         if not -INTEGER_END < value < INTEGER_END:
             raise DetailError(f"integer {value} is beyond 2^53; write it as a decimal string")
         return value
     if isinstance(value, list | tuple):
-        return [_in_order(element, depth + 1) for element in value]
+        return [_in_order(element, depth + 1, nulls) for element in value]
     if isinstance(value, Mapping):
-        return {key: _in_order(value[key], depth + 1) for key in sorted(value, key=_utf16)}
+        return {key: _in_order(value[key], depth + 1, nulls) for key in sorted(value, key=_utf16)}
     raise DetailError(f"{value!r} is outside the profile: objects, arrays, strings, booleans and integers below 2^53")
 
 

@@ -59,3 +59,7 @@ class EvidenceError(ContractsError):
 
 class TrustError(ContractsError):
     """A trust file does not name its roots in the format this program reads."""
+
+
+class RpcError(ContractsError):
+    """A chain node did not answer, answered nonsense, or serves another chain: nothing is known, nothing is refuted."""

@@ -1,0 +1,190 @@
+"""What a verifier asks the chain, and how it reads the answers.
+
+Every argument and result is a row of 32-byte words, so that a verifier needs no ABI library; a test holds the selectors
+against the compiled contracts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from typing import Any
+
+from contracts.errors import RpcError
+from contracts.evidence import KEY_CLASSES, Anchor, BindingRole, KeyClass
+from contracts.tree import SIZE_END
+from contracts.trust import Trust
+
+Rpc = Callable[[str, list[Any]], Any]
+"""Asks a chain node: method and parameters in, the result out. Raises `RpcError` when there is no answer."""
+
+GATEWAY_KEY = "0b7466ab"  # gateway_key(origin_id, key_id) -> class, from_block, to_block
+ASSIGNMENT_COUNT = "967dead2"  # assignment_count(device)
+ASSIGNMENT = "c1e417b1"  # assignment(device, number) -> origin_id, first_index, last_index, block
+BINDING_COUNT = "fcdfc859"  # binding_count(device)
+BINDING = "dea0a934"  # binding(device, number) -> subject, commitment, role, from_date, to_date, confirmed
+ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a"  # Anchored(size indexed, root)
+
+_ROLES: tuple[BindingRole, ...] = ("own", "pool")
+_RECORDS_MAX = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredKey:
+    """A gateway key as the Registry holds it."""
+
+    key_class: KeyClass
+    from_block: int
+    to_block: int | None  # the last block of its validity; None while in force
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredAssignment:
+    """One range of a log's indexes that the Registry gives to a device."""
+
+    origin_id: bytes
+    first_index: int
+    last_index: int | None
+    block: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredBinding:
+    """One unit or pool that the Registry lets a device count for."""
+
+    subject: bytes
+    role: BindingRole
+    from_date: date
+    to_date: date | None
+    confirmed: bool
+
+
+def origin_id(origin: str) -> bytes:
+    """The 32 bytes that stand for a log in the contracts: SHA-256 of its origin."""
+    return sha256(origin.encode()).digest()
+
+
+class ChainView:
+    """The facts of one deployment's chain, read through a node of the verifier's own choice.
+
+    Raises:
+        RpcError: by every method, when the node does not answer, answers nonsense or serves another chain.
+    """
+
+    def __init__(self, rpc: Rpc, trust: Trust) -> None:
+        self._rpc = rpc
+        self._trust = trust
+        self._is_chain_checked = False
+
+    def anchored_at_s(self, anchor: Anchor) -> int | None:
+        """The time of the block in which this transaction anchored this root; None if the chain knows no such fact."""
+        block = self._ask("eth_getBlockByNumber", hex(anchor.block), False)
+        if not isinstance(block, dict) or block.get("hash") != _hex(anchor.block_hash):
+            return None
+        logs = self._ask(
+            "eth_getLogs",
+            {"blockHash": _hex(anchor.block_hash), "address": _hex(anchor.contract), "topics": [ANCHORED_TOPIC]},
+        )
+        if not isinstance(logs, list):
+            raise RpcError("the node answered eth_getLogs with something else than a list; try another node")
+        if any(_is_anchored(log, anchor) for log in logs):
+            return _quantity(block.get("timestamp"))
+        return None
+
+    def finalized_block(self) -> int:
+        """The number of the newest block that can no longer go away."""
+        block = self._ask("eth_getBlockByNumber", "finalized", False)
+        if not isinstance(block, dict):
+            raise RpcError("the node knows no finalized block; try another node")
+        return _quantity(block.get("number"))
+
+    def gateway_key(self, origin: str, public: bytes) -> RegisteredKey | None:
+        """The Registry's record of this key for this log; None if it never was one."""
+        key_class, from_block, to_block = self._words(GATEWAY_KEY, 3, origin_id(origin), sha256(public).digest())
+        if from_block == 0:
+            return None
+        if not 1 <= key_class <= len(KEY_CLASSES):
+            raise RpcError(f"the Registry names key class {key_class}, which this program does not know; update it")
+        return RegisteredKey(key_class=KEY_CLASSES[key_class - 1], from_block=from_block, to_block=to_block or None)
+
+    def assignments(self, device: bytes) -> list[RegisteredAssignment]:
+        """Every range of any log that the Registry ever gave to this device."""
+        return [
+            RegisteredAssignment(
+                origin_id=origin.to_bytes(32),
+                first_index=first_index,
+                last_index=None if last_index == SIZE_END - 1 else last_index,
+                block=block,
+            )
+            for origin, first_index, last_index, block in self._records(ASSIGNMENT_COUNT, ASSIGNMENT, 4, device)
+        ]
+
+    def bindings(self, device: bytes) -> list[RegisteredBinding]:
+        """Every unit or pool that the Registry ever let this device count for."""
+        return [
+            RegisteredBinding(
+                subject=subject.to_bytes(32),
+                role=_ROLES[role - 1],
+                from_date=_date(from_date),
+                to_date=_date(to_date) if to_date else None,
+                confirmed=bool(confirmed),
+            )
+            for subject, _, role, from_date, to_date, confirmed in self._records(BINDING_COUNT, BINDING, 6, device)
+            if 1 <= role <= len(_ROLES)
+        ]
+
+    def _records(self, count_selector: str, selector: str, words: int, device: bytes) -> list[tuple[int, ...]]:
+        (count,) = self._words(count_selector, 1, device)
+        if count > _RECORDS_MAX:
+            raise RpcError(f"the Registry holds {count} records of one device; {_RECORDS_MAX} is this program's limit")
+        return [self._words(selector, words, device, number.to_bytes(32)) for number in range(count)]
+
+    def _words(self, selector: str, words: int, *arguments: bytes) -> tuple[int, ...]:
+        """The result of one view of the Registry."""
+        call = {"to": _hex(self._trust.registry), "data": "0x" + selector + b"".join(arguments).hex()}
+        answer = self._ask("eth_call", call, "latest")
+        try:
+            result = bytes.fromhex(answer.removeprefix("0x"))
+        except (AttributeError, ValueError) as error:
+            raise RpcError("the node answered eth_call with something else than hex; try another node") from error
+        if len(result) != 32 * words:
+            raise RpcError("the node knows no Registry at the trusted address; is it synchronised, is the trust file?")
+        return tuple(int.from_bytes(result[at : at + 32]) for at in range(0, len(result), 32))
+
+    def _ask(self, method: str, *parameters: Any) -> Any:
+        if not self._is_chain_checked:
+            chain_id = _quantity(self._rpc("eth_chainId", []))
+            if chain_id != self._trust.chain_id:
+                raise RpcError(f"this node serves chain {chain_id}, not {self._trust.chain_id}; ask one of that chain")
+            self._is_chain_checked = True
+        return self._rpc(method, list(parameters))
+
+
+def _is_anchored(log: Any, anchor: Anchor) -> bool:
+    """Whether a log is this anchor's event `Anchored(size indexed, root)`, from this contract and transaction."""
+    return (
+        isinstance(log, dict)
+        and str(log.get("address")).lower() == _hex(anchor.contract)
+        and log.get("topics") == [ANCHORED_TOPIC, _hex(anchor.size.to_bytes(32))]
+        and log.get("data") == _hex(anchor.root)
+        and log.get("transactionHash") == _hex(anchor.transaction)
+        and log.get("removed") is not True
+    )
+
+
+def _hex(octets: bytes) -> str:
+    return "0x" + octets.hex()
+
+
+def _quantity(value: Any) -> int:
+    try:
+        return int(value, 16)
+    except (TypeError, ValueError) as error:
+        raise RpcError(f"the node answered {str(value)[:40]!r} where a number belongs; try another node") from error
+
+
+def _date(number: int) -> date:
+    try:
+        return date(number // 10_000, number // 100 % 100, number % 100)
+    except (ValueError, OverflowError) as error:
+        raise RpcError(f"the Registry names date {number}, which is none") from error

@@ -1,0 +1,335 @@
+"""Verify evidence: named checks, never a bare yes, and a state that says how far the proof reaches.
+
+Exactly the broken step fails; what rests on it is left unchecked, because it would prove nothing. The same checks, with
+the same names and outcomes, run in the browser (`contracts/js`) against the same golden vectors.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from contracts.checkpoint import SignedCheckpoint, open_checkpoint
+from contracts.detail import canonical_json, decode_detail, detail_digest
+from contracts.entitlement import (
+    check_assignment,
+    check_assignment_claim,
+    check_binding,
+    check_key,
+    check_key_end,
+    check_key_range,
+)
+from contracts.entry import NO_DETAIL, Entry, Kind, encode_entry
+from contracts.errors import ContractsError, EvidenceError, RpcError
+from contracts.evidence import Anchor, Evidence, LogProof, SuperProof, parse_evidence
+from contracts.onchain import ChainView, Rpc
+from contracts.quantities import unit_of
+from contracts.report import REMEDIES, Check, CheckName, Outcome, Report, State
+from contracts.superlog import open_superlog, parse_superlog, superlog_leaf, verify_cosignatures
+from contracts.tree import leaf_hash, verify_consistency, verify_inclusion
+from contracts.trust import Trust
+
+TIME_TOLERANCE_S = 600
+
+
+def verify_evidence(evidence: bytes | Evidence, trust: Trust | None = None, rpc: Rpc | None = None) -> Report:
+    """Verify one evidence file.
+
+    Args:
+        evidence: the file's bytes, or what `parse_evidence` made of them.
+        trust: the roots to start from; without them the best verdict is *internally consistent, origin unknown*.
+        rpc: asks a chain node; without it, what only the chain knows stays unchecked. It raises `RpcError` when the
+            node does not answer.
+    """
+    if isinstance(evidence, bytes):
+        try:
+            evidence = parse_evidence(evidence)
+        except EvidenceError as error:
+            return _report_of_broken(CheckName.FORMAT, str(error))
+    try:
+        entry = evidence.entry()
+    except ContractsError as error:
+        return _report_of_broken(CheckName.ENTRY, str(error))
+    chain = ChainView(rpc, trust) if rpc is not None and trust is not None else None
+    return _Verification(evidence, entry, trust, chain).report()
+
+
+class _NotCheckedError(Exception):
+    """A check cannot be made; the message says why and what to do about it."""
+
+
+class _Verification:
+    """One run over one evidence, from the gateway's signature outwards.
+
+    Each `_check_` method returns what it found, raises `ContractsError` when that is wrong and `_NotCheckedError` when
+    it cannot tell, or when it rests on a check that did not pass.
+    """
+
+    def __init__(self, evidence: Evidence, entry: Entry, trust: Trust | None, chain: ChainView | None) -> None:
+        self._entry = entry
+        self._detail = evidence.detail
+        self._log = evidence.log
+        self._assignment = evidence.assignment
+        self._super = evidence.super_proof
+        self._anchor = evidence.anchor
+        self._trust = trust
+        self._chain = chain
+        self._outcomes: dict[CheckName, Outcome] = {}
+        self._signed: SignedCheckpoint | None = None
+        self._super_root = b""
+        self._is_key_on_chain = False
+        self._has_key_ended = False
+        self._anchored_at_s: int | None = None
+        self._witnessed: str | None = None
+
+    def report(self) -> Report:
+        steps: tuple[tuple[CheckName, Callable[[], str]], ...] = (
+            (CheckName.FORMAT, lambda: "the file is evidence in its one canonical form"),
+            (CheckName.ENTRY, self._check_entry),
+            (CheckName.CHECKPOINT, self._check_checkpoint),
+            (CheckName.INCLUSION, self._check_inclusion),
+            (CheckName.DETAIL, self._check_detail),
+            (CheckName.SUPER_SIGNATURE, self._check_super_signature),
+            (CheckName.SUPER_INCLUSION, self._check_super_inclusion),
+            (CheckName.WITNESSES, self._check_witnesses),
+            (CheckName.ANCHOR, self._check_anchor),
+            (CheckName.FINALITY, self._check_finality),
+            (CheckName.GATEWAY_KEY, self._check_gateway_key),
+            (CheckName.ASSIGNMENT, self._check_assignment),
+            (CheckName.ORIGIN, self._check_origin),
+        )
+        checks = {name: self._run(name, step) for name, step in steps}
+        return Report(checks=tuple(checks[name] for name in CheckName), state=self._state(), marks=self._marks())
+
+    def _run(self, name: CheckName, step: Callable[[], str]) -> Check:
+        remedy = ""
+        try:
+            outcome, says = Outcome.PASSED, step()
+        except (_NotCheckedError, RpcError) as reason:
+            outcome, says = Outcome.NOT_CHECKED, str(reason)
+        except ContractsError as error:
+            outcome, says, remedy = Outcome.FAILED, str(error), REMEDIES[name]
+        self._outcomes[name] = outcome
+        return Check(name=name, outcome=outcome, says=says, remedy=remedy)
+
+    def _has_passed(self, name: CheckName) -> bool:
+        return self._outcomes.get(name) is Outcome.PASSED
+
+    def _needs(self, *names: CheckName) -> None:
+        """Raises `_NotCheckedError` unless the checks that this one rests on have passed."""
+        for name in names:
+            if not self._has_passed(name):
+                raise _NotCheckedError(f"rests on the check {name}, which has not passed")
+
+    def _state(self) -> State | None:
+        if Outcome.FAILED in self._outcomes.values():
+            return None
+        if self._log is None:
+            return State.RECORDED
+        if self._has_passed(CheckName.FINALITY):
+            return State.FINAL
+        return State.ANCHORED if self._has_passed(CheckName.ANCHOR) else State.LOGGED
+
+    def _marks(self) -> tuple[str, ...]:
+        binding = self._assignment.binding if self._assignment else None
+        suspect_from_s = None if self._anchored_at_s is None else self._anchored_at_s + TIME_TOLERANCE_S
+        is_sound = Outcome.FAILED not in self._outcomes.values()
+        marks = (
+            ("detail redacted", self._detail == "redacted"),
+            (f"key class {self._log.key.key_class}" if self._log else "", self._log is not None),
+            ("binding not confirmed", binding is not None and not binding.confirmed),
+            ("key ended", self._has_key_ended),
+            ("time-suspect", suspect_from_s is not None and self._entry.observed_at_ms > 1000 * suspect_from_s),
+            (self._witnessed or "", self._witnessed is not None),
+            ("origin unknown", is_sound and not self._has_passed(CheckName.ORIGIN)),
+        )
+        return tuple(mark for mark, is_set in marks if is_set)
+
+    # What the gateway said.
+
+    def _check_entry(self) -> str:
+        entry = self._entry
+        unit = f" {unit_of(entry.quantity)}" if unit_of(entry.quantity) else ""
+        observed_at = _utc_text(entry.observed_at_ms)
+        return f"{entry.kind.name.lower()} {entry.quantity} is {entry.value}{unit}, observed {observed_at}"
+
+    def _check_checkpoint(self) -> str:
+        log = self._require_log()
+        signed = open_checkpoint(log.checkpoint, log.key.public)
+        said = signed.checkpoint
+        if (said.origin, said.size) != (log.origin, log.size):
+            raise EvidenceError(f"the file names {log.origin} at {log.size}, its note {said.origin} at {said.size}")
+        self._signed = signed
+        return f"signed by the gateway's key over the first {log.size} entries of {log.origin}"
+
+    def _check_inclusion(self) -> str:
+        log = self._require_log()
+        self._needs(CheckName.CHECKPOINT)
+        assert self._signed is not None
+        leaf = leaf_hash(encode_entry(self._entry))
+        verify_inclusion(leaf, log.index, log.size, log.path, self._signed.checkpoint.root)
+        return f"the entry is number {log.index} of the log"
+
+    def _check_detail(self) -> str:
+        has_bytes = self._entry.detail_digest != NO_DETAIL and not self._entry.kind.has_raw_detail
+        if self._log is not None:
+            self._needs(CheckName.INCLUSION)
+        if self._detail is None and not has_bytes:
+            return "the entry has no detail beside its seven words"
+        if self._detail is None or not has_bytes:
+            raise EvidenceError("the file's detail and the entry disagree on whether there is one")
+        if isinstance(self._detail, str):
+            raise _NotCheckedError("the detail is withheld; the entry's digest of it stands")
+        encoded = canonical_json(self._detail)
+        decode_detail(encoded)
+        if detail_digest(encoded) != self._entry.detail_digest:
+            raise EvidenceError("the detail is not the one whose digest the entry holds")
+        return "the detail is the one whose digest the entry holds"
+
+    # What the super-log and its witnesses said.
+
+    def _check_super_signature(self) -> str:
+        proof = self._require_super()
+        trust = self._trust
+        if trust is None:
+            said = parse_superlog(proof.note)
+        else:
+            if proof.origin != trust.super_log_origin:
+                raise EvidenceError(f"the file names super-log {proof.origin}, you trust {trust.super_log_origin}")
+            said = open_superlog(proof.note, trust.super_log_origin, trust.super_log_public)
+        if (said.origin, said.size) != (proof.origin, proof.size):
+            raise EvidenceError(f"the file names {proof.origin} at {proof.size}, its note {said.origin} at {said.size}")
+        self._super_root = said.root
+        if trust is None:
+            raise _NotCheckedError("whose super-log this is, only a trust file tells: --trust trust.json")
+        return f"signed by the super-log you trust, over {proof.size} checkpoints"
+
+    def _check_super_inclusion(self) -> str:
+        proof = self._require_super()
+        self._needs(CheckName.CHECKPOINT)
+        assert self._signed is not None
+        if not self._super_root:
+            raise _NotCheckedError(f"rests on the check {CheckName.SUPER_SIGNATURE}, which has not passed")
+        verify_inclusion(leaf_hash(superlog_leaf(self._signed)), proof.index, proof.size, proof.path, self._super_root)
+        return f"the gateway's checkpoint is number {proof.index} of the super-log"
+
+    def _check_witnesses(self) -> str:
+        proof = self._require_super()
+        policy = self._require_trust().witness_policy
+        if not policy.witnesses:
+            raise _NotCheckedError("the trust file names no witnesses")
+        self._needs(CheckName.SUPER_SIGNATURE)
+        cosignatures = verify_cosignatures(proof.note, policy)
+        self._witnessed = f"witnessed {len(cosignatures)} of {len(policy.witnesses)}"
+        if len(cosignatures) < policy.quorum:
+            raise EvidenceError(f"{self._witnessed}; your trust file asks for {policy.quorum}")
+        return self._witnessed
+
+    # What the chain says.
+
+    def _check_anchor(self) -> str:
+        proof, anchor = self._require_anchor()
+        self._needs(CheckName.SUPER_INCLUSION)
+        verify_consistency(proof.size, self._super_root, anchor.size, anchor.root, anchor.path)
+        trust = self._require_trust()
+        if (anchor.chain_id, anchor.contract) != (trust.chain_id, trust.anchor_log):
+            raise EvidenceError(
+                f"anchored at 0x{anchor.contract.hex()} on chain {anchor.chain_id}; "
+                f"you trust 0x{trust.anchor_log.hex()} on chain {trust.chain_id}"
+            )
+        self._anchored_at_s = self._require_chain().anchored_at_s(anchor)
+        if self._anchored_at_s is None:
+            raise EvidenceError(f"the chain knows no such anchor in block {anchor.block}")
+        return f"the super-log's root stands on chain {anchor.chain_id} in block {anchor.block}"
+
+    def _check_finality(self) -> str:
+        _, anchor = self._require_anchor()
+        self._needs(CheckName.ANCHOR)
+        finalized = self._require_chain().finalized_block()
+        if finalized < anchor.block:
+            raise _NotCheckedError(f"block {anchor.block} is not final yet, {finalized} is; ask again later")
+        return f"block {anchor.block} is final"
+
+    def _check_gateway_key(self) -> str:
+        log, anchor = self._require_log(), self._anchor
+        self._needs(CheckName.CHECKPOINT)
+        if self._outcomes[CheckName.ANCHOR] is not Outcome.FAILED:
+            check_key_range(log.key, anchor)
+        registered = check_key(log, self._require_chain().gateway_key(log.origin, log.key.public))
+        if registered.to_block is not None:
+            if anchor is not None:
+                self._needs(CheckName.ANCHOR)
+            check_key_end(registered.to_block, anchor)
+            self._has_key_ended = True
+        self._is_key_on_chain = True
+        return f"the Registry holds the key ({log.key.key_class}) for this log since block {log.key.from_block}"
+
+    def _check_assignment(self) -> str:
+        log, assignment = self._require_log(), self._assignment
+        self._needs(CheckName.INCLUSION)
+        if assignment is None:
+            if self._entry.kind in (Kind.GATEWAY, Kind.BEACON):
+                raise _NotCheckedError("the gateway speaks of itself")
+            raise EvidenceError("the file does not say that the device belongs to this log; a neighbour's might not")
+        check_assignment_claim(self._entry, log, assignment)
+        chain = self._require_chain()
+        check_assignment(log, assignment, chain.assignments(assignment.device))
+        if assignment.binding is None:
+            return "the Registry gives the device to this log"
+        check_binding(assignment.binding, chain.bindings(assignment.device))
+        return f"the Registry gives the device to this log, and to {assignment.binding.unit.hex()[:16]}…"
+
+    def _check_origin(self) -> str:
+        trust = self._require_trust()
+        if Outcome.FAILED in self._outcomes.values():
+            raise _NotCheckedError("a check has failed: whatever is vouched for, it is not this")
+        if self._has_passed(CheckName.SUPER_SIGNATURE) and self._has_passed(CheckName.SUPER_INCLUSION):
+            return f"vouched for by the super-log you trust ({trust.fingerprint()})"
+        if self._is_key_on_chain:
+            return f"vouched for by the Registry you trust ({trust.fingerprint()})"
+        raise _NotCheckedError("internally consistent, origin unknown: nothing that you trust vouches for it yet")
+
+    # What the checks need to be made at all.
+
+    def _require_log(self) -> LogProof:
+        if self._log is None:
+            raise _NotCheckedError("the entry is recorded, but no checkpoint holds it yet; ask again later")
+        return self._log
+
+    def _require_super(self) -> SuperProof:
+        if self._super is None:
+            raise _NotCheckedError("the super-log does not hold the checkpoint yet; ask again later")
+        return self._super
+
+    def _require_anchor(self) -> tuple[SuperProof, Anchor]:
+        if self._anchor is None:
+            raise _NotCheckedError("the super-log is not anchored yet; ask again later")
+        return self._require_super(), self._anchor
+
+    def _require_trust(self) -> Trust:
+        if self._trust is None:
+            raise _NotCheckedError("internally consistent, origin unknown: name your roots with --trust trust.json")
+        return self._trust
+
+    def _require_chain(self) -> ChainView:
+        if self._chain is None:
+            raise _NotCheckedError("only the chain knows: name your roots and a node, --trust trust.json --rpc URL")
+        return self._chain
+
+
+def _utc_text(at_ms: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms after 1970, which no calendar here reaches"
+
+
+def _report_of_broken(name: CheckName, says: str) -> Report:
+    """The report on a file that is not in the format, or whose entry is none: nothing else can be looked at."""
+    checks = []
+    for other in CheckName:
+        if other is name:
+            checks.append(Check(name=name, outcome=Outcome.FAILED, says=says, remedy=REMEDIES[name]))
+        elif name is CheckName.ENTRY and other is CheckName.FORMAT:
+            checks.append(Check(name=other, outcome=Outcome.PASSED, says="the file is in its one canonical form"))
+        else:
+            checks.append(Check(name=other, outcome=Outcome.NOT_CHECKED, says=f"rests on the check {name}"))
+    return Report(checks=tuple(checks), state=None, marks=())
