@@ -1,0 +1,149 @@
+"""The building as a whole: opens its bus, connects its modules and meters, and lives by the clock until stopped."""
+
+import asyncio
+import logging
+
+from devices.errors import BuildingError
+from devices.simulated.bus import Bus
+from devices.simulated.consumption import COMMON_SHAPE, WATER_SHAPE, Consumption, flat_shape
+from devices.simulated.fault import Faults
+from devices.simulated.meter import Meter
+from devices.simulated.publisher import Publisher
+from devices.simulated.schedule import AccessController, Lift, Numbered
+from devices.simulated.settings import BuildingSettings, MeterSettings, ModuleSettings
+from devices.simulated.water import Beacon, WaterMeter
+
+STEP_SECONDS = 0.05
+SAVE_SECONDS = 1.0
+ADVERTISE_SECONDS = 0.5
+LOG = logging.getLogger("building")
+
+
+class Building:
+    """All simulated devices. `run` serves them until `stop` is called."""
+
+    def __init__(self, settings: BuildingSettings) -> None:
+        self._settings = settings
+        self._stopped = asyncio.Event()
+        self.faults = Faults()
+        self.meters = {meter.address: self._meter(meter) for meter in settings.meters}
+        self.publishers = {module.link.name: self._publisher(module) for module in settings.modules}
+        self.beacons = [
+            Beacon(
+                WaterMeter(
+                    water.ble_address, Consumption(settings.seed, water.ble_address, settings.zone, WATER_SHAPE)
+                ),
+                water.adapter,
+                settings.bluetooth_bus,
+            )
+            for water in settings.water
+            if settings.bluetooth_bus is not None
+        ]
+        self.bus: Bus | None = None
+        if settings.serial_link is not None:
+            self.bus = Bus(
+                link=settings.serial_link,
+                meters=list(self.meters.values()),
+                clock=settings.clock,
+                seed=settings.seed,
+                faults=self.faults,
+            )
+
+    def now_ms(self) -> int:
+        return self._settings.clock.now_ms()
+
+    def stop(self) -> None:
+        """Let `run` end."""
+        self._stopped.set()
+
+    async def start(self) -> None:
+        """Open everything.
+
+        Raises:
+            BuildingError: a device cannot reach what it speaks through.
+        """
+        if self.bus is not None:
+            self.bus.open(asyncio.get_running_loop())
+        for publisher in self.publishers.values():
+            publisher.start(self.now_ms())
+        for beacon in self.beacons:
+            await beacon.update(self.now_ms())
+        if self._settings.water and not self.beacons:
+            LOG.warning("building: water meters are left out: no [bluetooth] bus in the settings")
+
+    async def run(self) -> None:
+        """Serve until `stop`, then close everything."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._publish(), name="publish")
+                tasks.create_task(self._save(), name="save")
+                tasks.create_task(self._advertise(), name="advertise")
+        finally:
+            await self._close()
+
+    def counters(self) -> dict[str, object]:
+        """What the building's side saw: to be compared with what the gateway logged."""
+        return {
+            "frames_asked": 0 if self.bus is None else self.bus.frames_asked,
+            "frames_answered": 0 if self.bus is None else self.bus.frames_answered,
+            "mqtt_acknowledged": {name: one.acknowledged_count for name, one in self.publishers.items()},
+            "mqtt_last_number": {name: one.acknowledged for name, one in self.publishers.items()},
+            "mqtt_connected": {name: one.is_connected for name, one in self.publishers.items()},
+            "commands_received": {name: one.commands_received for name, one in self.publishers.items()},
+            "water_pulses": {beacon.meter.ble_address: beacon.advertised for beacon in self.beacons},
+        }
+
+    def _meter(self, meter: MeterSettings) -> Meter:
+        seed, zone = self._settings.seed, self._settings.zone
+        shape = COMMON_SHAPE if meter.is_common else flat_shape(meter.area_centi_m2)
+        return Meter(
+            address=meter.address,
+            consumption=Consumption(seed, meter.address, zone, shape),
+            zone=zone,
+            seed=seed,
+            phases=3 if meter.is_common else 1,
+            segment_bytes=meter.segment_bytes,
+        )
+
+    def _publisher(self, module: ModuleSettings) -> Publisher:
+        seed, zone, name = self._settings.seed, self._settings.zone, module.link.name
+        schedule = (
+            Lift(seed, name, zone, floors=module.size)
+            if module.is_lift
+            else AccessController(seed, name, zone, entries_a_day=module.size)
+        )
+        return Publisher(module.link, Numbered(schedule, zone), self._settings.state_dir / f"{name}.json")
+
+    async def _publish(self) -> None:
+        while not await self._is_stopped_after(STEP_SECONDS):
+            now_ms = self.now_ms()
+            for publisher in self.publishers.values():
+                publisher.step(now_ms)
+
+    async def _save(self) -> None:
+        while not await self._is_stopped_after(SAVE_SECONDS):
+            for publisher in self.publishers.values():
+                publisher.save()
+
+    async def _advertise(self) -> None:
+        while self.beacons and not await self._is_stopped_after(ADVERTISE_SECONDS):
+            for beacon in self.beacons:
+                try:
+                    await beacon.update(self.now_ms())
+                except BuildingError as error:
+                    LOG.warning("building: %s; trying again", error)
+
+    async def _is_stopped_after(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._stopped.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _close(self) -> None:
+        for publisher in self.publishers.values():
+            publisher.stop()
+        for beacon in self.beacons:
+            await beacon.stop()
+        if self.bus is not None:
+            self.bus.close()
