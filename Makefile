@@ -8,7 +8,7 @@ ARGS   ?=
 ONLY   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench soak lock clean
+.PHONY: help install demo test check bench soak wheel lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,6 +36,9 @@ bench: install  ## take the figures and write tests/bench/results.json
 
 soak: install  ## the fault tests again with many seeds
 	$(BIN)/python -m tests.faults $(ARGS)
+
+wheel: install  ## the package as one file in dist/, contracts compiled
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir dist .
 
 lock: install  ## resolve the dependencies anew and write the lock files
 	$(BIN)/python requirements/lock.py $(ARGS)
