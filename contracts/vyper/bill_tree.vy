@@ -1,0 +1,111 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Bill tree
+@license Apache-2.0
+@notice The sum tree of one period's bills: one leaf per unit of the roll, in unit order, in the shape of an RFC 9162 tree.
+        Each node carries four sums in one word, uint64 lanes from the left: total, own use, shared, other.
+
+        Invariants
+        - A node's sums are exactly the sums of its children; a lane that would overflow is refused.
+        - A leaf's total is the sum of its other lanes.
+        - The leaf names chain, contract, site, period and unit, so one bill has one place.
+"""
+
+import tree
+
+TAG: constant(bytes32) = 0x6d696e676c6f752f62696c6c2f31000000000000000000000000000000000000  # minglou/bill/1
+BLOCK: constant(uint256) = 64
+DEPTH_MAX: constant(uint256) = 32
+
+LANE: constant(uint256) = 2**64 - 1
+# Top bit of each lane.
+TOP_BITS: constant(uint256) = 2**63 + 2**127 + 2**191 + 2**255
+
+
+struct Bill:
+    amounts: uint256
+    lines_digest: bytes32
+    salt: bytes32
+
+
+struct Node:
+    hash: bytes32
+    sums: uint256
+
+
+@internal
+@view
+def _leaf(site: bytes32, period: uint256, index: uint256, bill: Bill) -> Node:
+    amounts: uint256 = bill.amounts
+    parts: uint256 = ((amounts >> 128) & LANE) + ((amounts >> 64) & LANE) + (amounts & LANE)
+    assert amounts >> 192 == parts, "bill_tree: total is not the sum of its parts"
+    return Node(
+        hash=sha256(
+            concat(
+                b"\x00",
+                abi_encode(
+                    TAG, chain.id, self, site, period, index, amounts, bill.lines_digest, bill.salt
+                ),
+            )
+        ),
+        sums=amounts,
+    )
+
+
+@internal
+@pure
+def _parent(left: Node, right: Node) -> Node:
+    sums: uint256 = unsafe_add(left.sums, right.sums)
+    # The carry out of a lane's top bit; in the lowest lane that overflows there is no carry in, so none is missed.
+    carries: uint256 = (left.sums & right.sums) | ((left.sums | right.sums) & ~sums)
+    assert carries & TOP_BITS == 0, "bill_tree: sum overflows"
+    return Node(
+        hash=sha256(concat(b"\x01", left.hash, convert(left.sums, bytes32), right.hash, convert(right.sums, bytes32))),
+        sums=sums,
+    )
+
+
+@internal
+@pure
+def _climb(node: Node, index: uint256, size: uint256, path: DynArray[Node, DEPTH_MAX]) -> Node:
+    """
+    @notice The root above a node that stands at this index in a row of so many nodes.
+    """
+    assert index < size, "bill_tree: index is beyond the tree"
+    inner: uint256 = tree._bit_length(index ^ (size - 1))
+    assert len(path) == inner + tree._ones(index >> inner), "bill_tree: path has the wrong length"
+    top: Node = node
+    turns: uint256 = index
+    step: uint256 = 0
+    for sibling: Node in path:
+        if step >= inner or turns & 1 == 1:
+            top = self._parent(sibling, top)
+        else:
+            top = self._parent(top, sibling)
+        turns = turns >> 1
+        step += 1
+    return top
+
+
+@internal
+@view
+def _block_top(site: bytes32, period: uint256, first_index: uint256, bills: DynArray[Bill, BLOCK]) -> Node:
+    """
+    @notice The top of an aligned block of leaves. An odd node at the end of a row moves up unchanged, as in RFC 9162.
+    """
+    row: Node[BLOCK] = empty(Node[BLOCK])
+    width: uint256 = 0
+    for bill: Bill in bills:
+        row[width] = self._leaf(site, period, first_index + width, bill)
+        width = unsafe_add(width, 1)
+    for level: uint256 in range(6):
+        if width <= 1:
+            break
+        pairs: uint256 = width // 2
+        for i: uint256 in range(pairs, bound=32):
+            row[i] = self._parent(row[2 * i], row[2 * i + 1])
+        if width % 2 == 1:
+            row[pairs] = row[width - 1]
+        width = pairs + width % 2
+    return row[0]

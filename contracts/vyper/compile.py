@@ -1,0 +1,144 @@
+"""Compile the Vyper contracts into build/*.json: `python -m contracts.vyper.compile`.
+
+The artefacts are git-ignored and carry the digest of all sources and of the compiler's version, so that a run with
+nothing changed reads five small files and stops.
+"""
+
+import argparse
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import ContractsError
+
+SOURCES = Path(__file__).parent
+BUILD = SOURCES / "build"
+COMPILER = "0.4.3"
+CONTRACTS = ("Registry", "AnchorLog", "Tariffs", "UsageFees", "Token")
+RUNTIME_BYTES_MAX = 24_576  # EIP-170
+
+
+class CompileError(ContractsError):
+    """The contracts cannot be compiled here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One compiled contract."""
+
+    contract: str
+    abi: list[dict[str, Any]]
+    bytecode: bytes  # creation code, before constructor arguments
+    runtime_bytes: int
+
+
+def source_digest() -> str:
+    """SHA-256 over the compiler's version, this file and every source, so that any change compiles again."""
+    digest = hashlib.sha256(COMPILER.encode())
+    for path in sorted([*SOURCES.glob("*.vy"), *SOURCES.glob("*.vyi"), Path(__file__)]):
+        content = path.read_bytes()
+        digest.update(f"{path.name}\n{len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def artifact(contract: str) -> Artifact:
+    """The compiled contract, compiling first where the sources changed.
+
+    Raises:
+        CompileError: no such contract, or the pinned compiler is not installed.
+    """
+    if contract not in CONTRACTS:
+        raise CompileError(f"contract {contract}: unknown; there are {', '.join(CONTRACTS)}")
+    built = _read_built(contract, source_digest())
+    return built if built is not None else compile_all()[contract]
+
+
+def compile_all(*, force: bool = False) -> dict[str, Artifact]:
+    """All contracts; compiles and writes build/*.json unless what stands there is of these sources."""
+    digest = source_digest()
+    found = {contract: None if force else _read_built(contract, digest) for contract in CONTRACTS}
+    return {contract: built or _compile(contract, digest) for contract, built in found.items()}
+
+
+def compile_source(contract: str, *, evm_version: str | None = None) -> dict[str, Any]:
+    """The compiler's own output for one contract: abi, bytecode, bytecode_runtime and ast.
+
+    Args:
+        contract: file name without `.vy`.
+        evm_version: the compiler's target; None for its default (prague). `london` has neither PUSH0 nor MCOPY.
+    """
+    try:
+        import vyper
+        from vyper.compiler import compile_from_file_input
+        from vyper.compiler.input_bundle import FilesystemInputBundle
+        from vyper.compiler.settings import Settings
+    except ImportError as error:
+        raise CompileError(f"vyper is missing; install vyper=={COMPILER} (extra `dev`)") from error
+    if not vyper.__version__.startswith(COMPILER):
+        raise CompileError(f"vyper {vyper.__version__} is installed; the contracts need exactly {COMPILER}")
+    path = SOURCES / f"{contract}.vy"
+    bundle = FilesystemInputBundle([SOURCES])
+    output: dict[str, Any] = compile_from_file_input(
+        bundle.load_file(path.name),
+        input_bundle=bundle,
+        output_formats=["abi", "bytecode", "bytecode_runtime"],
+        settings=Settings(evm_version=evm_version),
+    )
+    return output
+
+
+def _read_built(contract: str, digest: str) -> Artifact | None:
+    try:
+        built = json.loads((BUILD / f"{contract}.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    if built.get("source_digest") != digest:
+        return None
+    return Artifact(
+        contract=contract,
+        abi=built["abi"],
+        bytecode=bytes.fromhex(built["bytecode"].removeprefix("0x")),
+        runtime_bytes=built["runtime_bytes"],
+    )
+
+
+def _compile(contract: str, digest: str) -> Artifact:
+    output = compile_source(contract)
+    runtime_bytes = (len(output["bytecode_runtime"]) - 2) // 2
+    if runtime_bytes > RUNTIME_BYTES_MAX:
+        raise CompileError(f"{contract}: {runtime_bytes} bytes of code, EIP-170 allows {RUNTIME_BYTES_MAX}; split it")
+    BUILD.mkdir(exist_ok=True)
+    built = {
+        "contract": contract,
+        "vyper": COMPILER,
+        "source_digest": digest,
+        "abi": output["abi"],
+        "bytecode": output["bytecode"],
+        "runtime_bytes": runtime_bytes,
+    }
+    # Written beside and renamed, so that a process that reads at the same time never sees half a file.
+    beside = BUILD / f".{contract}.json"
+    beside.write_text(json.dumps(built, indent=1) + "\n")
+    beside.replace(BUILD / f"{contract}.json")
+    return Artifact(
+        contract=contract,
+        abi=built["abi"],
+        bytecode=bytes.fromhex(output["bytecode"].removeprefix("0x")),
+        runtime_bytes=runtime_bytes,
+    )
+
+
+def main() -> int:
+    """Compile what changed and say how large each contract is."""
+    parser = argparse.ArgumentParser(description="Compile the Vyper contracts into contracts/vyper/build.")
+    parser.add_argument("--force", action="store_true", help="compile although nothing changed")
+    arguments = parser.parse_args()
+    for name, built in compile_all(force=arguments.force).items():
+        print(f"{name:10} {built.runtime_bytes:6} bytes of {RUNTIME_BYTES_MAX}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
