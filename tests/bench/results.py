@@ -24,7 +24,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gas": ("contracts/vyper",),
     "cloud": ("cloud",),
     "chain": ("cloud/chain", "contracts/vyper"),
-    "verify": ("contracts",),
+    "verify": (":(glob)contracts/*.py", "contracts/calls"),
     "web": ("cloud/web", "contracts/js"),
     "cli": ("minglou",),
     "demo": ("edge", "cloud", "contracts", "devices", "provisioning"),

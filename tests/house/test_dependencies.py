@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.house.tree import PACKAGES, ROOMS, text_of, tracked_with
+from tests.house.tree import PACKAGES, text_of, tracked_with
 from tests.processes import REPOSITORY
 
 LOCKS = REPOSITORY / "requirements"
@@ -30,6 +30,8 @@ EXTRAS_OF = {
     "edge": ("edge",),
     "cloud": ("cloud",),
     "provisioning": ("edge", "cloud"),
+    "tests": ("edge", "cloud", "dev"),
+    "requirements": ("dev",),
 }
 # Used by name in a URL or as another package's driver, never imported.
 USED_BY_NAME = {"aiosqlite": "sqlite+aiosqlite"}
@@ -50,9 +52,8 @@ def imports_of(room: str) -> dict[str, str]:
                 names = [node.module]
             for name in names:
                 modules.setdefault(name.partition(".")[0], path.as_posix())
-    return {
-        name: path for name, path in modules.items() if name not in sys.stdlib_module_names and name not in PACKAGES
-    }
+    own = {*sys.stdlib_module_names, *PACKAGES, "tests"}
+    return {name: path for name, path in modules.items() if name not in own}
 
 
 @cache
@@ -91,7 +92,7 @@ def test_the_clouds_default_store_runs_on_aiosqlite() -> None:
     assert any(USED_BY_NAME["aiosqlite"] in text for text in texts)
 
 
-@pytest.mark.parametrize("room", ["minglou", *ROOMS])
+@pytest.mark.parametrize("room", sorted(EXTRAS_OF))
 def test_a_room_imports_only_what_its_extra_declares(room: str) -> None:
     allowed = declared(EXTRAS_OF[room])
     strangers = {
