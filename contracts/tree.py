@@ -219,7 +219,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     _check_position(index, size)
     inner = (index ^ (size - 1)).bit_length()
     length = inner + (index >> inner).bit_count()
-    _check_hashes(path, length, f"inclusion of leaf {index} of {size}")
+    _check_hashes(path, length, (leaf, root), f"inclusion of leaf {index} of {size}")
     if _climb(leaf, path, inner, index) != root:
         raise TreeError(f"the path of leaf {index} of {size} leads to another root: leaf, path or root was changed")
 
@@ -234,7 +234,7 @@ def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, p
     """
     _check_sizes(old_size, size)
     if old_size == size:
-        _check_hashes(path, 0, f"consistency of size {size} with itself")
+        _check_hashes(path, 0, (old_root, root), f"consistency of size {size} with itself")
         if old_root != root:
             raise TreeError(f"two different roots for size {size}: this log shows different people different histories")
         return
@@ -243,7 +243,8 @@ def verify_consistency(old_size: int, old_root: bytes, size: int, root: bytes, p
     inner = (last ^ (size - 1)).bit_length()
     border = (last >> inner).bit_count()
     old_is_subtree = old_size == 1 << shift  # then its root starts the climb and is not in the path
-    _check_hashes(path, inner - shift + border + (not old_is_subtree), f"consistency of {old_size} with {size}")
+    length = inner - shift + border + (not old_is_subtree)
+    _check_hashes(path, length, (old_root, root), f"consistency of {old_size} with {size}")
     seed, rest = (old_root, path) if old_is_subtree else (path[0], path[1:])
     position = last >> shift
     if _climb_left(seed, rest, inner - shift, position) != old_root:
@@ -299,8 +300,8 @@ def _check_sizes(old_size: int, size: int) -> None:
         raise TreeError(f"sizes {old_size} and {size}: consistency needs 1 <= old size <= size < 2^48")
 
 
-def _check_hashes(path: Sequence[bytes], length: int, what: str) -> None:
+def _check_hashes(path: Sequence[bytes], length: int, ends: tuple[bytes, bytes], what: str) -> None:
     if len(path) != length:
         raise TreeError(f"{what} takes a path of {length} hashes, not {len(path)}")
-    if any(len(sibling) != HASH_BYTES for sibling in path):
-        raise TreeError(f"{what}: a path's hashes have {HASH_BYTES} bytes each")
+    if any(len(node) != HASH_BYTES for node in (*ends, *path)):
+        raise TreeError(f"{what}: leaf, roots and path are hashes of {HASH_BYTES} bytes each")

@@ -1,0 +1,1 @@
+"""Golden vectors of Minglou's formats, shared with the JavaScript verifier, and the deployment they come from."""
