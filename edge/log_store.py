@@ -1,0 +1,227 @@
+"""One epoch's append-only log on disk. Only the writer thread calls what changes it."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+
+from contracts.errors import TreeError
+from contracts.tree import Frontier, leaf_hash
+from edge import schema
+from edge.errors import StoreBrokenError, StoreError, StoreFullError
+from edge.log_reader import LogReader
+
+_TAIL_CHECKED = 4096  # entries hashed again at every start
+
+EntryRow = tuple[bytes, bytes]
+"""The 224 bytes of an entry and its detail bytes (empty where it has none)."""
+
+DeliveryRow = tuple[str, int, int, int, bytes]
+"""Session, slot (count modulo 64), count, packet id or sequence number, payload digest."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """What one transaction takes: all of it reaches the disk, or nothing."""
+
+    rows: list[EntryRow] = field(default_factory=list)
+    delivered: list[DeliveryRow] = field(default_factory=list)
+    boundaries: list[tuple[bytes, str, int]] = field(default_factory=list)  # device, quantity, index in `rows`
+    earlier_boundaries: list[tuple[bytes, str]] = field(default_factory=list)  # logged in an older epoch
+    states: dict[str, bytes] = field(default_factory=dict)
+    notes: list[tuple[str, int]] = field(default_factory=list)  # checkpoint note, size
+    sessions: list[tuple[str, str, str]] = field(default_factory=list)  # name, username, filters as JSON, "" to forget
+
+
+class LogStore:
+    """The write side of one epoch."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, origin: str, frontier: Frontier) -> None:
+        self.path = path
+        self.origin = origin
+        self.frontier = frontier
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path, origin: str) -> "LogStore":
+        """Open the epoch's log, or make it.
+
+        Raises:
+            StoreBrokenError: the file is no database, is damaged, or its rows do not fit its tree.
+            StoreFullError: the disk has no room.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with translated(path):
+            connection = schema.connect(path)
+            try:
+                if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                    schema.create_tables(connection, origin)
+                frontier = _checked_frontier(path, connection, origin)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(path, connection, origin, frontier)
+
+    @property
+    def size(self) -> int:
+        return self.frontier.size
+
+    def append(self, group: Group, root_at_end: bool = False) -> bytes | None:
+        """Write one group durably; with `root_at_end` also write down the (size, root) about to be signed.
+
+        Returns:
+            The root written down, or None.
+
+        Raises:
+            StoreFullError, StoreError: nothing of the group was written; the log is as before.
+        """
+        frontier = self.frontier.copy()
+        leaves = [sha256(b"\x00" + row[0]).digest() for row in group.rows]
+        nodes: list[tuple[int, int, bytes]] = []
+        frontier.extend(leaves, lambda node: nodes.append(node) if node[0] >= schema.NODE_LEVEL_MIN else None)
+        root = frontier.root() if root_at_end else None
+        with translated(self.path), self._transaction():
+            self._insert_entries(group.rows, leaves)
+            self._insert_rest(group, nodes, frontier)
+            if root is not None:
+                self._connection.execute("INSERT OR IGNORE INTO checkpoint VALUES (?, ?, NULL)", (frontier.size, root))
+        self.frontier = frontier
+        return root
+
+    def write_root(self, size: int, root: bytes) -> None:
+        """Write down a (size, root) of the past before it is signed."""
+        with translated(self.path), self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO checkpoint VALUES (?, ?, NULL)", (size, root))
+
+    def written_root(self, size: int) -> bytes | None:
+        """The root written down for a size, if any: nothing else may be signed for it."""
+        row = self._connection.execute("SELECT root FROM checkpoint WHERE size = ?", (size,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def has_boundary(self, device: bytes, quantity: str) -> bool:
+        query = "SELECT 1 FROM boundary WHERE device = ? AND quantity = ?"
+        return self._connection.execute(query, (device, quantity)).fetchone() is not None
+
+    def prune(self, below: int, rows_max: int = 2000) -> int:
+        """Empty up to `rows_max` of the oldest rows below a position down to their leaf hashes; how many it did."""
+        with translated(self.path), self._transaction():
+            row = self._connection.execute("SELECT value FROM state WHERE name = 'pruned'").fetchone()
+            start = int(row[0]) if row else 0
+            end = min(below, start + rows_max)
+            if end <= start:
+                return 0
+            change = "UPDATE entry SET entry = NULL, detail = NULL WHERE position >= ? AND position < ?"
+            self._connection.execute(change, (start, end))
+            self._connection.execute("REPLACE INTO state VALUES ('pruned', ?)", (str(end).encode(),))
+            keep = "DELETE FROM checkpoint WHERE size < ? AND size < (SELECT max(size) FROM checkpoint WHERE size <= ?)"
+            self._connection.execute(keep, (end, end))
+        return end - start
+
+    def reader(self) -> LogReader:
+        """A read connection of its own, for another thread."""
+        return LogReader(self.path)
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            raise
+
+    def _insert_entries(self, rows: Sequence[EntryRow], leaves: Sequence[bytes]) -> None:
+        start = self.frontier.size
+        table = [
+            (position, row[0], row[1] or None, leaf)
+            for position, (row, leaf) in enumerate(zip(rows, leaves, strict=True), start)
+        ]
+        self._insert_many(schema.INSERT_ENTRIES, schema.INSERT_ONE_ENTRY, table)
+
+    def _insert_many(self, many: str, one: str, table: Sequence[tuple[object, ...]]) -> None:
+        step, execute = schema.ROWS_A_STATEMENT, self._connection.execute
+        whole = len(table) - len(table) % step
+        for at in range(0, whole, step):
+            execute(many, tuple(chain.from_iterable(table[at : at + step])))
+        if whole < len(table):
+            self._connection.executemany(one, table[whole:])
+
+    def _insert_rest(self, group: Group, nodes: list[tuple[int, int, bytes]], frontier: Frontier) -> None:
+        connection, start = self._connection, self.frontier.size
+        if nodes:
+            connection.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
+        if group.delivered:
+            self._insert_many(schema.REPLACE_DELIVERIES, schema.REPLACE_ONE_DELIVERY, group.delivered)
+        for device, quantity, number in group.boundaries:
+            connection.execute("INSERT INTO boundary VALUES (?, ?, ?)", (device, quantity, start + number))
+        for device, quantity in group.earlier_boundaries:
+            connection.execute("INSERT OR IGNORE INTO boundary VALUES (?, ?, -1)", (device, quantity))
+        for note, size in group.notes:
+            connection.execute("UPDATE checkpoint SET note = ? WHERE size = ?", (note, size))
+        for session in group.sessions:
+            if session[2]:
+                connection.execute("REPLACE INTO session VALUES (?, ?, ?)", session)
+            else:
+                connection.execute("DELETE FROM session WHERE client_id = ?", session[:1])
+        if group.rows:
+            connection.execute("REPLACE INTO state VALUES ('frontier', ?)", (frontier.to_bytes(),))
+        for name, value in group.states.items():
+            connection.execute("REPLACE INTO state VALUES (?, ?)", (name, value))
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into the gateway's, by what can be done about them."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        says = str(error)
+        if "full" in says or "disk I/O error" in says:
+            raise StoreFullError(f"{path}: {says}; free some space, entries wait and nothing is lost") from error
+        if not isinstance(error, sqlite3.OperationalError) or "malformed" in says or "no such" in says:
+            raise StoreBrokenError(f"{path}: {says}; it is set aside and a new epoch is opened") from error
+        raise StoreError(f"{path}: {says}; check the disk and its permissions") from error
+
+
+def _checked_frontier(path: Path, connection: sqlite3.Connection, origin: str) -> Frontier:
+    """The stored frontier, after the log's last entries have been hashed again and compared."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] != schema.FORMAT:
+        raise StoreError(f"{path}: was written by another version; run the program that wrote it")
+    stored = dict(connection.execute("SELECT name, value FROM state WHERE name IN ('origin', 'frontier')").fetchall())
+    if bytes(stored.get("origin", b"")).decode() != origin:
+        raise StoreError(f"{path}: holds the log {stored.get('origin')!r}, not {origin}; correct origin or data_dir")
+    try:
+        frontier = Frontier.from_bytes(bytes(stored["frontier"])) if "frontier" in stored else Frontier()
+    except TreeError as error:
+        raise StoreBrokenError(f"{path}: {error}") from error
+    held = connection.execute("SELECT max(position) FROM entry").fetchone()[0]
+    if frontier.size != (0 if held is None else held + 1):
+        raise StoreBrokenError(f"{path}: holds {held} as its last entry, but its tree has {frontier.size}")
+    _check_tail(path, connection, frontier)
+    return frontier
+
+
+def _check_tail(path: Path, connection: sqlite3.Connection, frontier: Frontier) -> None:
+    start = frontier.size // _TAIL_CHECKED * _TAIL_CHECKED
+    first = max(0, start - _TAIL_CHECKED)
+    query = "SELECT position, entry, leaf FROM entry WHERE position >= ? ORDER BY position"
+    leaves: list[bytes] = []
+    for position, entry, leaf in connection.execute(query, (first,)):
+        if position != first + len(leaves) or (entry is not None and leaf_hash(entry) != leaf):
+            raise StoreBrokenError(f"{path}: entry {position} does not hash to its leaf; a new epoch is opened")
+        leaves.append(leaf)
+    # The peaks left of `start` are stored; those right of it must come out of the leaves just read.
+    tail = Frontier(start, frontier.peaks[: start.bit_count()])
+    tail.extend(leaves[start - first :])
+    if tail.to_bytes() != frontier.to_bytes():
+        raise StoreBrokenError(f"{path}: the last entries do not hash to the tree; a new epoch is opened")

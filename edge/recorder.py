@@ -1,0 +1,229 @@
+"""From a device's readings to entry rows: plausibility, details and boundary entries; the gateway's hot path.
+
+Until the cloud's head was seen after a start, no boundary entry is made of a last reading: on a restored card the log's
+last readings are old, and the true boundary may already be logged where this gateway cannot see it. Meters' own freezes
+are the same however often they are read, so they need not wait.
+
+A suspect value (a register that fell, or rose faster than the device can count) is logged under its plain quantity with
+`"suspect"` in its detail and forgotten otherwise: the register's last believed value stays what later values are
+compared with, and boundary entries are made of believed values alone. A meter that really starts again is another
+meter: give it a new URN.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from hashlib import sha256
+
+from contracts.detail import encode_detail
+from contracts.entry import NO_DETAIL, Kind, Series, device_id
+from contracts.quantities import boundary_quantity
+from devices.plausibility import Limits, suspicions
+from devices.reading import Reading
+from edge.committer import Committer, Submission
+from edge.log_store import EntryRow
+from edge.registers import Believed, Registers, RegisterState
+
+_SALTS_A_DRAW = 256
+
+
+class SaltSource:
+    """16 random bytes at a time, drawn from the system in larger helpings. Not for two threads at once."""
+
+    __slots__ = ("_at", "_drawn")
+
+    def __init__(self) -> None:
+        self._drawn, self._at = b"", 0
+
+    def __call__(self) -> bytes:
+        at = self._at
+        if at >= len(self._drawn):
+            self._drawn, at = os.urandom(16 * _SALTS_A_DRAW), 0
+        self._at = at + 16
+        return self._drawn[at : at + 16]
+
+
+class _Quantity:
+    """What stays the same over one device's entries of one quantity."""
+
+    __slots__ = ("limits", "register", "series")
+
+    def __init__(self, series: Series, limits: Limits | None, register: RegisterState | None) -> None:
+        self.series = series
+        self.limits = limits
+        self.register = register
+
+
+class DeviceRecorder:
+    """Makes one device's entries. Its lock lets a collector and the midnight sweep share it."""
+
+    def __init__(
+        self, urn: str, limits: Mapping[str, Limits], registers: Registers, committer: Committer, *,
+        freezes: bool = False, on_reading: Callable[[Reading, bool], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.urn = urn
+        self.device = device_id(urn)
+        self.freezes = freezes  # the meter itself freezes its registers at midnight
+        self.lock = threading.Lock()
+        self.last_seen_ms = 0
+        self.readings = 0
+        self.suspect = 0
+        self.boundaries = 0
+        self.refused = 0
+        self.last_error = ""
+        self.may_use_last_reading: Callable[[], bool] = lambda: True
+        self.latest: dict[str, tuple[int, int]] = {}
+        self.cumulative = [quantity for quantity, limit in limits.items() if limit.cumulative and ":" in quantity]
+        self._limits = limits
+        self._registers = registers
+        self._committer = committer
+        self._on_reading = on_reading
+        self._quantities: dict[tuple[int, str], _Quantity] = {}
+        self._new_salt = SaltSource()
+
+    def rows(self, readings: Sequence[Reading], at_ms: int) -> list[EntryRow]:
+        """The rows of readings that carry no boundary, observed at one time. Submits boundary entries that fall due."""
+        rows: list[EntryRow] = []
+        detail, digest = b"", NO_DETAIL
+        of: Mapping[str, object] | None = None
+        with self.lock:
+            for reading in readings:
+                known = self._quantities.get((reading.kind, reading.quantity)) or self._learn(reading)
+                says: tuple[str, ...] = ()
+                if known.limits is not None:
+                    says = suspicions(
+                        known.limits, reading.value, at_ms, known.register.last if known.register else None
+                    )
+                if says or reading.detail is not of or reading.meter_at_ms is not None:
+                    detail, digest = self._detail(reading, says)
+                    of = None if says else reading.detail
+                rows.append((known.series.encode(at_ms, reading.value, digest, self._new_salt()), detail))
+                if says:
+                    self.suspect += 1
+                elif known.register is not None and self._registers.believe(known.register, reading.value, at_ms):
+                    self._midnight_passed(reading.quantity, known.register, at_ms)
+                self.latest[reading.quantity] = (reading.value, at_ms)
+                if self._on_reading is not None:
+                    self._on_reading(reading, bool(says))
+            self.readings += len(rows)
+            self.last_seen_ms = at_ms
+        return rows
+
+    def boundary(self, reading: Reading, at_ms: int) -> bool:
+        """Log a register that the meter froze at a midnight; False when it is not believable there or logged already.
+
+        A frozen value must lie between the last believed one before its midnight and the first one after.
+        """
+        day = reading.boundary
+        assert day is not None, "only a reading that the meter froze makes a boundary entry"
+        with self.lock:
+            state = self._registers.state(self.device, reading.quantity)
+            if state.last_boundary is not None and day <= state.last_boundary:
+                return False
+            if not self._fits(state, day, reading.value):
+                self._submit_suspect(reading, at_ms)
+                return False
+            detail = {key: value for key, value in reading.detail.items() if key != "suspect"}
+            self._submit_boundary(reading.quantity, state, day, reading.value, {"source": "freeze", **detail}, at_ms)
+        return True
+
+    def boundary_from_last(self, quantity: str, day: date, at_ms: int) -> bool:
+        """Log the last believed reading before a midnight as its boundary entry, if there is one."""
+        with self.lock:
+            state = self._registers.state(self.device, quantity)
+            candidate = state.candidates.get(day)
+            if candidate is None or not self.may_use_last_reading():
+                return False
+            self._submit_candidate(quantity, state, day, candidate, at_ms)
+        return True
+
+    def sweep(self, now_ms: int, grace_ms: int) -> None:
+        """Log the boundary entries of midnights that passed `grace_ms` ago without any later reading."""
+        with self.lock:
+            for (kind, quantity), known in list(self._quantities.items()):
+                state = known.register
+                if kind != Kind.READING or state is None:
+                    continue
+                self._registers.pass_midnights(state, now_ms)
+                if not self.may_use_last_reading():
+                    continue
+                for day, candidate in sorted(state.candidates.items()):
+                    if now_ms >= self._registers.days.start_ms(day) + grace_ms:
+                        self._submit_candidate(quantity, state, day, candidate, now_ms)
+
+    def boundaries_missing(self, today: date) -> list[date]:
+        """The midnights whose boundary entries are not logged yet and may be frozen in the meter, oldest first."""
+        with self.lock:
+            missing: set[date] = set()
+            for (kind, quantity), known in self._quantities.items():
+                if kind == Kind.READING and known.register is not None and "*" not in quantity:
+                    missing.update(known.register.candidates)
+                    if known.register.last_boundary is None or known.register.last_boundary < today:
+                        missing.add(today)
+            return sorted(missing)
+
+    def know(self, kind: Kind, quantities: Sequence[str]) -> None:
+        """Prepare registers that the log already knows, so that the sweep sees them before their first reading."""
+        for quantity in quantities:
+            if (kind, quantity) not in self._quantities:
+                self._learn(Reading(kind=kind, quantity=quantity, value=0))
+
+    def _learn(self, reading: Reading) -> _Quantity:
+        limits = self._limits.get(reading.quantity)
+        cumulative = limits is not None and limits.cumulative and reading.kind is Kind.READING
+        known = _Quantity(
+            Series(reading.kind, self.device, reading.quantity),
+            limits,
+            self._registers.state(self.device, reading.quantity) if cumulative else None,
+        )
+        self._quantities[reading.kind, reading.quantity] = known
+        return known
+
+    def _detail(self, reading: Reading, says: Sequence[str]) -> tuple[bytes, bytes]:
+        fields: dict[str, object] = dict(reading.detail)
+        if reading.meter_at_ms is not None:
+            fields["meter_at_ms"] = reading.meter_at_ms
+        if says:
+            fields["suspect"] = list(says)
+        if not fields or fields == {"source": "mqtt"}:
+            return b"", NO_DETAIL
+        detail = encode_detail(fields, salt=self._new_salt())
+        return detail, sha256(detail).digest()
+
+    def _midnight_passed(self, quantity: str, state: RegisterState, at_ms: int) -> None:
+        if not self.freezes and self.may_use_last_reading():
+            for day, candidate in sorted(state.candidates.items()):
+                self._submit_candidate(quantity, state, day, candidate, at_ms)
+
+    def _fits(self, state: RegisterState, day: date, value: int) -> bool:
+        before = state.candidates.get(day)
+        start_ms = self._registers.days.start_ms(day)
+        if before is not None and value < before[0]:
+            return False
+        return state.last is None or state.last[1] < start_ms or value <= state.last[0]
+
+    def _submit_candidate(
+        self, quantity: str, state: RegisterState, day: date, candidate: Believed, at_ms: int
+    ) -> None:
+        value, read_at_ms = candidate
+        fields: dict[str, object] = {"source": "last_reading", "read_at_ms": read_at_ms}
+        self._submit_boundary(quantity, state, day, value, fields, at_ms)
+
+    def _submit_boundary(
+        self, quantity: str, state: RegisterState, day: date, value: int, fields: Mapping[str, object], at_ms: int
+    ) -> None:
+        name = boundary_quantity(quantity, day)
+        detail = encode_detail(fields, salt=self._new_salt())
+        series = Series(Kind.READING, self.device, name)
+        entry = series.encode(at_ms, value, sha256(detail).digest(), self._new_salt())
+        self._registers.boundary_logged(state, day)
+        self.boundaries += 1
+        self._committer.submit(Submission([(entry, detail)], boundary=(self.device, name)))
+
+    def _submit_suspect(self, reading: Reading, at_ms: int) -> None:
+        detail, digest = self._detail(reading, ("freeze-out-of-order",))
+        series = Series(Kind.READING, self.device, reading.quantity)
+        entry = series.encode(at_ms, reading.value, digest, self._new_salt())
+        self.suspect += 1
+        self._committer.submit(Submission([(entry, detail)]))

@@ -1,0 +1,72 @@
+"""The tables of one epoch's log, and the statements that write them.
+
+One file holds one epoch. Rows are only ever added to `entry`, `node` and `boundary`; pruning empties an uploaded and
+anchored row down to its leaf hash. `node` keeps the complete subtrees of 256 entries and more, so that a root or a
+proof at any size reads a few rows instead of the whole log.
+"""
+
+import sqlite3
+from pathlib import Path
+
+FORMAT = 1
+NODE_LEVEL_MIN = 8  # subtrees of 2^8 entries; smaller ones are recomputed from at most 255 leaf hashes
+ROWS_A_STATEMENT = 64
+
+_TABLES = """
+CREATE TABLE entry (position INTEGER PRIMARY KEY, entry BLOB, detail BLOB, leaf BLOB NOT NULL) STRICT;
+CREATE TABLE node (level INTEGER, number INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, number))
+    STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, root BLOB NOT NULL, note TEXT) STRICT;
+CREATE TABLE boundary (device BLOB, quantity TEXT, position INTEGER NOT NULL, PRIMARY KEY (device, quantity))
+    STRICT, WITHOUT ROWID;
+CREATE TABLE delivered (session TEXT, slot INTEGER, count INTEGER NOT NULL, number INTEGER NOT NULL,
+    digest BLOB NOT NULL, PRIMARY KEY (session, slot)) STRICT, WITHOUT ROWID;
+CREATE TABLE session (client_id TEXT PRIMARY KEY, username TEXT NOT NULL, filters TEXT NOT NULL)
+    STRICT, WITHOUT ROWID;
+CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+def many_rows(head: str, columns: int, rows: int) -> str:
+    """One statement that inserts `rows` rows: one step, so the interpreter lock is given up once, not per row."""
+    row = "(" + ",".join("?" * columns) + ")"
+    return f"{head} VALUES {','.join([row] * rows)}"
+
+
+INSERT_ENTRY = "INSERT INTO entry (position, entry, detail, leaf)"
+INSERT_ENTRIES = many_rows(INSERT_ENTRY, 4, ROWS_A_STATEMENT)
+INSERT_ONE_ENTRY = many_rows(INSERT_ENTRY, 4, 1)
+REPLACE_DELIVERED = "REPLACE INTO delivered (session, slot, count, number, digest)"
+REPLACE_DELIVERIES = many_rows(REPLACE_DELIVERED, 5, ROWS_A_STATEMENT)
+REPLACE_ONE_DELIVERY = many_rows(REPLACE_DELIVERED, 5, 1)
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection with the durability the log rests on: WAL, and a commit that waits for the disk."""
+    location = f"{path.as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    connection = sqlite3.connect(
+        location, uri=True, isolation_level=None, check_same_thread=False, timeout=10.0, cached_statements=64
+    )
+    try:
+        if read_only:
+            connection.execute("PRAGMA query_only=1")
+        else:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA wal_autocheckpoint=2000")
+        connection.execute("PRAGMA cache_size=-4096")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def create_tables(connection: sqlite3.Connection, origin: str) -> None:
+    """Make a new epoch's tables in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _TABLES.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute("INSERT INTO state VALUES ('origin', ?)", (origin.encode(),))
+    connection.execute(f"PRAGMA user_version={FORMAT}")
+    connection.execute("COMMIT")
