@@ -4,6 +4,7 @@ May import `contracts` and, from `cloud`, nothing: what pages show comes through
 cloud's store implements. The checks that run in a browser are the readable files of `contracts/js`.
 """
 
+from cloud.web.application import install
 from cloud.web.settings import WebSettings
 
-__all__ = ["WebSettings"]
+__all__ = ["WebSettings", "install"]

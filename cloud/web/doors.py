@@ -1,0 +1,118 @@
+"""Signing in and out, the way home, and how a reader likes the pages."""
+
+import json
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from cloud.web import language
+from cloud.web.answers import Role
+from cloud.web.page import THEME_COOKIE, VIEW_COOKIE, Pages
+from cloud.web.problems import problem_page
+from cloud.web.session import close_session, is_from_this_machine, is_same_origin, open_session, token_digest
+
+BODY_BYTES_MAX = 4096
+_YEAR_S = 365 * 86400
+_PREFERENCES = {
+    "language": (language.COOKIE, ("zh", "en")),
+    "view": (VIEW_COOKIE, ("normal", "elder")),
+    "theme": (THEME_COOKIE, ("light", "dark")),
+}
+
+
+async def read_body(request: Request) -> bytes | None:
+    """The body, or None once it passes the limit."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            return None
+    return body
+
+
+def routes(pages: Pages) -> APIRouter:
+    """The router of these pages."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def welcome(request: Request) -> Response:
+        visit = await pages.visit(request)
+        return RedirectResponse("/home", 303) if visit.viewer else pages.render(visit, "welcome.html")
+
+    @router.get("/home")
+    async def home(request: Request) -> Response:
+        visit = await pages.visit(request)
+        if visit.viewer is None:
+            return problem_page(pages, visit, "sign_in")
+        if visit.viewer.role is not Role.OWNER:
+            return RedirectResponse("/lifts" if visit.viewer.role is Role.CREW else "/site", 303)
+        ask, viewer = pages.questions, visit.viewer
+        units = [unit for door in viewer.units if (unit := await ask.unit(viewer, door)) is not None]
+        bills = {unit.door: await ask.bills(viewer, unit.door) for unit in units}
+        latest = {
+            door: await ask.bill(viewer, door, summaries[0].period) if summaries else None
+            for door, summaries in bills.items()
+        }
+        values = {"units": units, "bills": bills, "latest": latest, "lifts": await ask.lifts()}
+        return pages.render(visit, "home.html", values=values)
+
+    @router.get("/signin")
+    async def sign_in_page(request: Request) -> Response:
+        return pages.render(await pages.visit(request), "signin.html")
+
+    @router.post("/signin")
+    async def sign_in(request: Request) -> Response:
+        if pages.settings.loopback_only and not is_from_this_machine(request):
+            return _refuse(403, "elsewhere", "sign-in links of the demo work only on the machine that it runs on")
+        if not is_same_origin(request, pages.settings):
+            return _refuse(403, "refused", "sign in from this site's own page")
+        digest = await _token_of(request)
+        now_ms = pages.clock.now_ms()
+        person = await pages.questions.redeem_sign_in(digest, now_ms) if digest is not None else None
+        if person is None:
+            return _refuse(401, "refused", "this link was used already, or is too old; ask for a new one")
+        response = JSONResponse({"next": "/home"}, headers={"cache-control": "no-store"})
+        await open_session(response, pages.questions, pages.settings, person, now_ms)
+        return response
+
+    @router.post("/signout")
+    async def sign_out(request: Request) -> Response:
+        if not is_same_origin(request, pages.settings):
+            return problem_page(pages, await pages.visit(request), "refused")
+        response = RedirectResponse("/", 303)
+        await close_session(request, response, pages.questions)
+        return response
+
+    @router.post("/preferences")
+    async def preferences(request: Request) -> Response:
+        body = await read_body(request) or b""
+        wishes = dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=8))
+        response = RedirectResponse(_own_path(wishes.get("back", "/")), 303)
+        for name, (cookie, choices) in _PREFERENCES.items():
+            if wishes.get(name) in choices:
+                secure = pages.settings.secure_cookie
+                response.set_cookie(cookie, wishes[name], max_age=_YEAR_S, httponly=True, samesite="lax", secure=secure)
+        return response
+
+    return router
+
+
+def _own_path(path: str) -> str:
+    """A path of this site and nothing else: an open redirect would lend our name to strangers."""
+    plain = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if plain and path.isprintable() and len(path) < 400 else "/"
+
+
+async def _token_of(request: Request) -> bytes | None:
+    body = await read_body(request)
+    try:
+        posted = json.loads(body or b"")
+    except ValueError:
+        return None
+    token = posted.get("token") if isinstance(posted, dict) else None
+    return token_digest(token) if isinstance(token, str) else None
+
+
+def _refuse(status: int, code: str, message: str) -> JSONResponse:
+    return JSONResponse({"error": code, "message": message}, status_code=status)

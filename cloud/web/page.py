@@ -1,0 +1,154 @@
+"""Rendering: one template environment per language, with the filters that print figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from cloud.web import figures, language
+from cloud.web.answers import Person, ReadingRef, Role
+from cloud.web.language import Language, choose_language, read_languages
+from cloud.web.questions import Questions
+from cloud.web.session import viewer_of
+from cloud.web.settings import WebSettings
+from contracts.clock import Clock
+
+TEMPLATE_DIRECTORY = Path(__file__).parent / "templates"
+STATIC_DIRECTORY = Path(__file__).parent / "static"
+VIEW_COOKIE = "minglou_view"
+THEME_COOKIE = "minglou_theme"
+_OTHER_LANGUAGE = {"zh": "English", "en": "中文"}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request's reader: who, in which language, at what time."""
+
+    request: Request
+    viewer: Person | None
+    language: Language
+    now_ms: int
+
+    def say(self, sentence: str) -> str:
+        """A sentence of the catalogs in the reader's language."""
+        return self.language.translations.gettext(sentence)
+
+
+class Pages:
+    """Everything that a route needs to answer with a page."""
+
+    def __init__(self, *, questions: Questions, settings: WebSettings, clock: Clock) -> None:
+        self.questions = questions
+        self.settings = settings
+        self.clock = clock
+        self._languages = read_languages()
+        self._environments = {key: _environment(value, settings) for key, value in self._languages.items()}
+
+    async def visit(self, request: Request) -> Visit:
+        """Who reads this page, and how."""
+        now_ms = self.clock.now_ms()
+        viewer = await viewer_of(request, self.questions, now_ms)
+        return Visit(request=request, viewer=viewer, language=self.language_of(request), now_ms=now_ms)
+
+    def language_of(self, request: Request) -> Language:
+        """The reader's language."""
+        key = choose_language(request.cookies.get(language.COOKIE), request.headers.get("accept-language"))
+        return self._languages[key]
+
+    def render(
+        self, visit: Visit, template: str, *, status: int = 200, values: Mapping[str, Any] | None = None
+    ) -> HTMLResponse:
+        """A whole page. Personal pages are never stored by a cache."""
+        text = self._environments[visit.language.key].get_template(template).render(
+            {**self._frame(visit), **(values or {})}
+        )  # fmt: skip
+        headers = {"cache-control": "no-store" if visit.viewer else "no-cache", "vary": "cookie, accept-language"}
+        return HTMLResponse(text, status_code=status, headers=headers)
+
+    def _frame(self, visit: Visit) -> dict[str, Any]:
+        cookies = visit.request.cookies
+        theme = cookies.get(THEME_COOKIE)
+        return {
+            "viewer": visit.viewer,
+            "now_ms": visit.now_ms,
+            "path": visit.request.url.path,
+            "view": "elder" if cookies.get(VIEW_COOKIE) == "elder" else "normal",
+            "theme": theme if theme in ("light", "dark") else "",
+            "navigation": _navigation(visit),
+            "other_language_name": _OTHER_LANGUAGE[visit.language.key],
+        }
+
+
+def _navigation(visit: Visit) -> list[tuple[str, str]]:
+    links: list[tuple[str, str]] = []
+    if visit.viewer is not None and visit.viewer.role is Role.OWNER:
+        links.append(("/home", visit.say("Home")))
+        links += [(f"/bills/{door}", visit.say("Bills")) for door in visit.viewer.units[:1]]
+    elif visit.viewer is not None and visit.viewer.role in (Role.MANAGER, Role.COMMITTEE):
+        links.append(("/site", visit.say("The site")))
+    links.append(("/lifts", visit.say("Lifts")))
+    links.append(("/trust", visit.say("Trust")))
+    return links
+
+
+def _environment(spoken: Language, settings: WebSettings) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE_DIRECTORY),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(spoken.translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals.update(
+        language=spoken,
+        site_title=settings.site_title,
+        rpc_url=settings.rpc_url,
+        demo_note=settings.demo_note,
+    )
+    environment.filters.update(_filters(spoken, settings))
+    return environment
+
+
+def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
+    def register(ref: ReadingRef) -> str:
+        figure, unit = figures.quantity_value(ref.value, ref.unit)
+        return f"{figure} {unit}".rstrip()
+
+    def amount_of(value: int, unit: str) -> str:
+        figure, shown = figures.quantity_value(value, unit)
+        return f"{figure} {shown}".rstrip()
+
+    def day(value: date) -> str:
+        return figures.day(value, spoken)
+
+    def short_day(value: date) -> str:
+        return figures.short_day(value, spoken)
+
+    def instant(at_ms: int) -> str:
+        return figures.instant(at_ms, spoken, settings.timezone)
+
+    def instant_to_second(at_ms: int) -> str:
+        return figures.instant(at_ms, spoken, settings.timezone, seconds=True)
+
+    return {
+        "title_of": spoken.title,
+        "money": figures.money,
+        "kwh": figures.kilowatt_hours,
+        "price": figures.price,
+        "area": figures.area,
+        "whole": figures.whole,
+        "iso_instant": figures.iso_instant,
+        "register": register,
+        "amount_of": amount_of,
+        "day": day,
+        "short_day": short_day,
+        "instant": instant,
+        "instant_to_second": instant_to_second,
+    }

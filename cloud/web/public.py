@@ -1,0 +1,84 @@
+"""What is open to everybody: lifts, checking a file, what a check trusts. And the site's page for its officers."""
+
+import hashlib
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from cloud.web.answers import Role
+from cloud.web.bills import refusal
+from cloud.web.page import Pages, Visit
+from cloud.web.problems import problem_page
+
+
+def routes(pages: Pages) -> APIRouter:
+    """The router of these pages."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/lifts")
+    async def lifts(request: Request) -> Response:
+        return pages.render(await pages.visit(request), "lifts.html", values={"lifts": await pages.questions.lifts()})
+
+    @router.get("/lifts/{name}")
+    async def lift(request: Request, name: str) -> Response:
+        visit = await pages.visit(request)
+        found = await pages.questions.lift(name)
+        if found is None:
+            return refusal_to_all(pages, visit)
+        return pages.render(visit, "lift.html", values={"lift": found})
+
+    @router.get("/verify")
+    async def verify(request: Request) -> Response:
+        return pages.render(await pages.visit(request), "verify.html")
+
+    @router.get("/trust")
+    async def trust(request: Request) -> Response:
+        visit = await pages.visit(request)
+        file = await pages.questions.trust_file()
+        values = {"fingerprint": fingerprint(file), "figures": _figures(visit, json.loads(file))}
+        return pages.render(visit, "trust.html", values=values)
+
+    @router.get("/trust.json")
+    async def trust_file() -> Response:
+        headers = {"cache-control": "no-cache"}
+        return Response(await pages.questions.trust_file(), media_type="application/json", headers=headers)
+
+    @router.get("/site")
+    async def site(request: Request) -> Response:
+        visit = await pages.visit(request)
+        allowed = visit.viewer is not None and visit.viewer.role in (Role.MANAGER, Role.COMMITTEE)
+        found = await pages.questions.site(visit.viewer) if visit.viewer and allowed else None
+        if found is None:
+            return refusal(pages, visit)
+        return pages.render(visit, "site.html", values={"site": found})
+
+    return router
+
+
+def refusal_to_all(pages: Pages, visit: Visit) -> Response:
+    """A public thing that does not exist: signing in would not help."""
+    return problem_page(pages, visit, "not_found")
+
+
+def fingerprint(trust_file: bytes) -> str:
+    """Sixteen hex digits in fours: SHA-256 of the trust file's canonical JSON."""
+    canonical = json.dumps(json.loads(trust_file), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return " ".join(digest[start : start + 4] for start in range(0, 16, 4))
+
+
+def _figures(visit: Visit, trust: dict[str, Any]) -> list[tuple[str, str]]:
+    super_log = trust.get("super_log") or {}
+    policy = trust.get("witness_policy") or {}
+    named = [
+        (visit.say("Ledger"), trust.get("chain_id")),
+        (visit.say("Register of keys and meters"), trust.get("registry")),
+        (visit.say("Contract of the common log"), trust.get("anchor_log")),
+        (visit.say("Contract of the bills"), trust.get("usage_fees")),
+        (visit.say("Name of the common log"), super_log.get("origin")),
+        (visit.say("Key of the common log"), super_log.get("key")),
+        (visit.say("Witnesses needed"), policy.get("quorum")),
+    ]
+    return [(name, str(value)) for name, value in named if value is not None]

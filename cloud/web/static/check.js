@@ -1,0 +1,125 @@
+/**
+ * Runs the checks of a page visibly: fetches the files and the trust roots, asks the chain's node itself, and
+ * marks each named step as it ends. The first broken step is named in the verdict.
+ */
+
+import { verifyBill, verifyLine } from "./verifier/bill.js";
+import { rpcAt } from "./verifier/chain.js";
+import { parseEvidence } from "./verifier/evidence.js";
+import { verifyEvidence } from "./verifier/verifier.js";
+
+const STEP_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 45;
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One list of steps on the page. */
+class Group {
+  constructor(element) {
+    this.element = element;
+    this.kind = element.dataset.kind;
+    this.role = element.dataset.role;
+    this.url = element.dataset.url;
+    this.passed = 0;
+    this.steps = new Map([...element.querySelectorAll("[data-check]")].map((step) => [step.dataset.check, step]));
+  }
+
+  begin() {
+    this.passed = 0;
+    this.element.open = true;
+    for (const step of this.steps.values()) step.dataset.outcome = "running";
+    this.count();
+  }
+
+  async mark({ name, outcome, says }) {
+    const step = this.steps.get(name);
+    step.dataset.outcome = outcome;
+    step.querySelector(".says").textContent = says;
+    if (outcome === "passed") this.passed += 1;
+    this.count();
+    if (STEP_MS) await pause(STEP_MS);
+  }
+
+  count() {
+    this.element.querySelector(".count").textContent = `${this.passed} / ${this.steps.size}`;
+  }
+
+  nameOf(check) {
+    return this.steps.get(check).querySelector(".name").textContent;
+  }
+}
+
+async function textOf(url) {
+  const response = await fetch(url, { cache: "no-store" });
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return response.text();
+}
+
+/** What a panel checks against: the trust file and the node, asked by this page. */
+export async function rootsOf(panel) {
+  const trust = await textOf(panel.dataset.trust).catch(() => null);
+  return { trust, rpc: panel.dataset.rpc ? rpcAt(panel.dataset.rpc) : null };
+}
+
+/** Run one group on a file's text and tell what came out. */
+export async function runGroup(element, source, roots, context = {}) {
+  const group = new Group(element);
+  group.begin();
+  const options = { ...roots, onCheck: (check) => group.mark(check) };
+  const report = await runKind(group, source, options, context);
+  const failing = report.checks.filter((check) => check.outcome === "failed").map((check) => group.nameOf(check.name));
+  return { ...report, failing, kind: group.kind, role: group.role };
+}
+
+async function runKind(group, source, options, context) {
+  if (group.kind === "evidence") return verifyEvidence(source, options);
+  if (group.kind === "bill") return verifyBill(source, options);
+  if (context.bill) return verifyLine(context.bill, context.line, context, options);
+  for (const step of group.steps.values()) step.dataset.outcome = "not_checked";
+  return { checks: [] };
+}
+
+/** Say the verdict of all groups. */
+export function showVerdict(panel, reports) {
+  const verdict = panel.querySelector("#verdict");
+  const failing = reports.flatMap((report) => report.failing);
+  const states = reports.map((report) => report.state).filter(Boolean);
+  const order = ["recorded", "logged", "anchored", "final"];
+  const weakest = order.find((state) => states.includes(state));
+  const isUnknown = reports.some((report) => report.marks?.includes("origin unknown"));
+  const all = reports.flatMap((report) => report.checks);
+  verdict.dataset.outcome = failing.length ? "failed" : "passed";
+  verdict.dataset.state = failing.length ? "broken" : (weakest ?? "bill");
+  verdict.dataset.show = failing.length ? "failed" : isUnknown ? "unknown" : (weakest ?? "bill");
+  verdict.querySelector(".failing").textContent = failing.join(" · ");
+  const needsChain = ["anchor", "period", "gateway_key"];
+  const isUnasked = all.some((check) => needsChain.includes(check.name) && check.outcome === "not_checked");
+  verdict.querySelector(".asked").hidden = failing.length > 0 || !isUnasked;
+  verdict.hidden = false;
+  verdict.focus({ preventScroll: true });
+}
+
+async function checkPage(panel) {
+  const roots = await rootsOf(panel);
+  const elements = [...panel.querySelectorAll(".group")];
+  const context = { line: Number(panel.dataset.line ?? 0), opening: null, closing: null, bill: null };
+  const reports = [];
+  for (const element of elements) {
+    const source = await textOf(element.dataset.url).catch(() => "");
+    const report = await runGroup(element, source, roots, context);
+    if (report.kind === "evidence" && report.state) context[report.role] = parseEvidence(source);
+    if (report.bill) context.bill = report.bill;
+    reports.push(report);
+    element.open = report.failing.length > 0 || elements.length === 1;
+  }
+  showVerdict(panel, reports);
+}
+
+const button = document.getElementById("check");
+button?.addEventListener("click", async () => {
+  button.disabled = true;
+  try {
+    await checkPage(button.closest(".check-panel"));
+  } finally {
+    button.disabled = false;
+  }
+});
+

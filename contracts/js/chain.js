@@ -1,0 +1,200 @@
+/**
+ * What a verifier asks the chain, through a node of its own choice, by plain fetch.
+ *
+ * Every argument and result is a row of 32-byte words, so that no ABI library is needed; a test holds the
+ * selectors against the compiled contracts.
+ */
+
+import { concat, excerpt, fromBigInt, fromHex, toBigInt, toHex, utf8 } from "./bytes.js";
+import { BINDING_ROLES, KEY_CLASSES } from "./evidence.js";
+import { sha256 } from "./sha256.js";
+import { SIZE_END } from "./tree.js";
+
+export const SELECTORS = Object.freeze({
+  gateway_key: "0b7466ab", // (origin_id, key_id) -> class, from_block, to_block
+  assignment_count: "967dead2", // (device)
+  assignment: "c1e417b1", // (device, number) -> origin_id, first_index, last_index, block
+  binding_count: "fcdfc859", // (device)
+  binding: "dea0a934", // (device, number) -> subject, commitment, role, from_date, to_date, confirmed
+  period: "d4b08aee", // (period) -> root, sums, unit_count, closed_at, window_end
+  tariff: "16b51928", // (version) -> quantity, category, by_year, valid_from, valid_to, document, approved_at, tiers
+});
+export const ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a";
+const RECORDS_MAX = 256n;
+const ANSWER_WAIT_MS = 8000;
+
+/** The node did not answer, answered nonsense or serves another chain: nothing is known, nothing is broken. */
+export class RpcError extends Error {}
+
+/**
+ * Asks a node by JSON-RPC over HTTP.
+ * @param {string} url
+ * @returns {(method: string, parameters: unknown[]) => Promise<unknown>}
+ */
+export function rpcAt(url) {
+  let number = 0;
+  return async (method, parameters) => {
+    number += 1;
+    const request = { jsonrpc: "2.0", id: number, method, params: parameters };
+    let answer;
+    try {
+      const response = await fetch(url, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(request),
+        signal: AbortSignal.timeout(ANSWER_WAIT_MS),
+      });
+      answer = await response.json();
+    } catch {
+      throw new RpcError(`the node at ${url} did not answer; try again or another node`);
+    }
+    if (answer?.error || !("result" in (answer ?? {}))) throw new RpcError(`the node refused ${method}`);
+    return answer.result;
+  };
+}
+
+const hex = (bytes) => `0x${toHex(bytes)}`;
+
+function quantity(value) {
+  if (typeof value !== "string" || !/^0x[0-9a-fA-F]{1,64}$/.test(value)) {
+    throw new RpcError(`the node answered ${excerpt(value)} where a number belongs; try another node`);
+  }
+  return BigInt(value);
+}
+
+/** The 32 bytes that stand for a log in the contracts. */
+export function originId(origin) {
+  return sha256(utf8(origin));
+}
+
+/** The facts of one deployment's chain. Every method throws RpcError when the node gives no good answer. */
+export class ChainView {
+  constructor(rpc, trust) {
+    this.rpc = rpc;
+    this.trust = trust;
+    this.isChainChecked = false;
+  }
+
+  async ask(method, ...parameters) {
+    if (!this.isChainChecked) {
+      const chainId = quantity(await this.rpc("eth_chainId", []));
+      if (chainId !== this.trust.chainId) throw new RpcError(`this node serves chain ${chainId}, not ${this.trust.chainId}`);
+      this.isChainChecked = true;
+    }
+    return this.rpc(method, parameters);
+  }
+
+  /** Seconds of the block in which this transaction anchored this root; null if the chain knows no such fact. */
+  async anchoredAt(anchor) {
+    const block = await this.ask("eth_getBlockByNumber", `0x${anchor.block.toString(16)}`, false);
+    if (block?.hash !== hex(anchor.blockHash)) return null;
+    const filter = { blockHash: hex(anchor.blockHash), address: hex(anchor.contract), topics: [ANCHORED_TOPIC] };
+    const logs = await this.ask("eth_getLogs", filter);
+    if (!Array.isArray(logs)) throw new RpcError("the node answered eth_getLogs with something else than a list");
+    return logs.some((log) => isAnchored(log, anchor)) ? quantity(block.timestamp) : null;
+  }
+
+  /** Number of the newest block that can no longer go away. */
+  async finalizedBlock() {
+    const block = await this.ask("eth_getBlockByNumber", "finalized", false);
+    if (block === null || typeof block !== "object") throw new RpcError("the node knows no finalized block");
+    return quantity(block.number);
+  }
+
+  /** The Registry's record of this key for this log; null if it never was one. */
+  async gatewayKey(origin, publicKey) {
+    const [keyClass, from, to] = await this.registry(SELECTORS.gateway_key, 3, originId(origin), sha256(publicKey));
+    if (from === 0n) return null;
+    if (keyClass < 1n || keyClass > 3n) throw new RpcError(`the Registry names key class ${keyClass}; update this page`);
+    return { keyClass: KEY_CLASSES[Number(keyClass) - 1], fromBlock: from, toBlock: to === 0n ? null : to };
+  }
+
+  /** Every range of any log that the Registry ever gave to this device. */
+  async assignments(device) {
+    const rows = await this.records(SELECTORS.assignment_count, SELECTORS.assignment, 4, device);
+    return rows.map(([origin, first, last, block]) => ({
+      originId: fromBigInt(origin, 32),
+      firstIndex: first,
+      lastIndex: last === SIZE_END - 1n ? null : last,
+      block,
+    }));
+  }
+
+  /** Every unit or pool that the Registry ever let this device count for. */
+  async bindings(device) {
+    const rows = await this.records(SELECTORS.binding_count, SELECTORS.binding, 6, device);
+    const known = rows.filter(([, , role]) => role >= 1n && role <= 2n);
+    return known.map(([subject, , role, from, to, confirmed]) => ({
+      subject: fromBigInt(subject, 32),
+      role: BINDING_ROLES[Number(role) - 1],
+      fromDate: Number(from),
+      toDate: to === 0n ? null : Number(to),
+      confirmed: confirmed !== 0n,
+    }));
+  }
+
+  /** What UsageFees holds of a closed period; null if it was never closed. */
+  async period(period) {
+    const words = await this.words(this.trust.usageFees, SELECTORS.period, 5, fromBigInt(period, 32));
+    const [root, sums, unitCount, closedAt, windowEnd] = words;
+    return closedAt === 0n ? null : { root: fromBigInt(root, 32), sums, unitCount, closedAt, windowEnd };
+  }
+
+  /** The tariff that UsageFees holds under a version. */
+  async tariff(version) {
+    const words = await this.words(this.trust.usageFees, SELECTORS.tariff, null, fromBigInt(version, 32));
+    return parseTariff(words);
+  }
+
+  async records(countSelector, selector, width, device) {
+    const [count] = await this.registry(countSelector, 1, device);
+    if (count > RECORDS_MAX) throw new RpcError(`the Registry holds ${count} records of one device; too many to read`);
+    const rows = [];
+    for (let i = 0n; i < count; i += 1n) rows.push(await this.registry(selector, width, device, fromBigInt(i, 32)));
+    return rows;
+  }
+
+  registry(selector, width, ...parameters) {
+    return this.words(this.trust.registry, selector, width, ...parameters);
+  }
+
+  /** The words that one view of a contract answers with; `width` null takes any number of them. */
+  async words(contract, selector, width, ...parameters) {
+    const call = { to: hex(contract), data: `0x${selector}${toHex(concat(...parameters))}` };
+    const answer = await this.ask("eth_call", call, "latest");
+    if (typeof answer !== "string" || !/^0x([0-9a-f]{2})*$/.test(answer)) {
+      throw new RpcError("the node answered eth_call with something else than hex; try another node");
+    }
+    const length = (answer.length - 2) / 2;
+    if (width === null ? length === 0 || length % 32 : length !== 32 * width) {
+      throw new RpcError("the node knows no such contract at the trusted address; is it synchronised, is the trust file?");
+    }
+    const bytes = fromHex(answer.slice(2), length);
+    return Array.from({ length: length / 32 }, (_, i) => toBigInt(bytes.subarray(32 * i, 32 * i + 32)));
+  }
+}
+
+function isAnchored(log, anchor) {
+  return (
+    String(log?.address).toLowerCase() === hex(anchor.contract) &&
+    Array.isArray(log.topics) &&
+    log.topics.length === 2 &&
+    log.topics[0] === ANCHORED_TOPIC &&
+    log.topics[1] === hex(fromBigInt(anchor.size, 32)) &&
+    log.data === hex(anchor.root) &&
+    log.transactionHash === hex(anchor.transaction) &&
+    log.removed !== true
+  );
+}
+
+/** Words of `tariff(version)`: seven static ones, then the offset of the tiers' array, its length and pairs. */
+function parseTariff(words) {
+  const start = Number((words[7] ?? 0n) / 32n);
+  const count = Number(words[start] ?? 0n);
+  if (words.length < 9 || start !== 8 || count < 1 || count > 8 || words.length !== 9 + 2 * count) {
+    throw new RpcError("the contract's tariff is in a form that this page does not know; update it");
+  }
+  const tiers = Array.from({ length: count }, (_, i) => ({ upTo: words[9 + 2 * i], price: words[10 + 2 * i] }));
+  const [quantityWord, category, byYear, validFrom, validTo, , approvedAt] = words;
+  return { quantity: fromBigInt(quantityWord, 32), category, byYear: byYear !== 0n, validFrom, validTo, approvedAt, tiers };
+}

@@ -1,0 +1,399 @@
+"""A small world behind the pages: one owner, a padded bill, two lifts; its evidence and chain are real bytes.
+
+Stands in for the cloud's store by the same protocol, so that pages can be looked at without a running site.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import Any
+
+from cloud.web.answers import (
+    Bill,
+    BillLine,
+    BillState,
+    BillSummary,
+    ChallengeRequest,
+    ChallengeTerms,
+    DayPoint,
+    Dispute,
+    DisputeState,
+    GatewaySummary,
+    Lift,
+    LiftState,
+    LiftSummary,
+    MonthSoFar,
+    PeriodSummary,
+    Person,
+    Reading,
+    ReadingRef,
+    RelayAnswer,
+    Role,
+    Share,
+    Site,
+    SiteDispute,
+    TierPart,
+    Title,
+    Unit,
+)
+from contracts import p256
+from contracts.evidence import format_evidence
+from contracts.trust import format_trust
+from tests.vectors.deployment import ORIGIN, TRUST, Deployment
+
+DOOR = "b07-0501"
+OTHER_DOOR = "b07-0502"
+PERIOD = "2026102320261127"
+OPENING, CLOSING = date(2026, 10, 23), date(2026, 11, 27)
+NOW_MS = 1_795_744_800_000  # 2026-11-27 10:00 in Shanghai
+OWNER_SEED = sha256(b"owner 0501").digest()
+OWNER_KEY = p256.key_from_secret(int.from_bytes(OWNER_SEED))
+OPENING_INDEX, CLOSING_INDEX, LIFT_INDEX = 2, 9, 4
+USAGE_WH, PADDED_WH = 122_456, 162_456
+TARIFF_PRICE = 53_800_000  # nanofen a Wh: 0.538 CNY a kWh
+DAY_MS = 86_400_000
+
+OWNER = Person(key="owner-0501", role=Role.OWNER, title=Title(zh="陈女士", en="Ms Chen"), units=(DOOR,))
+NEIGHBOUR = Person(key="owner-0502", role=Role.OWNER, title=Title(zh="李先生", en="Mr Li"), units=(OTHER_DOOR,))
+MANAGER = Person(key="manager", role=Role.MANAGER, title=Title(zh="物业经理", en="Property manager"))
+COMMITTEE = Person(key="committee", role=Role.COMMITTEE, title=Title(zh="业主委员会", en="Owners' committee"))
+CREW = Person(key="crew", role=Role.CREW, title=Title(zh="维保人员", en="Lift crew"))
+PEOPLE = (OWNER, NEIGHBOUR, MANAGER, COMMITTEE, CREW)
+
+FLAT = Title(zh="7幢 501室", en="Building 7, flat 501")
+ELECTRICITY = Title(zh="电费", en="Electricity")
+COMMON = Title(zh="公共用电", en="Common electricity")
+POOL = Title(zh="楼道、电梯和水泵", en="Corridors, lifts and pumps")
+LIFT_1 = Title(zh="1号电梯", en="Lift 1")
+LIFT_2 = Title(zh="2号电梯", en="Lift 2")
+
+
+def fen(usage_wh: int) -> int:
+    """What the world's one-step tariff makes of a usage."""
+    return (usage_wh * TARIFF_PRICE + 500_000_000) // 1_000_000_000
+
+
+def word(value: bytes | int | str) -> bytes:
+    """One 32-byte word of the bill tree."""
+    if isinstance(value, str):
+        return value.encode().ljust(32, b"\0")
+    return value if isinstance(value, bytes) else value.to_bytes(32)
+
+
+@dataclass
+class World:
+    """The protocol's answers, and what has been done to them."""
+
+    padded: bool = True
+    deployment: Deployment = field(default_factory=Deployment)
+    now_ms: int = NOW_MS
+    tokens: dict[bytes, Person] = field(default_factory=dict)
+    sessions: dict[bytes, tuple[Person, int]] = field(default_factory=dict)
+    relayed: list[ChallengeRequest] = field(default_factory=list)
+    dispute: Dispute | None = None
+    refusal: RelayAnswer | None = None
+    tampered: dict[int, bytes] = field(default_factory=dict)
+    has_records: bool = True
+
+    # The doors.
+
+    def token_of(self, person: Person) -> str:
+        """A fresh sign-in token for somebody."""
+        from cloud.web.session import new_token, token_digest
+
+        token = new_token()
+        digest = token_digest(token)
+        assert digest is not None
+        self.tokens[digest] = person
+        return token
+
+    async def redeem_sign_in(self, token_digest: bytes, now_ms: int) -> Person | None:
+        return self.tokens.pop(token_digest, None)
+
+    async def open_session(self, session_digest: bytes, person: Person, expires_at_ms: int) -> None:
+        self.sessions[session_digest] = (person, expires_at_ms)
+
+    async def person_of_session(self, session_digest: bytes, now_ms: int) -> Person | None:
+        person, expires_at_ms = self.sessions.get(session_digest, (None, 0))
+        return person if now_ms < expires_at_ms else None
+
+    async def close_session(self, session_digest: bytes) -> None:
+        self.sessions.pop(session_digest, None)
+
+    # The owner.
+
+    def _owns(self, viewer: Person | None, door: str = DOOR) -> bool:
+        return viewer is not None and viewer.role is Role.OWNER and door in viewer.units and door == DOOR
+
+    async def unit(self, viewer: Person, door: str) -> Unit | None:
+        if viewer == NEIGHBOUR and door == OTHER_DOOR:
+            title = Title(zh="7幢 502室", en="Building 7, flat 502")
+            return Unit(door=door, title=title, area_centi_m2=11260, balance_fen=None, month=None, registered_key=None)
+        if not self._owns(viewer, door):
+            return None
+        month = MonthSoFar(
+            opening=CLOSING,
+            until_ms=self.now_ms - 600_000,
+            usage_wh=3_870,
+            amount_fen=fen(3_870),
+            tier=1,
+            tier_left_wh=37_130,
+            days_to_next_tier=9,
+            last_reading=self.ref(18),
+        )
+        public = p256.public_bytes(OWNER_KEY).hex()
+        return Unit(
+            door=door, title=FLAT, area_centi_m2=8930, balance_fen=30_000, month=month, registered_key=public
+        )  # fmt: skip
+
+    def ref(self, index: int) -> ReadingRef:
+        entry, _ = self.deployment.entries[index]
+        unit = "Wh" if entry.quantity.startswith("1-0") else ""
+        return ReadingRef(
+            origin=ORIGIN,
+            index=index,
+            observed_at_ms=entry.observed_at_ms,
+            quantity=entry.quantity,
+            value=entry.value,
+            unit=unit,
+            state="final",
+        )
+
+    async def bills(self, viewer: Person, door: str) -> list[BillSummary]:
+        return [self._bill().summary] if self._owns(viewer, door) else []
+
+    async def bill(self, viewer: Person, door: str, period: str) -> Bill | None:
+        return self._bill() if self._owns(viewer, door) and period == PERIOD else None
+
+    def _bill(self) -> Bill:
+        usage = PADDED_WH if self.padded else USAGE_WH
+        part = TierPart(
+            number=1, from_wh=0, to_wh=2_760_000, used_wh=usage, price_nanofen_per_wh=TARIFF_PRICE,
+            amount_fen=fen(usage),
+        )  # fmt: skip
+        own = BillLine(
+            number=0, kind="own", title=ELECTRICITY, quantity="1-0:1.8.0", amount_fen=fen(usage), usage_wh=usage,
+            meter_confirmed=True, opening=self.ref(OPENING_INDEX), closing=self.ref(CLOSING_INDEX), tiers=(part,),
+            used_before_wh=0, dispute=self.dispute,
+        )  # fmt: skip
+        share = Share(
+            pool=POOL, pool_usage_wh=412_000, pool_amount_fen=fen(412_000), key=8930, key_before=71_440,
+            key_sum=242_280, key_is_area=True, all_shares_fen=fen(412_000), opening=None, closing=None,
+        )  # fmt: skip
+        common = BillLine(
+            number=1, kind="shared", title=COMMON, quantity="1-0:1.8.0", amount_fen=self._share_fen(),
+            usage_wh=412_000, meter_confirmed=True, opening=None, closing=None, share=share,
+        )  # fmt: skip
+        state = BillState.DISPUTED if self.dispute else BillState.OPEN
+        if self.dispute and self.dispute.state is DisputeState.WON:
+            state = BillState.CORRECTED
+        total = own.amount_fen + common.amount_fen
+        summary = BillSummary(
+            unit=DOOR, period=PERIOD, opening=OPENING, closing=CLOSING, total_fen=total, state=state
+        )  # fmt: skip
+        return Bill(
+            summary=summary, unit_title=FLAT, posted_at_ms=self.now_ms - 5_400_000,
+            window_ends_at_ms=self.now_ms + 7 * DAY_MS, lines=(own, common), transaction="0x" + "ab" * 32,
+        )  # fmt: skip
+
+    @staticmethod
+    def _share_fen() -> int:
+        total = fen(412_000)
+        return total * (71_440 + 8930) // 242_280 - total * 71_440 // 242_280
+
+    async def bill_file(self, viewer: Person, door: str, period: str) -> bytes | None:
+        if not self._owns(viewer, door) or period != PERIOD:
+            return None
+        return json.dumps(self.bill_json()).encode()
+
+    def bill_json(self) -> dict[str, Any]:
+        """The bill as unit 3 of 4, with the path that its neighbours' leaves give."""
+        bill = self._bill()
+        own, shared = (line.amount_fen for line in bill.lines)
+        meter = self.deployment.entries[OPENING_INDEX][0].device
+        lines: list[dict[str, Any]] = [
+            {"kind": 1, "subject": meter.hex(), "quantity": "1-0:1.8.0", "tariff": "1",
+             "usage": str(bill.lines[0].usage_wh), "amount": str(own)},
+            {"kind": 2, "subject": sha256(b"pool").hexdigest(), "quantity": "1-0:1.8.0", "tariff": "1",
+             "usage": "412000", "amount": str(shared)},
+        ]  # fmt: skip
+        salt = sha256(b"bill salt").digest()
+        digest = sha256(
+            b"".join(
+                word(line["kind"]) + bytes.fromhex(line["subject"]) + word(line["quantity"])
+                + word(int(line["tariff"])) + word(int(line["usage"])) + word(int(line["amount"]))
+                for line in lines
+            )
+        ).digest()  # fmt: skip
+        lanes = (own + shared, own, shared, 0)
+        site = sha256(b"cuiyuan").digest()
+        contract = word(int.from_bytes(TRUST.usage_fees))
+        head = b"\0" + word("minglou/bill/1") + word(TRUST.chain_id) + contract
+        leaf = sha256(head + site + word(int(PERIOD)) + word(3) + _packed(lanes) + digest + salt).digest()
+        others = [(sha256(b"bill %d" % n).digest(), (5000, 4000, 1000, 0)) for n in range(3)]
+        left = _node(others[0], others[1])
+        root = _node(left, _node(others[2], (leaf, lanes)))
+        self.root = root
+        return {
+            "format": "minglou-bill/1", "chain_id": str(TRUST.chain_id), "contract": "0x" + TRUST.usage_fees.hex(),
+            "site": site.hex(), "period": PERIOD, "unit_index": "3", "unit_count": "4", "amounts": _named(lanes),
+            "lines": lines, "salt": salt.hex(),
+            "path": [{"hash": h.hex(), "sums": _named(s)} for h, s in (others[2], left)],
+            "root": {"hash": root[0].hex(), "sums": _named(root[1])},
+        }  # fmt: skip
+
+    async def reading(self, viewer: Person | None, origin: str, index: int) -> Reading | None:
+        if not self._may_read(viewer, origin, index):
+            return None
+        entry, _ = self.deployment.entries[index]
+        evidence = self.deployment.evidence(index)
+        is_lift = index == LIFT_INDEX
+        return Reading(
+            ref=self.ref(index), kind=entry.kind, device=entry.device.hex(), device_kind="lift" if is_lift else "meter",
+            device_title=LIFT_1 if is_lift else Title(zh="501室电表", en="Meter of flat 501"),
+            urn=evidence.assignment.urn if evidence.assignment else None,
+            detail=evidence.detail if isinstance(evidence.detail, dict) else None,
+            logged_at_ms=entry.observed_at_ms + 4_000, anchored_at_ms=entry.observed_at_ms + 60_000,
+        )  # fmt: skip
+
+    def _may_read(self, viewer: Person | None, origin: str, index: int) -> bool:
+        if origin != ORIGIN or not 0 <= index < len(self.deployment.entries):
+            return False
+        return index == LIFT_INDEX or self._owns(viewer)
+
+    async def evidence_file(self, viewer: Person | None, origin: str, index: int) -> bytes | None:
+        if not self._may_read(viewer, origin, index):
+            return None
+        return self.tampered.get(index, format_evidence(self.deployment.evidence(index)))
+
+    async def day_series(self, viewer: Person | None, origin: str, index: int) -> list[DayPoint]:
+        if not self._may_read(viewer, origin, index) or index == LIFT_INDEX:
+            return []
+        shape = [31, 28, 35, 40, 52, 61, 33, 30, 29, 36, 38, 55, 63, 31, 27, 30, 0, 34, 58, 66, 30, 28, 33, 35, 49, 60]
+        return [
+            DayPoint(
+                day=OPENING + timedelta(days=n), usage=None if value == 0 else value * 100, suspect=n == 9
+            )  # fmt: skip
+            for n, value in enumerate(shape)
+        ]
+
+    # The dispute.
+
+    async def challenge_terms(self, viewer: Person, door: str, period: str, line: int) -> ChallengeTerms | None:
+        if not self._owns(viewer, door) or period != PERIOD or line not in (0, 1):
+            return None
+        public = p256.public_bytes(OWNER_KEY)
+        return ChallengeTerms(
+            chain_id=TRUST.chain_id, contract="0x" + TRUST.usage_fees.hex(), key_id=sha256(public).digest(),
+            key_public=public, nonce=self.now_ms, deadline_s=self.now_ms // 1000 + 3600, period=int(PERIOD),
+            unit_index=3, line=line, line_amount_fen=self._bill().lines[line].amount_fen, deposit_fen=200,
+            window_ends_at_ms=self.now_ms + 7 * DAY_MS,
+        )  # fmt: skip
+
+    async def relay_challenge(self, viewer: Person, request: ChallengeRequest) -> RelayAnswer:
+        if self.refusal is not None:
+            return self.refusal
+        self.relayed.append(request)
+        self.dispute = Dispute(
+            state=DisputeState.OPEN, opened_at_ms=self.now_ms, answer_due_at_ms=self.now_ms + 7 * DAY_MS,
+            settled_at_ms=None, old_fen=fen(PADDED_WH), new_fen=None, refund_fen=0, deposit_fen=200,
+            deposit_returned=False, transaction=None,
+        )  # fmt: skip
+        return RelayAnswer(accepted=True, code="sent")
+
+    def settle(self) -> None:
+        """The contract has answered: the owner was right."""
+        assert self.dispute is not None
+        self.dispute = replace(
+            self.dispute, state=DisputeState.WON, settled_at_ms=self.now_ms, new_fen=fen(USAGE_WH),
+            refund_fen=fen(PADDED_WH) - fen(USAGE_WH), deposit_returned=True,
+        )  # fmt: skip
+
+    # Everybody, and the site's officers.
+
+    async def lifts(self) -> list[LiftSummary]:
+        seen = self.now_ms - 42_000 if self.has_records else None
+        first = LiftState.IN_SERVICE if self.has_records else LiftState.UNKNOWN
+        return [
+            LiftSummary(name="b07-l1", title=LIFT_1, state=first, last_seen_at_ms=seen),
+            LiftSummary(name="b07-l2", title=LIFT_2, state=LiftState.STOPPED, last_seen_at_ms=self.now_ms - 90_000),
+        ]
+
+    async def lift(self, name: str) -> Lift | None:
+        summary = next((lift for lift in await self.lifts() if lift.name == name), None)
+        if summary is None:
+            return None
+        known = self.has_records
+        return Lift(
+            summary=summary, place=Title(zh="7幢东侧", en="Building 7, east"),
+            records_since_ms=self.now_ms - 30 * DAY_MS if known else None,
+            last_inspection_from_ms=self.now_ms - 9 * DAY_MS if known else None,
+            last_inspection_to_ms=self.now_ms - 9 * DAY_MS + 2_520_000 if known else None, last_visit_at_ms=None,
+            trips_total=184_210 if known else None, trips_30_days=7_315 if known else None,
+            last_status=self.ref(LIFT_INDEX) if known else None, last_inspection=None,
+        )  # fmt: skip
+
+    async def trust_file(self) -> bytes:
+        return format_trust(TRUST)
+
+    async def site(self, viewer: Person) -> Site | None:
+        if viewer.role not in (Role.MANAGER, Role.COMMITTEE):
+            return None
+        is_manager = viewer.role is Role.MANAGER
+        bill = self._bill()
+        disputes = () if self.dispute is None else (
+            SiteDispute(period=PERIOD, line=0, state=self.dispute.state, unit_title=FLAT if is_manager else None,
+                        answer_due_at_ms=self.dispute.answer_due_at_ms),
+        )  # fmt: skip
+        self.bill_json()
+        period = PeriodSummary(
+            period=PERIOD, opening=OPENING, closing=CLOSING, units=4, total_fen=self.root[1][0],
+            root=self.root[0].hex(), transaction="0x" + "ab" * 32,
+        )  # fmt: skip
+        gateway = GatewaySummary(
+            origin=ORIGIN, last_seen_at_ms=self.now_ms - 2_000, entries=21_840, anchored=21_804, frozen=False,
+            key_class="file",
+        )  # fmt: skip
+        return Site(
+            title=Title(zh="翠苑", en="Cuiyuan"), gateways=(gateway,), periods=(period,),
+            bills=(bill.summary,) if is_manager else (), disputes=disputes, anchored_size=6,
+            anchored_at_ms=self.now_ms - 20_000,
+        )  # fmt: skip
+
+    # The chain, as a node answers.
+
+    def rpc(self, method: str, parameters: list[Any]) -> Any:
+        """The deployment's chain, and what UsageFees holds besides."""
+        if method == "eth_call" and parameters[0]["to"] == "0x" + TRUST.usage_fees.hex():
+            return "0x" + b"".join(self._usage_fees(parameters[0]["data"])).hex()
+        return self.deployment.chain.rpc(method, parameters)
+
+    def _usage_fees(self, data: str) -> list[bytes]:
+        selector, argument = data[2:10], int(data[10:], 16)
+        if selector == "d4b08aee" and argument == int(PERIOD):
+            self.bill_json()
+            root, sums = self.root
+            return [root, _packed(sums), word(4), word(self.now_ms // 1000), word(self.now_ms // 1000 + 604_800)]
+        if selector == "16b51928" and argument == 1:
+            static = [word("1-0:1.8.0"), word(0), word(1), word(20260101), word(0), word(0), word(1), word(256)]
+            return [*static, word(1), word(2**64 - 1), word(TARIFF_PRICE)]
+        raise AssertionError(f"no view {selector} of {argument}")
+
+
+Node = tuple[bytes, tuple[int, int, int, int]]
+
+
+def _packed(lanes: tuple[int, ...]) -> bytes:
+    total, own, shared, other = lanes
+    return word(total << 192 | own << 128 | shared << 64 | other)
+
+
+def _node(left: Node, right: Node) -> Node:
+    sums = tuple(a + b for a, b in zip(left[1], right[1], strict=True))
+    digest = sha256(b"\1" + left[0] + _packed(left[1]) + right[0] + _packed(right[1])).digest()
+    return digest, (sums[0], sums[1], sums[2], sums[3])
+
+
+def _named(lanes: tuple[int, ...]) -> dict[str, str]:
+    return dict(zip(("total", "own", "shared", "other"), map(str, lanes), strict=True))
