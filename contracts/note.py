@@ -133,5 +133,6 @@ def _format_line(line: SignatureLine) -> str:
 
 
 def _check_text(text: str) -> None:
-    if text == "\n" or not text.endswith("\n") or any((c < " " and c != "\n") or "\ud800" <= c <= "\udfff" for c in text):
+    is_forbidden = any((c < " " and c != "\n") or "\ud800" <= c <= "\udfff" for c in text)
+    if is_forbidden or text == "\n" or not text.endswith("\n"):
         raise NoteError("a note's text is not empty, ends in a newline and holds no control characters")

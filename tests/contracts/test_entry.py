@@ -175,7 +175,7 @@ def test_a_quantity_of_another_kind_is_refused(kind: Kind, quantity: str) -> Non
 def test_a_set_padding_byte_is_refused(position: int) -> None:
     damaged = bytearray(encode_entry(READING))
     damaged[position] ^= 0x80
-    with pytest.raises(EntryError, match="padding|1 to 32|ASCII"):
+    with pytest.raises(EntryError, match=r"padding|1 to 32|ASCII"):
         decode_entry(bytes(damaged))
 
 

@@ -26,7 +26,6 @@ LIFT = "urn:minglou:cuiyuan:b07:lift:l1"
 DOOR = "urn:minglou:cuiyuan:b07:access:front"
 GATEWAY = "urn:minglou:cuiyuan:b07:gateway:g1"
 CHAIN_ID = 31337
-DAY_MS = 86_400_000
 START_MS = 1_791_820_800_000  # 2026-10-12 16:00 UTC, a midnight in Shanghai; then one entry every five days
 UNIT = sha256(b"unit 0501").digest()
 
@@ -46,6 +45,7 @@ TRUST = Trust(
     super_log_public=ed25519.public_bytes(SUPER_KEY),
     witness_policy=WitnessPolicy(quorum=2, witnesses=WITNESSES),
 )
+START_S = START_MS // 1000
 KEY_FROM_BLOCK, ASSIGNED_BLOCK, ANCHOR_BLOCK, FINAL_BLOCK = 12, 15, 123, 140
 
 
@@ -80,7 +80,7 @@ def _entry(
     encoded = encode_detail(detail, salt=salt(1000 + number)) if isinstance(detail, dict) else b""
     digest = detail if isinstance(detail, bytes) else detail_digest(encoded) if encoded else NO_DETAIL
     entry = Entry(
-        kind=kind, device=device, observed_at_ms=START_MS + 5 * DAY_MS * number, quantity=quantity, value=value,
+        kind=kind, device=device, observed_at_ms=START_MS + 5 * 86_400_000 * number, quantity=quantity, value=value,
         detail_digest=digest, salt=salt(number),
     )  # fmt: skip
     return entry, encoded
@@ -96,7 +96,7 @@ class Chain:
     assignments: dict[bytes, list[tuple[bytes | int, ...]]] = field(default_factory=dict)
     bindings: dict[bytes, list[tuple[bytes | int, ...]]] = field(default_factory=dict)
     anchors: list[Anchor] = field(default_factory=list)
-    anchored_at_s: int = (START_MS + 105 * DAY_MS) // 1000
+    anchored_at_s: int = START_S + 105 * 86_400
     is_silent: bool = False
 
     def rpc(self, method: str, parameters: list[Any]) -> Any:
@@ -187,7 +187,7 @@ class Deployment:
 
     def signed_super_note(self, size: int, root: bytes, witnesses: Iterable[int] = (0, 1, 2)) -> str:
         note = sign_superlog(Checkpoint(origin=SUPER_ORIGIN, size=size, root=root), SUPER_KEY)
-        seen_at_s = (START_MS + 104 * DAY_MS) // 1000
+        seen_at_s = START_S + 104 * 86_400
         for number in witnesses:
             note = add_cosignature(note, WITNESSES[number], WITNESS_KEYS[number], seen_at_s + number)
         return note
