@@ -41,6 +41,7 @@ _SWEEP_SECONDS = 1.0
 _SWEEP_GRACE_MS = 10 * 60_000
 _FREEZE_GRACE_MS = 20 * 3_600_000  # how long a silent meter's own freeze is waited for
 _FOLD_ROWS = 4096
+_LISTENING_SECONDS = 2.0
 _HEARTBEAT_SECONDS_MAX = 60.0
 _log = logging.getLogger("edge")
 
@@ -87,6 +88,7 @@ class Gateway:
             recorder.may_use_last_reading = lambda: self._signer.permitted
         self._healths: list[Health] = []
         self._ingests: list[MqttIngest] = []
+        self._listeners: list[asyncio.Event] = []
         self._counters: list[Callable[[], dict[str, int]]] = []
 
     # ---- start ----
@@ -168,6 +170,7 @@ class Gateway:
                 for name, run in self._collectors():
                     running.append(tasks.create_task(self._supervised(name, run), name=name))
                 running.extend(self._start_status(tasks, forwarder, mailbox))
+                await self._wait_for_listeners()
                 self._say(f"edge: ready {self.committer.store.origin}")
                 notifier.ready(self.committer.store.origin)
                 await stop.wait()
@@ -177,6 +180,11 @@ class Gateway:
         finally:
             await asyncio.to_thread(self._finish)
             await uplink.close()
+
+    async def _wait_for_listeners(self) -> None:
+        """Ready means that devices can connect; an address that is taken must not hold the rest up."""
+        waiting = [asyncio.wait_for(listening.wait(), _LISTENING_SECONDS) for listening in self._listeners]
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     def _supervised(
         self, name: str, run: Callable[[], Awaitable[None]], *, first: float = 0.2
@@ -206,6 +214,7 @@ class Gateway:
             self.committer.on_room = endpoint.room_again
             self._counters.append(lambda: {"mqtt_connected": endpoint.connected, "mqtt_malformed": endpoint.malformed})
             senders.update({device.recorder.urn: _sender(endpoint.command, device) for device in devices})
+            self._listeners.append(endpoint.listening)
             found.append(("endpoint", endpoint.run))
         for broker_settings in settings.brokers:
             devices = self.roster.mqtt.get(broker_settings.name, [])
@@ -268,6 +277,7 @@ class Gateway:
         )  # fmt: skip
         status.notices = self.notices
         server = StatusServer(self._settings.status, status)
+        self._listeners.append(server.listening)
         return [tasks.create_task(self._supervised("status", server.run), name="status")]
 
     def _counts(self) -> dict[str, int]:

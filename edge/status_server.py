@@ -27,6 +27,7 @@ class StatusServer:
     def __init__(self, listen: Listen, status: Status) -> None:
         self._listen = listen
         self._status = status
+        self.listening = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until cancelled. Raises `CollectorError` when the address is taken."""
@@ -35,6 +36,7 @@ class StatusServer:
             server = await asyncio.start_server(self._serve, where.host, where.port, limit=_REQUEST_BYTES_MAX)
         except OSError as error:
             raise CollectorError(f"status page {where.host}:{where.port}: {error.strerror}; free the port") from error
+        self.listening.set()
         async with server:
             await server.serve_forever()
 

@@ -116,6 +116,7 @@ class Endpoint:
         self._logins: set[asyncio.Task[None]] = set()
         self._login_slots = asyncio.Semaphore(_LOGINS_AT_ONCE)
         self._loop = asyncio.get_running_loop()
+        self.listening = asyncio.Event()
         self.malformed = 0
 
     # ---- running ----
@@ -133,6 +134,7 @@ class Endpoint:
             )
         except OSError as error:
             raise CollectorError(f"MQTT endpoint {where.host}:{where.port}: {error.strerror}; free the port") from error
+        self.listening.set()
         try:
             while True:
                 await asyncio.sleep(_SWEEP_SECONDS)
