@@ -38,6 +38,7 @@ async def add_intent(
         "state": "pending",
         "says": "",
         "failures": 0,
+        "block_number": None,
         "created_at_ms": now_ms,
         "changed_at_ms": now_ms,
     }

@@ -202,10 +202,12 @@ intents = Table(
     Column("business_key", String(200), nullable=False, unique=True),
     Column("kind", String(24), nullable=False),
     Column("params", Text, nullable=False),
-    # pending -> sent -> mined -> final; or refused (the contract says no for good), or done (it was already so on chain).
+    # pending -> sent -> mined -> final; `done`: the contract said that it is so already, final once `block_number` is;
+    # `refused`: the contract says no, for good.
     Column("state", String(12), nullable=False, index=True),
     Column("says", Text, nullable=False),
     Column("failures", Integer, nullable=False),
+    Column("block_number", BigInteger, nullable=True),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("changed_at_ms", BigInteger, nullable=False),
 )

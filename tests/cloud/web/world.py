@@ -38,6 +38,9 @@ from cloud.web.answers import (
     Unit,
 )
 from contracts import p256
+from contracts.bill import Bill as LeafBill
+from contracts.bill import BillProof, BillTree, Line, LineKind
+from contracts.bill_file import bill_to_json
 from contracts.evidence import format_evidence
 from contracts.trust import format_trust
 from tests.vectors.deployment import ORIGIN, TRUST, Deployment
@@ -53,6 +56,9 @@ OPENING_INDEX, CLOSING_INDEX, LIFT_INDEX = 2, 9, 4
 USAGE_WH, PADDED_WH = 122_456, 162_456
 TARIFF_PRICE = 53_800_000  # nanofen a Wh: 0.538 CNY a kWh
 DAY_MS = 86_400_000
+FEES = "0x" + TRUST.usage_fees.hex()
+TARIFFS = "0x" + "7a" * 20
+PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW = "d4b08aee", "79073d58", "16b51928"
 
 OWNER = Person(key="owner-0501", role=Role.OWNER, title=Title(zh="陈女士", en="Ms Chen"), units=(DOOR,))
 NEIGHBOUR = Person(key="owner-0502", role=Role.OWNER, title=Title(zh="李先生", en="Mr Li"), units=(OTHER_DOOR,))
@@ -175,7 +181,7 @@ class World:
         own = BillLine(
             number=0, kind="own", title=ELECTRICITY, quantity="1-0:1.8.0", amount_fen=fen(usage), usage_wh=usage,
             meter_confirmed=True, opening=self.ref(OPENING_INDEX), closing=self.ref(CLOSING_INDEX), tiers=(part,),
-            used_before_wh=0, dispute=self.dispute,
+            counts_from=OPENING, dispute=self.dispute,
         )  # fmt: skip
         share = Share(
             pool=POOL, pool_usage_wh=412_000, pool_amount_fen=fen(412_000), key=8930, key_before=71_440,
@@ -208,40 +214,33 @@ class World:
         return json.dumps(self.bill_json()).encode()
 
     def bill_json(self) -> dict[str, Any]:
-        """The bill as unit 3 of 4, with the path that its neighbours' leaves give."""
-        bill = self._bill()
-        own, shared = (line.amount_fen for line in bill.lines)
+        """The bill as unit 3 of 4, with its path in the tree of all bills."""
+        return bill_to_json(self.proof())
+
+    def proof(self) -> BillProof:
+        """The owner's bill among its neighbours'."""
         meter = self.deployment.entries[OPENING_INDEX][0].device
-        lines: list[dict[str, Any]] = [
-            {"kind": 1, "subject": meter.hex(), "quantity": "1-0:1.8.0", "tariff": "1",
-             "usage": str(bill.lines[0].usage_wh), "amount": str(own)},
-            {"kind": 2, "subject": sha256(b"pool").hexdigest(), "quantity": "1-0:1.8.0", "tariff": "1",
-             "usage": "412000", "amount": str(shared)},
-        ]  # fmt: skip
-        salt = sha256(b"bill salt").digest()
-        digest = sha256(
-            b"".join(
-                word(line["kind"]) + bytes.fromhex(line["subject"]) + word(line["quantity"])
-                + word(int(line["tariff"])) + word(int(line["usage"])) + word(int(line["amount"]))
-                for line in lines
-            )
-        ).digest()  # fmt: skip
-        lanes = (own + shared, own, shared, 0)
-        site = sha256(b"cuiyuan").digest()
-        contract = word(int.from_bytes(TRUST.usage_fees))
-        head = b"\0" + word("minglou/bill/1") + word(TRUST.chain_id) + contract
-        leaf = sha256(head + site + word(int(PERIOD)) + word(3) + _packed(lanes) + digest + salt).digest()
-        others = [(sha256(b"bill %d" % n).digest(), (5000, 4000, 1000, 0)) for n in range(3)]
-        left = _node(others[0], others[1])
-        root = _node(left, _node(others[2], (leaf, lanes)))
-        self.root = root
-        return {
-            "format": "minglou-bill/1", "chain_id": str(TRUST.chain_id), "contract": "0x" + TRUST.usage_fees.hex(),
-            "site": site.hex(), "period": PERIOD, "unit_index": "3", "unit_count": "4", "amounts": _named(lanes),
-            "lines": lines, "salt": salt.hex(),
-            "path": [{"hash": h.hex(), "sums": _named(s)} for h, s in (others[2], left)],
-            "root": {"hash": root[0].hex(), "sums": _named(root[1])},
-        }  # fmt: skip
+        own, shared = self._bill().lines
+        lines = (
+            Line(
+                kind=LineKind.OWN, subject=meter, quantity="1-0:1.8.0", tariff=1, since=20261023, usage=own.usage_wh,
+                amount=own.amount_fen,
+            ),
+            Line(
+                kind=LineKind.SHARED, subject=sha256(b"pool").digest(), quantity="1-0:1.8.0", tariff=1, since=0,
+                usage=shared.usage_wh, amount=shared.amount_fen,
+            ),
+        )  # fmt: skip
+        bills = [self._leaf(unit, lines if unit == 3 else lines[1:]) for unit in range(4)]
+        tree = BillTree.of_bills(bills)
+        return BillProof(bill=bills[3], path=tuple(tree.path(3)), unit_count=4, root=tree.root)
+
+    @staticmethod
+    def _leaf(unit_index: int, lines: tuple[Line, ...]) -> LeafBill:
+        return LeafBill(
+            chain_id=TRUST.chain_id, contract="0x" + TRUST.usage_fees.hex(), site=sha256(b"cuiyuan").digest(),
+            period=int(PERIOD), unit_index=unit_index, lines=lines, salt=sha256(b"bill %d" % unit_index).digest(),
+        )  # fmt: skip
 
     async def reading(self, viewer: Person | None, origin: str, index: int) -> Reading | None:
         if not self._may_read(viewer, origin, index):
@@ -272,9 +271,7 @@ class World:
             return []
         shape = [31, 28, 35, 40, 52, 61, 33, 30, 29, 36, 38, 55, 63, 31, 27, 30, 0, 34, 58, 66, 30, 28, 33, 35, 49, 60]
         return [
-            DayPoint(
-                day=OPENING + timedelta(days=n), usage=None if value == 0 else value * 100, suspect=n == 9
-            )  # fmt: skip
+            DayPoint(day=OPENING + timedelta(days=n), usage=None if value == 0 else value * 100, suspect=n == 9)
             for n, value in enumerate(shape)
         ]
 
@@ -346,10 +343,10 @@ class World:
             SiteDispute(period=PERIOD, line=0, state=self.dispute.state, unit_title=FLAT if is_manager else None,
                         answer_due_at_ms=self.dispute.answer_due_at_ms),
         )  # fmt: skip
-        self.bill_json()
+        root = self.proof().root
         period = PeriodSummary(
-            period=PERIOD, opening=OPENING, closing=CLOSING, units=4, total_fen=self.root[1][0],
-            root=self.root[0].hex(), transaction="0x" + "ab" * 32,
+            period=PERIOD, opening=OPENING, closing=CLOSING, units=4, total_fen=root.sums >> 192,
+            root=root.hash.hex(), transaction="0x" + "ab" * 32,
         )  # fmt: skip
         gateway = GatewaySummary(
             origin=ORIGIN, last_seen_at_ms=self.now_ms - 2_000, entries=21_840, anchored=21_804, frozen=False,
@@ -364,36 +361,20 @@ class World:
     # The chain, as a node answers.
 
     def rpc(self, method: str, parameters: list[Any]) -> Any:
-        """The deployment's chain, and what UsageFees holds besides."""
-        if method == "eth_call" and parameters[0]["to"] == "0x" + TRUST.usage_fees.hex():
-            return "0x" + b"".join(self._usage_fees(parameters[0]["data"])).hex()
+        """The deployment's chain, and what UsageFees and Tariffs hold besides."""
+        if method == "eth_call" and (call := parameters[0])["to"] in (FEES, TARIFFS):
+            words = self._view(call["data"][2:10], int(call["data"][10:] or "0", 16))
+            return "0x" + b"".join(word(value) for value in words).hex()
         return self.deployment.chain.rpc(method, parameters)
 
-    def _usage_fees(self, data: str) -> list[bytes]:
-        selector, argument = data[2:10], int(data[10:], 16)
-        if selector == "d4b08aee" and argument == int(PERIOD):
-            self.bill_json()
-            root, sums = self.root
-            return [root, _packed(sums), word(4), word(self.now_ms // 1000), word(self.now_ms // 1000 + 604_800)]
-        if selector == "16b51928" and argument == 1:
-            static = [word("1-0:1.8.0"), word(0), word(1), word(20260101), word(0), word(0), word(1), word(256)]
-            return [*static, word(1), word(2**64 - 1), word(TARIFF_PRICE)]
-        raise AssertionError(f"no view {selector} of {argument}")
-
-
-Node = tuple[bytes, tuple[int, int, int, int]]
-
-
-def _packed(lanes: tuple[int, ...]) -> bytes:
-    total, own, shared, other = lanes
-    return word(total << 192 | own << 128 | shared << 64 | other)
-
-
-def _node(left: Node, right: Node) -> Node:
-    sums = tuple(a + b for a, b in zip(left[1], right[1], strict=True))
-    digest = sha256(b"\1" + left[0] + _packed(left[1]) + right[0] + _packed(right[1])).digest()
-    return digest, (sums[0], sums[1], sums[2], sums[3])
-
-
-def _named(lanes: tuple[int, ...]) -> dict[str, str]:
-    return dict(zip(("total", "own", "shared", "other"), map(str, lanes), strict=True))
+    def _view(self, selector: str, argument: int) -> list[bytes | int | str]:
+        now_s = self.now_ms // 1000
+        if selector == PERIOD_VIEW:
+            root = self.proof().root
+            held: list[bytes | int | str] = [root.hash, root.sums, 4, now_s, now_s + 604_800]
+            return held if argument == int(PERIOD) else [0] * 5
+        if selector == TARIFFS_VIEW:
+            return [int(TARIFFS, 16)]
+        assert selector == TARIFF_VIEW and argument == 1, f"no view {selector} of {argument}"
+        static: list[bytes | int | str] = [32, "1-0:1.8.0", 0, 1, 20260101, 0, 0, 1, 256]
+        return [*static, 1, 2**64 - 1, TARIFF_PRICE]

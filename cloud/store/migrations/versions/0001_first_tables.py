@@ -135,6 +135,7 @@ def upgrade() -> None:
     sa.Column('state', sa.String(length=12), nullable=False),
     sa.Column('says', sa.Text(), nullable=False),
     sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('block_number', sa.BigInteger(), nullable=True),
     sa.Column('created_at_ms', sa.BigInteger(), nullable=False),
     sa.Column('changed_at_ms', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('intent_id'),

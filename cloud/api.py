@@ -1,0 +1,105 @@
+"""HTTP for programs: status, evidence, entries, the super-log's checkpoint."""
+
+import hmac
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from sqlalchemy import select
+
+from cloud.service import Cloud
+from cloud.status import read_status
+from cloud.store import tables
+from contracts.entry import Kind
+
+__all__ = ["api_router", "is_public_kind"]
+
+_ENTRIES_AT_ONCE = 1_000
+
+
+def is_public_kind(kind: int, device_kind: str | None) -> bool:
+    """Whether everybody may see an entry: a lift's status and visits, what a gateway says of itself, beacons."""
+    return device_kind == "lift" or kind in (Kind.VISIT, Kind.GATEWAY, Kind.BEACON)
+
+
+def _refused(status: int, code: str, message: str) -> JSONResponse:
+    return JSONResponse({"error": code, "message": message}, status_code=status)
+
+
+def api_router(cloud: Cloud) -> APIRouter:
+    """The routes under /v1 that are not the gateways'."""
+    router = APIRouter(tags=["programs"])
+
+    def is_trusted(authorization: str | None) -> bool:
+        expected = cloud.api_token
+        given = (authorization or "").removeprefix("Bearer ")
+        return expected is not None and hmac.compare_digest(given.encode(), expected.encode())
+
+    @router.get("/v1/status", summary="What is stored, followed, sent and noticed")
+    async def get_status() -> dict[str, Any]:
+        status = await read_status(cloud.store, chain=cloud.chain_status(), refused=dict(cloud.ingest.refused))
+        return status.to_json()
+
+    @router.get("/v1/log/checkpoint", summary="The super-log's latest signed checkpoint", response_class=PlainTextResponse)
+    async def get_checkpoint() -> Response:
+        head = await cloud.super_log.latest(cloud.store)
+        return PlainTextResponse(head.note) if head else PlainTextResponse("", status_code=404)
+
+    @router.get("/v1/evidence/{origin:path}/{index}", summary="The minglou-evidence/1 file of one entry")
+    async def get_evidence(origin: str, index: int, authorization: Annotated[str | None, Header()] = None) -> Response:
+        kind, device = await _entry_kind(cloud, origin, index)
+        named = cloud.directory.read().device_of(device)
+        if kind is None:
+            return _refused(404, "unknown_entry", f"no entry {index} of {origin} is held")
+        if not is_public_kind(kind, named.kind if named else None) and not is_trusted(authorization):
+            return _refused(403, "not_public", "a household's entry: sign in as its owner, or send the API token")
+        file = await cloud.evidence.evidence(origin, index, urn=named.urn if named else None)
+        assert file is not None, "entries are never removed"
+        return Response(file, media_type="application/json")
+
+    @router.get("/v1/logs/{origin:path}/entries", summary="Entries of a log, for programs with the API token")
+    async def get_entries(
+        origin: str,
+        start: Annotated[int, Query(ge=0, alias="from")] = 0,
+        count: Annotated[int, Query(ge=1, le=_ENTRIES_AT_ONCE)] = 100,
+        authorization: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        if not is_trusted(authorization):
+            return _refused(401, "bad_token", "send `Authorization: Bearer <API token>`")
+        return JSONResponse({"entries": await _entries(cloud, origin, start, count)})
+
+    return router
+
+
+async def _entry_kind(cloud: Cloud, origin: str, index: int) -> tuple[int | None, bytes]:
+    column = tables.entries.c
+    query = (
+        select(column.kind, column.device)
+        .join(tables.logs, tables.logs.c.log_id == column.log_id)
+        .where(tables.logs.c.origin == origin, column.entry_index == index)
+    )
+    async with cloud.store.read() as connection:
+        row = (await connection.execute(query)).one_or_none()
+    return (None, b"") if row is None else (row.kind, row.device)
+
+
+async def _entries(cloud: Cloud, origin: str, start: int, count: int) -> list[dict[str, Any]]:
+    column = tables.entries.c
+    query = (
+        select(column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms)
+        .join(tables.logs, tables.logs.c.log_id == column.log_id)
+        .where(tables.logs.c.origin == origin, column.entry_index >= start, column.entry_index < start + count)
+        .order_by(column.entry_index)
+    )
+    async with cloud.store.read() as connection:
+        return [
+            {
+                "index": str(row.entry_index),
+                "kind": row.kind,
+                "device": row.device.hex(),
+                "quantity": row.quantity,
+                "value": str(row.value),
+                "observed_at_ms": row.observed_at_ms,
+            }
+            for row in await connection.execute(query)
+        ]

@@ -1,0 +1,51 @@
+"""The FastAPI application: the gateways' and programs' API, billing, and the pages."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from cloud.api import api_router
+from cloud.billing.routes import billing_router
+from cloud.ingest.routes import gateway_router
+from cloud.questions import StoreQuestions
+from cloud.service import Cloud
+from cloud.web import Title, WebSettings, install
+
+__all__ = ["build_app"]
+
+
+def build_app(cloud: Cloud) -> FastAPI:
+    """The application over an open cloud. Its workers run elsewhere: see `cloud.serving`."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    app = FastAPI(
+        title="Minglou cloud",
+        version="1",
+        summary="Receives gateways' signed logs, anchors them, prepares bills and answers people.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(api_router(cloud))
+    app.include_router(gateway_router(cloud.ingest, cloud.mail))
+    app.include_router(billing_router(cloud))
+    _install_pages(app, cloud)
+    return app
+
+
+def _install_pages(app: FastAPI, cloud: Cloud) -> None:
+    directory = cloud.directory.read()
+    settings = WebSettings(
+        public_url=cloud.settings.public_url,
+        rpc_url=cloud.settings.rpc_for_browsers or None,
+        site_title=Title(zh=directory.title.zh, en=directory.title.en),
+        timezone=directory.timezone,
+        loopback_only=cloud.settings.demo_note or "localhost" in cloud.settings.public_url,
+        secure_cookie=cloud.settings.public_url.startswith("https://"),
+        demo_note=cloud.settings.demo_note,
+    )
+    install(app, questions=StoreQuestions(cloud), settings=settings, clock=cloud.settings.clock)

@@ -1,0 +1,121 @@
+"""From intents to transactions: asks the contract whether the wish is true already, otherwise builds the call."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from cloud.chain.abi import contract_abi
+from cloud.chain.client import ChainClient
+from cloud.chain.deployment import Deployment
+from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
+from cloud.chain.view import ChainView, HeadRecord
+from cloud.errors import ChainError
+from cloud.store import Store, tables
+from cloud.store.trees import LogTree, SuperTree, walk
+from contracts.checkpoint import SignedCheckpoint, open_checkpoint
+from contracts.tree import consistency_path, root_of
+
+__all__ = ["ChainBuilders"]
+
+Built = Transaction | AlreadyDone | NotYet
+
+
+class ChainBuilders:
+    """Builders of what the cloud itself wants on chain: anchors, accepted heads, fork reports."""
+
+    def __init__(self, *, store: Store, client: ChainClient, deployment: Deployment, view: ChainView) -> None:
+        self._store, self._client, self._deployment, self._view = store, client, deployment, view
+
+    def by_kind(self) -> dict[str, Builder]:
+        """Builders by the intents' kind."""
+        return {"anchor": self.anchor, "accept": self.accept, "fork": self.fork}
+
+    async def anchor(self, params: Mapping[str, Any]) -> Built:
+        """`{"size": n}`: the super-log's head of n leaves, with the proof that it extends the one on chain."""
+        size = int(params["size"])
+        address = self._deployment.anchor_log
+        abi = contract_abi("AnchorLog")
+        held_size, held_root, _at = abi.answer("head", await self._client.call(address, abi.call("head")))
+        tree = SuperTree()
+        async with self._store.read() as connection:
+            if held_size:
+                ours = (await connection.execute(select(tables.super_head.c.size))).scalar_one()
+                if held_size > ours or await walk(connection, tree, lambda node: root_of(node, held_size)) != held_root:
+                    raise ChainError(
+                        f"AnchorLog holds ({held_size}, {held_root.hex()[:16]}…), which is not our history of {ours} leaves: the database "
+                        "was rolled back or the relayer key is used elsewhere; restore it, or let the site name a successor super-log"
+                    )
+            if held_size >= size:
+                return AlreadyDone(says=f"anchored at size {held_size}")
+            root = await walk(connection, tree, lambda node: root_of(node, size))
+            path = await walk(connection, tree, lambda node: consistency_path(node, held_size, size)) if held_size else []
+        return Transaction(to=address, data=abi.call("anchor", size, root, path))
+
+    async def accept(self, params: Mapping[str, Any]) -> Built:
+        """`{"origin": o, "size": n}`: the gateway's own signed head, from its last accepted one."""
+        origin, size = str(params["origin"]), int(params["size"])
+        head = self._view.head(origin)
+        if head.size >= size:
+            return AlreadyDone(says=f"accepted at size {head.size}")
+        async with self._store.read() as connection:
+            row = await self._checkpoint(connection, origin, size)
+            if row is None:
+                return NotYet(says=f"no checkpoint of size {size} is held")
+            tree = LogTree(row.log_id)
+            path = await walk(connection, tree, lambda node: consistency_path(node, head.size, size)) if head.size else []
+        signed = open_checkpoint(row.note, row.public_key)
+        data = contract_abi("AnchorLog").call(
+            "accept", origin, contract_head(head), size, signed.checkpoint.root, *_numbers(signed), path
+        )
+        return Transaction(to=self._deployment.anchor_log, data=data)
+
+    async def fork(self, params: Mapping[str, Any]) -> Built:
+        """`{"fork_id": n}`: both signed heads, and for kind `leaf` both inclusion proofs."""
+        async with self._store.read() as connection:
+            query = (
+                select(tables.forks, tables.logs.c.origin)
+                .join(tables.logs, tables.logs.c.log_id == tables.forks.c.log_id)
+                .where(tables.forks.c.fork_id == int(params["fork_id"]))
+            )
+            row = (await connection.execute(query)).one()
+        if self._view.is_ended_by_fork(row.origin):
+            return AlreadyDone(says="the fork is reported")
+        key = self._view.gateway_key(row.origin)
+        if key is None:
+            return NotYet(says="the gateway's key is not in the followed Registry")
+        held, other = open_checkpoint(row.held_note, key.public), open_checkpoint(row.other_note, key.public)
+        address = self._deployment.anchor_log
+        a, b = _signed_head(held), _signed_head(other)
+        abi = contract_abi("AnchorLog")
+        if row.kind == "same_size":
+            return Transaction(to=address, data=abi.call("report_two_roots", row.origin, a, b))
+        material = json.loads(row.material)
+        proofs: list[Any] = []
+        for side in (material["held"], material["other"]):
+            proofs += [bytes.fromhex(side["leaf"]), [bytes.fromhex(node) for node in side["path"]]]
+        return Transaction(to=address, data=abi.call("report_two_leaves", row.origin, a, b, int(material["index"]), *proofs))
+
+    async def _checkpoint(self, connection: Any, origin: str, size: int) -> Any:
+        column = tables.checkpoints.c
+        query = (
+            select(tables.checkpoints)
+            .join(tables.logs, tables.logs.c.log_id == column.log_id)
+            .where(tables.logs.c.origin == origin, column.size == size)
+        )
+        return (await connection.execute(query)).one_or_none()
+
+
+def contract_head(head: HeadRecord) -> tuple[int, bytes, int]:
+    """An accepted head as the contracts' struct `Head`."""
+    return head.size, head.root, head.accepted_at_s
+
+
+def _numbers(signed: SignedCheckpoint) -> tuple[int, int]:
+    return int.from_bytes(signed.signature[:32]), int.from_bytes(signed.signature[32:])
+
+
+def _signed_head(signed: SignedCheckpoint) -> tuple[int, bytes, int, int]:
+    """A checkpoint as the contracts' struct `SignedHead`."""
+    return signed.checkpoint.size, signed.checkpoint.root, *_numbers(signed)

@@ -1,0 +1,137 @@
+"""Everything that needs the chain, opened together: client, view, follower, sender, anchoring, billing's chain side."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from cloud.billing.settlement import Settlement
+from cloud.chain.anchoring import Anchoring
+from cloud.chain.builders import ChainBuilders
+from cloud.chain.client import ChainClient, SigningKey
+from cloud.chain.deployment import Deployment, wait_for_deployment
+from cloud.chain.follower import Follower
+from cloud.chain.sender import Sender, SenderLimits
+from cloud.chain.view import ChainView
+from cloud.directory import DirectoryFile
+from cloud.errors import ChainError
+from cloud.mail import Bell
+from cloud.settings import ChainSettings, CloudSettings, read_secret
+from cloud.status import ChainStatus
+from cloud.store import Store
+from cloud.super_log import SuperLog
+from cloud.workers import Worker
+
+__all__ = ["ChainConnection", "open_chain"]
+
+_log = logging.getLogger("cloud.chain")
+_DEPLOYMENT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainConnection:
+    """The chain side of one cloud."""
+
+    settings: ChainSettings
+    client: ChainClient
+    deployment: Deployment
+    view: ChainView
+    follower: Follower
+    sender: Sender | None
+    anchoring: Anchoring
+    settlement: Settlement
+
+    def status(self) -> ChainStatus:
+        """Where the followed chain stands."""
+        return ChainStatus(
+            followed_block=self.follower.followed[0],
+            head_block=self.follower.head_number,
+            final_block=self.follower.final[0],
+            anchored_size=self.view.anchors[-1].size if self.view.anchors else 0,
+            anchored_final_size=self.view.final_super_size(),
+        )
+
+    def workers(self) -> Sequence[Worker]:
+        """The background workers, in no order."""
+        pause = self.settings.poll_seconds
+        workers = [
+            Worker(name="follower", prepare=self._prepare, step=self.follower.step, pause_seconds=pause),
+            Worker(name="anchoring", step=self.anchoring.step, pause_seconds=pause),
+            Worker(name="settlement", step=self.settlement.step, pause_seconds=max(pause, 0.5)),
+        ]
+        if self.sender is not None:
+            workers.append(Worker(name="sender", step=self._send, pause_seconds=pause))
+        return workers
+
+    async def _prepare(self) -> None:
+        found = await self.client.chain_id()
+        if found != self.settings.chain_id:
+            raise ChainError(f"the node serves chain {found}, the settings name {self.settings.chain_id}; correct [chain] rpc")
+        await self.follower.load()
+
+    async def _send(self) -> bool:
+        assert self.sender is not None
+        if self.follower.followed[0] < self.follower.head_number:
+            return False  # builders ask the view: let it catch up first
+        await self.sender.step()
+        return False  # a block at a time is fast enough; asking again at once would only load the node
+
+
+async def open_chain(
+    settings: CloudSettings, store: Store, super_log: SuperLog, directory: DirectoryFile, bell: Bell, stack: AsyncExitStack
+) -> ChainConnection:
+    """Open the chain side; the node need not be up yet, the deployment file must appear within a minute."""
+    chain = settings.chain
+    assert chain is not None
+    if not chain.deployment_file.exists():
+        _log.info("cloud: waiting for %s", chain.deployment_file)
+    deployment = await asyncio.to_thread(wait_for_deployment, chain.deployment_file, seconds=_DEPLOYMENT_SECONDS)
+    client = ChainClient(chain.rpc, proof_of_authority=chain.proof_of_authority)
+    stack.push_async_callback(client.close)
+    view = ChainView(chain.chain_id)
+    follower = Follower(
+        store=store,
+        client=client,
+        deployment=deployment,
+        clock=settings.clock,
+        listeners=[view],
+        finality_depth=chain.finality_depth,
+    )
+    await follower.load()
+    builders = ChainBuilders(store=store, client=client, deployment=deployment, view=view)
+    settlement = Settlement(store=store, client=client, deployment=deployment, view=view, clock=settings.clock)
+    sender = None
+    if settings.relayer_key_file is not None:
+        sender = Sender(
+            store=store,
+            client=client,
+            key=SigningKey(read_secret(settings.relayer_key_file)),
+            clock=settings.clock,
+            limits=SenderLimits(
+                chain_id=chain.chain_id,
+                fee_cap_wei=chain.fee_cap_wei,
+                priority_fee_wei=chain.priority_fee_wei,
+                stuck_seconds=chain.stuck_seconds,
+            ),
+            builders={**builders.by_kind(), **settlement.builders()},
+            final_number=lambda: follower.final[0],
+        )
+    anchoring = Anchoring(
+        store=store,
+        super_log=super_log,
+        view=view,
+        clock=settings.clock,
+        interval_seconds=settings.anchor_seconds,
+        accept_seconds=settings.accept_seconds,
+    )
+    return ChainConnection(
+        settings=chain,
+        client=client,
+        deployment=deployment,
+        view=view,
+        follower=follower,
+        sender=sender,
+        anchoring=anchoring,
+        settlement=settlement,
+    )

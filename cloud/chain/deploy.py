@@ -1,0 +1,177 @@
+"""Deploy a site's contracts: Token, Registry, AnchorLog, Tariffs, UsageFees, in this order, and write down where they are.
+
+The deployer's key has no power once this is done. Each constructor probes the P-256 verifier and refuses to exist without it.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloud.chain.abi import contract_abi
+from cloud.chain.client import ChainClient, Receipt, SigningKey
+from cloud.chain.deployment import Deployment
+from cloud.chain.fees import first_fees
+from cloud.errors import ChainError, SettingsError
+from contracts.superlog import WitnessPolicy, superlog_id
+from contracts.trust import Trust, format_trust
+
+__all__ = ["DeployOptions", "deploy", "read_options", "trust_of", "write_trust"]
+
+P256_PRECOMPILE = "0x0000000000000000000000000000000000000100"
+_RECEIPT_SECONDS = 120.0
+_PRIORITY_WEI = 10**9
+_CAP_WEI = 500 * 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployOptions:
+    """Constructor arguments of one site. Delays and windows in seconds, bond and deposit in fen."""
+
+    site: bytes
+    token_name: str
+    token_symbol: str
+    minter: str
+    manager: str
+    committee: str
+    relayer: str
+    witness_delay: int
+    recovery_delay: int
+    tariff_delay: int
+    challenge_window: int
+    answer_window: int
+    bond_floor: int
+    deposit: int
+    utc_offset_seconds: int
+    super_log_origin: str
+    super_log_public: bytes
+    verifier: str = P256_PRECOMPILE
+
+
+def read_options(path: Path, *, super_log_origin: str | None, super_log_public: bytes | None) -> DeployOptions:
+    """The options in a JSON file; the super-log's name and key may be given beside it.
+
+    Raises:
+        SettingsError: a key is missing or malformed.
+    """
+    try:
+        document: Mapping[str, Any] = json.loads(path.read_text())
+        token = document["token"]
+        numbers = (
+            "witness_delay", "recovery_delay", "tariff_delay", "challenge_window", "answer_window", "bond_floor", "deposit",
+            "utc_offset_seconds",
+        )  # fmt: skip
+        return DeployOptions(
+            site=bytes.fromhex(document["site"]),
+            token_name=str(token["name"]),
+            token_symbol=str(token["symbol"]),
+            minter=str(token["minter"]),
+            manager=str(document["manager"]),
+            committee=str(document["committee"]),
+            relayer=str(document["relayer"]),
+            super_log_origin=super_log_origin or str(document["super_log_origin"]),
+            super_log_public=super_log_public or bytes.fromhex(document["super_log_key"]),
+            verifier=str(document.get("verifier", P256_PRECOMPILE)),
+            **{name: int(document[name]) for name in numbers},
+        )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise SettingsError(f"deploy options {path}: {error!r}; see `minglou chain deploy --help`") from error
+
+
+async def deploy(client: ChainClient, key: SigningKey, options: DeployOptions) -> Deployment:
+    """Deploy all contracts and wait until they are in blocks.
+
+    Raises:
+        ChainError: the chain refused one; the message carries the contract's reason.
+    """
+    chain_id = await client.chain_id()
+    token = await _create(client, key, chain_id, "Token", options.token_name, options.token_symbol, options.minter)
+    registry = await _create(
+        client, key, chain_id, "Registry", options.site, options.manager, options.committee,
+        options.witness_delay, options.recovery_delay, options.verifier,
+    )  # fmt: skip
+    super_log = superlog_id(options.super_log_origin, options.super_log_public)
+    anchor_log = await _create(
+        client, key, chain_id, "AnchorLog", registry.contract, options.relayer, super_log, options.verifier
+    )
+    tariffs = await _create(
+        client, key, chain_id, "Tariffs", registry.contract, anchor_log.contract, options.utc_offset_seconds, options.tariff_delay
+    )
+    usage_fees = await _create(
+        client, key, chain_id, "UsageFees", registry.contract, tariffs.contract, token.contract, options.challenge_window,
+        options.answer_window, options.bond_floor, options.deposit, options.verifier,
+    )  # fmt: skip
+    return Deployment(
+        chain_id=chain_id,
+        from_block=token.block_number,
+        registry=_address(registry),
+        anchor_log=_address(anchor_log),
+        tariffs=_address(tariffs),
+        usage_fees=_address(usage_fees),
+        token=_address(token),
+        site=options.site,
+    )
+
+
+async def _create(client: ChainClient, key: SigningKey, chain_id: int, contract: str, *arguments: Any) -> Receipt:
+    data = contract_abi(contract).creation(*arguments)
+    latest = await client.latest()
+    fees = first_fees(latest.base_fee_wei or 0, priority=_PRIORITY_WEI, cap=_CAP_WEI)
+    gas = await client.estimate_gas(None, data, sender=key.address)
+    raw, transaction_hash = key.sign(
+        {
+            "type": 2,
+            "chainId": chain_id,
+            "nonce": await client.nonce(key.address),
+            "value": 0,
+            "data": "0x" + data.hex(),
+            "gas": gas + gas // 10,
+            "maxFeePerGas": fees.max_fee,
+            "maxPriorityFeePerGas": fees.priority,
+        }
+    )
+    refusals = await client.broadcast(raw)
+    receipt = await wait_for_receipt(client, transaction_hash, what=f"deploying {contract}", refusals=refusals)
+    if not receipt.succeeded:
+        raise ChainError(f"{contract} was not created: its constructor reverted; check the options, and that the chain has P-256 at 0x100")
+    return receipt
+
+
+async def wait_for_receipt(client: ChainClient, transaction_hash: str, *, what: str, refusals: list[str]) -> Receipt:
+    """The receipt, once the transaction is in a block. Raises `ChainError` after two minutes."""
+    deadline = time.monotonic() + _RECEIPT_SECONDS
+    while time.monotonic() < deadline:
+        receipt = await client.receipt(transaction_hash)
+        if receipt is not None:
+            return receipt
+        await asyncio.sleep(0.1)
+    raise ChainError(f"{what}: transaction {transaction_hash} is in no block after {_RECEIPT_SECONDS:g} s; {refusals or 'is the chain mining?'}")
+
+
+def _address(receipt: Receipt) -> str:
+    assert receipt.contract is not None, "a creation's receipt names its contract"
+    return receipt.contract.lower()
+
+
+def trust_of(deployment: Deployment, *, super_log_origin: str, super_log_public: bytes) -> Trust:
+    """The trust roots of a fresh deployment, with no witnesses yet."""
+    return Trust(
+        chain_id=deployment.chain_id,
+        registry=bytes.fromhex(deployment.registry[2:]),
+        anchor_log=bytes.fromhex(deployment.anchor_log[2:]),
+        usage_fees=bytes.fromhex(deployment.usage_fees[2:]),
+        super_log_origin=super_log_origin,
+        super_log_public=super_log_public,
+        witness_policy=WitnessPolicy(),
+    )
+
+
+def write_trust(path: Path, trust: Trust) -> None:
+    """Write trust.json in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(path.suffix + ".part")
+    part.write_bytes(format_trust(trust))
+    part.replace(path)

@@ -1,0 +1,72 @@
+"""deployment.json: where on which chain a site's contracts live."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloud.errors import SettingsError
+
+__all__ = ["CONTRACTS", "Deployment", "read_deployment", "wait_for_deployment", "write_deployment"]
+
+FORMAT = "minglou-deployment/1"
+CONTRACTS = {"registry": "Registry", "anchor_log": "AnchorLog", "tariffs": "Tariffs", "usage_fees": "UsageFees", "token": "Token"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Addresses in lower case, `0x…`."""
+
+    chain_id: int
+    from_block: int  # the first block that holds one of them
+    registry: str
+    anchor_log: str
+    tariffs: str
+    usage_fees: str
+    token: str
+    site: bytes
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Contract name by address: whose events the follower reads."""
+        return {getattr(self, name): name for name in CONTRACTS}
+
+
+def write_deployment(path: Path, deployment: Deployment) -> None:
+    """Write the file in one step, so that a reader never sees half of it."""
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "chain_id": str(deployment.chain_id),
+        "from_block": str(deployment.from_block),
+        "site": deployment.site.hex(),
+        "contracts": {name: getattr(deployment, name) for name in CONTRACTS},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(path.suffix + ".part")
+    part.write_text(json.dumps(document, indent=1) + "\n")
+    part.replace(path)
+
+
+def read_deployment(path: Path) -> Deployment:
+    """The deployment in a file. Raises `SettingsError`."""
+    try:
+        document = json.loads(path.read_text())
+        if document["format"] != FORMAT:
+            raise SettingsError(f"{path}: format is {document['format']!r}, not {FORMAT}; deploy again with this program")
+        return Deployment(
+            chain_id=int(document["chain_id"]),
+            from_block=int(document["from_block"]),
+            site=bytes.fromhex(document["site"]),
+            **{name: str(document["contracts"][name]).lower() for name in CONTRACTS},
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{path} is no deployment ({error!r}); write it with `minglou chain deploy --out {path}`") from error
+
+
+def wait_for_deployment(path: Path, *, seconds: float) -> Deployment:
+    """As `read_deployment`, waiting for the file to appear: the site may be being deployed right now."""
+    deadline = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return read_deployment(path)

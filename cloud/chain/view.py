@@ -1,0 +1,397 @@
+"""What the contracts say, folded from the followed events: a pure function of them, rebuilt whenever the chain takes some back.
+
+Questions about keys and bindings are asked of the head of the followed chain, finality of the block that it reports.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any
+
+from cloud.chain.abi import contract_abi
+from cloud.chain.deployment import CONTRACTS
+from cloud.chain.follower import BlockEvents, StoredEvent
+from cloud.ingest.keys import GatewayKey, KeyState
+from cloud.mail import FinalBlock
+from contracts.evidence import KEY_CLASSES
+from contracts.onchain import origin_id
+from contracts.tree import SIZE_END
+
+__all__ = ["AnchorRecord", "AssignmentRecord", "BindingRecord", "ChainView", "ChallengeRecord", "HeadRecord", "KeyRecord", "OwnerKeyRecord",
+           "PeriodRecord", "TariffRecord", "UnitRecord"]  # fmt: skip
+
+
+@dataclass(slots=True, kw_only=True)
+class KeyRecord:
+    """One key that a gateway has or had."""
+
+    public: bytes
+    key_class: str
+    from_block: int
+    to_block: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorRecord:
+    """One anchored head of the super-log."""
+
+    size: int
+    root: bytes
+    block_number: int
+    block_hash: str
+    block_time_s: int
+    transaction_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadRecord:
+    """A gateway's accepted head: (0, 0, 0) where none was accepted yet."""
+
+    size: int = 0
+    root: bytes = bytes(32)
+    accepted_at_s: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class AssignmentRecord:
+    """A range of a log's indexes that a device has."""
+
+    origin_id: bytes
+    first_index: int
+    last_index: int | None
+    block: int
+
+
+@dataclass(slots=True, kw_only=True)
+class BindingRecord:
+    """What a device counts for, between boundary dates (YYYYMMDD, 0 open)."""
+
+    subject: bytes
+    role: int  # 1 own, 2 pool
+    from_date: int
+    to_date: int = 0
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitRecord:
+    """One unit of the roll; its index is its place in every bill tree."""
+
+    alias: bytes
+    index: int
+    area_centi_m2: int
+    category: int
+
+
+@dataclass(slots=True, kw_only=True)
+class OwnerKeyRecord:
+    """One owner's key."""
+
+    unit: bytes
+    public: bytes
+    kind: int  # 1 webauthn, 2 software
+    is_in_force: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class TariffRecord:
+    """One announced tariff; see contracts.tariff for its arithmetic."""
+
+    version: int
+    announced: SimpleNamespace  # TariffAnnounced: quantity, category, by_year, valid_from, valid_to, document, tiers
+    approved: bool = False
+    vetoed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class PeriodRecord:
+    """One closed period."""
+
+    period: int
+    root: bytes
+    sums: int
+    unit_count: int
+    window_end_s: int
+    closed_at_s: int
+    block_number: int
+    transaction_hash: str
+    debited: dict[int, tuple[int, ...]] = field(default_factory=dict)  # first index -> amounts charged
+    paid: dict[int, int] = field(default_factory=dict)  # unit index -> fen
+
+
+@dataclass(slots=True, kw_only=True)
+class ChallengeRecord:
+    """One challenge of a bill line."""
+
+    period: int
+    unit_index: int
+    line: int
+    amount: int
+    deadline_s: int
+    opened_at_s: int
+    transaction_hash: str
+    state: str = "open"  # open, answered, reversed
+    charge: int | None = None
+    settled_at_s: int | None = None
+
+
+class ChainView:
+    """The contracts' present state, as a listener of the follower."""
+
+    def __init__(self, chain_id: int) -> None:
+        self.chain_id = chain_id
+        self.final: tuple[int, str] = (0, "")
+        self.head_time_s = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.origins: dict[bytes, str] = {}
+        self.keys: dict[bytes, list[KeyRecord]] = {}
+        self.ended: set[bytes] = set()
+        self.heads: dict[bytes, HeadRecord] = {}
+        self.anchors: list[AnchorRecord] = []
+        self.units: dict[bytes, UnitRecord] = {}
+        self.roll: list[UnitRecord] = []
+        self.pools: list[bytes] = []
+        self.owner_keys: dict[bytes, OwnerKeyRecord] = {}
+        self.assignments: dict[bytes, list[AssignmentRecord]] = {}
+        self.bindings: dict[bytes, list[BindingRecord]] = {}
+        self.tariffs: dict[int, TariffRecord] = {}
+        self.periods: dict[int, PeriodRecord] = {}
+        self.challenges: dict[tuple[int, int, int], ChallengeRecord] = {}
+        self.credits: list[tuple[int, int, int, int]] = []  # unit index, amount, reason, block time
+
+    # -- listener ---------------------------------------------------------------------------------------------------
+
+    def follow(self, blocks: Sequence[BlockEvents]) -> None:
+        for one in blocks:
+            self.head_time_s = one.block.timestamp
+            for event in one.events:
+                self._take(event)
+
+    def rebuild(self, events: Sequence[StoredEvent]) -> None:
+        self._reset()
+        for event in events:
+            self._take(event)
+
+    def finalized(self, number: int, block_hash: str) -> None:
+        self.final = (number, block_hash)
+
+    def _take(self, stored: StoredEvent) -> None:
+        event = contract_abi(CONTRACTS[stored.contract]).event(stored.topics, stored.data)
+        taker = None if event is None else _TAKERS.get(event.name)
+        if event is not None and taker is not None:
+            taker(self, event.fields, stored)
+
+    # -- questions --------------------------------------------------------------------------------------------------
+
+    def gateway_key(self, origin: str) -> GatewayKey | None:
+        """For ingest: the present key of an origin."""
+        identity = origin_id(origin)
+        keys = self.keys.get(identity)
+        if not keys:
+            return None
+        last = keys[-1]
+        is_ended = last.to_block is not None or identity in self.ended
+        state = KeyState.REVOKED if is_ended else KeyState.IN_FORCE
+        return GatewayKey(public=last.public, state=state, key_class=last.key_class)
+
+    def key_of(self, origin: str, public: bytes) -> KeyRecord | None:
+        """The record of one key of an origin, ended or not."""
+        return next((key for key in self.keys.get(origin_id(origin), []) if key.public == public), None)
+
+    def is_ended_by_fork(self, origin: str) -> bool:
+        """Whether a fork of this origin stands on chain."""
+        return origin_id(origin) in self.ended
+
+    def final_block(self) -> FinalBlock | None:
+        """For mail: the newest final block."""
+        number, block_hash = self.final
+        return FinalBlock(chain_id=self.chain_id, number=number, hash=block_hash) if int(block_hash or "0", 16) else None
+
+    def final_super_size(self) -> int:
+        """For mail: what of the super-log is anchored for good."""
+        return max((anchor.size for anchor in self.anchors if anchor.block_number <= self.final[0]), default=0)
+
+    def revoked_from_block(self, origin: str) -> int | None:
+        """For mail: from which block no key of the origin is in force."""
+        key = self.gateway_key(origin)
+        if key is None or key.state is not KeyState.REVOKED:
+            return None
+        last = self.keys[origin_id(origin)][-1]
+        return (last.to_block or last.from_block) + 1
+
+    def first_anchor(self, super_index: int) -> AnchorRecord | None:
+        """The earliest anchor whose super-log holds the leaf at `super_index`."""
+        return next((anchor for anchor in self.anchors if anchor.size > super_index), None)
+
+    def head(self, origin: str) -> HeadRecord:
+        """The origin's accepted head."""
+        return self.heads.get(origin_id(origin), HeadRecord())
+
+    def assignment(self, device: bytes, origin: str, index: int) -> AssignmentRecord | None:
+        """The assignment under which an entry counts; None where it does not."""
+        identity = origin_id(origin)
+        for record in self.assignments.get(device, []):
+            last = SIZE_END - 1 if record.last_index is None else record.last_index
+            if record.origin_id == identity and record.first_index <= index <= last:
+                return record
+        return None
+
+    def binding(self, device: bytes, date: int) -> BindingRecord | None:
+        """What a device counts for on a date (YYYYMMDD); for boundaries that end a binding, that binding."""
+        for record in self.bindings.get(device, []):
+            if record.from_date <= date and (not record.to_date or date <= record.to_date):
+                return record
+        return None
+
+    def tariff_for(self, quantity: str, category: int, period: int) -> TariffRecord | None:
+        """The approved tariff that is valid over a whole period, the latest version where several are."""
+        opening, closing = divmod(period, 10**8)
+        for version in sorted(self.tariffs, reverse=True):
+            record = self.tariffs[version]
+            told = record.announced
+            is_valid = told.valid_from <= opening and (not told.valid_to or closing <= told.valid_to)
+            if record.approved and not record.vetoed and is_valid and told.category == category and _text(told.quantity) == quantity:
+                return record
+        return None
+
+    # -- Registry ---------------------------------------------------------------------------------------------------
+
+    def _gateway_key_set(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.origins[event.origin_id] = event.origin
+        public = event.x.to_bytes(32) + event.y.to_bytes(32)
+        key_class = KEY_CLASSES[event.key_class - 1] if 1 <= event.key_class <= len(KEY_CLASSES) else "file"
+        self.keys.setdefault(event.origin_id, []).append(KeyRecord(public=public, key_class=key_class, from_block=event.from_block))
+
+    def _gateway_key_ended(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        for key in self.keys.get(event.origin_id, []):
+            if sha256(key.public).digest() == event.key_id and key.to_block is None:
+                key.to_block = event.to_block
+
+    def _unit_added(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        unit = UnitRecord(alias=event.unit, index=event.index, area_centi_m2=event.area_centi_m2, category=event.category)
+        self.units[unit.alias] = unit
+        self.roll.append(unit)
+
+    def _pool_added(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.pools.append(event.pool)
+
+    def _owner_key_set(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        public = event.x.to_bytes(32) + event.y.to_bytes(32)
+        self.owner_keys[event.key_id] = OwnerKeyRecord(unit=event.unit, public=public, kind=event.kind)
+
+    def _owner_key_ended(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        if event.key_id in self.owner_keys:
+            self.owner_keys[event.key_id].is_in_force = False
+
+    def _device_assigned(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+        self.assignments.setdefault(event.device, []).append(
+            AssignmentRecord(
+                origin_id=event.origin_id, first_index=event.first_index, last_index=None, block=stored.block_number
+            )
+        )
+
+    def _assignment_ended(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.assignments[event.device][event.number].last_index = event.last_index
+
+    def _device_bound(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.bindings.setdefault(event.device, []).append(
+            BindingRecord(subject=event.subject, role=event.role, from_date=event.from_date)
+        )
+
+    def _binding_ended(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.bindings[event.device][event.number].to_date = event.to_date
+
+    def _binding_confirmed(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.bindings[event.device][event.number].confirmed = True
+
+    # -- AnchorLog --------------------------------------------------------------------------------------------------
+
+    def _anchored(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+        self.anchors.append(
+            AnchorRecord(
+                size=event.size, root=event.root, block_number=stored.block_number, block_hash=stored.block_hash,
+                block_time_s=stored.block_time_s, transaction_hash=stored.transaction_hash,
+            )
+        )  # fmt: skip
+
+    def _accepted(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.heads[event.origin_id] = HeadRecord(size=event.size, root=event.root, accepted_at_s=event.accepted_at)
+
+    def _fork_reported(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.ended.add(event.origin_id)
+
+    # -- UsageFees --------------------------------------------------------------------------------------------------
+
+    def _tariff_announced(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.tariffs[event.version] = TariffRecord(version=event.version, announced=event)
+
+    def _tariff_approved(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.tariffs[event.version].approved = True
+
+    def _tariff_vetoed(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.tariffs[event.version].vetoed = True
+
+    def _period_closed(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+        self.periods[event.period] = PeriodRecord(
+            period=event.period, root=event.root, sums=event.sums, unit_count=event.unit_count, window_end_s=event.window_end,
+            closed_at_s=stored.block_time_s, block_number=stored.block_number, transaction_hash=stored.transaction_hash,
+        )  # fmt: skip
+
+    def _debited(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.periods[event.period].debited[event.first_index] = tuple(event.amounts)
+
+    def _paid(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+        self.periods[event.period].paid[event.unit_index] = event.amount
+
+    def _challenge_opened(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+        self.challenges[event.period, event.unit_index, event.line] = ChallengeRecord(
+            period=event.period, unit_index=event.unit_index, line=event.line, amount=event.amount, deadline_s=event.deadline,
+            opened_at_s=stored.block_time_s, transaction_hash=stored.transaction_hash,
+        )  # fmt: skip
+
+    def _answered(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+        challenge = self.challenges[event.period, event.unit_index, event.line]
+        challenge.state, challenge.charge, challenge.settled_at_s = "answered", event.charge, stored.block_time_s
+
+    def _reversed(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+        challenge = self.challenges[event.period, event.unit_index, event.line]
+        challenge.state, challenge.charge, challenge.settled_at_s = "reversed", 0, stored.block_time_s
+
+    def _credited(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+        self.credits.append((event.unit_index, event.amount, event.reason, stored.block_time_s))
+
+
+_Taker = Callable[[ChainView, SimpleNamespace, StoredEvent], None]
+_TAKERS: dict[str, _Taker] = {
+    "GatewayKeySet": ChainView._gateway_key_set,
+    "GatewayKeyEnded": ChainView._gateway_key_ended,
+    "UnitAdded": ChainView._unit_added,
+    "PoolAdded": ChainView._pool_added,
+    "OwnerKeySet": ChainView._owner_key_set,
+    "OwnerKeyEnded": ChainView._owner_key_ended,
+    "DeviceAssigned": ChainView._device_assigned,
+    "AssignmentEnded": ChainView._assignment_ended,
+    "DeviceBound": ChainView._device_bound,
+    "BindingEnded": ChainView._binding_ended,
+    "BindingConfirmed": ChainView._binding_confirmed,
+    "Anchored": ChainView._anchored,
+    "Accepted": ChainView._accepted,
+    "ForkReported": ChainView._fork_reported,
+    "TariffAnnounced": ChainView._tariff_announced,
+    "TariffApproved": ChainView._tariff_approved,
+    "TariffVetoed": ChainView._tariff_vetoed,
+    "PeriodClosed": ChainView._period_closed,
+    "Debited": ChainView._debited,
+    "Paid": ChainView._paid,
+    "ChallengeOpened": ChainView._challenge_opened,
+    "Answered": ChainView._answered,
+    "Reversed": ChainView._reversed,
+    "Credited": ChainView._credited,
+}
+
+
+def _text(padded: bytes | str) -> str:
+    return padded if isinstance(padded, str) else padded.rstrip(b"\0").decode("ascii", "replace")

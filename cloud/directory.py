@@ -1,0 +1,198 @@
+"""directory.json: what the cloud knows about people and things that the chain does not say. Written by provisioning, re-read on change.
+
+It holds names, never keys that could make anything true: an owner's public key here is only shown, the Registry's counts.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cloud.errors import SettingsError
+from contracts.entry import device_id
+
+__all__ = ["Directory", "DirectoryDevice", "DirectoryFile", "DirectoryPool", "DirectoryUnit", "SignIn", "Words"]
+
+FORMAT = "minglou-directory/1"
+_log = logging.getLogger("cloud.directory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A name in both languages."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryUnit:
+    """One flat or shop."""
+
+    index: int
+    name: str  # b07-0501
+    building: str
+    floor: int
+    alias: bytes
+    area_centi_m2: int
+    title: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryDevice:
+    """One device, by its name and by the hash that stands in entries."""
+
+    urn: str
+    device: bytes
+    kind: str  # meter, lift, access, water, gateway
+    origin: str
+    floor: int | None
+    title: Words
+    quantity: str | None
+    unit: bytes | None  # the unit that it counts for
+    pool: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryPool:
+    """What several units share."""
+
+    name: str
+    alias: bytes
+    title: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """One one-time link: only the token's hash."""
+
+    role: str
+    unit: bytes | None
+    title: Words
+    token_digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """One site's directory."""
+
+    site: str
+    title: Words
+    timezone: ZoneInfo
+    units: Sequence[DirectoryUnit] = ()
+    devices: Sequence[DirectoryDevice] = ()
+    pools: Sequence[DirectoryPool] = ()
+    sign_ins: Mapping[bytes, SignIn] = field(default_factory=dict)
+
+    def unit_named(self, name: str) -> DirectoryUnit | None:
+        return next((unit for unit in self.units if unit.name == name), None)
+
+    def unit_of(self, alias: bytes) -> DirectoryUnit | None:
+        return next((unit for unit in self.units if unit.alias == alias), None)
+
+    def device_of(self, device: bytes) -> DirectoryDevice | None:
+        return next((one for one in self.devices if one.device == device), None)
+
+    def pool_of(self, alias: bytes) -> DirectoryPool | None:
+        return next((pool for pool in self.pools if pool.alias == alias), None)
+
+    def of_kind(self, kind: str) -> list[DirectoryDevice]:
+        return [one for one in self.devices if one.kind == kind]
+
+
+EMPTY = Directory(site="", title=Words(zh="明楼", en="Minglou"), timezone=ZoneInfo("Asia/Shanghai"))
+
+
+class DirectoryFile:
+    """The directory in a file, re-read when the file changes; a broken new version keeps the old one in use."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._held = EMPTY
+
+    def read(self) -> Directory:
+        """The present directory. Raises `SettingsError` only if no good version was ever read."""
+        if self._path is None:
+            return EMPTY
+        try:
+            found = self._path.stat()
+            stamp = (found.st_mtime_ns, found.st_size)
+            if stamp != self._stamp:
+                self._held = parse_directory(json.loads(self._path.read_text()))
+                self._stamp = stamp
+        except (OSError, ValueError, KeyError, TypeError, SettingsError, ZoneInfoNotFoundError) as error:
+            if self._stamp is None:
+                raise SettingsError(f"directory {self._path} cannot be used: {error!r}; write it again") from error
+            _log.warning("cloud: directory %s cannot be used (%r); going on with the one before", self._path, error)
+            self._stamp = (found.st_mtime_ns, found.st_size) if "found" in locals() else self._stamp
+        return self._held
+
+
+def parse_directory(document: Mapping[str, Any]) -> Directory:
+    """The directory in a parsed JSON document. Raises KeyError, TypeError or ValueError where it is not one."""
+    if document["format"] != FORMAT:
+        raise SettingsError(f"directory format is {document['format']!r}, not {FORMAT}")
+    site = document["site"]
+    return Directory(
+        site=str(site["name"]),
+        title=_words(site["title"]),
+        timezone=ZoneInfo(site["timezone"]),
+        units=tuple(sorted((_unit(unit) for unit in document["units"]), key=lambda unit: unit.index)),
+        devices=tuple(_device(device) for device in document["devices"]),
+        pools=tuple(
+            DirectoryPool(name=pool["name"], alias=bytes.fromhex(pool["alias"]), title=_words(pool.get("title")))
+            for pool in document.get("pools", ())
+        ),
+        sign_ins={one.token_digest: one for one in map(_sign_in, document.get("sign_in", ()))},
+    )
+
+
+def _words(value: Any) -> Words:
+    if isinstance(value, str):
+        return Words(zh=value, en=value)
+    if not value:
+        return Words(zh="", en="")
+    return Words(zh=str(value["zh"]), en=str(value["en"]))
+
+
+def _unit(unit: Mapping[str, Any]) -> DirectoryUnit:
+    name = str(unit["name"])
+    return DirectoryUnit(
+        index=int(unit["index"]),
+        name=name,
+        building=str(unit["building"]),
+        floor=int(unit["floor"]),
+        alias=bytes.fromhex(unit["alias"]),
+        area_centi_m2=int(unit["area_centi_m2"]),
+        title=_words(unit.get("title") or name),
+    )
+
+
+def _device(device: Mapping[str, Any]) -> DirectoryDevice:
+    urn = str(device["urn"])
+    counts_for = device.get("counts_for") or {}
+    floor = device.get("floor")
+    return DirectoryDevice(
+        urn=urn,
+        device=device_id(urn),
+        kind=str(device["kind"]),
+        origin=str(device["origin"]),
+        floor=None if floor is None else int(floor),
+        title=_words(device.get("title")),
+        quantity=device.get("quantity"),
+        unit=bytes.fromhex(counts_for["unit"]) if counts_for.get("unit") else None,
+        pool=bytes.fromhex(counts_for["pool"]) if counts_for.get("pool") else None,
+    )
+
+
+def _sign_in(one: Mapping[str, Any]) -> SignIn:
+    return SignIn(
+        role=str(one["role"]),
+        unit=bytes.fromhex(one["unit"]) if one.get("unit") else None,
+        title=_words(one.get("title")),
+        token_digest=bytes.fromhex(one["token_sha256"]),
+    )

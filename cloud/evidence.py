@@ -1,0 +1,153 @@
+"""Builds `minglou-evidence/1` for any entry: from its row through log, super-log and anchor, as far as the entry has come.
+
+The checkpoint chosen is the smallest that holds the entry and the anchor the first that holds that checkpoint, because the first anchor
+is the entry's upper time bound; later ones would prove less.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.chain.deployment import Deployment
+from cloud.chain.view import AnchorRecord, BindingRecord, ChainView
+from cloud.errors import StoreError
+from cloud.store import Store, tables
+from cloud.store.trees import LogTree, SuperTree, walk
+from contracts.evidence import Anchor, Assignment, Binding, Evidence, GatewayKey, LogProof, SuperProof, format_evidence
+from contracts.tree import inclusion_path
+
+__all__ = ["EvidenceRoom"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceRoom:
+    """Answers *prove it* for every entry that is held."""
+
+    store: Store
+    view: ChainView
+    deployment: Deployment | None
+    super_origin: str
+
+    async def evidence(self, origin: str, index: int, *, urn: str | None = None, redacted: bool = False) -> bytes | None:
+        """The evidence file of one entry; None where no such entry is held.
+
+        Args:
+            urn: the device's name, where the asker may know it; it must hash to the entry's device.
+            redacted: leave the detail out, for askers who may see the entry but not its detail.
+        """
+        async with self.store.read() as connection:
+            row = await _entry(connection, origin, index)
+            if row is None:
+                return None
+            checkpoint = await _first_checkpoint(connection, row.log_id, index)
+            log = None if checkpoint is None else await self._log_proof(connection, origin, index, checkpoint)
+            anchor = None if checkpoint is None else self.view.first_anchor(checkpoint.super_index)
+            proof = None if anchor is None else await self._super_proof(connection, checkpoint, anchor)
+        has_anchor = anchor is not None and proof is not None
+        evidence = Evidence(
+            row=(row.kind, row.device, row.observed_at_ms, row.quantity, row.value, row.detail_digest, row.salt),
+            detail=_detail(row, redacted=redacted),
+            log=log,
+            assignment=self._assignment(origin, index, row, urn),
+            super_proof=proof,
+            anchor=self._anchor(anchor) if has_anchor and anchor is not None else None,
+        )
+        return format_evidence(evidence)
+
+    async def _log_proof(self, connection: AsyncConnection, origin: str, index: int, checkpoint: Any) -> LogProof:
+        path = await walk(connection, LogTree(checkpoint.log_id), lambda node: inclusion_path(node, index, checkpoint.size))
+        record = self.view.key_of(origin, checkpoint.public_key)
+        if record is None:
+            raise StoreError(f"the key that signed {origin} at {checkpoint.size} is not in the followed Registry; is this its chain?")
+        key = GatewayKey(
+            public=record.public, key_class=record.key_class, from_block=record.from_block, to_block=record.to_block
+        )
+        return LogProof(
+            origin=origin, index=index, size=checkpoint.size, path=tuple(path), checkpoint=checkpoint.note, key=key
+        )
+
+    async def _super_proof(self, connection: AsyncConnection, checkpoint: Any, anchor: AnchorRecord) -> SuperProof | None:
+        column = tables.super_notes.c
+        note = (await connection.execute(select(column.note).where(column.size == anchor.size))).scalar_one_or_none()
+        if note is None:
+            return None
+        index = checkpoint.super_index
+        path = await walk(connection, SuperTree(), lambda node: inclusion_path(node, index, anchor.size))
+        return SuperProof(origin=self.super_origin, index=index, size=anchor.size, path=tuple(path), note=note)
+
+    def _anchor(self, anchor: AnchorRecord) -> Anchor:
+        assert self.deployment is not None, "anchors come from a followed deployment"
+        return Anchor(
+            chain_id=self.deployment.chain_id,
+            contract=bytes.fromhex(self.deployment.anchor_log[2:]),
+            size=anchor.size,
+            root=anchor.root,
+            path=(),
+            block=anchor.block_number,
+            block_hash=bytes.fromhex(anchor.block_hash[2:]),
+            transaction=bytes.fromhex(anchor.transaction_hash[2:]),
+        )
+
+    def _assignment(self, origin: str, index: int, row: Any, urn: str | None) -> Assignment | None:
+        record = self.view.assignment(row.device, origin, index)
+        if record is None:
+            return None
+        return Assignment(
+            urn=urn,
+            device=row.device,
+            origin=origin,
+            first_index=record.first_index,
+            last_index=record.last_index,
+            block=record.block,
+            binding=self._binding(row),
+        )
+
+    def _binding(self, row: Any) -> Binding | None:
+        records = self.view.bindings.get(row.device, [])
+        boundary = row.quantity.partition("*")[2]
+        at = next((r for r in records if boundary and _covers(r, int(boundary))), records[-1] if records else None)
+        if at is None:
+            return None
+        return Binding(
+            unit=at.subject,
+            role="own" if at.role == 1 else "pool",
+            from_date=_date(at.from_date),
+            to_date=_date(at.to_date) if at.to_date else None,
+            confirmed=at.confirmed,
+        )
+
+
+def _covers(record: BindingRecord, day: int) -> bool:
+    return record.from_date <= day and (not record.to_date or day <= record.to_date)
+
+
+def _date(number: int) -> date:
+    return date(number // 10_000, number // 100 % 100, number % 100)
+
+
+def _detail(row: Any, *, redacted: bool) -> Any:
+    if row.detail is None:
+        return None
+    return "redacted" if redacted else json.loads(row.detail)
+
+
+async def _entry(connection: AsyncConnection, origin: str, index: int) -> Any:
+    column = tables.entries.c
+    query = (
+        select(tables.entries)
+        .join(tables.logs, tables.logs.c.log_id == column.log_id)
+        .where(tables.logs.c.origin == origin, column.entry_index == index)
+    )
+    return (await connection.execute(query)).one_or_none()
+
+
+async def _first_checkpoint(connection: AsyncConnection, log_id: int, index: int) -> Any:
+    column = tables.checkpoints.c
+    query = (
+        select(tables.checkpoints).where(column.log_id == log_id, column.size > index).order_by(column.size).limit(1)
+    )
+    return (await connection.execute(query)).one_or_none()

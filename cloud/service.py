@@ -1,0 +1,137 @@
+"""The cloud as one object: everything opened, joined, and run in one process until it is told to stop."""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloud.chain.unchained import Unchained
+from cloud.directory import DirectoryFile
+from cloud.errors import SettingsError
+from cloud.evidence import EvidenceRoom
+from cloud.ingest import Ingest, IngestLimits
+from cloud.mail import Bell, MailRoom
+from cloud.settings import CloudSettings, read_secret
+from cloud.status import ChainStatus
+from cloud.store import Store
+from cloud.super_log import SuperLog, open_super_key
+from cloud.workers import Worker, supervise
+
+if TYPE_CHECKING:
+    from cloud.chain.connection import ChainConnection
+
+__all__ = ["Cloud", "open_cloud"]
+
+_log = logging.getLogger("cloud")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """The open parts of one cloud."""
+
+    settings: CloudSettings
+    store: Store
+    super_log: SuperLog
+    ingest: Ingest
+    mail: MailRoom
+    bell: Bell
+    directory: DirectoryFile
+    evidence: EvidenceRoom
+    chain: "ChainConnection | None"
+    api_token: str | None
+
+    def chain_status(self) -> ChainStatus | None:
+        """Where the followed chain stands; None without a chain."""
+        return None if self.chain is None else self.chain.status()
+
+    async def run(self) -> None:
+        """Run ingest and all background workers until cancelled."""
+        rng = random.Random()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ingest(), name="ingest")
+            for worker in self._workers():
+                group.create_task(supervise(worker, self.bell, rng), name=worker.name)
+
+    async def _ingest(self) -> None:
+        while True:
+            try:
+                await self.ingest.run()
+            except Exception:  # noqa: BLE001 - ingest must come back, whatever stopped it
+                _log.exception("cloud: ingest failed; starting it again")
+                await asyncio.sleep(0.5)
+                await self.ingest.load()
+
+    def _workers(self) -> Sequence[Worker]:
+        return () if self.chain is None else self.chain.workers()
+
+
+@asynccontextmanager
+async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
+    """Open everything, migrating the store; closes it all at the end of the block.
+
+    Raises:
+        SettingsError: a file that the settings name is missing or wrong.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        store = Store(settings.store_url)
+        stack.push_async_callback(store.close)
+        await store.migrate()
+        super_log = SuperLog(settings.super_origin, open_super_key(settings.super_key_file))
+        bell = Bell()
+        directory = DirectoryFile(settings.directory_file)
+        directory.read()
+        chain = await _open_chain(settings, store, super_log, directory, bell, stack)
+        news = chain.view if chain else Unchained()
+        ingest = Ingest(
+            store=store,
+            keys=news,
+            super_log=super_log,
+            clock=settings.clock,
+            limits=IngestLimits(entries_per_second=settings.entries_per_second),
+            claims=_claims(settings),
+            on_stored=bell.ring,
+        )
+        await ingest.load()
+        mail = MailRoom(store=store, news=news, clock=settings.clock, bell=bell, block_seconds=settings.block_mail_seconds)
+        yield Cloud(
+            settings=settings,
+            store=store,
+            super_log=super_log,
+            ingest=ingest,
+            mail=mail,
+            bell=bell,
+            directory=directory,
+            evidence=EvidenceRoom(
+                store=store,
+                view=chain.view if chain else None,
+                deployment=chain.deployment if chain else None,
+                super_origin=settings.super_origin,
+            ),
+            chain=chain,
+            api_token=read_secret(settings.api_token_file) if settings.api_token_file else None,
+        )
+
+
+async def _open_chain(
+    settings: CloudSettings, store: Store, super_log: SuperLog, directory: DirectoryFile, bell: Bell, stack: AsyncExitStack
+) -> "ChainConnection | None":
+    if settings.chain is None:
+        return None
+    from cloud.chain.connection import open_chain  # web3 costs seconds of import: not without a chain
+
+    return await open_chain(settings, store, super_log, directory, bell, stack)
+
+
+def _claims(settings: CloudSettings) -> dict[str, bytes] | None:
+    if settings.claims_file is None:
+        return None
+    try:
+        document = json.loads(settings.claims_file.read_text())
+        return {str(origin): bytes.fromhex(digest) for origin, digest in document.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise SettingsError(f"claims file {settings.claims_file}: {error}; write {{origin: SHA-256 of the claim code in hex}}") from error

@@ -1,0 +1,78 @@
+"""`minglou cloud serve`: one process, one event loop, workers beside the web server, a clean end on SIGTERM."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+
+from cloud.app import build_app
+from cloud.service import open_cloud
+from cloud.settings import CloudSettings
+
+__all__ = ["serve"]
+
+_log = logging.getLogger("cloud")
+_SWITCH_SECONDS = 0.0005
+_GRACE_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: it would raise the signal again after its own end and cut ours short."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(settings: CloudSettings) -> int:
+    """Serve until SIGTERM or SIGINT; 0 after a clean end."""
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stdout, format="%(message)s")
+    for noisy in ("httpx", "web3", "aiosqlite", "alembic", "sqlalchemy", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # SQLite's thread and the event loop take turns at Python's lock thousands of times a second; at the default of
+    # 5 ms a busy loop would make each of the thread's turns wait that long.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    asyncio.run(_serve(settings))
+    return 0
+
+
+async def _serve(settings: CloudSettings) -> None:
+    async with open_cloud(settings) as cloud:
+        config = uvicorn.Config(
+            build_app(cloud),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            limit_concurrency=4096,
+        )
+        server = _Server(config)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, setattr, server, "should_exit", True)
+        working = asyncio.create_task(cloud.run(), name="cloud workers")
+        announcing = asyncio.create_task(_announce(server, settings), name="announcement")
+        serving = asyncio.create_task(server.serve(), name="web server")
+        try:
+            await asyncio.wait({working, serving}, return_when=asyncio.FIRST_COMPLETED)
+            server.should_exit = True
+            await serving
+        finally:
+            announcing.cancel()
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+        _log.info("cloud: stopped")
+
+
+async def _announce(server: uvicorn.Server, settings: CloudSettings) -> None:
+    while not server.started:
+        await asyncio.sleep(0.02)
+    _log.info("cloud: ready http://%s:%d", settings.host, settings.port)

@@ -1,0 +1,71 @@
+"""What the cloud says of itself: counts for monitors, the demo's progress and `--once`."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+
+from cloud.store import Store, tables
+
+__all__ = ["ChainStatus", "Status", "read_status"]
+
+_NOTICES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainStatus:
+    """Where the followed chain stands."""
+
+    followed_block: int
+    head_block: int
+    final_block: int
+    anchored_size: int  # of the super-log, on chain
+    anchored_final_size: int  # of it, final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Counts of what is stored."""
+
+    entries: int
+    checkpoints: int
+    logs: int
+    frozen: int
+    super_size: int
+    chain: ChainStatus | None
+    outbox: dict[str, int]
+    notices: list[str]
+    refused: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer of /v1/status."""
+        body = asdict(self)
+        body.update(body.pop("chain") or {})
+        return body
+
+
+async def read_status(store: Store, *, chain: ChainStatus | None, refused: dict[str, int]) -> Status:
+    """The counts as they are on disk."""
+    logs, intents = tables.logs.c, tables.intents.c
+    async with store.read() as connection:
+        sums = (
+            await connection.execute(
+                select(func.coalesce(func.sum(logs.size), 0), func.count(), func.count(logs.frozen)).select_from(tables.logs)
+            )
+        ).one()
+        super_size = (await connection.execute(select(tables.super_head.c.size))).scalar_one_or_none() or 0
+        counted = await connection.execute(select(intents.state, func.count()).group_by(intents.state))
+        outbox = {row[0]: row[1] for row in counted}
+        # Each leaf of the super-log is one checkpoint.
+        checkpoints = super_size
+    return Status(
+        entries=int(sums[0]),
+        checkpoints=int(checkpoints),
+        logs=int(sums[1]),
+        frozen=int(sums[2]),
+        super_size=int(super_size),
+        chain=chain,
+        outbox=outbox,
+        notices=await store.latest_notices(_NOTICES),
+        refused=refused,
+    )

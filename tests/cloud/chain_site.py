@@ -1,0 +1,112 @@
+"""A site's contracts on a real anvil, with all its parties' keys, for tests of the cloud's chain side."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from eth_account import Account
+
+from cloud.chain.abi import contract_abi
+from cloud.chain.client import ChainClient, SigningKey
+from cloud.chain.deploy import DeployOptions, deploy, wait_for_receipt
+from cloud.chain.deployment import Deployment
+from contracts import ed25519
+from contracts.onchain import origin_id
+from tests.cloud.gateway import SimulatedGateway
+
+SUPER_ORIGIN = "demo.minglou.example/log"
+SUPER_KEY = ed25519.key_from_seed(bytes(31) + b"\x07")
+# anvil's published development mnemonic: worthless anywhere else.
+MNEMONIC = "test test test test test test test test test test test junk"
+ROLES = ("deployer", "manager", "committee", "operator", "relayer", "cashier")
+WITNESS_DELAY = 7 * 86_400
+TARIFF_DELAY = 30 * 86_400
+
+
+def account(role: str) -> SigningKey:
+    Account.enable_unaudited_hdwallet_features()
+    path = f"m/44'/60'/0'/0/{ROLES.index(role)}"
+    return SigningKey("0x" + bytes(Account.from_mnemonic(MNEMONIC, account_path=path).key).hex())
+
+
+@dataclass
+class ChainSite:
+    """Contracts, and the ways their parties move them."""
+
+    url: str
+    client: ChainClient
+    deployment: Deployment
+    keys: dict[str, SigningKey] = field(default_factory=lambda: {role: account(role) for role in ROLES})
+
+    @classmethod
+    async def deploy(cls, url: str, *, challenge_window: int = 600, answer_window: int = 600) -> "ChainSite":
+        client = ChainClient([url])
+        options = DeployOptions(
+            site=bytes(31) + b"\x01", token_name="Demo yuan", token_symbol="DCNY", minter=account("cashier").address,
+            manager=account("manager").address, committee=account("committee").address, relayer=account("relayer").address,
+            witness_delay=WITNESS_DELAY, recovery_delay=TARIFF_DELAY, tariff_delay=TARIFF_DELAY,
+            challenge_window=challenge_window, answer_window=answer_window, bond_floor=100_000, deposit=100,
+            utc_offset_seconds=8 * 3600, super_log_origin=SUPER_ORIGIN, super_log_public=ed25519.public_bytes(SUPER_KEY),
+        )  # fmt: skip
+        return cls(url, client, await deploy(client, account("deployer"), options))
+
+    async def rpc(self, method: str, *params: Any) -> Any:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = (await http.post(self.url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})).json()
+        if "error" in answer:
+            raise AssertionError(f"{method}: {answer['error']}")
+        return answer["result"]
+
+    async def mine(self, blocks: int = 1) -> None:
+        for _ in range(blocks):
+            await self.rpc("evm_mine")
+
+    async def pass_seconds(self, seconds: int) -> None:
+        await self.rpc("evm_increaseTime", seconds)
+        await self.mine()
+
+    async def send(self, role: str, contract: str, function: str, *arguments: Any) -> None:
+        """One transaction by one party, mined."""
+        key, abi = self.keys[role], contract_abi(contract)
+        address = {"Registry": self.deployment.registry, "AnchorLog": self.deployment.anchor_log, "Tariffs": self.deployment.tariffs,
+                   "UsageFees": self.deployment.usage_fees, "Token": self.deployment.token}[contract]  # fmt: skip
+        data = abi.call(function, *arguments)
+        gas = await self.client.estimate_gas(address, data, sender=key.address)
+        raw, transaction_hash = key.sign({
+            "type": 2, "chainId": 31337, "nonce": await self.client.nonce(key.address), "to": key_checksum(address), "value": 0,
+            "data": "0x" + data.hex(), "gas": gas + 100_000, "maxFeePerGas": 10**11, "maxPriorityFeePerGas": 10**9,
+        })  # fmt: skip
+        refusals = await self.client.broadcast(raw)
+        receipt = await wait_for_receipt(self.client, transaction_hash, what=function, refusals=refusals)
+        assert receipt.succeeded, f"{contract}.{function} reverted"
+
+    async def view(self, contract: str, function: str, *arguments: Any) -> Any:
+        abi = contract_abi(contract)
+        address = {"Registry": self.deployment.registry, "AnchorLog": self.deployment.anchor_log, "Tariffs": self.deployment.tariffs,
+                   "UsageFees": self.deployment.usage_fees, "Token": self.deployment.token}[contract]  # fmt: skip
+        return abi.answer(function, await self.client.call(address, abi.call(function, *arguments)))
+
+    async def change(self, *calls: tuple[Any, ...]) -> None:
+        """A two-party change of the Registry, its delay waited for and enacted."""
+        inner = [contract_abi("Registry").call(*call) for call in calls]
+        await self.send("manager", "Registry", "announce", inner)
+        number = await self.view("Registry", "batch_count") - 1
+        await self.send("committee", "Registry", "approve", number)
+        await self.pass_seconds(WITNESS_DELAY + 1)
+        await self.send("manager", "Registry", "enact", number, inner)
+
+    async def enrol(self, gateway: SimulatedGateway, *devices: bytes) -> None:
+        x, y = int.from_bytes(gateway.public[:32]), int.from_bytes(gateway.public[32:])
+        calls: list[tuple[Any, ...]] = [("set_gateway_key", gateway.origin, x, y, 1)]
+        if devices:
+            calls.append(("assign_devices", origin_id(gateway.origin), 0, list(devices)))
+        await self.change(*calls)
+
+    async def close(self) -> None:
+        await self.client.close()
+
+
+def key_checksum(address: str) -> str:
+    from eth_utils.address import to_checksum_address
+
+    return str(to_checksum_address(address))
