@@ -164,8 +164,9 @@ class BillLine:
     opening: ReadingRef | None  # the boundary entries that the gateway signed
     closing: ReadingRef | None
     tiers: tuple[TierPart, ...] = ()
-    used_before_wh: int = 0  # of the tariff's year or month, before this period
+    used_before_wh: int = 0  # since `counts_from`, before this period
     tier_period: str = "year"  # year or month
+    counts_from: date | None = None  # from which a year's steps count: 1 January, or the day the meter was bound
     share: Share | None = None
     dispute: Dispute | None = None
 

@@ -4,7 +4,7 @@ Run `python -m cloud.web.catalog` after changing a sentence, then translate what
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -13,7 +13,13 @@ from babel.messages.pofile import read_po, write_po
 
 from cloud.web.language import LOCALE_DIRECTORY, LOCALES
 
-KEYWORDS = {"_": None, "_n": None, "say": None, "gettext": None, "ngettext": (1, 2)}
+KEYWORDS: Mapping[str, tuple[int, ...] | None] = {
+    "_": None,
+    "_n": None,
+    "say": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+}
 _METHODS = [("templates/**.html", "jinja2"), ("**.py", "python")]
 _OPTIONS = {"templates/**.html": {"trimmed": "true", "encoding": "utf-8", "silent": "false"}}
 HEADER = """\
@@ -28,7 +34,7 @@ def sentences() -> Catalog:
     root = Path(__file__).parent
     found = extract_from_dir(root, method_map=_METHODS, options_map=_OPTIONS, keywords=KEYWORDS)
     for file, _line, message, comments, context in sorted(found, key=lambda row: (row[0], row[1])):
-        catalog.add(message, locations=[(file, None)], auto_comments=comments, context=context)
+        catalog.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
     return catalog
 
 

@@ -10,9 +10,9 @@ from datetime import date
 from cloud.web.answers import DayPoint
 
 WIDTH = 600
-HEIGHT = 150
-_BASE = 122
-_TOP = 14
+HEIGHT = 100
+_BASE = 100
+_TOP = 4
 _GAP_SHARE = 0.28
 
 
@@ -27,11 +27,6 @@ class Bar:
     y: float
     width: float
     height: float
-    is_labelled: bool
-
-    @property
-    def middle(self) -> float:
-        return round(self.x + self.width / 2, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +35,16 @@ class DayChart:
 
     bars: tuple[Bar, ...]
     highest: int
-    highest_y: float
     mean: int
     mean_y: float
     total: int
     width: int = WIDTH
     height: int = HEIGHT
-    base: int = _BASE
+
+    @property
+    def labelled_days(self) -> tuple[date, ...]:
+        """First, middle and last day: what stands under the bars."""
+        return (self.bars[0].day, self.bars[len(self.bars) // 2].day, self.bars[-1].day)
 
 
 def day_chart(points: Sequence[DayPoint]) -> DayChart | None:
@@ -58,16 +56,15 @@ def day_chart(points: Sequence[DayPoint]) -> DayChart | None:
     mean = sum(known) // len(known)
     slot = WIDTH / len(points)
     return DayChart(
-        bars=tuple(_bar(point, position, len(points), slot, highest) for position, point in enumerate(points)),
+        bars=tuple(_bar(point, position, slot, highest) for position, point in enumerate(points)),
         highest=max(known),
-        highest_y=float(_TOP),
         mean=mean,
         mean_y=_y(mean, highest),
         total=sum(known),
     )
 
 
-def _bar(point: DayPoint, position: int, count: int, slot: float, highest: int) -> Bar:
+def _bar(point: DayPoint, position: int, slot: float, highest: int) -> Bar:
     usage = max(point.usage, 0) if point.usage is not None else 0
     y = _y(usage, highest)
     return Bar(
@@ -78,7 +75,6 @@ def _bar(point: DayPoint, position: int, count: int, slot: float, highest: int) 
         y=y,
         width=round(slot * (1 - _GAP_SHARE), 2),
         height=round(max(_BASE - y, 1.5 if point.usage is not None else 0), 2),
-        is_labelled=(position % max(1, round(count / 5)) == 0 and position < count - 1) or position == count - 1,
     )
 
 

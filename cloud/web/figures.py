@@ -27,6 +27,11 @@ def kilowatt_hours(watt_hours: int) -> str:
     return f"{sign}{whole:,}.{rest:03d}" if rest % 10 else f"{sign}{whole:,}.{rest // 10:02d}"
 
 
+def round_kilowatt_hours(watt_hours: int) -> str:
+    """kWh without digits after the point where there are none but zeros: the limits of price steps."""
+    return f"{watt_hours // 1000:,}" if watt_hours % 1000 == 0 else kilowatt_hours(watt_hours)
+
+
 def price(nanofen_per_wh: int) -> str:
     """`¥0.538` a kWh, as many digits as the tariff has, at least two. (A nanofen a Wh is a microfen a kWh.)"""
     yuan, rest = divmod(nanofen_per_wh, 100_000_000)
@@ -34,10 +39,10 @@ def price(nanofen_per_wh: int) -> str:
     return f"¥{yuan}.{digits}"
 
 
-def quantity_value(value: int, unit: str) -> tuple[str, str]:
+def quantity_value(value: int, unit: str, language: Language) -> tuple[str, str]:
     """A register's figure and the unit beside it: Wh as kWh, mL as m3, the rest as it is."""
     if unit == "Wh":
-        return kilowatt_hours(value), "kWh"
+        return kilowatt_hours(value), language.energy_unit
     if unit == "mL":
         sign = MINUS if value < 0 else ""
         return f"{sign}{abs(value) // 1_000_000:,}.{abs(value) % 1_000_000 // 1000:03d}", "m³"

@@ -39,6 +39,11 @@ class Language:
         """A site's own name in this language."""
         return title.zh if self.key == "zh" else title.en
 
+    @property
+    def energy_unit(self) -> str:
+        """What people call a kilowatt-hour."""
+        return "度" if self.key == "zh" else "kWh"
+
 
 def read_languages() -> dict[str, Language]:
     """Both languages by key, from the committed catalogs."""
@@ -60,7 +65,7 @@ def _translations(name: str) -> gettext.GNUTranslations:
 
 def choose_language(cookie: str | None, accept_language: str | None) -> str:
     """The language key of a request: what the reader chose, else what the browser asks for first, else Chinese."""
-    if cookie in LOCALES:
+    if cookie is not None and cookie in LOCALES:
         return cookie
     for part in (accept_language or "")[:200].lower().split(","):
         primary = part.split(";")[0].strip().split("-")[0]

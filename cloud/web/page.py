@@ -118,11 +118,11 @@ def _environment(spoken: Language, settings: WebSettings) -> Environment:
 
 def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
     def register(ref: ReadingRef) -> str:
-        figure, unit = figures.quantity_value(ref.value, ref.unit)
+        figure, unit = figures.quantity_value(ref.value, ref.unit, spoken)
         return f"{figure} {unit}".rstrip()
 
     def amount_of(value: int, unit: str) -> str:
-        figure, shown = figures.quantity_value(value, unit)
+        figure, shown = figures.quantity_value(value, unit, spoken)
         return f"{figure} {shown}".rstrip()
 
     def day(value: date) -> str:
@@ -141,6 +141,7 @@ def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
         "title_of": spoken.title,
         "money": figures.money,
         "kwh": figures.kilowatt_hours,
+        "round_kwh": figures.round_kilowatt_hours,
         "price": figures.price,
         "area": figures.area,
         "whole": figures.whole,

@@ -68,7 +68,7 @@ def routes(pages: Pages) -> APIRouter:
 
 
 def _words(visit: Visit, reading: Reading) -> dict[str, Any]:
-    value, unit = figures.quantity_value(reading.ref.value, reading.ref.unit)
+    value, unit = figures.quantity_value(reading.ref.value, reading.ref.unit, visit.language)
     try:
         boundary = parse_boundary_quantity(reading.ref.quantity)
     except ContractsError:

@@ -19,7 +19,6 @@ export const LINE_CHECK_NAMES = Object.freeze(["readings", "tariff"]);
 export const LINE_KIND = Object.freeze({ OWN: 1, SHARED: 2, OTHER: 3 });
 const LANES = ["total", "own", "shared", "other"];
 const LANE_END = 1n << 64n;
-const UINT256_END = 1n << 256n;
 const LINES_MAX = 24;
 const UNITS_MAX = 1n << 32n;
 const TAG = padText("minglou/bill/1");
@@ -28,6 +27,10 @@ function padText(text) {
   const word = new Uint8Array(32);
   word.set(utf8(text));
   return word;
+}
+
+function toText(padded) {
+  return String.fromCharCode(...padded.subarray(0, padded.findLastIndex((byte) => byte !== 0) + 1));
 }
 
 const word = (value) => fromBigInt(value, 32);
@@ -40,7 +43,7 @@ export function parseBill(source) {
   ];
   const fields = new Fields(parseJson(source), "", names);
   fields.choice("format", [FORMAT]);
-  const lineNames = ["kind", "subject", "quantity", "tariff", "usage", "amount"];
+  const lineNames = ["kind", "subject", "quantity", "tariff", "since", "usage", "amount"];
   const root = fields.within("root", "hash", "sums");
   return {
     chainId: fields.decimal("chain_id", 1n << 64n, 1n),
@@ -75,7 +78,8 @@ function parseLine(line) {
     kind,
     subject: line.octets("subject", 32),
     quantity,
-    tariff: line.decimal("tariff", UINT256_END),
+    tariff: line.decimal("tariff", LANE_END),
+    since: line.decimal("since", LANE_END),
     usage: line.decimal("usage", LANE_END),
     amount: line.decimal("amount", LANE_END),
   };
@@ -85,11 +89,12 @@ function lanesWord({ total, own, shared, other }) {
   return word((total << 192n) | (own << 128n) | (shared << 64n) | other);
 }
 
-/** SHA-256 of all lines' six words. */
+/** SHA-256 of all lines' seven words. */
 export function linesDigest(lines) {
   const words = lines.map((line) =>
     concat(
-      word(BigInt(line.kind)), line.subject, padText(line.quantity), word(line.tariff), word(line.usage), word(line.amount),
+      word(BigInt(line.kind)), line.subject, padText(line.quantity),
+      word(line.tariff), word(line.since), word(line.usage), word(line.amount),
     ),
   );
   return sha256(concat(...words));
@@ -265,20 +270,19 @@ async function checkTariff(bill, line, opening, closing, chain) {
   if (line.kind !== LINE_KIND.OWN) throw new NotChecked("a share's amount is the pool's, divided by the keys");
   if (!chain) throw new NotChecked("only the chain knows the published tariff");
   const tariff = await chain.tariff(line.tariff);
-  const start = tariff.byYear ? startOf(bill, opening) : opening.entry.value;
+  const start = tariff.byYear ? startOf(bill, line, opening) : opening.entry.value;
   const amount = tariff.byYear
     ? fen(tariff.tiers, closing.entry.value - start) - fen(tariff.tiers, opening.entry.value - start)
     : fen(tariff.tiers, closing.entry.value - opening.entry.value);
   if (amount !== line.amount) throw new ContractsError(`the line charges ${line.amount} fen, the tariff makes ${amount}`);
+  const quantity = toText(tariff.quantity);
+  if (quantity !== line.quantity) throw new ContractsError(`tariff ${line.tariff} is for ${quantity}, not ${line.quantity}`);
   return `tariff ${line.tariff} makes ${amount} fen of ${line.usage}`;
 }
 
-/** Register from which the year's steps count; known here only where the period opens the year or the binding. */
-function startOf(bill, opening) {
-  const [first] = boundariesOf(bill.period);
-  const newYear = (first / 10000n) * 10000n + 101n;
-  const bound = BigInt(opening.assignment?.binding?.fromDate ?? 0);
-  if (first === newYear || bound === first) return opening.entry.value;
+/** Register from which the year's steps count; known here only where they count from the period's opening. */
+function startOf(bill, line, opening) {
+  if (line.since === boundariesOf(bill.period)[0]) return opening.entry.value;
   throw new NotChecked("the steps count from an earlier reading, which is not on this page");
 }
 

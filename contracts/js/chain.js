@@ -17,6 +17,7 @@ export const SELECTORS = Object.freeze({
   binding_count: "fcdfc859", // (device)
   binding: "dea0a934", // (device, number) -> subject, commitment, role, from_date, to_date, confirmed
   period: "d4b08aee", // (period) -> root, sums, unit_count, closed_at, window_end
+  tariffs: "79073d58", // () -> the contract of tariffs
   tariff: "16b51928", // (version) -> quantity, category, by_year, valid_from, valid_to, document, approved_at, tiers
 });
 export const ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a";
@@ -140,9 +141,11 @@ export class ChainView {
     return closedAt === 0n ? null : { root: fromBigInt(root, 32), sums, unitCount, closedAt, windowEnd };
   }
 
-  /** The tariff that UsageFees holds under a version. */
+  /** The tariff of a version, from the contract that UsageFees itself names. */
   async tariff(version) {
-    const words = await this.words(this.trust.usageFees, SELECTORS.tariff, null, fromBigInt(version, 32));
+    const [address] = await this.words(this.trust.usageFees, SELECTORS.tariffs, 1);
+    const contract = fromBigInt(address, 32).subarray(12);
+    const words = await this.words(contract, SELECTORS.tariff, null, fromBigInt(version, 32));
     return parseTariff(words);
   }
 
@@ -187,11 +190,10 @@ function isAnchored(log, anchor) {
   );
 }
 
-/** Words of `tariff(version)`: seven static ones, then the offset of the tiers' array, its length and pairs. */
-function parseTariff(words) {
-  const start = Number((words[7] ?? 0n) / 32n);
-  const count = Number(words[start] ?? 0n);
-  if (words.length < 9 || start !== 8 || count < 1 || count > 8 || words.length !== 9 + 2 * count) {
+/** Words of a `Tariff` struct: its offset; seven static ones; the offset of the tiers' array, its length and pairs. */
+function parseTariff([offset, ...words]) {
+  const count = Number(words[8] ?? 0n);
+  if (offset !== 32n || words[7] !== 256n || count < 1 || count > 8 || words.length !== 9 + 2 * count) {
     throw new RpcError("the contract's tariff is in a form that this page does not know; update it");
   }
   const tiers = Array.from({ length: count }, (_, i) => ({ upTo: words[9 + 2 * i], price: words[10 + 2 * i] }));

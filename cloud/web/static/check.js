@@ -25,6 +25,7 @@ class Group {
   begin() {
     this.passed = 0;
     this.element.open = true;
+    delete this.element.dataset.outcome;
     for (const step of this.steps.values()) step.dataset.outcome = "running";
     this.count();
   }
@@ -32,7 +33,7 @@ class Group {
   async mark({ name, outcome, says }) {
     const step = this.steps.get(name);
     step.dataset.outcome = outcome;
-    step.querySelector(".says").textContent = says;
+    step.querySelector(".says code").textContent = says;
     if (outcome === "passed") this.passed += 1;
     this.count();
     if (STEP_MS) await pause(STEP_MS);
@@ -66,6 +67,8 @@ export async function runGroup(element, source, roots, context = {}) {
   const options = { ...roots, onCheck: (check) => group.mark(check) };
   const report = await runKind(group, source, options, context);
   const failing = report.checks.filter((check) => check.outcome === "failed").map((check) => group.nameOf(check.name));
+  const isAnyPassed = report.checks.some((check) => check.outcome === "passed");
+  if (failing.length || isAnyPassed) element.dataset.outcome = failing.length ? "failed" : "passed";
   return { ...report, failing, kind: group.kind, role: group.role };
 }
 
