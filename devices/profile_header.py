@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from contracts.detail import canonical_json
 from contracts.entry import Kind, check_quantity
-from contracts.errors import QuantityError
+from contracts.errors import EntryError, QuantityError
 from contracts.quantities import unit_of
 from devices.plausibility import Limits
 from devices.scale import factor, known_units, whole
@@ -53,7 +53,7 @@ def parse_quantity(table: Table, key: str, quantity: str, kind: Kind) -> str:
     """A quantity that an entry of this kind may carry."""
     try:
         check_quantity(kind, quantity)
-    except QuantityError as error:
+    except (EntryError, QuantityError) as error:
         table.fail(key, f"{error}")
     if "*" in quantity:
         table.fail(key, f"{quantity!r} has a boundary date; the gateway adds it, remove it here")

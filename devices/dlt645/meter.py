@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from contracts.entry import Kind
-from devices.dlt645.profile import DailyFreeze, Dlt645Profile, Register
+from devices.dlt645.profile import DailyFreeze, Dlt645Profile, Register, Settlement
 from devices.dlt645.request import Answered, NoAnswer, Outcome, ReadData
 from devices.dlt645.value import decode_freeze_time
 from devices.errors import MeterError
@@ -134,7 +134,7 @@ class FreezeJob(Job):
         self._zone = zone
         self._now_ms = now_ms
         self._is_time_confirmed = False
-        self._today = self._local_date()
+        self._today = local_date(now_ms(), zone)
         age_days = (self._today - boundary).days
         if 0 <= age_days < freeze.kept:
             self._ask(freeze.time_id)
@@ -143,10 +143,10 @@ class FreezeJob(Job):
 
     def _ask(self, data_id: str) -> None:
         count = (self._today - self._boundary).days + 1
-        self.request = ReadData(address=self.address, data_id=f"{data_id[:6]}{count:02X}")
+        self.request = ReadData(address=self.address, data_id=nth_last(data_id, count))
 
     def _answered(self, content: bytes) -> None:
-        if self._local_date(CLOCK_MARGIN_MS) != self._today:
+        if local_date(self._now_ms() + CLOCK_MARGIN_MS, self._zone) != self._today:
             self._problem(f"midnight came while the freeze of {self._boundary} was read; ask again")
         elif self._is_time_confirmed:
             self._give(content)
@@ -161,9 +161,6 @@ class FreezeJob(Job):
 
     def _give(self, content: bytes) -> None:
         self.readings = boundary_readings(self._freeze.register, content, self._boundary, self._zone, "freeze")
-
-    def _local_date(self, later_ms: int = 0) -> date:
-        return datetime.fromtimestamp((self._now_ms() + later_ms) / 1000, self._zone).date()
 
 
 def freeze(
@@ -200,3 +197,70 @@ def boundary_readings(
 def local_midnight_ms(day: date, zone: ZoneInfo) -> int:
     """The UTC milliseconds at which a local date begins."""
     return int(datetime.combine(day, time(), zone).astimezone(UTC).timestamp()) * 1000
+
+
+class SettlementJob(Job):
+    """Reads what the meter settled in a month: first the day and hour it is set to settle, then the registers.
+
+    Gives readings only if the meter settles at 00:00 of the boundary's day of the month, so that the settlement is that
+    midnight's. The gateway's day is held as in `FreezeJob`.
+    """
+
+    __slots__ = ("_boundary", "_count", "_is_day_confirmed", "_now_ms", "_position", "_settlement", "_today", "_zone")
+
+    def __init__(
+        self, address: str, settlement: Settlement, boundary: date, zone: ZoneInfo, now_ms: Callable[[], int]
+    ) -> None:
+        super().__init__(address)
+        self._settlement = settlement
+        self._boundary = boundary
+        self._zone = zone
+        self._now_ms = now_ms
+        self._position = 0
+        self._is_day_confirmed = False
+        self._today = local_date(now_ms(), zone)
+        months = (self._today.year - boundary.year) * 12 + self._today.month - boundary.month
+        self._count = months + (self._today.day >= boundary.day)
+        if 1 <= self._count <= settlement.kept:
+            self.request = ReadData(address=address, data_id=settlement.day_id)
+        else:
+            self._problem(f"keeps {settlement.kept} settlements; that of {boundary} is not among them")
+
+    def _answered(self, content: bytes) -> None:
+        if local_date(self._now_ms() + CLOCK_MARGIN_MS, self._zone) != self._today:
+            self.readings = ()
+            self._problem(f"midnight came while the settlement of {self._boundary} was read; ask again")
+            return
+        if self._is_day_confirmed:
+            register = self._settlement.registers[self._position]
+            self.readings += boundary_readings(register, content, self._boundary, self._zone, "settlement")
+            self._position += 1
+        elif content != bytes.fromhex(f"00{self._boundary.day:02d}"):
+            raise MeterError(f"settles at DDhh {content[::-1].hex()}, not at 00 h of day {self._boundary.day}")
+        self._is_day_confirmed = True
+        if self._position < len(self._settlement.registers):
+            register = self._settlement.registers[self._position]
+            self.request = ReadData(address=self.address, data_id=nth_last(register.data_id, self._count))
+
+
+def settlement(
+    profile: Dlt645Profile, address: str, boundary: date, zone: ZoneInfo, now_ms: Callable[[], int]
+) -> SettlementJob:
+    """Read the monthly settlement of the local midnight that begins `boundary`, up to a year late.
+
+    Raises:
+        MeterError: the profile says that this family keeps no settlements.
+    """
+    if profile.settlement is None:
+        raise MeterError(f"profile {profile.name}: keeps no settlements; use its daily freeze")
+    return SettlementJob(address, profile.settlement, boundary, zone, now_ms)
+
+
+def nth_last(data_id: str, count: int) -> str:
+    """The identifier of the count-th last freeze or settlement: the count is its DI0."""
+    return f"{data_id[:6]}{count:02X}"
+
+
+def local_date(at_ms: int, zone: ZoneInfo) -> date:
+    """The local date of an instant."""
+    return datetime.fromtimestamp(at_ms / 1000, zone).date()

@@ -46,10 +46,6 @@ class Register:
                 found.append((quantity, value))
         return found
 
-    def with_last_byte(self, count: int) -> str:
-        """The identifier whose DI0 is `count`: the count-th last freeze or settlement day."""
-        return f"{self.data_id[:6]}{count:02X}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyFreeze:
