@@ -33,6 +33,7 @@ class SecretNames:
     pools: dict[str, str]  # pool name -> alias, 32 bytes hex
     suffixes: dict[str, str]  # building:kind:name of a unit's meter -> 16 base32 characters
     passwords: dict[str, str]  # MQTT user name -> password
+    letters: dict[str, str]  # unit name -> code of the activation letter, 32 bytes hex
 
     def urn(self, site: Site, device: Device) -> str:
         """The device's URN with its random end, if it counts for a unit."""
@@ -52,7 +53,7 @@ def complete_names(
     site: Site, known: SecretNames | None, random_bytes: RandomBytes = secrets.token_bytes
 ) -> SecretNames:
     """The known names, with new ones for what the site file has added; nothing that exists ever changes."""
-    old = known or SecretNames(site_id="", units={}, pools={}, suffixes={}, passwords={})
+    old = known or SecretNames(site_id="", units={}, pools={}, suffixes={}, passwords={}, letters={})
     users = ["gateway", "homeassistant", *(device.username for device in site.devices if device.username)]
     flats = [device_key(device) for device in site.devices if device.unit]
     return SecretNames(
@@ -61,6 +62,8 @@ def complete_names(
         pools=old.pools | {pool.name: random_bytes(32).hex() for pool in site.pools if pool.name not in old.pools},
         suffixes=old.suffixes | {key: _base32(random_bytes(16)) for key in flats if key not in old.suffixes},
         passwords=old.passwords | {user: random_bytes(18).hex() for user in users if user not in old.passwords},
+        letters=old.letters
+        | {unit.name: random_bytes(32).hex() for unit in site.units if unit.name not in old.letters},
     )
 
 
@@ -93,6 +96,7 @@ def write_names(path: Path, names: SecretNames) -> None:
         "pools": names.pools,
         "suffixes": names.suffixes,
         "passwords": names.passwords,
+        "letters": names.letters,
     }
     write_private(path, json.dumps(document, indent=1).encode() + b"\n")
 

@@ -108,7 +108,7 @@ class Sender:
             transaction = {
                 "chainId": self._chain_id,
                 "nonce": nonce + number,
-                "to": call.to,
+                "to": bytes.fromhex(call.to.removeprefix("0x")),
                 "data": call.data,
                 "value": 0,
                 "gas": self._gas(account.address, call, purpose),

@@ -126,38 +126,53 @@ class ChainClock:
 
 
 class ChainMiner:
-    """Mines as the demo clock goes: every half second in the compressed month, later when there is work."""
+    """Mines as its clock goes: every half second in the compressed month, later when there is work or time has passed.
 
-    def __init__(
-        self, url: str, clock: Clock, *, is_compressed: Callable[[], bool], say: Callable[[str], None]
-    ) -> None:
+    The launcher sets `clock`, `every_seconds` and `is_hurried` as the demo moves on.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self.clock = clock
+        self.every_seconds = 0.05
+        self.is_hurried: Callable[[], bool] = lambda: False
         self._url = url
-        self._clock = clock
-        self._is_compressed = is_compressed
-        self._say = say
-        self._was_away = False
+        self._must_synchronise = True
+        self._wanted = False
+        self._mined = asyncio.Event()
 
-    async def run(self, every_seconds: float = 0.5, idle_seconds: float = 10.0) -> None:
+    async def next_block(self) -> None:
+        """Have a block mined at the clock's present time, and wait for it."""
+        self._wanted = True
+        self._mined.clear()
+        await self._mined.wait()
+
+    def synchronise(self) -> None:
+        """The chain has been started again: tell it its time before the next block."""
+        self._must_synchronise = True
+
+    async def run(self, idle_seconds: float = 10.0) -> None:
         """Mine until cancelled; an absent chain is waited for."""
         rpc = Rpc(self._url, timeout_seconds=5)
         chain = ChainClock(rpc)
         quiet, waited = 0, 0.0
         while True:
-            await asyncio.sleep(every_seconds)
-            waited += every_seconds
+            await asyncio.sleep(self.every_seconds)
+            waited += self.every_seconds
             try:
                 has_work = await asyncio.to_thread(self._has_transactions, rpc)
-                if has_work or self._is_compressed() or quiet < _QUIET_BLOCKS or waited >= idle_seconds:
+                if has_work or self._wanted or self.is_hurried() or quiet < _QUIET_BLOCKS or waited >= idle_seconds:
+                    self._wanted = False
                     await asyncio.to_thread(self._mine, chain)
+                    self._mined.set()
                     quiet, waited = (0 if has_work else quiet + 1), 0.0
             except ChainSetupError:
-                self._was_away = True
+                self._must_synchronise = True
 
     def _mine(self, chain: ChainClock) -> None:
-        if self._was_away:
+        if self._must_synchronise:
             chain.synchronise()
-            self._was_away = False
-        chain.mine(self._clock.now_ms() // 1000)
+            self._must_synchronise = False
+        chain.mine(self.clock.now_ms() // 1000)
 
     @staticmethod
     def _has_transactions(rpc: Rpc) -> bool:

@@ -1,0 +1,99 @@
+"""An owner's browser: Debian's Chromium without a window, on the same pages and scripts that people get."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from playwright.async_api import Error as BrowserError
+from playwright.async_api import Page, async_playwright
+
+from provisioning.demo.errors import DemoError
+from provisioning.demo.programs import chromium_program
+
+__all__ = ["CheckResult", "OwnersBrowser", "owners_browser"]
+
+_WAIT_MS = 20_000
+_ARGUMENTS = [
+    "--no-sandbox",  # the demo may run as root in a container, where the sandbox cannot start
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What *Check it yourself* said: its verdict, and every step with its outcome."""
+
+    outcome: str  # passed, failed
+    state: str
+    steps: dict[str, str]  # name -> outcome
+
+
+class OwnersBrowser:
+    """One owner's session."""
+
+    def __init__(self, page: Page, base_url: str) -> None:
+        self._page = page
+        self._base = base_url
+
+    async def sign_in(self, link: str) -> None:
+        """Open a one-time link and arrive at home."""
+        await self._page.goto(link)
+        await self._page.wait_for_url("**/home", timeout=_WAIT_MS)
+
+    async def check(self, path: str) -> CheckResult:
+        """Press *Check it* on a page and wait for the verdict."""
+        page = self._page
+        await page.goto(self._base + path)
+        await page.click("#check", timeout=_WAIT_MS)
+        await page.wait_for_selector("#verdict[data-outcome]:visible", timeout=_WAIT_MS)
+        verdict = page.locator("#verdict")
+        steps = await page.eval_on_selector_all(
+            "[data-check]", "rows => rows.map(row => [row.dataset.check, row.dataset.outcome ?? ''])"
+        )
+        return CheckResult(
+            outcome=await verdict.get_attribute("data-outcome") or "",
+            state=await verdict.get_attribute("data-state") or "",
+            steps={str(name): str(outcome) for name, outcome in steps},
+        )
+
+    async def dispute(self, path: str) -> str:
+        """Sign a dispute of the line at `path` with the owner's key; what the page answers: sent or refused."""
+        page = self._page
+        await page.goto(f"{self._base}{path}/dispute")
+        await page.click("#dispute-sign:not([disabled])", timeout=_WAIT_MS)
+        await page.wait_for_selector("#dispute-result[data-outcome]", timeout=_WAIT_MS)
+        return await page.locator("#dispute-result").get_attribute("data-outcome") or ""
+
+    async def text(self, path: str) -> str:
+        """What a page says."""
+        await self._page.goto(self._base + path)
+        return await self._page.inner_text("body")
+
+
+@asynccontextmanager
+async def owners_browser(base_url: str) -> AsyncIterator[OwnersBrowser]:
+    """A browser with an empty profile, ended when the block ends.
+
+    Raises:
+        DemoError: Chromium is not installed, or a page did not do what it should.
+    """
+    program = chromium_program()
+    if program is None:
+        raise DemoError("chromium is not installed; `apt install chromium`, or run the demo without --once")
+    try:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=str(program), headless=True, args=_ARGUMENTS)
+            try:
+                context = await browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 844})
+                yield OwnersBrowser(await context.new_page(), base_url)
+            finally:
+                await browser.close()
+    except BrowserError as error:
+        raise DemoError(f"the owner's browser: {error.message.splitlines()[0]}") from error

@@ -1,0 +1,168 @@
+"""The demo's site on its chain: registry, tariffs and balances, with delays that really pass in block time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+
+from contracts.calls import registry, tariffs, token, usage_fees
+from contracts.p256 import key_from_secret
+from contracts.person import PersonSignature, Purpose, sign_software
+from provisioning.keys import account_address, ensure_chain_key, ensure_person_seed
+from provisioning.names import SecretNames
+from provisioning.registration import Enrolled, TwoParties, binding_commitment, site_changes
+from provisioning.rpc import CallLike, Rpc, Sender
+from provisioning.settings import Places
+from provisioning.site import Site
+from provisioning.tariffs import contract_tariff
+
+__all__ = ["ACCOUNTS", "DAY_MS", "SetupClock", "SiteOnChain", "fund_accounts"]
+
+DAY_MS = 86_400_000
+ACCOUNTS = ("deployer", "manager", "committee", "operator", "registrar", "relayer", "cashier")
+PREPAID_FEN = 60_000  # 600.00 yuan in each unit's account
+MANDATE_FEN = 50_000  # the most that a month may debit
+BOND_FEN = 500_000
+_SIGNATURE_SECONDS = 86_400
+_WEI = 10**18
+
+
+class SetupClock:
+    """The chain's time while it is set up: it goes on by itself, and is put forward over the public delays."""
+
+    def __init__(self, start_ms: int) -> None:
+        self._start_ms = start_ms
+        self._real_start = time.monotonic()
+
+    def now_ms(self) -> int:
+        """The set-up's time."""
+        return self._start_ms + round((time.monotonic() - self._real_start) * 1000)
+
+    def real_ms_until(self, at_ms: int) -> int:
+        """Real milliseconds until a set-up time."""
+        return max(0, at_ms - self.now_ms())
+
+    def pass_days(self, days: float) -> None:
+        """Let this many days pass; the next block is that much later."""
+        self._start_ms += round(days * DAY_MS)
+
+
+def fund_accounts(rpc: Rpc, places: Places) -> dict[str, str]:
+    """Give every account of the development chain gas money; the addresses by role."""
+    addresses = {role: account_address(ensure_chain_key(places.key(role))) for role in ACCOUNTS}
+    for address in addresses.values():
+        rpc.call("anvil_setBalance", [address, hex(10_000 * _WEI)])
+    return addresses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteOnChain:
+    """The set-up calls of one site, each by the account that may make it."""
+
+    site: Site
+    names: SecretNames
+    places: Places
+    sender: Sender
+    contracts: Mapping[str, str]  # addresses: registry, anchor_log, usage_fees, token
+    addresses: Mapping[str, str]  # accounts by role
+    enrolled: Enrolled
+    clock: SetupClock
+    unconfirmed_units: frozenset[str]
+
+    def post_letters(self) -> None:
+        """The committee's registrar posts the digests of the activation letters. Runs after its role is in force."""
+        units = [bytes.fromhex(self.names.units[unit.name]) for unit in self.site.units]
+        digests = [sha256(bytes.fromhex(self.names.letters[unit.name])).digest() for unit in self.site.units]
+        self._send(
+            "committee", registry.post_letters(self.contracts["registry"], units=units, digests=digests), "post letters"
+        )
+
+    def announce(self) -> list[tuple[int, list[bytes]]]:
+        """The manager announces everything that the site file says, and the committee approves it."""
+        changes = site_changes(self.site, self.names, self.enrolled)
+        announced = self._parties().announce(changes)
+        self._parties().approve(announced, site_changes(self.site, self.names, self.enrolled))
+        return announced
+
+    def enact(self, announced: list[tuple[int, list[bytes]]]) -> None:
+        """Anyone enacts it once the delay is over."""
+        self._parties().enact(announced, anyone=self._key("relayer"))
+
+    def announce_tariffs(self, valid_from: date) -> None:
+        """The manager announces the tariffs, the committee approves them; versions count from 1 in the file's order."""
+        contract = self.contracts["tariffs"]
+        for version, tariff in enumerate(self.site.tariffs, start=1):
+            call = tariffs.announce(contract, tariff=contract_tariff(tariff, valid_from))
+            self._send("manager", call, f"announce tariff {tariff.name}")
+            self._send("committee", tariffs.approve(contract, version=version), f"approve tariff {tariff.name}")
+
+    def confirm_bindings(self) -> int:
+        """Owners confirm the meters that count for them; how many did."""
+        calls: list[CallLike] = []
+        for device in self.site.devices:
+            if device.unit is None or device.unit in self.unconfirmed_units:
+                continue
+            commitment = binding_commitment(self.site, self.names, device, self.enrolled)
+            device_id = self.names.device(self.site, device)
+            signature = self._signed(device.unit, "registry", Purpose.CONFIRM_BINDING, device_id, 0, commitment)
+            calls.append(
+                registry.confirm_binding(self.contracts["registry"], device=device_id, number=0, signature=signature)
+            )
+        self._send_many("relayer", calls, "confirm meters")
+        return len(calls)
+
+    def pay_in(self) -> None:
+        """The cashier tops up every unit's account, owners sign their mandates, the operator posts his bond."""
+        money, fees = self.contracts["token"], self.contracts["usage_fees"]
+        total = PREPAID_FEN * len(self.site.units)
+        self._send_many(
+            "cashier",
+            [
+                token.mint(money, recipient=self.addresses["cashier"], amount=total),
+                token.mint(money, recipient=self.addresses["operator"], amount=BOND_FEN),
+                token.approve(money, spender=fees, amount=total),
+            ],
+            "mint demo money",
+        )
+        self._send("operator", token.approve(money, spender=fees, amount=BOND_FEN), "allow the bond")
+        self._send("operator", usage_fees.post_bond(fees, amount=BOND_FEN), "post the bond")
+        self._send_many(
+            "cashier",
+            [usage_fees.top_up(fees, unit_index=unit.index, amount=PREPAID_FEN) for unit in self.site.units],
+            "top up accounts",
+        )
+        mandates: list[CallLike] = []
+        for unit in self.site.units:
+            signature = self._signed(unit.name, "usage_fees", Purpose.MANDATE, unit.index, MANDATE_FEN)
+            mandates.append(usage_fees.set_mandate(fees, cap=MANDATE_FEN, signature=signature))
+        self._send_many("relayer", mandates, "owners' mandates")
+
+    def _signed(self, unit: str, contract: str, purpose: Purpose, *body: object) -> PersonSignature:
+        seed = ensure_person_seed(self.places.owners / f"{unit}.seed")
+        now_ms = self.clock.now_ms()
+        return sign_software(
+            key_from_secret(int.from_bytes(seed)),
+            chain_id=self.site.chain_id,
+            contract=self.contracts[contract],
+            purpose=purpose,
+            nonce=now_ms,
+            deadline=now_ms // 1000 + _SIGNATURE_SECONDS,
+            body_digest=purpose.body_digest(*body),
+        )
+
+    def _parties(self) -> TwoParties:
+        return TwoParties(
+            self.sender, self.contracts["registry"], manager=self._key("manager"), committee=self._key("committee")
+        )
+
+    def _key(self, role: str) -> bytes:
+        return ensure_chain_key(self.places.key(role))
+
+    def _send(self, role: str, call: CallLike, purpose: str) -> None:
+        self.sender.send(self._key(role), call, purpose=purpose)
+
+    def _send_many(self, role: str, calls: list[CallLike], purpose: str) -> None:
+        self.sender.send_many(self._key(role), calls, purpose=purpose)

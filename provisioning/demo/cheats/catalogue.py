@@ -1,0 +1,36 @@
+"""The five cheats that the demo's page offers."""
+
+from __future__ import annotations
+
+from provisioning.demo.cheats.bill import alter_a_bill
+from provisioning.demo.cheats.checkpoint import forge_a_checkpoint
+from provisioning.demo.cheats.database import change_a_reading, drop_a_reading
+from provisioning.demo.cheats.gateway_log import restore_old_log
+from provisioning.demo.cheats.report import Cheat
+from provisioning.demo.cheats.scene import Scene
+from provisioning.site import Title
+
+__all__ = ["cheats_of"]
+
+
+def cheats_of(scene: Scene) -> tuple[Cheat, ...]:
+    """The cheats, each bound to one demo."""
+    return (
+        Cheat(
+            name="change",
+            title=Title(zh="改一个读数（云端数据库）", en="Change a reading in the cloud's database"),
+            run=lambda: change_a_reading(scene),
+        ),
+        Cheat(name="drop", title=Title(zh="删一个读数", en="Drop a reading"), run=lambda: drop_a_reading(scene)),
+        Cheat(
+            name="restore",
+            title=Title(zh="给网关换回旧日志", en="Restore an old log of the gateway"),
+            run=lambda: restore_old_log(scene),
+        ),
+        Cheat(
+            name="forge",
+            title=Title(zh="伪造一个检查点", en="Forge a checkpoint"),
+            run=lambda: forge_a_checkpoint(scene),
+        ),
+        Cheat(name="bill", title=Title(zh="改一张账单", en="Alter a bill"), run=lambda: alter_a_bill(scene)),
+    )

@@ -1,0 +1,314 @@
+"""`minglou demo`: brings everything up, lives through the month, closes it, charges the contract, and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from contracts.clock import Clock
+from provisioning.demo.billing import Billing
+from provisioning.demo.calendar import last_month, month_clock
+from provisioning.demo.chain import ChainMiner, chain_program
+from provisioning.demo.chain_setup import DAY_MS, SetupClock
+from provisioning.demo.cheats.catalogue import cheats_of
+from provisioning.demo.cheats.gateway_log import copy_log
+from provisioning.demo.cheats.scene import Scene
+from provisioning.demo.control import Control, serve_control
+from provisioning.demo.doors import Door, make_doors
+from provisioning.demo.errors import DemoError
+from provisioning.demo.figures import Figures
+from provisioning.demo.once import OnceRun
+from provisioning.demo.preparation import PADDED_UNIT, Preparation, clear_unfinished, left_out_lines
+from provisioning.demo.processes import (
+    bluetooth_address,
+    bluetooth_programs,
+    broker_program,
+    building_program,
+    cloud_program,
+    gateway_program,
+    has_bluetooth,
+)
+from provisioning.demo.progress import Progress
+from provisioning.demo.state import DemoState, choose_ports, read_state, write_state
+from provisioning.demo.supervisor import Supervisor
+from provisioning.demo.writing import write_directory, write_passwords, write_settings
+from provisioning.names import SecretNames, read_names
+from provisioning.settings import Places, Ports
+from provisioning.site import Site, read_site
+
+__all__ = ["DemoOptions", "Launcher"]
+
+_START_LEAD_MS = 6_000  # what building, gateway and cloud need to come up before the month begins
+_SETUP_DAYS = 46  # tariffs are announced 30 days before they begin; the rest is for the Registry's 7 days, and air
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What the command line asked for."""
+
+    directory: Path
+    once: bool
+    month_seconds: float
+    challenge_seconds: int
+
+
+class Launcher:
+    """One run of the demo, from the first process to the last."""
+
+    def __init__(self, options: DemoOptions) -> None:
+        self.options = options
+        self.places = Places(options.directory)
+        self.progress = Progress()
+        self.supervisor = Supervisor(self.progress.say)
+        self._started = time.monotonic()
+        self._state: DemoState | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._control: Control
+        self._miner: ChainMiner
+
+    async def run(self) -> int:
+        """Run until the month is verified (`--once`), or until a signal comes; the exit code."""
+        self.places.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _only_one(self.places):
+            loop = asyncio.get_running_loop()
+            work = asyncio.create_task(self._run(), name="demo")
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, work.cancel)
+            try:
+                return await work
+            except asyncio.CancelledError:
+                self.progress.say("stopping")
+                return 0
+            finally:
+                await self._end()
+
+    async def _run(self) -> int:
+        state = self._state = read_state(self._state_file)
+        ports = choose_ports(state.ports if state is not None else None)
+        control = Control(
+            self.progress,
+            port=ports.control,
+            sentence=self._sentence,
+            is_live=self._is_live,
+            new_doors=self._change_doors,
+        )
+        self._control = control
+        for line in left_out_lines():
+            self.progress.say(line)
+        async with serve_control(control, ports.control):
+            self.progress.say(f"page: http://localhost:{ports.control}")
+            if state is None:
+                state = await self._prepare(ports)
+            else:
+                state = await self._continue(state, ports)
+            return await self._live(state)
+
+    async def _prepare(self, ports: Ports) -> DemoState:
+        """A new demo: everything up to the moment before the month begins."""
+        clear_unfinished(self.places)
+        preparation = Preparation(places=self.places, ports=ports, challenge_seconds=self.options.challenge_seconds)
+        with self.progress.step("Keys, names and settings"):
+            site, names = await asyncio.to_thread(preparation.names_and_keys)
+        month = last_month(_now_ms(), site.timezone)
+        setup = SetupClock(month.opening_ms - _SETUP_DAYS * DAY_MS)
+        clock = month_clock(month, real_start_ms=_now_ms() + 3_600_000, real_seconds=self.options.month_seconds)
+        write_settings(site, names, self.places, ports, clock, with_bluetooth=has_bluetooth())
+        with self.progress.step("Chain, broker and Bluetooth"):
+            await self._start_chain(ports, genesis_s=setup.now_ms() // 1000, clock=setup)
+            await self._start_carriers(site, ports)
+        with self.progress.step("Contracts deployed; the gateway makes its key and shows its claim") as step:
+            contracts, identity = await asyncio.gather(preparation.contracts(site, names), preparation.identity(site))
+            step.says = f"gateway key {identity.fingerprint[:16]}"
+        on_chain = preparation.site_on_chain(site, names, contracts, identity, setup, month.opening)
+        with self.progress.step("Manager announces, committee approves") as step:
+            await asyncio.to_thread(on_chain.post_letters)
+            await asyncio.to_thread(on_chain.announce_tariffs, month.opening)
+            announced = await asyncio.to_thread(on_chain.announce)
+            step.says = f"{sum(len(calls) for _, calls in announced)} changes, {len(site.tariffs)} tariffs"
+        setup.pass_days(7.1)
+        await self._miner.next_block()
+        with self.progress.step("Seven days later: changes in force, owners confirm their meters") as step:
+            await asyncio.to_thread(on_chain.enact, announced)
+            step.says = f"{await asyncio.to_thread(on_chain.confirm_bindings)} meters confirmed"
+        with self.progress.step("Accounts topped up, mandates signed, bond posted"):
+            await asyncio.to_thread(on_chain.pay_in)
+        state = DemoState(
+            phase="prepared",
+            month=month,
+            ports=ports,
+            challenge_seconds=self.options.challenge_seconds,
+            clock=month_clock(month, real_start_ms=_now_ms() + _START_LEAD_MS, real_seconds=self.options.month_seconds),
+            padded_unit=PADDED_UNIT,
+            left_out=() if has_bluetooth() else ("water",),
+        )
+        write_settings(site, names, self.places, ports, state.clock, with_bluetooth=has_bluetooth())
+        self._keep(state)
+        return state
+
+    async def _continue(self, state: DemoState, ports: Ports) -> DemoState:
+        """A demo that was here before: the same chain, logs and keys; the absence will show as a gap."""
+        state = replace(state, ports=ports)
+        self._keep(state)
+        away_hours = max(0, _now_ms() - state.clock.real_end_ms) / 3_600_000
+        self.progress.say(f"continuing; the month ended {away_hours:.1f} hours ago")
+        site, names = self._site()
+        write_passwords(site, names, self.places, ports)
+        write_settings(site, names, self.places, ports, state.clock, with_bluetooth="water" not in state.left_out)
+        with self.progress.step("Chain, broker and Bluetooth"):
+            await self._start_chain(ports, genesis_s=0, clock=state.clock)
+            await self._start_carriers(site, ports)
+        return state
+
+    async def _live(self, state: DemoState) -> int:
+        """The month, its closing, and real time until the end."""
+        site, names = self._site()
+        self._miner.clock = state.clock
+        self._miner.every_seconds = 0.5
+        self._miner.is_hurried = lambda: _now_ms() < state.clock.real_end_ms
+        await self._change_doors()
+        environment = {"DBUS_SYSTEM_BUS_ADDRESS": bluetooth_address(self.places)}
+        with self.progress.step("Cloud, building and gateway"):
+            await asyncio.gather(
+                self.supervisor.start(cloud_program(self.places, state.ports)),
+                self.supervisor.start(building_program(self.places, environment)),
+                self.supervisor.start(gateway_program(self.places, state.ports, environment)),
+            )
+        figures = Figures(self.places, state, self.progress)
+        self._start_task(figures.follow(), "figures")
+        billing = Billing(self.places, state, site, names, self.progress)
+        scene = Scene(places=self.places, state=state, site=site, names=names, supervisor=self.supervisor)
+        self._control.offer(cheats_of(scene))
+        if state.phase in ("prepared", "month"):
+            with self.progress.step(f"The month, {state.month.opening} to {state.month.closing}, and today so far"):
+                await _sleep_until((state.clock.real_start_ms + state.clock.real_end_ms) // 2)
+                await self._keep_old_log()
+                await _sleep_until(state.clock.real_end_ms)
+            with self.progress.step("Everything sent and anchored"):
+                await figures.wait_until_anchored()
+            await billing.close()
+            self._keep(state := state.at("live"))
+        if self.options.once:
+            return await OnceRun(scene, self.progress, figures, billing, self._control.doors, self._started).run()
+        self.progress.say(f"live; open http://localhost:{state.ports.control} (Ctrl-C stops everything)")
+        await asyncio.Event().wait()
+        return 0
+
+    async def _keep_old_log(self) -> None:
+        """A copy of the gateway's log in the middle of the month, as somebody with a disk image would have one."""
+        data = self.places.gateway / "data"
+        if data.exists():
+            await asyncio.to_thread(copy_log, data, self.places.gateway / "old-e0.sqlite3")
+
+    async def _start_chain(self, ports: Ports, *, genesis_s: int, clock: Clock) -> None:
+        self._miner = ChainMiner(f"http://127.0.0.1:{ports.chain}", clock)
+        program = chain_program(
+            self.places.chain,
+            ports.chain,
+            self.places.logs / "chain.log",
+            genesis_s=genesis_s,
+            after_restart=self._miner.synchronise,
+        )
+        self.places.chain.mkdir(parents=True, exist_ok=True)
+        await self.supervisor.start(program)
+        self._start_task(self._miner.run(), "chain miner")
+
+    async def _start_carriers(self, site: Site, ports: Ports) -> None:
+        programs = [broker_program(self.places, ports)]
+        if has_bluetooth():
+            programs = [*programs, *bluetooth_programs(site, self.places)]
+        for program in programs:
+            await self.supervisor.start(program)
+
+    async def _change_doors(self) -> tuple[Door, ...]:
+        """Fresh one-time links; the cloud reads the directory again when it meets a token that it does not know."""
+        assert self._state is not None
+        site, names = self._site()
+        state = self._state
+        doors = make_doors(site, names, self.places, state.ports, units=(state.padded_unit, "b07-0502", "b07-1202"))
+        write_directory(
+            site,
+            names,
+            self.places,
+            sign_ins=[door.sign_in for door in doors],
+            tariffs={tariff.name: version for version, tariff in enumerate(site.tariffs, start=1)},
+            with_bluetooth="water" not in state.left_out,
+        )
+        self._control.doors = doors
+        return doors
+
+    def _site(self) -> tuple[Site, SecretNames]:
+        names = read_names(self.places.names_file)
+        if names is None:
+            raise DemoError(f"{self.places.names_file} is gone; delete {self.places.root} and start the demo anew")
+        return read_site(self.places.site_file), names
+
+    def _sentence(self) -> str:
+        state = self._state
+        if state is None:
+            return "准备中 · Setting up"
+        now_ms = state.clock.now_ms()
+        if _now_ms() < state.clock.real_end_ms:
+            day = max(0, (now_ms - state.month.opening_ms) // DAY_MS) + 1
+            day, days = min(day, state.month.days), state.month.days
+            return f"第 {day} 天，共 {days} 天 · Day {day} of {days}"
+        if state.phase != "live":
+            return "月末结账 · Closing the month"
+        return "实时 · Real time"
+
+    def _is_live(self) -> bool:
+        return self._state is not None and self._state.phase == "live"
+
+    @property
+    def _state_file(self) -> Path:
+        return self.places.root / "demo.json"
+
+    def _keep(self, state: DemoState) -> None:
+        self._state = state
+        write_state(self._state_file, state)
+
+    def _start_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.supervisor.stop()
+        self.progress.say(f"everything is stopped after {time.monotonic() - self._started:.1f} s")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def _sleep_until(real_ms: int) -> None:
+    await asyncio.sleep(max(0, real_ms - _now_ms()) / 1000)
+
+
+@contextmanager
+def _only_one(places: Places) -> Iterator[None]:
+    """Hold the directory: two demos in one would write over each other."""
+    places.run.mkdir(parents=True, exist_ok=True)
+    path = places.run / "launcher.pid"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise DemoError(
+                f"a demo already runs in {places.root} (process {file.read().strip() or 'unknown'}); "
+                "stop it with Ctrl-C there, or choose another directory with --dir"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+        file.truncate(0)

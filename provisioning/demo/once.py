@@ -1,0 +1,238 @@
+"""`--once`: what is verified after the month, and the table that it ends with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from provisioning.demo.billing import Billing
+from provisioning.demo.browser import owners_browser
+from provisioning.demo.calendar import period_number
+from provisioning.demo.cheats.scene import Scene
+from provisioning.demo.commands import try_command
+from provisioning.demo.doors import Door
+from provisioning.demo.errors import DemoError
+from provisioning.demo.figures import Figures, Snapshot
+from provisioning.demo.processes import minglou
+from provisioning.demo.progress import Progress
+from provisioning.demo.settlement import Settlement
+
+__all__ = ["OnceRun", "Row", "agreements", "choose_entries", "table"]
+
+HONEST_UNIT = "b07-0502"
+_PAGE = 4096
+_FILES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    found: str
+    holds: bool
+
+
+class OnceRun:
+    """The verification of one demo, by the tools that anybody has."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        progress: Progress,
+        figures: Figures,
+        billing: Billing,
+        doors: tuple[Door, ...],
+        started: float,
+    ) -> None:
+        self._scene = scene
+        self._progress = progress
+        self._figures = figures
+        self._billing = billing
+        self._doors = {door.unit: door for door in doors if door.role == "owner"}
+        self._started = started
+        self._rows: list[Row] = []
+
+    async def run(self) -> int:
+        """Do all of it, print the table; 0 when every row holds."""
+        for name, work in (
+            ("Counts of frames, messages, entries and anchors", self._counts),
+            ("The owners' browser: one bill checked, the padded line disputed", self._browser),
+            ("Ten evidence files by the command line verifier", self._evidence),
+            ("The dispute is settled and the money is back", self._dispute),
+        ):
+            await self._attempt(name, work)
+        seconds = time.monotonic() - self._started
+        self._rows.append(Row(what="whole run", found=f"{seconds:.1f} s", holds=True))
+        print(table(self._rows), flush=True)
+        failed = sum(not row.holds for row in self._rows)
+        self._progress.say(f"{len(self._rows) - failed} of {len(self._rows)} rows hold")
+        return 0 if not failed else 1
+
+    async def _attempt(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with self._progress.step(name):
+                await work()
+        except DemoError as error:
+            self._rows.append(Row(what=name, found=str(error), holds=False))
+
+    async def _counts(self) -> None:
+        self._rows += agreements(await self._settled())
+
+    async def _settled(self) -> Snapshot:
+        """Counts at a moment when nothing is on its way: the processes go on, so equal sums are waited for."""
+        for _ in range(60):
+            now = await self._figures.snapshot()
+            if all(row.holds for row in agreements(now)):
+                return now
+            await asyncio.sleep(0.5)
+        return now
+
+    async def _evidence(self) -> None:
+        chosen = await choose_entries(self._scene)
+        directory = self._scene.places.root / "evidence"
+        directory.mkdir(exist_ok=True)
+        paths = []
+        for name, index in chosen.items():
+            path = directory / f"{name}.json"
+            path.write_bytes(await self._scene.evidence(index))
+            paths.append(path)
+        outcome = await try_command(
+            minglou(
+                "verify",
+                *map(str, paths),
+                "--trust",
+                str(self._scene.places.trust_file),
+                "--rpc",
+                self._scene.rpc_url,
+                "--json",
+            ),
+            directory=directory,
+        )
+        verdicts = [json.loads(line) for line in outcome.stdout.splitlines()]
+        for (name, index), verdict in zip(chosen.items(), verdicts, strict=False):
+            self._rows.append(_verdict_row(name, index, verdict))
+        sound = outcome.code == 0 and len(verdicts) >= _FILES
+        found = f"{len(verdicts)} files, exit code {outcome.code}"
+        self._rows.append(Row(what="`minglou verify` on all of them", found=found, holds=sound))
+
+    async def _browser(self) -> None:
+        period = period_number(self._scene.state.month)
+        padded = self._scene.state.padded_unit
+        base = f"http://localhost:{self._scene.state.ports.cloud}"
+        async with owners_browser(base) as owner:
+            await owner.sign_in(self._doors[padded].link)
+            sent = await owner.dispute(f"/bills/{padded}/{period}/lines/1")
+        self._rows.append(Row(what=f"dispute of {padded}, signed in Chromium", found=sent, holds=sent == "sent"))
+        async with owners_browser(base) as owner:
+            await owner.sign_in(self._doors[HONEST_UNIT].link)
+            bill = await owner.check(f"/bills/{HONEST_UNIT}/{period}")
+            line = await owner.check(f"/bills/{HONEST_UNIT}/{period}/lines/1")
+        for what, result in (
+            (f"bill of {HONEST_UNIT}, checked in Chromium", bill),
+            ("its first line down to the readings", line),
+        ):
+            passed = sum(outcome == "passed" for outcome in result.steps.values())
+            failed = [name for name, outcome in result.steps.items() if outcome == "failed"]
+            found = f"{result.outcome}, {result.state}: {passed} steps passed" + (
+                f", broken: {', '.join(failed)}" if failed else ""
+            )
+            self._rows.append(Row(what=what, found=found, holds=result.outcome == "passed"))
+
+    async def _dispute(self) -> None:
+        settlement = Settlement(self._scene)
+        outcome = await settlement.wait(
+            self._scene.state.padded_unit, seconds=3 * self._scene.state.challenge_seconds + 30
+        )
+        padding = self._billing.padding
+        assert padding is not None
+        back = outcome.charged_fen - outcome.standing_fen
+        found = (
+            f"{outcome.state}: {outcome.charged_fen / 100:.2f} became {outcome.standing_fen / 100:.2f} yuan, "
+            f"{back / 100:.2f} back; balance {outcome.balance_fen / 100:.2f}"
+        )
+        is_right = outcome.standing_fen <= padding.true_fen and back >= padding.padded_fen - padding.true_fen
+        self._rows.append(Row(what="the padded line after the dispute", found=found, holds=is_right))
+
+
+def agreements(now: Snapshot) -> list[Row]:
+    """The counts of separate processes beside each other."""
+    building, gateway, cloud = now.building, now.gateway, now.cloud
+    counts = gateway.get("counts", {})
+    acknowledged = sum(building.get("mqtt_acknowledged", {}).values())
+    entries = int(gateway.get("entries", 0))
+    return [
+        _equal(
+            "DL/T 645 frames: meters answered = gateway read",
+            building.get("frames_answered"),
+            counts.get("serial_exchanges"),
+        ),
+        _equal("MQTT messages: devices saw acknowledged = gateway logged", acknowledged, counts.get("messages")),
+        _equal("log entries: gateway = cloud", entries, cloud.get("entries")),
+        _equal("anchored: gateway was told = entries", gateway.get("anchored"), entries),
+    ]
+
+
+async def choose_entries(scene: Scene) -> dict[str, int]:
+    """Ten entries, of every kind that the month brought forth; indices by a name for the file."""
+    month = scene.state.month
+    device = {one.name: scene.names.device(scene.site, one).hex() for one in scene.site.devices if one.kind != "water"}
+    water = [scene.names.device(scene.site, one).hex() for one in scene.site.devices if one.kind == "water"]
+    flat = scene.names.device(scene.site, scene.meter(HONEST_UNIT)).hex()
+    wanted: dict[str, Callable[[dict[str, Any]], bool]] = {
+        "epoch-open": lambda row: row["quantity"] == "epoch.open",
+        "beacon": lambda row: int(row["kind"]) == 6,
+        "flat-opening": lambda row: row["device"] == flat and row["quantity"] == f"1-0:1.8.0*{month.opening:%Y%m%d}",
+        "flat-closing": lambda row: row["device"] == flat and row["quantity"] == f"1-0:1.8.0*{month.closing:%Y%m%d}",
+        "flat-hourly": lambda row: row["device"] == flat and row["quantity"] == "1-0:1.8.0",
+        "common-closing": lambda row: (
+            row["device"] == device["common"] and row["quantity"] == f"1-0:1.8.0*{month.closing:%Y%m%d}"
+        ),
+        "water": lambda row: row["device"] in water,
+        "lift-endpoint": lambda row: row["device"] == device["l1"],
+        "lift-broker": lambda row: row["device"] == device["l2"],
+        "access-endpoint": lambda row: row["device"] == device["gate"],
+        "access-broker": lambda row: row["device"] == device["garage"],
+    }
+    if "water" in scene.state.left_out:
+        del wanted["water"]
+    chosen: dict[str, int] = {}
+    start = 0
+    while len(chosen) < len(wanted):
+        answer = await scene.ask_cloud(f"/v1/logs/{scene.origin}/entries?from={start}&count={_PAGE}")
+        rows = answer.json().get("entries", [])
+        if not rows:
+            raise DemoError(
+                f"the cloud's log holds no {', '.join(sorted(wanted.keys() - chosen.keys()))}; look at gateway.log"
+            )
+        for row in rows:
+            for name, fits in wanted.items():
+                if name not in chosen and fits(row):
+                    chosen[name] = int(row["index"])
+        start = int(rows[-1]["index"]) + 1
+    return {name: chosen[name] for name in wanted}
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as aligned text."""
+    width = max(len(row.what) for row in rows)
+    return "\n".join(f"  {'✓' if row.holds else '✗'} {row.what:<{width}}  {row.found}" for row in rows)
+
+
+def _equal(what: str, left: object, right: object) -> Row:
+    return Row(
+        what=what,
+        found=f"{left} = {right}" if left == right else f"{left} ≠ {right}",
+        holds=left == right and left is not None,
+    )
+
+
+def _verdict_row(name: str, index: int, verdict: dict[str, Any]) -> Row:
+    failed = [check["name"] for check in verdict["checks"] if check["outcome"] == "failed"]
+    marks = f" ({', '.join(verdict['marks'])})" if verdict["marks"] else ""
+    found = f"{verdict['state'] or 'broken at ' + ', '.join(failed)}{marks}"
+    return Row(what=f"evidence {name}, entry {index}", found=found, holds=verdict["state"] == "final")

@@ -1,0 +1,77 @@
+"""How a dispute ended, asked of the contract itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+
+from contracts.calls import usage_fees
+from provisioning.demo.calendar import period_number
+from provisioning.demo.cheats.scene import Scene
+from provisioning.demo.errors import DemoError
+from provisioning.errors import ChainSetupError
+from provisioning.rpc import CallLike, Rpc
+
+__all__ = ["Settlement", "SettlementOutcome"]
+
+_STATES = ("not disputed", "open", "answered: the contract computed it anew", "reversed: nobody answered in time")
+_LINE = 0  # lines count from 0 in the contract, from 1 on the pages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlementOutcome:
+    """The disputed line and the unit's account, in fen."""
+
+    state: str
+    charged_fen: int  # what the bill said
+    standing_fen: int  # what stands after the dispute
+    balance_fen: int
+
+
+class Settlement:
+    """Asks UsageFees about one unit's dispute."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        contracts = json.loads(scene.places.deployment_file.read_text())["contracts"]
+        self._fees: str = contracts["usage_fees"]
+
+    async def wait(self, unit: str, *, seconds: float) -> SettlementOutcome:
+        """Wait until the dispute of a unit's own line is decided.
+
+        Raises:
+            DemoError: it was still open after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            state, outcome = await asyncio.to_thread(self._ask, unit)
+            if state >= 2:
+                return outcome
+            if time.monotonic() > deadline:
+                raise DemoError(f"the dispute of {unit} is {outcome.state} after {seconds:.0f} s; look at cloud.log")
+            await asyncio.sleep(0.5)
+
+    def _ask(self, unit: str) -> tuple[int, SettlementOutcome]:
+        rpc = Rpc(self._scene.rpc_url)
+        index = next(one.index for one in self._scene.site.units if one.name == unit)
+        period = period_number(self._scene.state.month)
+        try:
+            challenge = usage_fees.parse_challenge(
+                _view(rpc, usage_fees.challenge(self._fees, period=period, unit_index=index, number=_LINE))
+            )
+            account = usage_fees.parse_account(_view(rpc, usage_fees.account(self._fees, unit_index=index)))
+        except ChainSetupError as error:
+            raise DemoError(str(error)) from error
+        return challenge.state, SettlementOutcome(
+            state=_STATES[challenge.state],
+            charged_fen=challenge.amount,
+            standing_fen=challenge.charge,
+            balance_fen=account.balance,
+        )
+
+
+def _view(rpc: Rpc, call: CallLike) -> bytes:
+    answer: str = rpc.call("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, "latest"])
+    return bytes.fromhex(answer.removeprefix("0x"))

@@ -1,0 +1,117 @@
+"""Writing every settings file of the demo, for the first time and again when clock or doors change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from contracts.clock import DemoClock
+from edge.credentials import hash_password
+from provisioning.demo.processes import bluetooth_address
+from provisioning.demo.programs import mosquitto_program
+from provisioning.files import write_private, write_text
+from provisioning.keys import ensure_person_seed, person_public_key
+from provisioning.names import SecretNames
+from provisioning.settings import (
+    Places,
+    Ports,
+    building_file,
+    cloud_file,
+    credentials_file,
+    directory_file,
+    gateway_file,
+    mosquitto_files,
+    nats_file,
+    operator_file,
+)
+from provisioning.settings.cloud import SignIn
+from provisioning.site import Site
+
+__all__ = ["bus_link", "owner_keys", "write_directory", "write_passwords", "write_settings"]
+
+SEED = 7
+ANCHOR_SECONDS = 2.0
+
+
+def bus_link(places: Places) -> str:
+    """Where the building's pseudo-terminal appears."""
+    return str(places.building / "bus1")
+
+
+def owner_keys(site: Site, places: Places) -> dict[str, bytes]:
+    """The owners' public keys by unit name; their seeds are made at the first call."""
+    return {
+        unit.name: person_public_key(ensure_person_seed(places.owners / f"{unit.name}.seed")) for unit in site.units
+    }
+
+
+def write_passwords(site: Site, names: SecretNames, places: Places, ports: Ports) -> None:
+    """Passwords for the MQTT users, and the broker's and the endpoint's files that know their hashes."""
+    for user, password in names.passwords.items():
+        write_private(places.password(user), password.encode() + b"\n")
+    if mosquitto_program() is not None:
+        for name, text in mosquitto_files(site, names, directory=places.broker, port=ports.broker).items():
+            write_private(places.broker / name, text.encode())
+    else:
+        text = nats_file(site, names, directory=places.broker, port=ports.broker, client_port=0)
+        write_private(places.broker / "nats.conf", text.encode())
+    text = credentials_file(site, names, site.gateways[0], hash_password)
+    write_private(places.gateway / "credentials.toml", text.encode())
+
+
+def write_settings(
+    site: Site, names: SecretNames, places: Places, ports: Ports, clock: DemoClock, *, with_bluetooth: bool
+) -> None:
+    """The settings of gateway, building, cloud and operator, with one clock in all of them."""
+    write_text(
+        places.gateway / "edge.toml",
+        gateway_file(
+            site,
+            names,
+            site.gateways[0],
+            places=places,
+            ports=ports,
+            clock=clock,
+            cloud_url=f"http://127.0.0.1:{ports.cloud}",
+            bus_ports={bus.name: bus_link(places) for bus in site.buses},
+            broker_urls={broker.name: f"mqtt://127.0.0.1:{ports.broker}" for broker in site.brokers},
+            with_bluetooth=with_bluetooth,
+        ),
+    )
+    write_text(
+        places.building / "building.toml",
+        building_file(
+            site,
+            places=places,
+            ports=ports,
+            clock=clock,
+            seed=SEED,
+            link=bus_link(places),
+            bluetooth=bluetooth_address(places) if with_bluetooth else None,
+        ),
+    )
+    write_text(
+        places.cloud / "cloud.toml",
+        cloud_file(site, places=places, ports=ports, clock=clock, anchor_seconds=ANCHOR_SECONDS),
+    )
+    write_text(places.cloud / "operator.toml", operator_file(site, places=places, ports=ports, clock=clock))
+
+
+def write_directory(
+    site: Site,
+    names: SecretNames,
+    places: Places,
+    *,
+    sign_ins: Sequence[SignIn],
+    tariffs: Mapping[str, int],
+    with_bluetooth: bool,
+) -> None:
+    """What the cloud knows of the site's people and things."""
+    text = directory_file(
+        site,
+        names,
+        owners=owner_keys(site, places),
+        tariffs=tariffs,
+        sign_ins=sign_ins,
+        left_out=frozenset() if with_bluetooth else frozenset({"water"}),
+    )
+    write_private(places.cloud / "directory.json", text.encode())
