@@ -1,0 +1,55 @@
+"""Each room runs with what its own lock file installs: no module of it needs a package of another room's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.house.test_dependencies import distributions, locked
+from tests.processes import REPOSITORY
+
+# Refuses every installed package that is not allowed, then imports each module of the named rooms.
+PROGRAM = """
+import importlib, pkgutil, sys
+refused, rooms = set(sys.argv[1].split()), sys.argv[2].split()
+
+class Refusal:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in refused:
+            raise ModuleNotFoundError(f"{name} is not among what this room installs", name=name)
+
+sys.meta_path.insert(0, Refusal())
+for room in rooms:
+    package = importlib.import_module(room)
+    for module in pkgutil.walk_packages(package.__path__, room + "."):
+        if not module.name.endswith("__main__") and not module.name.startswith("contracts.vyper"):
+            importlib.import_module(module.name)
+print(len(sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    ("lock", "rooms"),
+    [
+        ("edge.lock", ("minglou", "contracts", "devices", "edge")),
+        ("cloud.lock", ("minglou", "contracts", "cloud")),
+    ],
+)
+def test_a_room_imports_with_what_its_lock_installs(lock: str, rooms: tuple[str, ...]) -> None:
+    installed = set(locked(lock))
+    refused = [
+        module for module, names in distributions().items() if not installed & set(names) and "minglou" not in names
+    ]
+    words = [sys.executable, "-W", "ignore", "-c", PROGRAM, " ".join(refused), " ".join(rooms)]
+    told = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=100)
+    assert told.returncode == 0, told.stderr[-1500:]
+
+
+def test_verifying_needs_two_packages() -> None:
+    """Whoever checks evidence installs signatures and ABI encoding, and what those need."""
+    script = "import sys, contracts.verifier, minglou.verify; print(*{name.partition('.')[0] for name in sys.modules})"
+    told = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stderr[-1500:]
+    assert not {"web3", "fastapi", "sqlalchemy", "httpx", "aiohttp", "pydantic", "bleak"} & set(told.stdout.split())
