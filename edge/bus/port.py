@@ -24,9 +24,11 @@ class Port:
     def __init__(self, settings: SerialSettings) -> None:
         path = str(Path(settings.port).resolve()) if Path(settings.port).is_symlink() else settings.port
         self._name = settings.port
+        # A pseudo-terminal has no wire and so no parity; the C library refuses the second attempt to set one.
+        parity = "none" if path.startswith("/dev/pts/") else settings.parity
         try:
             self._port = serial.Serial(
-                path, settings.baud, parity=_PARITIES[settings.parity], timeout=0, write_timeout=_WRITE_SECONDS,
+                path, settings.baud, parity=_PARITIES[parity], timeout=0, write_timeout=_WRITE_SECONDS,
                 exclusive=True,
             )  # fmt: skip
         except (OSError, ValueError, termios.error) as error:
