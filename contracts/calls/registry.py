@@ -468,7 +468,7 @@ def parse_is_bound(result: bytes) -> bool:
 
 
 def manager(to: str) -> Call:
-    """Manager."""
+    """The manager's address."""
     return _MANAGER.call(to)
 
 
@@ -479,7 +479,7 @@ def parse_manager(result: bytes) -> str:
 
 
 def committee(to: str) -> Call:
-    """Committee."""
+    """The committee's address."""
     return _COMMITTEE.call(to)
 
 
@@ -490,7 +490,7 @@ def parse_committee(result: bytes) -> str:
 
 
 def batch_count(to: str) -> Call:
-    """Batch count."""
+    """How many batches were announced."""
     return _BATCH_COUNT.call(to)
 
 
@@ -500,9 +500,9 @@ def parse_batch_count(result: bytes) -> int:
     return value
 
 
-def unit_at(to: str, *, arg0: int) -> Call:
-    """Unit at."""
-    return _UNIT_AT.call(to, arg0)
+def unit_at(to: str, *, index: int) -> Call:
+    """The alias of the unit at this place of the roll; zero beyond it."""
+    return _UNIT_AT.call(to, index)
 
 
 def parse_unit_at(result: bytes) -> bytes:
@@ -512,7 +512,7 @@ def parse_unit_at(result: bytes) -> bytes:
 
 
 def unit_count(to: str) -> Call:
-    """Unit count."""
+    """How many units the roll has."""
     return _UNIT_COUNT.call(to)
 
 
@@ -523,7 +523,7 @@ def parse_unit_count(result: bytes) -> int:
 
 
 def total_area(to: str) -> Call:
-    """Total area."""
+    """Sum of the areas of all units, 0.01 m2."""
     return _TOTAL_AREA.call(to)
 
 
@@ -533,9 +533,9 @@ def parse_total_area(result: bytes) -> int:
     return value
 
 
-def letters(to: str, *, arg0: bytes) -> Call:
-    """Letters."""
-    return _LETTERS.call(to, arg0)
+def letters(to: str, *, unit: bytes) -> Call:
+    """The hash of a unit's activation letter; zero if none was posted."""
+    return _LETTERS.call(to, unit)
 
 
 def parse_letters(result: bytes) -> bytes:
@@ -544,9 +544,9 @@ def parse_letters(result: bytes) -> bytes:
     return value
 
 
-def assignment_count(to: str, *, arg0: bytes) -> Call:
-    """Assignment count."""
-    return _ASSIGNMENT_COUNT.call(to, arg0)
+def assignment_count(to: str, *, device: bytes) -> Call:
+    """How many log ranges the device ever had."""
+    return _ASSIGNMENT_COUNT.call(to, device)
 
 
 def parse_assignment_count(result: bytes) -> int:
@@ -555,9 +555,9 @@ def parse_assignment_count(result: bytes) -> int:
     return value
 
 
-def binding_count(to: str, *, arg0: bytes) -> Call:
-    """Binding count."""
-    return _BINDING_COUNT.call(to, arg0)
+def binding_count(to: str, *, device: bytes) -> Call:
+    """How many bindings the device ever had."""
+    return _BINDING_COUNT.call(to, device)
 
 
 def parse_binding_count(result: bytes) -> int:
@@ -566,9 +566,9 @@ def parse_binding_count(result: bytes) -> int:
     return value
 
 
-def successor(to: str, *, arg0: str) -> Call:
-    """Successor."""
-    return _SUCCESSOR.call(to, arg0)
+def successor(to: str, *, old: str) -> Call:
+    """The contract that follows an old one; the zero address if none."""
+    return _SUCCESSOR.call(to, old)
 
 
 def parse_successor(result: bytes) -> str:

@@ -96,7 +96,7 @@ def approve(to: str, *, spender: str, amount: int) -> Call:
 
 
 def name(to: str) -> Call:
-    """Name."""
+    """The token's name."""
     return _NAME.call(to)
 
 
@@ -107,7 +107,7 @@ def parse_name(result: bytes) -> str:
 
 
 def symbol(to: str) -> Call:
-    """Symbol."""
+    """The token's symbol."""
     return _SYMBOL.call(to)
 
 
@@ -118,7 +118,7 @@ def parse_symbol(result: bytes) -> str:
 
 
 def decimals(to: str) -> Call:
-    """Decimals."""
+    """Decimal places of the unit that people speak of."""
     return _DECIMALS.call(to)
 
 
@@ -129,7 +129,7 @@ def parse_decimals(result: bytes) -> int:
 
 
 def total_supply(to: str) -> Call:
-    """Totalsupply."""
+    """All units that exist."""
     return _TOTAL_SUPPLY.call(to)
 
 
@@ -139,9 +139,9 @@ def parse_total_supply(result: bytes) -> int:
     return value
 
 
-def balance_of(to: str, *, arg0: str) -> Call:
-    """Balanceof."""
-    return _BALANCE_OF.call(to, arg0)
+def balance_of(to: str, *, account: str) -> Call:
+    """What an account holds."""
+    return _BALANCE_OF.call(to, account)
 
 
 def parse_balance_of(result: bytes) -> int:
@@ -150,9 +150,9 @@ def parse_balance_of(result: bytes) -> int:
     return value
 
 
-def allowance(to: str, *, arg0: str, arg1: str) -> Call:
-    """Allowance."""
-    return _ALLOWANCE.call(to, arg0, arg1)
+def allowance(to: str, *, owner: str, spender: str) -> Call:
+    """What a spender may still move of an owner's units."""
+    return _ALLOWANCE.call(to, owner, spender)
 
 
 def parse_allowance(result: bytes) -> int:

@@ -1,0 +1,1 @@
+"""Tests of the Vyper contracts on a development chain."""
