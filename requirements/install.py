@@ -147,7 +147,9 @@ def sync(environment: Path, lock: Path) -> None:
         except InstallError as error:
             print(f"\n    uv could not do it, pip goes on: {str(error).splitlines()[0]}", flush=True)
     remedy = "Check the network or pip's index setting, then run the same command again; it goes on where it stopped."
-    run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", lock, remedy=remedy)
+    # The lock is complete, and leaves out on purpose what some package names and nothing imports.
+    pip = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+    run(*pip, "--requirement", lock, remedy=remedy)
 
 
 def installed_uv() -> Path:
