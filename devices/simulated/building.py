@@ -15,6 +15,7 @@ from devices.simulated.water import Beacon, WaterMeter
 
 STEP_SECONDS = 0.05
 SAVE_SECONDS = 1.0
+SETTLE_STEPS = 20
 ADVERTISE_SECONDS = 0.5
 LOG = logging.getLogger("building")
 
@@ -141,6 +142,10 @@ class Building:
         return True
 
     async def _close(self) -> None:
+        for _ in range(SETTLE_STEPS):  # what was sent is counted, if the server is there to acknowledge it
+            if all(publisher.is_settled for publisher in self.publishers.values()):
+                break
+            await asyncio.sleep(STEP_SECONDS)
         for publisher in self.publishers.values():
             publisher.stop()
         for beacon in self.beacons:

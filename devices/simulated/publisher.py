@@ -135,6 +135,12 @@ class Publisher:
             if self._in_flight.pop(self._arrived.popleft(), None) is not None:
                 self.acknowledged_count += 1
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing waits for an acknowledgement."""
+        self._take_acknowledgements()
+        return not self._in_flight
+
     def _has_room(self) -> bool:
         return len(self._in_flight) < IN_FLIGHT_MAX
 

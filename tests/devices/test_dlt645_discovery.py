@@ -1,5 +1,7 @@
 """Finding meters by wildcards, against a bus that is only a set of addresses."""
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,22 +19,27 @@ def bus_answer(request: ReadData, meters: set[str]) -> Outcome:
     return NoAnswer(request=request, tries=1, is_collision=bool(answering))
 
 
-@given(st.sets(addresses, max_size=30))
-def test_every_meter_is_found_once(meters: set[str]) -> None:
-    search, asked = Discovery(), 0
+def search_all(search: Discovery, bus: Callable[[ReadData], Outcome]) -> int:
+    """How many questions it took."""
+    asked = 0
     while search.request is not None:
         assert search.request.data_id == ADDRESS_DATA_ID
-        search.take(bus_answer(search.request, meters))
+        search.take(bus(search.request))
         asked += 1
+    return asked
+
+
+@given(st.sets(addresses, max_size=30))
+def test_every_meter_is_found_once(meters: set[str]) -> None:
+    search = Discovery()
+    asked = search_all(search, lambda request: bus_answer(request, meters))
     assert sorted(search.found) == sorted(meters)
     assert asked <= 1 + 100 * 6 * max(1, len(meters))
 
 
 def test_an_empty_bus_costs_one_question() -> None:
     search = Discovery()
-    assert search.request is not None
-    search.take(NoAnswer(request=search.request, tries=3, is_collision=False))
-    assert search.request is None
+    assert search_all(search, lambda request: bus_answer(request, set())) == 1
     assert search.found == ()
 
 
@@ -44,6 +51,5 @@ def test_a_thorough_search_looks_behind_a_loud_meter() -> None:
 
     for is_thorough, count in ((False, 1), (True, 2)):
         search = Discovery(is_thorough=is_thorough)
-        while search.request is not None:
-            search.take(loud(search.request))
+        search_all(search, loud)
         assert len(search.found) == count
