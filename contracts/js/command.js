@@ -18,7 +18,7 @@ async function main(words) {
   const source = readFileSync(file);
   const trust = option("--trust") ? readFileSync(option("--trust"), "utf8") : null;
   const roots = { trust, rpc: option("--rpc") ? rpcAt(option("--rpc")) : null };
-  const isBill = source.includes('"minglou-bill/1"');
+  const isBill = /"format"\s*:\s*"minglou-bill\/1"/.test(source);
   const report = await (isBill ? verifyBill : verifyEvidence)(new Uint8Array(source), roots);
   for (const check of report.checks) console.log(`${MARKS[check.outcome]} ${check.name.padEnd(16)} ${check.says}`);
   if (!isBill) console.log(`state: ${report.state ?? "broken"}${report.marks.map((mark) => `; ${mark}`).join("")}`);

@@ -5,7 +5,7 @@
  * same bytes. What Python refuses is refused here.
  */
 
-import { ContractsError, concat, excerpt, fromBigInt, isZero, utf8 } from "./bytes.js";
+import { ContractsError, concat, excerpt, fromBigInt, isZero, toBigInt, utf8 } from "./bytes.js";
 
 export const KIND = Object.freeze({ READING: 1, STATUS: 2, ACCESS: 3, VISIT: 4, GATEWAY: 5, BEACON: 6 });
 const QUANTITY_BYTES_MAX = 32;
@@ -49,6 +49,25 @@ function padRight(bytes) {
   const word = new Uint8Array(32);
   word.set(bytes);
   return word;
+}
+
+/** The entry that 224 bytes are the canonical encoding of; every other spelling is refused. */
+export function decodeEntry(encoded) {
+  if (encoded.length !== 224) throw new ContractsError(`an entry has 224 bytes, not ${encoded.length}`);
+  const word = (number) => encoded.subarray(32 * number, 32 * number + 32);
+  const unsigned = toBigInt(word(4));
+  const entry = {
+    kind: Number(toBigInt(word(0))),
+    device: word(1),
+    observedAtMs: toBigInt(word(2)),
+    quantity: String.fromCharCode(...word(3).subarray(0, word(3).findLastIndex((byte) => byte !== 0) + 1)),
+    value: unsigned >> 255n ? unsigned - (1n << 256n) : unsigned,
+    detailDigest: word(5),
+    salt: word(6).subarray(0, 16),
+  };
+  if (!isZero(word(6).subarray(16))) throw new ContractsError("a padding byte is not zero; an entry has one encoding");
+  checkEntry(entry);
+  return entry;
 }
 
 /** Refuses an entry that Python's `Entry` refuses. */

@@ -5,12 +5,15 @@
  * the broken step fails; what rests on it is left unchecked, because it would prove nothing.
  */
 
-import { ContractsError, equalBytes, excerpt, isZero, toHex, utf8 } from "./bytes.js";
-import { ChainView, RpcError, originId } from "./chain.js";
+import { ContractsError, equalBytes, excerpt, isZero, toHex } from "./bytes.js";
+import { ChainView, RpcError } from "./chain.js";
 import { openCheckpoint } from "./checkpoint.js";
+import { encodeDetail } from "./detail.js";
+import {
+  checkAssignment, checkAssignmentClaim, checkBinding, checkKey, checkKeyEnd, checkKeyRange,
+} from "./entitlement.js";
 import { KIND, checkEntry, encodeEntry, hasRawDetail, unitOf } from "./entry.js";
 import { parseEvidence } from "./evidence.js";
-import { canonicalJson } from "./json.js";
 import { sha256 } from "./sha256.js";
 import { openSuperlog, parseSuperlog, superlogLeaf, verifyCosignatures } from "./superlog.js";
 import { leafHash, verifyConsistency, verifyInclusion } from "./tree.js";
@@ -22,10 +25,9 @@ export const CHECK_NAMES = Object.freeze([
   "super_inclusion", "super_signature", "witnesses", "anchor", "finality", "origin",
 ]);
 const TIME_TOLERANCE_S = 600n;
-const DETAIL_BYTES_MAX = 4096;
 
 /** A check cannot be made; the message says why. */
-class NotChecked extends Error {}
+export class NotChecked extends Error {}
 
 /**
  * Verify one evidence file.
@@ -169,12 +171,7 @@ class Verification {
       throw new ContractsError("the file's detail and the entry disagree on whether there is one");
     }
     if (this.detail === "redacted") throw new NotChecked("the detail is withheld; the entry's digest of it stands");
-    const encoded = utf8(canonicalJson(this.detail));
-    if (encoded.length > DETAIL_BYTES_MAX) throw new ContractsError(`detail has ${encoded.length} bytes; too many`);
-    if (typeof this.detail.salt !== "string" || !/^[0-9a-f]{32}$/.test(this.detail.salt)) {
-      throw new ContractsError("detail has no salt of 16 bytes in lower-case hex");
-    }
-    if (!equalBytes(sha256(encoded), this.entry.detailDigest)) {
+    if (!equalBytes(sha256(encodeDetail(this.detail)), this.entry.detailDigest)) {
       throw new ContractsError("the detail is not the one whose digest the entry holds");
     }
     return "the detail is the one whose digest the entry holds";
@@ -247,31 +244,15 @@ class Verification {
   async checkGatewayKey() {
     const log = this.requireLog();
     this.needs("checkpoint");
-    const { key } = log;
-    const { anchor } = this;
-    if (key.toBlock !== null && key.fromBlock > key.toBlock) throw new ContractsError("the key's blocks run backwards");
-    if (anchor && (anchor.block < key.fromBlock || (key.toBlock !== null && anchor.block > key.toBlock))) {
-      throw new ContractsError(`anchored in block ${anchor.block}, outside the key's ${key.fromBlock} to ${key.toBlock}`);
+    if (this.outcomes.anchor !== "failed") checkKeyRange(log.key, this.anchor);
+    const registered = checkKey(log, await this.requireChain().gatewayKey(log.origin, log.key.publicKey));
+    if (registered.toBlock !== null) {
+      if (this.anchor) this.needs("anchor");
+      checkKeyEnd(registered.toBlock, this.anchor);
+      this.hasKeyEnded = true;
     }
-    const registered = await this.requireChain().gatewayKey(log.origin, key.publicKey);
-    if (!registered) throw new ContractsError(`the Registry never held this key for ${log.origin}`);
-    this.compareKey(key, registered);
     this.isKeyOnChain = true;
-    return `the Registry holds the key (${key.keyClass}) for this log since block ${key.fromBlock}`;
-  }
-
-  compareKey(key, registered) {
-    if (registered.keyClass !== key.keyClass || registered.fromBlock !== key.fromBlock) {
-      throw new ContractsError(`the Registry holds this key as ${registered.keyClass} from block ${registered.fromBlock}`);
-    }
-    if (key.toBlock !== null && key.toBlock !== registered.toBlock) {
-      throw new ContractsError(`the file ends the key in block ${key.toBlock}, the Registry in ${registered.toBlock}`);
-    }
-    if (registered.toBlock === null) return;
-    if (!this.anchor || !this.hasPassed("anchor") || this.anchor.block > registered.toBlock) {
-      throw new ContractsError(`the key ended in block ${registered.toBlock}, and nothing older holds the entry`);
-    }
-    this.hasKeyEnded = true;
+    return `the Registry holds the key (${log.key.keyClass}) for this log since block ${log.key.fromBlock}`;
   }
 
   async checkAssignment() {
@@ -282,36 +263,19 @@ class Verification {
       if ([KIND.GATEWAY, KIND.BEACON].includes(this.entry.kind)) throw new NotChecked("the gateway speaks of itself");
       throw new ContractsError("the file does not say that the device belongs to this log; a neighbour's might not");
     }
-    this.compareAssignment(assignment, log);
-    if (assignment.binding) this.compareBoundary(assignment.binding);
+    checkAssignmentClaim(this.entry, log, assignment);
     const chain = this.requireChain();
-    findAssignment(await chain.assignments(assignment.device), assignment, log);
+    checkAssignment(log, assignment, await chain.assignments(assignment.device));
     if (!assignment.binding) return "the Registry gives the device to this log";
-    findBinding(await chain.bindings(assignment.device), assignment.binding);
+    checkBinding(assignment.binding, await chain.bindings(assignment.device));
     return `the Registry gives the device to this log, and to ${toHex(assignment.binding.unit).slice(0, 16)}…`;
-  }
-
-  compareAssignment(assignment, log) {
-    if (!equalBytes(assignment.device, this.entry.device) || assignment.origin !== log.origin) {
-      throw new ContractsError("the assignment is another device's or another log's than the entry's");
-    }
-    if (assignment.urn !== null && !equalBytes(sha256(utf8(assignment.urn)), assignment.device)) {
-      throw new ContractsError(`${excerpt(assignment.urn)} is not the name of this device`);
-    }
-    if (log.index < assignment.firstIndex || log.index > (assignment.lastIndex ?? log.index)) {
-      throw new ContractsError(`entry ${log.index} is outside the device's range`);
-    }
-  }
-
-  compareBoundary(binding) {
-    const day = this.entry.kind === KIND.READING ? Number(this.entry.quantity.split("*")[1] ?? 0) : 0;
-    if (day && (day < binding.fromDate || day > (binding.toDate ?? day))) {
-      throw new ContractsError(`boundary ${day} is outside the binding's ${binding.fromDate} to ${binding.toDate}`);
-    }
   }
 
   checkOrigin() {
     this.requireTrust();
+    if (Object.values(this.outcomes).includes("failed")) {
+      throw new NotChecked("a check has failed: whatever is vouched for, it is not this");
+    }
     if (this.hasPassed("super_signature") && this.hasPassed("super_inclusion")) {
       return "vouched for by the super-log you trust";
     }
@@ -358,29 +322,4 @@ export async function runStep(name, step) {
     if (error instanceof ContractsError) return { name, outcome: "failed", says: error.message };
     throw error;
   }
-}
-
-export { NotChecked };
-
-function findAssignment(held, assignment, log) {
-  const id = originId(log.origin);
-  for (const range of held) {
-    const isNamed = equalBytes(range.originId, id) && range.firstIndex === assignment.firstIndex;
-    if (!isNamed || range.block !== assignment.block) continue;
-    if (range.lastIndex !== null && range.lastIndex < log.index) {
-      throw new ContractsError(`the Registry ended the assignment at ${range.lastIndex}, before entry ${log.index}`);
-    }
-    if (assignment.lastIndex === null || assignment.lastIndex === range.lastIndex) return;
-  }
-  throw new ContractsError("the Registry holds no such assignment of the device to this log");
-}
-
-function findBinding(held, binding) {
-  for (const bound of held) {
-    const isNamed = equalBytes(bound.subject, binding.unit) && bound.role === binding.role;
-    if (!isNamed || bound.fromDate !== binding.fromDate) continue;
-    const isEnded = binding.toDate === null || binding.toDate === bound.toDate;
-    if (isEnded && (bound.confirmed || !binding.confirmed)) return;
-  }
-  throw new ContractsError("the Registry holds no such binding of the device to this unit or pool");
 }

@@ -1,0 +1,137 @@
+/** Bills: the tree's arithmetic, the line against its readings, the price by tiers; and what an owner signs. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { fen, linesDigest, parseBill, rootOf, verifyBill, verifyLine } from "../../../contracts/js/bill.js";
+import { toHex } from "../../../contracts/js/bytes.js";
+import { challengeBody, keyIdOf, personDigest } from "../../../contracts/js/person.js";
+import { bytes, vectors } from "./vectors.js";
+
+const { bill, leaf_lines_digest, trust, exchanges, opening, closing, prices, person } = vectors("bill");
+const trustText = JSON.stringify(trust);
+const node = async (method, parameters) => {
+  const key = JSON.stringify(parameters);
+  return exchanges.find((one) => one.method === method && JSON.stringify(one.params) === key).result;
+};
+const outcomes = ({ checks }) => Object.fromEntries(checks.map((check) => [check.name, check.outcome]));
+const entryOf = (fields) => ({ entry: { ...fields, value: BigInt(fields.value), device: bytes(fields.device) } });
+const readings = { opening: entryOf(opening), closing: entryOf(closing) };
+
+test("a bill leads to the root that the contract holds", async () => {
+  const report = await verifyBill(JSON.stringify(bill), { trust: trustText, rpc: node });
+  assert.deepEqual(outcomes(report), {
+    format: "passed", amounts: "passed", tree: "passed", contract: "passed", period: "passed",
+  });
+  assert.equal(toHex(linesDigest(report.bill.lines)), leaf_lines_digest);
+  assert.equal(toHex(rootOf(report.bill).hash), bill.root.hash);
+});
+
+const CHANGES = {
+  "another amount in a line": [(b) => (b.lines[0].amount = "1"), "amounts"],
+  "another total": [(b) => (b.amounts.total = "1"), "amounts"],
+  "another usage": [(b) => (b.lines[0].usage = "1"), "tree"],
+  "another day that steps count from": [(b) => (b.lines[0].since = "20260101"), "tree"],
+  "another salt": [(b) => (b.salt = "00".repeat(32)), "tree"],
+  "a neighbour's position": [(b) => (b.unit_index = "2"), "tree"],
+  "a position beyond the units": [(b) => (b.unit_index = "7"), "tree"],
+  "another sum beside the path": [(b) => (b.path[0].sums.total = "1"), "tree"],
+  "a path cut short": [(b) => b.path.pop(), "tree"],
+  "another contract": [(b) => (b.contract = `0x${"11".repeat(20)}`), "tree"],
+  "an unknown field": [(b) => (b.more = "1"), "format"],
+  "a number with a leading zero": [(b) => (b.period = `0${b.period}`), "format"],
+};
+
+for (const [name, [change, broken]] of Object.entries(CHANGES)) {
+  test(`a bill with ${name} fails at ${broken}`, async () => {
+    const changed = structuredClone(bill);
+    change(changed);
+    const report = await verifyBill(JSON.stringify(changed), { trust: trustText, rpc: node });
+    assert.equal(report.checks.find((check) => check.outcome === "failed")?.name, broken);
+  });
+}
+
+test("a bill that was changed after it was published fails at the contract's root", async () => {
+  const other = async (method, parameters) => {
+    const answer = await node(method, parameters);
+    return method === "eth_call" ? answer.replace(bill.root.hash, "22".repeat(32)) : answer;
+  };
+  const report = await verifyBill(JSON.stringify(bill), { trust: trustText, rpc: other });
+  assert.equal(outcomes(report).period, "failed");
+});
+
+test("a bill of another site's contract is named as such", async () => {
+  const elsewhere = JSON.stringify({ ...trust, usage_fees: `0x${"33".repeat(20)}` });
+  const report = await verifyBill(JSON.stringify(bill), { trust: elsewhere, rpc: node });
+  assert.equal(outcomes(report).contract, "failed");
+});
+
+test("a duplicate member is refused, for the last of two would win elsewhere", async () => {
+  const text = JSON.stringify(bill).replace('"salt":', `"salt":"${"00".repeat(32)}","salt":`);
+  const report = await verifyBill(text, { trust: trustText });
+  assert.equal(outcomes(report).format, "failed");
+});
+
+test("a line follows from its two readings and the published tariff", async () => {
+  const report = await verifyLine(parseBill(JSON.stringify(bill)), 0, readings, { trust: trustText, rpc: node });
+  assert.deepEqual(outcomes(report), { readings: "passed", tariff: "passed" }, JSON.stringify(report.checks));
+});
+
+test("a padded line fails at its readings", async () => {
+  const padded = parseBill(JSON.stringify(bill));
+  padded.lines[0].usage += 40000n;
+  const report = await verifyLine(padded, 0, readings, { trust: trustText, rpc: node });
+  assert.deepEqual(outcomes(report), { readings: "failed", tariff: "not_checked" });
+});
+
+test("a line with the right usage at the wrong price fails at the tariff", async () => {
+  const dear = parseBill(JSON.stringify(bill));
+  dear.lines[0].amount += 1n;
+  const report = await verifyLine(dear, 0, readings, { trust: trustText, rpc: node });
+  assert.deepEqual(outcomes(report), { readings: "passed", tariff: "failed" });
+});
+
+test("readings of another day, another meter or the wrong way round are refused", async () => {
+  const parsed = parseBill(JSON.stringify(bill));
+  const otherDay = { ...closing, quantity: closing.quantity.replace(/..$/, "01") };
+  const otherMeter = { ...closing, device: "44".repeat(32) };
+  for (const pair of [
+    { opening: readings.opening, closing: entryOf(otherDay) },
+    { opening: readings.opening, closing: entryOf(otherMeter) },
+    { opening: readings.closing, closing: readings.opening },
+  ]) {
+    assert.equal(outcomes(await verifyLine(parsed, 0, pair, {})).readings, "failed");
+  }
+});
+
+test("a missing reading leaves the line open", async () => {
+  const pair = { opening: null, closing: readings.closing };
+  const report = await verifyLine(parseBill(JSON.stringify(bill)), 0, pair, {});
+  assert.deepEqual(outcomes(report), { readings: "not_checked", tariff: "not_checked" });
+});
+
+test("prices by tiers are those that Python and the contract compute", () => {
+  for (const { tiers, usage, fen: amount } of prices) {
+    const steps = tiers.map(([upTo, price]) => ({ upTo: BigInt(upTo), price: BigInt(price) }));
+    assert.equal(String(fen(steps, BigInt(usage))), amount);
+  }
+});
+
+test("the person digest of a challenge is the one that the contract checks", () => {
+  const body = challengeBody({
+    period: BigInt(person.period),
+    unitIndex: BigInt(person.unit_index),
+    line: BigInt(person.line),
+    linesDigest: bytes(person.lines_digest),
+  });
+  const digest = personDigest({
+    chainId: BigInt(person.chain_id),
+    contract: bytes(person.contract.slice(2)),
+    purpose: "fees.challenge",
+    keyId: keyIdOf(bytes(person.public)),
+    nonce: BigInt(person.nonce),
+    deadline: BigInt(person.deadline),
+    body,
+  });
+  assert.equal(toHex(digest), person.digest);
+});
