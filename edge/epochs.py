@@ -188,7 +188,7 @@ class _OldLog:
             return [(device, quantity) for device, quantity, _ in self._reader.boundaries()] if self._reader else []
         return []
 
-    def deliveries(self) -> list[tuple[str, int, int, int, bytes]]:
+    def deliveries(self) -> list[bytes]:
         with _forgiving():
             return self._reader.deliveries() if self._reader else []
         return []

@@ -93,7 +93,7 @@ class Gateway:
 
     # ---- start ----
 
-    def _recall(self) -> tuple[int, list[tuple[str, int, int, int, bytes]], list[tuple[str, str, str]]]:
+    def _recall(self) -> tuple[int, list[bytes], list[tuple[str, str, str]]]:
         """What the log remembers: registers, deliveries, sessions, and from where on nobody else can have entries."""
         reader = self.store.reader()
         try:
@@ -107,7 +107,7 @@ class Gateway:
                 at = end
             unsigned = reader.state("unsigned_from")
             unsigned_from = int(unsigned) if unsigned else self.store.size
-            return unsigned_from, list(reader.deliveries()), reader.sessions()
+            return unsigned_from, reader.deliveries(), reader.sessions()
         finally:
             reader.close()
 

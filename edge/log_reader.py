@@ -4,8 +4,10 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.tree import Frontier, node_hash
+from contracts.entry import ENTRY_BYTES
+from contracts.tree import HASH_BYTES, Frontier, node_hash
 from edge import schema
+from edge.block import unpack_details
 from edge.errors import StoreBrokenError
 
 
@@ -28,8 +30,7 @@ class LogReader:
         self._connection.close()
 
     def size(self) -> int:
-        held = self._connection.execute("SELECT max(position) FROM entry").fetchone()[0]
-        return 0 if held is None else int(held) + 1
+        return held_entries(self._connection)
 
     def rows(self, start: int, end: int) -> list[tuple[bytes, bytes]]:
         """Entry and detail bytes of positions start to end - 1.
@@ -37,15 +38,29 @@ class LogReader:
         Raises:
             StoreBrokenError: a row is missing or was pruned.
         """
-        query = "SELECT entry, detail FROM entry WHERE position >= ? AND position < ? ORDER BY position"
-        rows = [(entry, detail or b"") for entry, detail in self._connection.execute(query, (start, end))]
-        if len(rows) != end - start or any(entry is None for entry, _ in rows):
+        query = "SELECT start, entries, details FROM block WHERE start > ? AND start < ? ORDER BY start"
+        rows: list[tuple[bytes, bytes]] = []
+        for at, entries, packed in self._connection.execute(query, (start - schema.BLOCK_ENTRIES, end)):
+            if entries is None:
+                break
+            count = len(entries) // ENTRY_BYTES
+            low, high = max(0, start - at), min(count, end - at)
+            details = unpack_details(packed, count)
+            rows.extend(
+                (entries[number * ENTRY_BYTES : (number + 1) * ENTRY_BYTES], details[number])
+                for number in range(low, high)
+            )
+        if len(rows) != end - start:
             raise StoreBrokenError(f"entries {start} to {end - 1} are not all held; they were pruned or destroyed")
         return rows
 
     def leaves(self, start: int, end: int) -> list[bytes]:
-        query = "SELECT leaf FROM entry WHERE position >= ? AND position < ? ORDER BY position"
-        leaves = [bytes(leaf) for (leaf,) in self._connection.execute(query, (start, end))]
+        """Leaf hashes of positions start to end - 1; pruning keeps them."""
+        query = "SELECT start, leaves FROM block WHERE start > ? AND start < ? ORDER BY start"
+        leaves: list[bytes] = []
+        for at, packed in self._connection.execute(query, (start - schema.BLOCK_ENTRIES, end)):
+            low, high = max(0, start - at) * HASH_BYTES, min(len(packed), (end - at) * HASH_BYTES)
+            leaves.extend(packed[number : number + HASH_BYTES] for number in range(low, high, HASH_BYTES))
         if len(leaves) != end - start:
             raise StoreBrokenError(f"leaf hashes {start} to {end - 1} are not all held; a new epoch is needed")
         return leaves
@@ -97,9 +112,9 @@ class LogReader:
         """A counter in `state`, 0 where it was never set."""
         return int(self.state(name) or b"0")
 
-    def deliveries(self) -> list[tuple[str, int, int, int, bytes]]:
-        query = "SELECT session, slot, count, number, digest FROM delivered ORDER BY session, count"
-        return list(self._connection.execute(query))
+    def deliveries(self) -> list[bytes]:
+        """What `edge.deliveries` remembers, a commit each, oldest first."""
+        return [bytes(packed) for (packed,) in self._connection.execute("SELECT packed FROM delivery ORDER BY number")]
 
     def sessions(self) -> list[tuple[str, str, str]]:
         return list(self._connection.execute("SELECT client_id, username, filters FROM session"))
@@ -118,3 +133,9 @@ class LogReader:
         except sqlite3.DatabaseError as error:
             return str(error)
         return None if says == "ok" else says
+
+
+def held_entries(connection: sqlite3.Connection) -> int:
+    """How many entries the log has."""
+    last = connection.execute("SELECT start, length(leaves) FROM block ORDER BY start DESC LIMIT 1").fetchone()
+    return 0 if last is None else int(last[0]) + int(last[1]) // HASH_BYTES

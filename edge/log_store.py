@@ -5,22 +5,24 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 
+from contracts.entry import ENTRY_BYTES
 from contracts.errors import TreeError
-from contracts.tree import Frontier, leaf_hash
+from contracts.tree import HASH_BYTES, Frontier, leaf_hashes
 from edge import schema
+from edge.block import pack_details
+from edge.deliveries import Deliveries
 from edge.errors import StoreBrokenError, StoreError, StoreFullError
-from edge.log_reader import LogReader
+from edge.log_reader import LogReader, held_entries
 
 _TAIL_CHECKED = 4096  # entries hashed again at every start
 
 EntryRow = tuple[bytes, bytes]
 """The 224 bytes of an entry and its detail bytes (empty where it has none)."""
 
-DeliveryRow = tuple[str, int, int, int, bytes]
-"""Session, slot (count modulo 64), count, packet id or sequence number, payload digest."""
+DeliveryRow = bytes
+"""One remembered message, as `edge.deliveries` packs it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class LogStore:
         self.origin = origin
         self.frontier = frontier
         self._connection = connection
+        self._delivery_rows = int(connection.execute("SELECT count(*) FROM delivery").fetchone()[0])
 
     @classmethod
     def open(cls, path: Path, origin: str) -> "LogStore":
@@ -113,7 +116,9 @@ class LogStore:
             end = min(below, start + rows_max)
             if end <= start:
                 return 0
-            change = "UPDATE entry SET entry = NULL, detail = NULL WHERE position >= ? AND position < ?"
+            change = "UPDATE block SET entries = NULL, details = NULL WHERE start >= ? AND start < ?"
+            last = self._connection.execute("SELECT max(start) FROM block WHERE start <= ?", (end,)).fetchone()[0]
+            end = int(last)  # where a block begins: blocks are pruned whole
             self._connection.execute(change, (start, end))
             self._connection.execute("REPLACE INTO state VALUES ('pruned', ?)", (str(end).encode(),))
             keep = "DELETE FROM checkpoint WHERE size < ? AND size < (SELECT max(size) FROM checkpoint WHERE size <= ?)"
@@ -141,27 +146,32 @@ class LogStore:
             raise
 
     def _insert_entries(self, rows: Sequence[EntryRow], leaves: Sequence[bytes]) -> None:
-        start = self.frontier.size
-        table = [
-            (position, row[0], row[1] or None, leaf)
-            for position, (row, leaf) in enumerate(zip(rows, leaves, strict=True), start)
-        ]
-        self._insert_many(schema.INSERT_ENTRIES, schema.INSERT_ONE_ENTRY, table)
+        start, step = self.frontier.size, schema.BLOCK_ENTRIES
+        blocks = []
+        for at in range(0, len(rows), step):
+            part = rows[at : at + step]
+            entries = b"".join([row[0] for row in part])
+            details = pack_details([row[1] for row in part])
+            blocks.append((start + at, entries, details, b"".join(leaves[at : at + step])))
+        self._connection.executemany("INSERT INTO block VALUES (?, ?, ?, ?)", blocks)
 
-    def _insert_many(self, many: str, one: str, table: Sequence[tuple[object, ...]]) -> None:
-        step, execute = schema.ROWS_A_STATEMENT, self._connection.execute
-        whole = len(table) - len(table) % step
-        for at in range(0, whole, step):
-            execute(many, tuple(chain.from_iterable(table[at : at + step])))
-        if whole < len(table):
-            self._connection.executemany(one, table[whole:])
+    def _insert_deliveries(self, delivered: Sequence[DeliveryRow]) -> None:
+        """One row a commit; many rows are folded into one, which keeps what is still remembered."""
+        if self._delivery_rows >= schema.DELIVERY_ROWS_MAX:
+            rows = self._connection.execute("SELECT packed FROM delivery ORDER BY number")
+            folded = Deliveries(packed for (packed,) in rows).pack()
+            self._connection.execute("DELETE FROM delivery")
+            self._connection.execute("INSERT INTO delivery (packed) VALUES (?)", (folded,))
+            self._delivery_rows = 1
+        self._connection.execute("INSERT INTO delivery (packed) VALUES (?)", (b"".join(delivered),))
+        self._delivery_rows += 1
 
     def _insert_rest(self, group: Group, nodes: list[tuple[int, int, bytes]], frontier: Frontier) -> None:
         connection, start = self._connection, self.frontier.size
         if nodes:
             connection.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
         if group.delivered:
-            self._insert_many(schema.REPLACE_DELIVERIES, schema.REPLACE_ONE_DELIVERY, group.delivered)
+            self._insert_deliveries(group.delivered)
         for device, quantity, number in group.boundaries:
             connection.execute("INSERT INTO boundary VALUES (?, ?, ?)", (device, quantity, start + number))
         for device, quantity in group.earlier_boundaries:
@@ -204,9 +214,9 @@ def _checked_frontier(path: Path, connection: sqlite3.Connection, origin: str) -
         frontier = Frontier.from_bytes(bytes(stored["frontier"])) if "frontier" in stored else Frontier()
     except TreeError as error:
         raise StoreBrokenError(f"{path}: {error}") from error
-    held = connection.execute("SELECT max(position) FROM entry").fetchone()[0]
-    if frontier.size != (0 if held is None else held + 1):
-        raise StoreBrokenError(f"{path}: holds {held} as its last entry, but its tree has {frontier.size}")
+    held = held_entries(connection)
+    if frontier.size != held:
+        raise StoreBrokenError(f"{path}: holds {held} entries, but its tree has {frontier.size}")
     _check_tail(path, connection, frontier)
     return frontier
 
@@ -214,12 +224,15 @@ def _checked_frontier(path: Path, connection: sqlite3.Connection, origin: str) -
 def _check_tail(path: Path, connection: sqlite3.Connection, frontier: Frontier) -> None:
     start = frontier.size // _TAIL_CHECKED * _TAIL_CHECKED
     first = max(0, start - _TAIL_CHECKED)
-    query = "SELECT position, entry, leaf FROM entry WHERE position >= ? ORDER BY position"
+    query = "SELECT start, entries, leaves FROM block WHERE start > ? ORDER BY start"
     leaves: list[bytes] = []
-    for position, entry, leaf in connection.execute(query, (first,)):
-        if position != first + len(leaves) or (entry is not None and leaf_hash(entry) != leaf):
-            raise StoreBrokenError(f"{path}: entry {position} does not hash to its leaf; a new epoch is opened")
-        leaves.append(leaf)
+    for at, entries, packed in connection.execute(query, (first - schema.BLOCK_ENTRIES,)):
+        own = [packed[number : number + HASH_BYTES] for number in range(0, len(packed), HASH_BYTES)]
+        if entries is not None and (len(entries) != len(own) * ENTRY_BYTES or leaf_hashes(entries, ENTRY_BYTES) != own):
+            raise StoreBrokenError(f"{path}: entries from {at} do not hash to their leaves; a new epoch is opened")
+        if leaves and at != first + len(leaves):
+            raise StoreBrokenError(f"{path}: entries before {at} are missing; a new epoch is opened")
+        leaves.extend(own[max(0, first - at) :])
     # The peaks left of `start` are stored; those right of it must come out of the leaves just read.
     tail = Frontier(start, frontier.peaks[: start.bit_count()])
     tail.extend(leaves[start - first :])

@@ -1,7 +1,9 @@
 """The tables of one epoch's log, and the statements that write them.
 
-One file holds one epoch. Rows are only ever added to `entry`, `node` and `boundary`; pruning empties an uploaded and
-anchored row down to its leaf hash. `node` keeps the complete subtrees of 256 entries and more, so that a root or a
+One file holds one epoch. Rows are only ever added to `block`, `node` and `boundary`; pruning empties an uploaded and
+anchored block down to its leaf hashes. A block is up to 16 entries of one commit: about one page of the disk, so that a
+destroyed page costs a few entries, and a row is written a sixteenth as often. `delivery` has one row a commit, folded
+into one row when there are many. `node` keeps the complete subtrees of 256 entries and more, so that a root or a
 proof at any size reads a few rows instead of the whole log.
 """
 
@@ -10,35 +12,21 @@ from pathlib import Path
 
 FORMAT = 1
 NODE_LEVEL_MIN = 8  # subtrees of 2^8 entries; smaller ones are recomputed from at most 255 leaf hashes
-ROWS_A_STATEMENT = 64
+BLOCK_ENTRIES = 16
+DELIVERY_ROWS_MAX = 4096
 
 _TABLES = """
-CREATE TABLE entry (position INTEGER PRIMARY KEY, entry BLOB, detail BLOB, leaf BLOB NOT NULL) STRICT;
+CREATE TABLE block (start INTEGER PRIMARY KEY, entries BLOB, details BLOB, leaves BLOB NOT NULL) STRICT;
 CREATE TABLE node (level INTEGER, number INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, number))
     STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, root BLOB NOT NULL, note TEXT) STRICT;
 CREATE TABLE boundary (device BLOB, quantity TEXT, position INTEGER NOT NULL, PRIMARY KEY (device, quantity))
     STRICT, WITHOUT ROWID;
-CREATE TABLE delivered (session TEXT, slot INTEGER, count INTEGER NOT NULL, number INTEGER NOT NULL,
-    digest BLOB NOT NULL, PRIMARY KEY (session, slot)) STRICT, WITHOUT ROWID;
+CREATE TABLE delivery (number INTEGER PRIMARY KEY, packed BLOB NOT NULL) STRICT;
 CREATE TABLE session (client_id TEXT PRIMARY KEY, username TEXT NOT NULL, filters TEXT NOT NULL)
     STRICT, WITHOUT ROWID;
 CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
-
-
-def many_rows(head: str, columns: int, rows: int) -> str:
-    """One statement that inserts `rows` rows: one step, so the interpreter lock is given up once, not per row."""
-    row = "(" + ",".join("?" * columns) + ")"
-    return f"{head} VALUES {','.join([row] * rows)}"
-
-
-INSERT_ENTRY = "INSERT INTO entry (position, entry, detail, leaf)"
-INSERT_ENTRIES = many_rows(INSERT_ENTRY, 4, ROWS_A_STATEMENT)
-INSERT_ONE_ENTRY = many_rows(INSERT_ENTRY, 4, 1)
-REPLACE_DELIVERED = "REPLACE INTO delivered (session, slot, count, number, digest)"
-REPLACE_DELIVERIES = many_rows(REPLACE_DELIVERED, 5, ROWS_A_STATEMENT)
-REPLACE_ONE_DELIVERY = many_rows(REPLACE_DELIVERED, 5, 1)
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

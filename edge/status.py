@@ -8,6 +8,7 @@ from typing import Any
 import aiosqlite
 
 from contracts.clock import Clock
+from contracts.tree import HASH_BYTES
 from edge.committer import Committer
 from edge.forwarder import Forwarder
 from edge.mail import Mailbox
@@ -91,10 +92,10 @@ class Status:
 async def _read_log(path: Path) -> tuple[int, tuple[int, str] | None]:
     """Entries held, and size and note of the newest signed checkpoint."""
     async with aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True) as log:
-        async with log.execute("SELECT max(position) FROM entry") as rows:
+        async with log.execute("SELECT start, length(leaves) FROM block ORDER BY start DESC LIMIT 1") as rows:
             row = await rows.fetchone()
         query = "SELECT size, note FROM checkpoint WHERE note IS NOT NULL ORDER BY size DESC LIMIT 1"
         async with log.execute(query) as rows:
             newest = await rows.fetchone()
-    size = 0 if row is None or row[0] is None else int(row[0]) + 1
+    size = 0 if row is None else int(row[0]) + int(row[1]) // HASH_BYTES
     return size, None if newest is None else (int(newest[0]), str(newest[1]))

@@ -167,9 +167,10 @@ def test_a_changed_reading_in_the_store_opens_an_epoch_and_is_never_forwarded(si
             Device(site.endpoint_port, "s1").publish_and_wait("t/s1", reading(1), 1)
             wait_until(lambda: len(cloud.of(ORIGIN, "1-0:1.8.0")) == 1, seconds=5, what="the reading")
         log = sqlite3.connect(site.data_dir / "e0.sqlite3")
-        changed = bytearray(log.execute("SELECT entry FROM entry WHERE position = 2").fetchone()[0])
+        start, entries = log.execute("SELECT start, entries FROM block ORDER BY start DESC").fetchone()
+        changed = bytearray(entries)
         changed[-80] ^= 1
-        log.execute("UPDATE entry SET entry = ? WHERE position = 2", (bytes(changed),))
+        log.execute("UPDATE block SET entries = ? WHERE start = ?", (bytes(changed), start))
         log.commit()
         log.close()
         with site.running() as process:
