@@ -33,6 +33,8 @@ TOOLS = REPOSITORY / ".tools"
 VENV = REPOSITORY / ".venv"
 LOG = TOOLS / "install.log"
 COMMAND_SECONDS_MAX = 900
+# What the system trusts, such as the proxy of a firm: Node.js from a wheel would not look here by itself.
+SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class InstallError(Exception):
@@ -213,7 +215,9 @@ def install_chain() -> str | None:
     """
     folder = TOOLS / "npm"
     folder.mkdir(parents=True, exist_ok=True)
-    path = f"{TOOLS / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    settings = {"PATH": f"{TOOLS / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
+    if SYSTEM_AUTHORITIES.exists():
+        settings["NODE_EXTRA_CA_CERTS"] = os.environ.get("NODE_EXTRA_CA_CERTS", str(SYSTEM_AUTHORITIES))
     quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     package, version = chain_package()
     locked = package in (LOCKS / "node" / "package-lock.json").read_text()
@@ -222,7 +226,7 @@ def install_chain() -> str | None:
             shutil.copyfile(LOCKS / "node" / name, folder / name)
     words = ["ci", *quiet] if locked else ["install", *quiet, "--no-save", f"{package}@{version}"]
     remedy = "Check the network or npm's registry setting, then run the same command again."
-    run(TOOLS / "bin" / "npm", *words, directory=folder, extra={"PATH": path}, remedy=remedy)
+    run(TOOLS / "bin" / "npm", *words, directory=folder, extra=settings, remedy=remedy)
     link(TOOLS / "bin" / "anvil", folder / "node_modules" / package / "bin" / "anvil")
     return None if locked else "by version alone: the lock has no hash for this platform"
 
