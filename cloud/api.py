@@ -40,7 +40,9 @@ def api_router(cloud: Cloud) -> APIRouter:
         status = await read_status(cloud.store, chain=cloud.chain_status(), refused=dict(cloud.ingest.refused))
         return status.to_json()
 
-    @router.get("/v1/log/checkpoint", summary="The super-log's latest signed checkpoint", response_class=PlainTextResponse)
+    @router.get(
+        "/v1/log/checkpoint", summary="The super-log's latest signed checkpoint", response_class=PlainTextResponse
+    )
     async def get_checkpoint() -> Response:
         head = await cloud.super_log.latest(cloud.store)
         return PlainTextResponse(head.note) if head else PlainTextResponse("", status_code=404)

@@ -10,7 +10,8 @@ from cloud.billing.routes import billing_router
 from cloud.ingest.routes import gateway_router
 from cloud.questions import StoreQuestions
 from cloud.service import Cloud
-from cloud.web import Title, WebSettings, install
+from cloud.web import WebSettings, install
+from cloud.web.answers import Title
 
 __all__ = ["build_app"]
 

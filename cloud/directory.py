@@ -1,6 +1,8 @@
-"""directory.json: what the cloud knows about people and things that the chain does not say. Written by provisioning, re-read on change.
+"""directory.json: what the cloud knows about people and things that the chain does not say. Written by provisioning,
+re-read on change.
 
-It holds names, never keys that could make anything true: an owner's public key here is only shown, the Registry's counts.
+It holds names, never keys that could make anything true: an owner's public key here is only shown, the Registry's
+counts.
 """
 
 import json
@@ -54,6 +56,8 @@ class DirectoryDevice:
     quantity: str | None
     unit: bytes | None  # the unit that it counts for
     pool: bytes | None
+    tariff: str | None  # a tariff's name in `Directory.tariffs`
+    name: str  # as in public addresses: b07-l1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,7 @@ class Directory:
     units: Sequence[DirectoryUnit] = ()
     devices: Sequence[DirectoryDevice] = ()
     pools: Sequence[DirectoryPool] = ()
+    tariffs: Mapping[str, int] = field(default_factory=dict)  # versions on chain by name
     sign_ins: Mapping[bytes, SignIn] = field(default_factory=dict)
 
     def unit_named(self, name: str) -> DirectoryUnit | None:
@@ -147,6 +152,11 @@ def parse_directory(document: Mapping[str, Any]) -> Directory:
             DirectoryPool(name=pool["name"], alias=bytes.fromhex(pool["alias"]), title=_words(pool.get("title")))
             for pool in document.get("pools", ())
         ),
+        tariffs={
+            str(tariff["name"]): int(tariff["version"])
+            for tariff in document.get("tariffs", ())
+            if tariff.get("version") is not None
+        },
         sign_ins={one.token_digest: one for one in map(_sign_in, document.get("sign_in", ()))},
     )
 
@@ -186,6 +196,8 @@ def _device(device: Mapping[str, Any]) -> DirectoryDevice:
         quantity=device.get("quantity"),
         unit=bytes.fromhex(counts_for["unit"]) if counts_for.get("unit") else None,
         pool=bytes.fromhex(counts_for["pool"]) if counts_for.get("pool") else None,
+        tariff=device.get("tariff"),
+        name=str(device.get("name") or urn.rpartition(":")[2]),
     )
 
 

@@ -1,7 +1,8 @@
-"""Builds `minglou-evidence/1` for any entry: from its row through log, super-log and anchor, as far as the entry has come.
+"""Builds `minglou-evidence/1` for any entry: from its row through log, super-log and anchor, as far as the entry has
+come.
 
-The checkpoint chosen is the smallest that holds the entry and the anchor the first that holds that checkpoint, because the first anchor
-is the entry's upper time bound; later ones would prove less.
+The checkpoint chosen is the smallest that holds the entry and the anchor the first that holds that checkpoint, because
+the first anchor is the entry's upper time bound; later ones would prove less.
 """
 
 import json
@@ -28,11 +29,13 @@ class EvidenceRoom:
     """Answers *prove it* for every entry that is held."""
 
     store: Store
-    view: ChainView
+    view: ChainView | None
     deployment: Deployment | None
     super_origin: str
 
-    async def evidence(self, origin: str, index: int, *, urn: str | None = None, redacted: bool = False) -> bytes | None:
+    async def evidence(
+        self, origin: str, index: int, *, urn: str | None = None, redacted: bool = False
+    ) -> bytes | None:
         """The evidence file of one entry; None where no such entry is held.
 
         Args:
@@ -45,7 +48,7 @@ class EvidenceRoom:
                 return None
             checkpoint = await _first_checkpoint(connection, row.log_id, index)
             log = None if checkpoint is None else await self._log_proof(connection, origin, index, checkpoint)
-            anchor = None if checkpoint is None else self.view.first_anchor(checkpoint.super_index)
+            anchor = self.view.first_anchor(checkpoint.super_index) if self.view and checkpoint else None
             proof = None if anchor is None else await self._super_proof(connection, checkpoint, anchor)
         has_anchor = anchor is not None and proof is not None
         evidence = Evidence(
@@ -59,10 +62,14 @@ class EvidenceRoom:
         return format_evidence(evidence)
 
     async def _log_proof(self, connection: AsyncConnection, origin: str, index: int, checkpoint: Any) -> LogProof:
-        path = await walk(connection, LogTree(checkpoint.log_id), lambda node: inclusion_path(node, index, checkpoint.size))
-        record = self.view.key_of(origin, checkpoint.public_key)
+        path = await walk(
+            connection, LogTree(checkpoint.log_id), lambda node: inclusion_path(node, index, checkpoint.size)
+        )
+        record = self.view.key_of(origin, checkpoint.public_key) if self.view else None
         if record is None:
-            raise StoreError(f"the key that signed {origin} at {checkpoint.size} is not in the followed Registry; is this its chain?")
+            raise StoreError(
+                f"the key that signed {origin} at {checkpoint.size} is not in the followed Registry; is this its chain?"
+            )
         key = GatewayKey(
             public=record.public, key_class=record.key_class, from_block=record.from_block, to_block=record.to_block
         )
@@ -70,7 +77,9 @@ class EvidenceRoom:
             origin=origin, index=index, size=checkpoint.size, path=tuple(path), checkpoint=checkpoint.note, key=key
         )
 
-    async def _super_proof(self, connection: AsyncConnection, checkpoint: Any, anchor: AnchorRecord) -> SuperProof | None:
+    async def _super_proof(
+        self, connection: AsyncConnection, checkpoint: Any, anchor: AnchorRecord
+    ) -> SuperProof | None:
         column = tables.super_notes.c
         note = (await connection.execute(select(column.note).where(column.size == anchor.size))).scalar_one_or_none()
         if note is None:
@@ -93,7 +102,7 @@ class EvidenceRoom:
         )
 
     def _assignment(self, origin: str, index: int, row: Any, urn: str | None) -> Assignment | None:
-        record = self.view.assignment(row.device, origin, index)
+        record = self.view.assignment(row.device, origin, index) if self.view else None
         if record is None:
             return None
         return Assignment(
@@ -107,7 +116,7 @@ class EvidenceRoom:
         )
 
     def _binding(self, row: Any) -> Binding | None:
-        records = self.view.bindings.get(row.device, [])
+        records = self.view.bindings.get(row.device, []) if self.view else []
         boundary = row.quantity.partition("*")[2]
         at = next((r for r in records if boundary and _covers(r, int(boundary))), records[-1] if records else None)
         if at is None:

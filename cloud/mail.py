@@ -1,7 +1,8 @@
 """Mail to gateways: numbered, idempotent messages. The cloud is only the postman.
 
-What the cloud itself has to say (a finalized block for a beacon, the anchored size, a revocation) is made when a gateway asks, so that
-gateways that sleep for weeks cost nothing and wake to the newest of each, not to a sack of old ones.
+What the cloud itself has to say (a finalized block for a beacon, the anchored size, a revocation) is made when a
+gateway asks, so that gateways that sleep for weeks cost nothing and wake to the newest of each, not to a sack of old
+ones.
 """
 
 import asyncio
@@ -142,7 +143,9 @@ class MailRoom:
         now_ms = self._clock.now_ms()
         for number, (kind, body) in enumerate(news, last + 1):
             await connection.execute(
-                insert(tables.mail).values(log_id=log_id, number=number, kind=kind, body=json.dumps(body), created_at_ms=now_ms)
+                insert(tables.mail).values(
+                    log_id=log_id, number=number, kind=kind, body=json.dumps(body), created_at_ms=now_ms
+                )
             )
         await connection.execute(
             delete(tables.mail).where(column.log_id == log_id, column.number <= last + len(news) - _KEPT_MESSAGES)

@@ -97,7 +97,9 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
             on_stored=bell.ring,
         )
         await ingest.load()
-        mail = MailRoom(store=store, news=news, clock=settings.clock, bell=bell, block_seconds=settings.block_mail_seconds)
+        mail = MailRoom(
+            store=store, news=news, clock=settings.clock, bell=bell, block_seconds=settings.block_mail_seconds
+        )
         yield Cloud(
             settings=settings,
             store=store,
@@ -118,7 +120,12 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
 
 
 async def _open_chain(
-    settings: CloudSettings, store: Store, super_log: SuperLog, directory: DirectoryFile, bell: Bell, stack: AsyncExitStack
+    settings: CloudSettings,
+    store: Store,
+    super_log: SuperLog,
+    directory: DirectoryFile,
+    bell: Bell,
+    stack: AsyncExitStack,
 ) -> "ChainConnection | None":
     if settings.chain is None:
         return None
@@ -134,4 +141,6 @@ def _claims(settings: CloudSettings) -> dict[str, bytes] | None:
         document = json.loads(settings.claims_file.read_text())
         return {str(origin): bytes.fromhex(digest) for origin, digest in document.items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise SettingsError(f"claims file {settings.claims_file}: {error}; write {{origin: SHA-256 of the claim code in hex}}") from error
+        raise SettingsError(
+            f"claims file {settings.claims_file}: {error}; write {{origin: SHA-256 of the claim code in hex}}"
+        ) from error

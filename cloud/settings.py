@@ -10,7 +10,14 @@ from cloud.errors import SettingsError
 from contracts.clock import Clock, clock_from_settings
 from contracts.errors import ClockError
 
-__all__ = ["ChainSettings", "CloudSettings", "OperatorSettings", "load_operator_settings", "load_settings", "read_secret"]
+__all__ = [
+    "ChainSettings",
+    "CloudSettings",
+    "OperatorSettings",
+    "load_operator_settings",
+    "load_settings",
+    "read_secret",
+]
 
 _GWEI = 10**9
 
@@ -96,7 +103,9 @@ class _Table:
 
     def done(self) -> None:
         if self._values:
-            raise SettingsError(f"{self._file}: [{self._name}] has unknown keys {', '.join(sorted(self._values))}; remove or correct them")
+            raise SettingsError(
+                f"{self._file}: [{self._name}] has unknown keys {', '.join(sorted(self._values))}; remove or correct them"
+            )
 
 
 def load_settings(file: Path) -> CloudSettings:
@@ -107,7 +116,10 @@ def load_settings(file: Path) -> CloudSettings:
     """
     document = _read_toml(file)
     _check_tables(file, document, {"cloud", "clock", "store", "chain", "super_log", "ingest", "mail"})
-    cloud, superlog = _Table(file, "cloud", document.get("cloud", {})), _Table(file, "super_log", document.get("super_log", {}))
+    cloud, superlog = (
+        _Table(file, "cloud", document.get("cloud", {})),
+        _Table(file, "super_log", document.get("super_log", {})),
+    )
     ingest, mail = _Table(file, "ingest", document.get("ingest", {})), _Table(file, "mail", document.get("mail", {}))
     store = _Table(file, "store", document.get("store", {}))
     chain = _Table(file, "chain", document["chain"]) if "chain" in document else None
@@ -171,7 +183,9 @@ def read_secret(path: Path) -> str:
         mode = path.stat().st_mode
         text = path.read_text().strip()
     except OSError as error:
-        raise SettingsError(f"secret file {path} cannot be read: {error}; create it, readable by its owner only") from error
+        raise SettingsError(
+            f"secret file {path} cannot be read: {error}; create it, readable by its owner only"
+        ) from error
     if mode & 0o077:
         raise SettingsError(f"secret file {path} can be read by others; run: chmod 600 {path}")
     return text

@@ -50,7 +50,9 @@ async def read_status(store: Store, *, chain: ChainStatus | None, refused: dict[
     async with store.read() as connection:
         sums = (
             await connection.execute(
-                select(func.coalesce(func.sum(logs.size), 0), func.count(), func.count(logs.frozen)).select_from(tables.logs)
+                select(func.coalesce(func.sum(logs.size), 0), func.count(), func.count(logs.frozen)).select_from(
+                    tables.logs
+                )
             )
         ).one()
         super_size = (await connection.execute(select(tables.super_head.c.size))).scalar_one_or_none() or 0

@@ -1,7 +1,7 @@
 """The super-log: this deployment's one append-only tree of all its gateways' checkpoints, signed with Ed25519.
 
-Its leaves are written in the same transaction as the checkpoints, by the one ingest writer; its notes are signed and stored when an anchor
-is due, never two for one size.
+Its leaves are written in the same transaction as the checkpoints, by the one ingest writer; its notes are signed and
+stored when an anchor is due, never two for one size.
 """
 
 import os
@@ -72,7 +72,9 @@ class SuperLog:
         self._frontier = Frontier.from_bytes(row.peaks) if row is not None else Frontier()
 
     async def append(self, connection: AsyncConnection, leaves: Sequence[bytes]) -> int:
-        """Append leaves in the caller's transaction; the index of the first one. On a failed commit the caller must `load` again."""
+        """Append leaves in the caller's transaction; the index of the first one. On a failed commit the caller must
+        `load` again.
+        """
         first = self._frontier.size
         hashes = [leaf_hash(leaf) for leaf in leaves]
         rows: list[Node] = [(0, first + at, hashed) for at, hashed in enumerate(hashes)]

@@ -23,8 +23,8 @@ async def _nothing() -> None:
 class Worker:
     """What to do, how often, and how to start over.
 
-    `step` answers whether there may be more to do at once. `prepare` runs before the first step and after every failure: it throws away
-    what is in memory and reads what is stored.
+    `step` answers whether there may be more to do at once. `prepare` runs before the first step and after every
+    failure: it throws away what is in memory and reads what is stored.
     """
 
     name: str
@@ -34,7 +34,9 @@ class Worker:
 
 
 async def supervise(worker: Worker, bell: Bell, rng: random.Random) -> None:
-    """Run a worker until cancelled. A failure is logged once in its words, then retried with growing, jittered pauses."""
+    """Run a worker until cancelled. A failure is logged once in its words, then retried with growing, jittered
+    pauses.
+    """
     failures = 0
     said = ""
     is_prepared = False

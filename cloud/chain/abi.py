@@ -1,6 +1,8 @@
-"""The compiled contracts' ABI, read at run time: calls to bytes, answers and events to values, with names from the ABI itself.
+"""The compiled contracts' ABI, read at run time: calls to bytes, answers and events to values, with names from the ABI
+itself.
 
-A struct is a tuple in its declared order going in, and coming out. Source: Solidity ABI specification, which Vyper follows.
+A struct is a tuple in its declared order going in, and coming out. Source: Solidity ABI specification, which Vyper
+follows.
 """
 
 from collections.abc import Sequence
@@ -34,7 +36,9 @@ class ContractAbi:
         self.contract = contract
         self.bytecode = bytecode
         self._functions = {item["name"]: item for item in abi if item["type"] == "function"}
-        self._constructor = next((item for item in abi if item["type"] == "constructor"), {"inputs": []})
+        self._constructor: dict[str, Any] = next(
+            (item for item in abi if item["type"] == "constructor"), {"inputs": []}
+        )
         self._events = {keccak(_signature(item).encode()): item for item in abi if item["type"] == "event"}
 
     def call(self, function: str, *arguments: Any) -> bytes:
@@ -51,7 +55,9 @@ class ContractAbi:
         try:
             values = decode(types, data)
         except (DecodingError, ValueError) as error:
-            raise ChainError(f"{self.contract}.{function}: the answer is not one ({error}); is the contract at this address?") from error
+            raise ChainError(
+                f"{self.contract}.{function}: the answer is not one ({error}); is the contract at this address?"
+            ) from error
         return values[0] if len(values) == 1 else values
 
     def creation(self, *arguments: Any) -> bytes:
@@ -59,7 +65,9 @@ class ContractAbi:
         return self.bytecode + encode(_types(self._constructor["inputs"]), arguments)
 
     def event(self, topics: Sequence[bytes], data: bytes) -> ChainEvent | None:
-        """The event of a log entry; None for one that this ABI does not know. Raises `ChainError` where its bytes are none."""
+        """The event of a log entry; None for one that this ABI does not know. Raises `ChainError` where its bytes are
+        none.
+        """
         item = self._events.get(topics[0]) if topics else None
         if item is None:
             return None

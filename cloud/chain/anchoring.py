@@ -67,10 +67,16 @@ class Anchoring:
             )
 
     async def _wish_heads(self) -> bool:
-        """Have every live gateway's newest checkpoint accepted, so that silence is measured and challenges are ready."""
+        """Have every live gateway's newest checkpoint accepted, so that silence is measured and challenges are
+        ready.
+        """
         changed = False
         async with self._store.read() as connection:
-            logs = list(await connection.execute(select(tables.logs.c.origin, tables.logs.c.size).where(tables.logs.c.frozen.is_(None))))
+            logs = list(
+                await connection.execute(
+                    select(tables.logs.c.origin, tables.logs.c.size).where(tables.logs.c.frozen.is_(None))
+                )
+            )
         for row in logs:
             if self._view.head(row.origin).size < row.size:
                 changed |= await wish_head(self._store, row.origin, row.size, now_ms=self._clock.now_ms())
@@ -80,4 +86,6 @@ class Anchoring:
 async def wish_head(store: Store, origin: str, size: int, *, now_ms: int) -> bool:
     """Note that this signed head should be accepted on chain; whether that is new."""
     async with store.write() as connection:
-        return await add_intent(connection, f"accept:{origin}:{size}", "accept", {"origin": origin, "size": size}, now_ms=now_ms)
+        return await add_intent(
+            connection, f"accept:{origin}:{size}", "accept", {"origin": origin, "size": size}, now_ms=now_ms
+        )

@@ -50,7 +50,9 @@ class ChainBuilders:
             if held_size >= size:
                 return AlreadyDone(says=f"anchored at size {held_size}")
             root = await walk(connection, tree, lambda node: root_of(node, size))
-            path = await walk(connection, tree, lambda node: consistency_path(node, held_size, size)) if held_size else []
+            path = (
+                await walk(connection, tree, lambda node: consistency_path(node, held_size, size)) if held_size else []
+            )
         return Transaction(to=address, data=abi.call("anchor", size, root, path))
 
     async def accept(self, params: Mapping[str, Any]) -> Built:
@@ -64,7 +66,9 @@ class ChainBuilders:
             if row is None:
                 return NotYet(says=f"no checkpoint of size {size} is held")
             tree = LogTree(row.log_id)
-            path = await walk(connection, tree, lambda node: consistency_path(node, head.size, size)) if head.size else []
+            path = (
+                await walk(connection, tree, lambda node: consistency_path(node, head.size, size)) if head.size else []
+            )
         signed = open_checkpoint(row.note, row.public_key)
         data = contract_abi("AnchorLog").call(
             "accept", origin, contract_head(head), size, signed.checkpoint.root, *_numbers(signed), path
@@ -95,7 +99,9 @@ class ChainBuilders:
         proofs: list[Any] = []
         for side in (material["held"], material["other"]):
             proofs += [bytes.fromhex(side["leaf"]), [bytes.fromhex(node) for node in side["path"]]]
-        return Transaction(to=address, data=abi.call("report_two_leaves", row.origin, a, b, int(material["index"]), *proofs))
+        return Transaction(
+            to=address, data=abi.call("report_two_leaves", row.origin, a, b, int(material["index"]), *proofs)
+        )
 
     async def _checkpoint(self, connection: Any, origin: str, size: int) -> Any:
         column = tables.checkpoints.c

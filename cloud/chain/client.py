@@ -1,6 +1,7 @@
 """The chain client: the few JSON-RPC questions that the cloud asks, through web3.py, as types of our own.
 
-Reads go to the first endpoint that answers; transactions are broadcast to all. Numbers are blocks', hashes are `0x…` text, bytes raw.
+Reads go to the first endpoint that answers; transactions are broadcast to all. Numbers are blocks', hashes are `0x…`
+text, bytes raw.
 """
 
 import asyncio
@@ -68,8 +69,10 @@ class SigningKey:
     def __init__(self, secret: str) -> None:
         try:
             self._account: LocalAccount = Account.from_key(secret)
-        except Exception as error:  # noqa: BLE001 - eth_account raises several; none may print the secret
-            raise SettingsError("the key file holds no 32-byte secp256k1 key in hex; check that it is the right file") from error
+        except Exception as error:
+            raise SettingsError(
+                "the key file holds no 32-byte secp256k1 key in hex; check that it is the right file"
+            ) from error
 
     @property
     def address(self) -> str:
@@ -87,7 +90,9 @@ class ChainClient:
 
     def __init__(self, urls: Sequence[str], *, proof_of_authority: bool = False) -> None:
         self.urls = tuple(urls)
-        self._endpoints = [AsyncWeb3(AsyncHTTPProvider(url, request_kwargs={"timeout": _TIMEOUT_SECONDS})) for url in urls]
+        self._endpoints = [
+            AsyncWeb3(AsyncHTTPProvider(url, request_kwargs={"timeout": _TIMEOUT_SECONDS})) for url in urls
+        ]
         for endpoint in self._endpoints:
             # web3's own validation asks eth_chainId before every call; we check the chain once, at start.
             endpoint.middleware_onion.remove("validation")
@@ -179,9 +184,12 @@ class ChainClient:
     async def broadcast(self, raw: bytes) -> list[str]:
         """Hand a signed transaction to every endpoint; what those that refused it said."""
         answers = await asyncio.gather(
-            *(_translated("broadcast", web3.eth.send_raw_transaction(raw)) for web3 in self._endpoints), return_exceptions=True
+            *(_translated("broadcast", web3.eth.send_raw_transaction(raw)) for web3 in self._endpoints),
+            return_exceptions=True,
         )
-        unexpected = [answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, ChainError)]
+        unexpected = [
+            answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, ChainError)
+        ]
         if unexpected:
             raise unexpected[0]
         return [str(answer) for answer in answers if isinstance(answer, ChainError)]
@@ -208,7 +216,9 @@ async def _translated(what: str, asked: Awaitable[Result]) -> Result:
             raise CallReverted(_reason(error)) from error
         raise ChainError(f"{what}: the node says {text[:300]}") from error
     except (OSError, TimeoutError, ValueError) as error:
-        raise ChainError(f"{what}: no answer from the node ({type(error).__name__}: {str(error)[:200]}); is it running?") from error
+        raise ChainError(
+            f"{what}: no answer from the node ({type(error).__name__}: {str(error)[:200]}); is it running?"
+        ) from error
     except Exception as error:
         if type(error).__module__.startswith("aiohttp"):
             raise ChainError(f"{what}: no answer from the node ({str(error)[:200]}); is it running?") from error

@@ -16,12 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     deploy = actions.add_parser("deploy", help="deploy Token, Registry, AnchorLog, Tariffs and UsageFees of one site")
     deploy.add_argument("--rpc", required=True, metavar="URL")
-    deploy.add_argument("--key-file", type=Path, required=True, metavar="FILE", help="deployer's secp256k1 key in hex, mode 0600")
+    deploy.add_argument(
+        "--key-file", type=Path, required=True, metavar="FILE", help="deployer's secp256k1 key in hex, mode 0600"
+    )
     deploy.add_argument("--options", type=Path, required=True, metavar="FILE", help="constructor arguments (JSON)")
     deploy.add_argument("--out", type=Path, required=True, metavar="FILE", help="deployment.json to write")
     deploy.add_argument("--trust", type=Path, metavar="FILE", help="trust.json to write")
     deploy.add_argument("--super-log-origin", metavar="HOST/log")
-    deploy.add_argument("--super-log-key", type=Path, metavar="FILE", help="super-log's Ed25519 key (PEM); made where missing")
+    deploy.add_argument(
+        "--super-log-key", type=Path, metavar="FILE", help="super-log's Ed25519 key (PEM); made where missing"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,7 +56,9 @@ async def _deploy(arguments: argparse.Namespace) -> None:
     finally:
         await client.close()
     if arguments.trust is not None:
-        trust = trust_of(deployment, super_log_origin=options.super_log_origin, super_log_public=options.super_log_public)
+        trust = trust_of(
+            deployment, super_log_origin=options.super_log_origin, super_log_public=options.super_log_public
+        )
         write_trust(arguments.trust, trust)
     write_deployment(arguments.out, deployment)
     print(f"deployed on chain {deployment.chain_id} in blocks from {deployment.from_block}: {arguments.out}")

@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from cloud.billing.settlement import Settlement
+from cloud.chain.abi import contract_abi
 from cloud.chain.anchoring import Anchoring
 from cloud.chain.builders import ChainBuilders
 from cloud.chain.client import ChainClient, SigningKey
@@ -41,6 +43,18 @@ class ChainConnection:
     sender: Sender | None
     anchoring: Anchoring
     settlement: Settlement
+    known_terms: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+    async def usage_fees(self, function: str, *arguments: Any) -> Any:
+        """A view of UsageFees at the latest block."""
+        abi = contract_abi("UsageFees")
+        return abi.answer(function, await self.client.call(self.deployment.usage_fees, abi.call(function, *arguments)))
+
+    async def terms(self) -> tuple[int, int, int, int]:
+        """Challenge window, answer window (seconds), bond floor, deposit (fen): immutable, so asked once."""
+        if not self.known_terms:
+            self.known_terms.append(await self.usage_fees("terms"))
+        return self.known_terms[0]
 
     def status(self) -> ChainStatus:
         """Where the followed chain stands."""
@@ -67,7 +81,9 @@ class ChainConnection:
     async def _prepare(self) -> None:
         found = await self.client.chain_id()
         if found != self.settings.chain_id:
-            raise ChainError(f"the node serves chain {found}, the settings name {self.settings.chain_id}; correct [chain] rpc")
+            raise ChainError(
+                f"the node serves chain {found}, the settings name {self.settings.chain_id}; correct [chain] rpc"
+            )
         await self.follower.load()
 
     async def _send(self) -> bool:
@@ -79,7 +95,12 @@ class ChainConnection:
 
 
 async def open_chain(
-    settings: CloudSettings, store: Store, super_log: SuperLog, directory: DirectoryFile, bell: Bell, stack: AsyncExitStack
+    settings: CloudSettings,
+    store: Store,
+    super_log: SuperLog,
+    directory: DirectoryFile,
+    bell: Bell,
+    stack: AsyncExitStack,
 ) -> ChainConnection:
     """Open the chain side; the node need not be up yet, the deployment file must appear within a minute."""
     chain = settings.chain

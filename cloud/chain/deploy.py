@@ -1,6 +1,8 @@
-"""Deploy a site's contracts: Token, Registry, AnchorLog, Tariffs, UsageFees, in this order, and write down where they are.
+"""Deploy a site's contracts: Token, Registry, AnchorLog, Tariffs, UsageFees, in this order, and write down where they
+are.
 
-The deployer's key has no power once this is done. Each constructor probes the P-256 verifier and refuses to exist without it.
+The deployer's key has no power once this is done. Each constructor probes the P-256 verifier and refuses to exist
+without it.
 """
 
 import asyncio
@@ -98,7 +100,14 @@ async def deploy(client: ChainClient, key: SigningKey, options: DeployOptions) -
         client, key, chain_id, "AnchorLog", registry.contract, options.relayer, super_log, options.verifier
     )
     tariffs = await _create(
-        client, key, chain_id, "Tariffs", registry.contract, anchor_log.contract, options.utc_offset_seconds, options.tariff_delay
+        client,
+        key,
+        chain_id,
+        "Tariffs",
+        registry.contract,
+        anchor_log.contract,
+        options.utc_offset_seconds,
+        options.tariff_delay,
     )
     usage_fees = await _create(
         client, key, chain_id, "UsageFees", registry.contract, tariffs.contract, token.contract, options.challenge_window,
@@ -136,7 +145,9 @@ async def _create(client: ChainClient, key: SigningKey, chain_id: int, contract:
     refusals = await client.broadcast(raw)
     receipt = await wait_for_receipt(client, transaction_hash, what=f"deploying {contract}", refusals=refusals)
     if not receipt.succeeded:
-        raise ChainError(f"{contract} was not created: its constructor reverted; check the options, and that the chain has P-256 at 0x100")
+        raise ChainError(
+            f"{contract} was not created: its constructor reverted; check the options, and that the chain has P-256 at 0x100"
+        )
     return receipt
 
 
@@ -148,7 +159,9 @@ async def wait_for_receipt(client: ChainClient, transaction_hash: str, *, what: 
         if receipt is not None:
             return receipt
         await asyncio.sleep(0.1)
-    raise ChainError(f"{what}: transaction {transaction_hash} is in no block after {_RECEIPT_SECONDS:g} s; {refusals or 'is the chain mining?'}")
+    raise ChainError(
+        f"{what}: transaction {transaction_hash} is in no block after {_RECEIPT_SECONDS:g} s; {refusals or 'is the chain mining?'}"
+    )
 
 
 def _address(receipt: Receipt) -> str:

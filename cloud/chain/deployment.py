@@ -11,7 +11,13 @@ from cloud.errors import SettingsError
 __all__ = ["CONTRACTS", "Deployment", "read_deployment", "wait_for_deployment", "write_deployment"]
 
 FORMAT = "minglou-deployment/1"
-CONTRACTS = {"registry": "Registry", "anchor_log": "AnchorLog", "tariffs": "Tariffs", "usage_fees": "UsageFees", "token": "Token"}
+CONTRACTS = {
+    "registry": "Registry",
+    "anchor_log": "AnchorLog",
+    "tariffs": "Tariffs",
+    "usage_fees": "UsageFees",
+    "token": "Token",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,9 @@ def read_deployment(path: Path) -> Deployment:
     try:
         document = json.loads(path.read_text())
         if document["format"] != FORMAT:
-            raise SettingsError(f"{path}: format is {document['format']!r}, not {FORMAT}; deploy again with this program")
+            raise SettingsError(
+                f"{path}: format is {document['format']!r}, not {FORMAT}; deploy again with this program"
+            )
         return Deployment(
             chain_id=int(document["chain_id"]),
             from_block=int(document["from_block"]),
@@ -61,7 +69,9 @@ def read_deployment(path: Path) -> Deployment:
             **{name: str(document["contracts"][name]).lower() for name in CONTRACTS},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"{path} is no deployment ({error!r}); write it with `minglou chain deploy --out {path}`") from error
+        raise SettingsError(
+            f"{path} is no deployment ({error!r}); write it with `minglou chain deploy --out {path}`"
+        ) from error
 
 
 def wait_for_deployment(path: Path, *, seconds: float) -> Deployment:

@@ -1,8 +1,9 @@
 """Follows the chain block by block: by hash, with a parent check, into `chain_blocks` and `chain_events`.
 
-A reorganisation takes back the blocks above the common ancestor with their events; listeners rebuild what they derived from them. A chain
-that contradicts what was *final* (a lost development chain, a restored node) is said in one line, and everything above the ancestor is
-treated as never having happened, so that the outbox sends it again by its business keys.
+A reorganisation takes back the blocks above the common ancestor with their events; listeners rebuild what they derived
+from them. A chain that contradicts what was *final* (a lost development chain, a restored node) is said in one line,
+and everything above the ancestor is treated as never having happened, so that the outbox sends it again by its business
+keys.
 """
 
 import asyncio
@@ -16,30 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.chain.client import Block, ChainClient, EventLog
 from cloud.chain.deployment import Deployment
+from cloud.chain.events import StoredEvent, read_events
 from cloud.errors import ChainError
 from cloud.store import Store, insert_rows, tables
 from contracts.clock import Clock
 
-__all__ = ["BlockEvents", "ChainListener", "Follower", "StoredEvent"]
+__all__ = ["BlockEvents", "ChainListener", "Follower"]
 
 _log = logging.getLogger("cloud.chain")
 _BLOCKS_AT_ONCE = 64
 _TOPIC_BYTES = 32
 NO_BLOCK = "0x" + "00" * 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEvent:
-    """One event of one of our contracts in a followed block."""
-
-    block_number: int
-    block_hash: str
-    block_time_s: int
-    log_index: int
-    transaction_hash: str
-    contract: str  # registry, anchor_log, usage_fees or token
-    topics: tuple[bytes, ...]
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +117,9 @@ class Follower:
         ancestor = await self._ancestor(min(number, latest.number))
         was_final = self.final[0]
         async with self._store.write() as connection:
-            await connection.execute(delete(tables.chain_events).where(tables.chain_events.c.block_number > ancestor[0]))
+            await connection.execute(
+                delete(tables.chain_events).where(tables.chain_events.c.block_number > ancestor[0])
+            )
             await connection.execute(delete(tables.chain_blocks).where(tables.chain_blocks.c.number > ancestor[0]))
             self.followed = ancestor
             if ancestor[0] < was_final:
@@ -137,7 +127,9 @@ class Follower:
                 await self._take_back_intents(connection, ancestor[0])
             await self._write_cursor(connection)
         if ancestor[0] < was_final:
-            says = f"chain came back shorter (was final at {was_final}, now {ancestor[0]}); sending again by business key"
+            says = (
+                f"chain came back shorter (was final at {was_final}, now {ancestor[0]}); sending again by business key"
+            )
             _log.error("cloud: %s", says)
             await self._store.notice(says, at_ms=self._clock.now_ms())
         else:
@@ -146,7 +138,9 @@ class Follower:
         return True
 
     async def _take_back_intents(self, connection: AsyncConnection, ancestor: int) -> None:
-        """What was done above the ancestor is to be done again; transactions stay signed where a pool may still hold them."""
+        """What was done above the ancestor is to be done again; transactions stay signed where a pool may still hold
+        them.
+        """
 
         column = tables.intents.c
         above = select(tables.attempts.c.intent_id).where(tables.attempts.c.block_number > ancestor)
@@ -183,7 +177,7 @@ class Follower:
         fetched: list[BlockEvents] = []
         for block in found:
             if block is None or (parent != NO_BLOCK and block.parent_hash != parent):
-                return None if not fetched else fetched
+                return fetched or None
             logs = await self._client.logs(block.hash, list(self._names)) if block.has_logs else []
             fetched.append(BlockEvents(block=block, events=tuple(self._event(block, log) for log in logs)))
             parent = block.hash
@@ -191,7 +185,9 @@ class Follower:
 
     def _event(self, block: Block, log: EventLog) -> StoredEvent:
         if log.address not in self._names or any(len(topic) != _TOPIC_BYTES for topic in log.topics):
-            raise ChainError(f"the node answered with an event of {log.address}, which was not asked for; use another endpoint")
+            raise ChainError(
+                f"the node answered with an event of {log.address}, which was not asked for; use another endpoint"
+            )
         return StoredEvent(
             block_number=block.number,
             block_hash=block.hash,
@@ -244,26 +240,7 @@ class Follower:
             self._has_row = True
 
     async def _rebuild(self) -> None:
-        event, block = tables.chain_events.c, tables.chain_blocks.c
-        query = (
-            select(tables.chain_events, block.timestamp)
-            .join(tables.chain_blocks, block.number == event.block_number)
-            .order_by(event.block_number, event.log_index)
-        )
-        async with self._store.read() as connection:
-            events = [
-                StoredEvent(
-                    block_number=row.block_number,
-                    block_hash=row.block_hash,
-                    block_time_s=row.timestamp,
-                    log_index=row.log_index,
-                    transaction_hash=row.transaction_hash,
-                    contract=row.contract,
-                    topics=tuple(row.topics[at : at + _TOPIC_BYTES] for at in range(0, len(row.topics), _TOPIC_BYTES)),
-                    data=row.data,
-                )
-                for row in await connection.execute(query)
-            ]
+        events = await read_events(self._store)
         for listener in self._listeners:
             listener.rebuild(events)
             listener.finalized(*self.final)

@@ -1,4 +1,6 @@
-"""The outbox's intents: what the cloud wants to be so on chain, one row per business key, written with the fact that causes it."""
+"""The outbox's intents: what the cloud wants to be so on chain, one row per business key, written with the fact that
+causes it.
+"""
 
 import json
 from collections.abc import Mapping

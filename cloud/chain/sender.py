@@ -1,8 +1,8 @@
 """The outbox's one writer: turns intents into transactions, and transactions into finality.
 
-Every step may be the last before a crash. The signed bytes are stored before they are broadcast; a nonce is given up only when the chain
-shows that another transaction used it, otherwise it is replaced; before each new attempt the contract is asked whether the wish is
-already true. So whatever is killed, a wish is neither lost nor paid for twice.
+Every step may be the last before a crash. The signed bytes are stored before they are broadcast; a nonce is given up
+only when the chain shows that another transaction used it, otherwise it is replaced; before each new attempt the
+contract is asked whether the wish is already true. So whatever is killed, a wish is neither lost nor paid for twice.
 """
 
 import json
@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.chain.client import CallReverted, ChainClient, Receipt, SigningKey
 from cloud.chain.fees import FeeCapReached, Fees, first_fees, replacement_fees
-from cloud.errors import ChainError
 from cloud.store import Store, tables
 from contracts.clock import Clock
 
@@ -175,7 +174,9 @@ class Sender:
                 return await self._settle(sibling, receipt)  # the one we meant to replace came through after all
         async with self._store.write() as connection:
             await self._set_attempt(connection, attempt.attempt_id, "lost", block_number=None, block_hash=None)
-            await self._set_intent(connection, attempt.intent_id, "pending", says="its nonce was used by another transaction")
+            await self._set_intent(
+                connection, attempt.intent_id, "pending", says="its nonce was used by another transaction"
+            )
         return True
 
     async def _replace(self, attempt: _Attempt) -> bool:
@@ -186,7 +187,9 @@ class Sender:
             fees = replacement_fees(attempt.fees, base_fee, priority=limits.priority_fee_wei, cap=limits.fee_cap_wei)
         except FeeCapReached as reached:
             self._sent_at[attempt.attempt_id] = self._monotonic()
-            await self._store.notice(f"transaction {attempt.transaction_hash} is stuck: {reached}", at_ms=self._clock.now_ms())
+            await self._store.notice(
+                f"transaction {attempt.transaction_hash} is stuck: {reached}", at_ms=self._clock.now_ms()
+            )
             return False
         self._sent_at[attempt.attempt_id] = self._monotonic()
         try:
@@ -204,7 +207,9 @@ class Sender:
         column = tables.intents.c
         async with self._store.read() as connection:
             open_count = (
-                await connection.execute(select(func.count()).select_from(tables.attempts).where(tables.attempts.c.state == "signed"))
+                await connection.execute(
+                    select(func.count()).select_from(tables.attempts).where(tables.attempts.c.state == "signed")
+                )
             ).scalar_one()
             room = max(0, self._limits.in_flight_max - int(open_count))
             query = select(tables.intents).where(column.state == "pending").order_by(column.intent_id).limit(64)
@@ -221,7 +226,9 @@ class Sender:
             if isinstance(built, AlreadyDone):
                 head = await self._client.latest()
                 async with self._store.write() as connection:
-                    await self._set_intent(connection, intent.intent_id, "done", says=built.says, block_number=head.number)
+                    await self._set_intent(
+                        connection, intent.intent_id, "done", says=built.says, block_number=head.number
+                    )
                 return True
             base_fee = (await self._client.latest()).base_fee_wei or 0
             fees = first_fees(base_fee, priority=self._limits.priority_fee_wei, cap=self._limits.fee_cap_wei)
@@ -238,7 +245,9 @@ class Sender:
         return await self._builders[intent.kind](json.loads(intent.params))
 
     async def _free_nonce(self, chain_nonce: int) -> int:
-        """The lowest nonce at or above the chain's that none of our open attempts holds: gaps are filled, not jumped."""
+        """The lowest nonce at or above the chain's that none of our open attempts holds: gaps are filled, not
+        jumped.
+        """
         column = tables.attempts.c
         query = select(column.nonce).where(column.state.in_(("signed", "mined")), column.nonce >= chain_nonce)
         async with self._store.read() as connection:
@@ -248,7 +257,9 @@ class Sender:
             nonce += 1
         return nonce
 
-    async def _sign_and_send(self, intent_id: int, built: Transaction, nonce: int, fees: Fees, *, replaced: int | None) -> None:
+    async def _sign_and_send(
+        self, intent_id: int, built: Transaction, nonce: int, fees: Fees, *, replaced: int | None
+    ) -> None:
         gas = await self._client.estimate_gas(built.to, built.data, sender=self.address)
         raw, transaction_hash = self._key.sign(
             {
@@ -287,7 +298,9 @@ class Sender:
 
     async def _intent(self, intent_id: int) -> Any:
         async with self._store.read() as connection:
-            return (await connection.execute(select(tables.intents).where(tables.intents.c.intent_id == intent_id))).one()
+            return (
+                await connection.execute(select(tables.intents).where(tables.intents.c.intent_id == intent_id))
+            ).one()
 
     async def _finish_done(self) -> None:
         """Ask again about what the contract called done, once the block in which it said so is final."""
@@ -306,16 +319,22 @@ class Sender:
     async def _fail(self, connection: AsyncConnection, intent_id: int, says: str) -> None:
         """Count a refusal by the contract; after the last one the intent is left for a person."""
         column = tables.intents.c
-        failures = (await connection.execute(select(column.failures).where(column.intent_id == intent_id))).scalar_one() + 1
+        failures = (
+            await connection.execute(select(column.failures).where(column.intent_id == intent_id))
+        ).scalar_one() + 1
         state = "refused" if failures >= self._limits.failures_max else "pending"
         await self._set_intent(connection, intent_id, state, says=says, failures=failures, block_number=None)
 
     async def _set_intent(self, connection: AsyncConnection, intent_id: int, state: str, **values: Any) -> None:
         values["changed_at_ms"] = self._clock.now_ms()
-        await connection.execute(update(tables.intents).where(tables.intents.c.intent_id == intent_id).values(state=state, **values))
+        await connection.execute(
+            update(tables.intents).where(tables.intents.c.intent_id == intent_id).values(state=state, **values)
+        )
 
     async def _set_attempt(self, connection: AsyncConnection, attempt_id: int, state: str, **values: Any) -> None:
-        await connection.execute(update(tables.attempts).where(tables.attempts.c.attempt_id == attempt_id).values(state=state, **values))
+        await connection.execute(
+            update(tables.attempts).where(tables.attempts.c.attempt_id == attempt_id).values(state=state, **values)
+        )
 
     async def _retire_siblings(self, connection: AsyncConnection, attempt: _Attempt) -> None:
         column = tables.attempts.c

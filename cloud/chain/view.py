@@ -1,4 +1,5 @@
-"""What the contracts say, folded from the followed events: a pure function of them, rebuilt whenever the chain takes some back.
+"""What the contracts say, folded from the followed events: a pure function of them, rebuilt whenever the chain takes
+some back.
 
 Questions about keys and bindings are asked of the head of the followed chain, finality of the block that it reports.
 """
@@ -7,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import SimpleNamespace
-from typing import Any
 
 from cloud.chain.abi import contract_abi
 from cloud.chain.deployment import CONTRACTS
-from cloud.chain.follower import BlockEvents, StoredEvent
+from cloud.chain.events import StoredEvent
+from cloud.chain.follower import BlockEvents
 from cloud.ingest.keys import GatewayKey, KeyState
 from cloud.mail import FinalBlock
-from contracts.evidence import KEY_CLASSES
+from contracts.evidence import KEY_CLASSES, KeyClass
 from contracts.onchain import origin_id
 from contracts.tree import SIZE_END
 
@@ -27,7 +28,7 @@ class KeyRecord:
     """One key that a gateway has or had."""
 
     public: bytes
-    key_class: str
+    key_class: KeyClass
     from_block: int
     to_block: int | None = None
 
@@ -116,8 +117,10 @@ class PeriodRecord:
     closed_at_s: int
     block_number: int
     transaction_hash: str
-    debited: dict[int, tuple[int, ...]] = field(default_factory=dict)  # first index -> amounts charged
-    paid: dict[int, int] = field(default_factory=dict)  # unit index -> fen
+    debits: dict[int, list[int]] = field(
+        default_factory=dict
+    )  # first index of a block of 64 -> block times of its debits
+    paid: dict[int, int] = field(default_factory=dict)  # unit index -> fen taken or paid
 
 
 @dataclass(slots=True, kw_only=True)
@@ -208,7 +211,9 @@ class ChainView:
     def final_block(self) -> FinalBlock | None:
         """For mail: the newest final block."""
         number, block_hash = self.final
-        return FinalBlock(chain_id=self.chain_id, number=number, hash=block_hash) if int(block_hash or "0", 16) else None
+        return (
+            FinalBlock(chain_id=self.chain_id, number=number, hash=block_hash) if int(block_hash or "0", 16) else None
+        )
 
     def final_super_size(self) -> int:
         """For mail: what of the super-log is anchored for good."""
@@ -253,7 +258,13 @@ class ChainView:
             record = self.tariffs[version]
             told = record.announced
             is_valid = told.valid_from <= opening and (not told.valid_to or closing <= told.valid_to)
-            if record.approved and not record.vetoed and is_valid and told.category == category and _text(told.quantity) == quantity:
+            if (
+                record.approved
+                and not record.vetoed
+                and is_valid
+                and told.category == category
+                and _text(told.quantity) == quantity
+            ):
                 return record
         return None
 
@@ -262,8 +273,10 @@ class ChainView:
     def _gateway_key_set(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
         self.origins[event.origin_id] = event.origin
         public = event.x.to_bytes(32) + event.y.to_bytes(32)
-        key_class = KEY_CLASSES[event.key_class - 1] if 1 <= event.key_class <= len(KEY_CLASSES) else "file"
-        self.keys.setdefault(event.origin_id, []).append(KeyRecord(public=public, key_class=key_class, from_block=event.from_block))
+        key_class: KeyClass = KEY_CLASSES[event.key_class - 1] if 1 <= event.key_class <= len(KEY_CLASSES) else "file"
+        self.keys.setdefault(event.origin_id, []).append(
+            KeyRecord(public=public, key_class=key_class, from_block=event.from_block)
+        )
 
     def _gateway_key_ended(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
         for key in self.keys.get(event.origin_id, []):
@@ -271,7 +284,9 @@ class ChainView:
                 key.to_block = event.to_block
 
     def _unit_added(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
-        unit = UnitRecord(alias=event.unit, index=event.index, area_centi_m2=event.area_centi_m2, category=event.category)
+        unit = UnitRecord(
+            alias=event.unit, index=event.index, area_centi_m2=event.area_centi_m2, category=event.category
+        )
         self.units[unit.alias] = unit
         self.roll.append(unit)
 
@@ -340,8 +355,14 @@ class ChainView:
             closed_at_s=stored.block_time_s, block_number=stored.block_number, transaction_hash=stored.transaction_hash,
         )  # fmt: skip
 
-    def _debited(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
-        self.periods[event.period].debited[event.first_index] = tuple(event.amounts)
+    def _debited(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+        record = self.periods[event.period]
+        record.debits.setdefault(event.first_index, []).append(stored.block_time_s)
+        # A bill of zero fen is paid by its bit alone.
+        for at, amount in enumerate(event.amounts):
+            index = event.first_index + at
+            if event.paid_bits >> at & 1 and index not in record.paid:
+                record.paid[index] = amount
 
     def _paid(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
         self.periods[event.period].paid[event.unit_index] = event.amount

@@ -1,8 +1,8 @@
 """Ingest: many gateways' batches in, one durable transaction for as many as are waiting, an answer after the commit.
 
-Judging (parsing, hashing, one P-256 verification a batch) runs on the event loop while the previous group is being written by SQLite's
-thread; a group's answers leave only when its transaction is on disk. All state in memory is a copy of committed rows and is thrown away
-when a transaction fails.
+Judging (parsing, hashing, one P-256 verification a batch) runs on the event loop while the previous group is being
+written by SQLite's thread; a group's answers leave only when its transaction is on disk. All state in memory is a copy
+of committed rows and is thrown away when a transaction fails.
 """
 
 import asyncio
@@ -142,10 +142,15 @@ class Ingest:
         """
         head = self._heads.get(origin)
         if head is None:
-            raise self._refusal(403, "not_enrolled", f"{origin} has sent no first batch yet; enrol it, then let it send entry 0")
+            raise self._refusal(
+                403, "not_enrolled", f"{origin} has sent no first batch yet; enrol it, then let it send entry 0"
+            )
         if hashlib.sha256(token).digest() != head.token_digest:
             raise self._refusal(
-                401, "bad_token", f"the uplink token is not the one that {origin} declared in entry 0; send that one", size=head.size
+                401,
+                "bad_token",
+                f"the uplink token is not the one that {origin} declared in entry 0; send that one",
+                size=head.size,
             )
 
     def admit(self, origin: str, length: int | None, token: bytes) -> None:
@@ -163,13 +168,21 @@ class Ingest:
             raise self._refusal(403, "unknown_gateway", f"{origin!r} is no log's name HOST/SITE/GATEWAY/eN")
         key = self._keys.gateway_key(origin)
         if key is None:
-            raise self._refusal(403, "unknown_gateway", f"the Registry knows no gateway {origin}; enrol it there first", size=held)
+            raise self._refusal(
+                403, "unknown_gateway", f"the Registry knows no gateway {origin}; enrol it there first", size=held
+            )
         if key.state is KeyState.REVOKED:
-            raise self._refusal(403, "revoked", f"the key of {origin} is revoked in the Registry; open its next epoch", size=held)
+            raise self._refusal(
+                403, "revoked", f"the key of {origin} is revoked in the Registry; open its next epoch", size=held
+            )
         if key.state is KeyState.PENDING:
-            raise self._refusal(403, "not_enrolled", f"the key of {origin} is not in force yet: its public delay runs", size=held)
+            raise self._refusal(
+                403, "not_enrolled", f"the key of {origin} is not in force yet: its public delay runs", size=held
+            )
         if length is not None and length > BATCH_BYTES_MAX:
-            raise self._refusal(413, "too_large", f"{length} bytes; a batch has at most {BATCH_BYTES_MAX}: send smaller ones", size=held)
+            raise self._refusal(
+                413, "too_large", f"{length} bytes; a batch has at most {BATCH_BYTES_MAX}: send smaller ones", size=held
+            )
         if head is not None:
             self.check_token(origin, token)
             self._check_frozen(head)
@@ -188,7 +201,9 @@ class Ingest:
         try:
             return await asyncio.wait_for(job.answer, self._limits.answer_seconds_max)
         except TimeoutError:
-            raise self._refusal(503, "busy", "the store did not answer in time; send the batch again", retry_after=2) from None
+            raise self._refusal(
+                503, "busy", "the store did not answer in time; send the batch again", retry_after=2
+            ) from None
         finally:
             self._waiting_bytes -= len(body)
 
@@ -235,7 +250,9 @@ class Ingest:
         except Exception as error:  # noqa: BLE001 - one broken batch must not end the ingest of all others
             _log.exception("cloud: batch of %s could not be judged", job.origin)
             if not job.answer.done():
-                job.answer.set_exception(self._refusal(503, "busy", f"could not be judged: {error}; try again", retry_after=5))
+                job.answer.set_exception(
+                    self._refusal(503, "busy", f"could not be judged: {error}; try again", retry_after=5)
+                )
         else:
             group.answers.append((job, size))
 
@@ -247,10 +264,21 @@ class Ingest:
         batch = self._decode(job, held)
         signed = self._verify(origin, batch, held)
         if batch.start > held:
-            raise self._refusal(409, "gap", f"{origin}: {held} entries are held, the batch begins at {batch.start}; send from {held}", size=held)
+            raise self._refusal(
+                409,
+                "gap",
+                f"{origin}: {held} entries are held, the batch begins at {batch.start}; send from {held}",
+                size=held,
+            )
         wait = self._quota.wait_seconds(origin, batch.count)
         if wait:
-            raise self._refusal(429, "too_fast", f"{origin} sends faster than its quota; slow down", size=held, retry_after=math.ceil(wait))
+            raise self._refusal(
+                429,
+                "too_fast",
+                f"{origin} sends faster than its quota; slow down",
+                size=held,
+                retry_after=math.ceil(wait),
+            )
         content = self._read(batch, signed, held)
         if head is None:
             head = self._open(job, content)
@@ -259,7 +287,9 @@ class Ingest:
             if content.checkpoint.size <= held:
                 group.seen[head.log_id] = held
                 return held
-        continuation = self._count(lambda: continue_log(content, head, public=signed.public, token_digest=head.token_digest))
+        continuation = self._count(
+            lambda: continue_log(content, head, public=signed.public, token_digest=head.token_digest)
+        )
         group.continuations.append(continuation)
         # The next batch of this log, maybe in this very group, continues from here.
         self._heads[origin] = replace(continuation.head, is_stored=True)
@@ -293,11 +323,17 @@ class Ingest:
         """The empty head of a log whose first batch this is."""
         opening = self._count(lambda: read_opening(content, origin=job.origin))
         if hashlib.sha256(job.token).digest() != opening.token_digest:
-            raise self._refusal(401, "bad_token", f"the uplink token is not the one that {job.origin} declares in entry 0; send that one")
+            raise self._refusal(
+                401,
+                "bad_token",
+                f"the uplink token is not the one that {job.origin} declares in entry 0; send that one",
+            )
         if self._claims is not None:
             expected = self._claims.get(job.origin)
             if expected != hashlib.sha256(opening.claim_code.encode()).digest():
-                raise self._refusal(403, "not_enrolled", f"the claim code of {job.origin} is not the one it was enrolled with")
+                raise self._refusal(
+                    403, "not_enrolled", f"the claim code of {job.origin} is not the one it was enrolled with"
+                )
         head = LogHead(
             log_id=self._next_log_id, origin=job.origin, frontier=Frontier(), token_digest=opening.token_digest, frozen=None,
             is_stored=False,
@@ -312,7 +348,9 @@ class Ingest:
             stored = await _stored_size(connection, head.log_id)
             if stored < min(unwritten, content.end):
                 # The rest of it is in the group that is being judged now: let that be written first.
-                raise self._refusal(503, "busy", "an earlier batch of this log is being written; try again", size=stored, retry_after=1)
+                raise self._refusal(
+                    503, "busy", "an earlier batch of this log is being written; try again", size=stored, retry_after=1
+                )
             try:
                 fork = await compare_with_held(connection, content, head)
             except IngestRefused as refusal:
@@ -323,7 +361,9 @@ class Ingest:
             self._check_frozen(self._heads[head.origin])
 
     async def _freeze(self, head: LogHead, fork: Fork) -> None:
-        """Stop taking this log, keep both checkpoints, and put the report to the contract into the outbox: one transaction."""
+        """Stop taking this log, keep both checkpoints, and put the report to the contract into the outbox: one
+        transaction.
+        """
         says = f"fork at entry {fork.index} ({fork.kind}); both checkpoints are kept"
         now_ms = self._clock.now_ms()
         async with self._store.write() as connection:
@@ -378,7 +418,15 @@ class Ingest:
             leaves = [superlog_leaf(part.content.signed) for part in parts]
             first = await self._super.append(connection, leaves)
             checkpoint_rows = [
-                (part.head.log_id, part.head.size, part.content.checkpoint.root, part.content.batch.note, part.public, now_ms, first + at)
+                (
+                    part.head.log_id,
+                    part.head.size,
+                    part.content.checkpoint.root,
+                    part.content.batch.note,
+                    part.public,
+                    now_ms,
+                    first + at,
+                )
                 for at, part in enumerate(parts)
             ]
             await insert_rows(connection, tables.checkpoints, checkpoint_rows)
@@ -387,7 +435,9 @@ class Ingest:
         for head in latest.values():
             await _write_head(connection, head, is_new=head.origin in opened, now_ms=now_ms)
         for log_id in group.seen:
-            await connection.execute(update(tables.logs).where(tables.logs.c.log_id == log_id).values(last_seen_at_ms=now_ms))
+            await connection.execute(
+                update(tables.logs).where(tables.logs.c.log_id == log_id).values(last_seen_at_ms=now_ms)
+            )
 
     def _count(self, judge: Callable[[], Result]) -> Result:
         """`judge()`, counting its refusal."""

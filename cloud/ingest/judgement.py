@@ -1,7 +1,7 @@
 """What one batch is worth against the log as it stands: pure, on bytes, in bulk.
 
-A batch that continues the log becomes the rows to store; anything else an `IngestRefused`. Batches that begin before the log's end are
-compared by `cloud.ingest.overlap` first.
+A batch that continues the log becomes the rows to store; anything else an `IngestRefused`. Batches that begin before
+the log's end are compared by `cloud.ingest.overlap` first.
 """
 
 from collections.abc import Sequence
@@ -94,14 +94,17 @@ def read_content(batch: Batch, signed: SignedCheckpoint, *, held: int) -> Conten
                 _check_canonical(detail)
             except DetailError as error:
                 index = batch.start + position
-                raise IngestRefused(422, "bad_entry", f"entry {index}: {error}; nothing was stored", size=held) from error
+                raise IngestRefused(
+                    422, "bad_entry", f"entry {index}: {error}; nothing was stored", size=held
+                ) from error
     return Content(batch=batch, signed=signed, rows=batch.rows, leaves=batch.leaf_hashes())
 
 
 def _check_canonical(detail: bytes) -> None:
     """What `decode_detail` checks, many times faster: details of one device differ in little but their salt.
 
-    Whether JSON is canonical does not depend on which 32 hex digits a string holds, so a text is checked once for all salts.
+    Whether JSON is canonical does not depend on which 32 hex digits a string holds, so a text is checked once for all
+    salts.
 
     Raises:
         DetailError: not canonical.

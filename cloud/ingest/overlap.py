@@ -1,6 +1,7 @@
 """Batches that begin before the log's end: replays, resumed uploads, and forks.
 
-Every signed root of a size that we hold can be compared with our own tree, so a gateway that signs another history is caught whatever
+Every signed root of a size that we hold can be compared with our own tree, so a gateway that signs another history is
+caught whatever
 entries it sends along; what can be *proven* of it to a contract depends on what we hold:
 
 * two roots for one size: both notes are enough;
@@ -9,6 +10,7 @@ entries it sends along; what can be *proven* of it to a contract depends on what
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -41,7 +43,8 @@ async def compare_with_held(connection: AsyncConnection, content: Content, head:
         None where all of them are the same (what is left over continues the log), else the fork.
 
     Raises:
-        IngestRefused: 422 wrong_root where the entries differ but the signed root is not theirs: damaged on the way, not signed.
+        IngestRefused: 422 wrong_root where the entries differ but the signed root is not theirs: damaged on the way,
+        not signed.
     """
     tree = LogTree(head.log_id)
     start, size = content.batch.start, content.checkpoint.size
@@ -71,7 +74,9 @@ async def compare_with_held(connection: AsyncConnection, content: Content, head:
 async def _leaf_fork(
     connection: AsyncConnection, tree: LogTree, content: Content, rebuilt: NodeReader, index: int
 ) -> Fork:
-    """The proof that two signed roots hold different leaves at `index`: the smallest held checkpoint that covers it, and this one."""
+    """The proof that two signed roots hold different leaves at `index`: the smallest held checkpoint that covers it,
+    and this one.
+    """
     column = tables.checkpoints.c
     query = (
         select(column.size, column.note)
@@ -98,7 +103,8 @@ async def _leaf_fork(
 async def _signed_tree(connection: AsyncConnection, tree: LogTree, content: Content) -> NodeReader:
     """The tree that the batch claims: our nodes before its start, its own leaves from there on.
 
-    A walk to a leaf at or behind `start` meets, wholly before `start`, only the complete subtrees of the first `start` leaves.
+    A walk to a leaf at or behind `start` meets, wholly before `start`, only the complete subtrees of the first `start`
+    leaves.
     """
     start, leaves = content.batch.start, content.leaves
     peaks = {(level, (start >> level) - 1) for level in range(start.bit_length()) if start >> level & 1}
@@ -116,13 +122,11 @@ async def _signed_tree(connection: AsyncConnection, tree: LogTree, content: Cont
 
 async def _held_note(connection: AsyncConnection, log_id: int, size: int, *, exactly: bool) -> str | None:
     column = tables.checkpoints.c
-    query = select(column.note).where(
-        column.log_id == log_id, column.size == size if exactly else column.size >= size
-    )
+    query = select(column.note).where(column.log_id == log_id, column.size == size if exactly else column.size >= size)
     return (await connection.execute(query.order_by(column.size).limit(1))).scalar_one_or_none()
 
 
-def _fork(content: Content, kind: str, index: int, held_note: str, material: dict[str, object]) -> Fork:
+def _fork(content: Content, kind: str, index: int, held_note: str, material: Mapping[str, object]) -> Fork:
     return Fork(
         kind=kind, index=index, held_note=held_note, other_note=content.batch.note, material=json.dumps(material)
     )
@@ -136,4 +140,3 @@ def _damaged(content: Content, head: LogHead, index: int) -> IngestRefused:
         "cover it; the batch was damaged on the way: send it again",
         size=head.size,
     )
-

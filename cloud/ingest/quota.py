@@ -15,7 +15,9 @@ class Quota:
         self._levels: dict[str, tuple[float, float]] = {}
 
     def wait_seconds(self, origin: str, entries: int) -> float:
-        """Take `entries` from the bucket; 0.0 when they fit, else the seconds after which to try again (nothing is taken)."""
+        """Take `entries` from the bucket; 0.0 when they fit, else the seconds after which to try again (nothing is
+        taken).
+        """
         now = self._seconds()
         level, at = self._levels.get(origin, (self._burst, now))
         level = min(self._burst, level + (now - at) * self._rate)

@@ -39,7 +39,8 @@ _ERRORS = {
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
-        status: {"description": _ERRORS[status], "content": {"application/json": {"schema": _ERROR_SCHEMA}}} for status in statuses
+        status: {"description": _ERRORS[status], "content": {"application/json": {"schema": _ERROR_SCHEMA}}}
+        for status in statuses
     }
 
 
@@ -86,8 +87,16 @@ def gateway_router(ingest: Ingest, mail: MailRoom) -> APIRouter:
     @router.post(
         "/v1/logs/{origin:path}/entries",
         summary="Send the next entries of a log, up to exactly one signed checkpoint",
-        responses={200: {"description": "the log's size, on disk"}, **_errors(400, 401, 403, 409, 413, 415, 422, 429, 503)},
-        openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}},
+        responses={
+            200: {"description": "the log's size, on disk"},
+            **_errors(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        },
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
     )
     async def post_entries(origin: str, request: Request) -> JSONResponse:
         try:

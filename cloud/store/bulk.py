@@ -1,7 +1,8 @@
 """Many rows in few statements.
 
-`executemany` steps SQLite once a row and takes Python's global lock again after each step; beside a busy event loop that costs a thread
-switch a row. One INSERT with many rows of VALUES is one step. Statements exist in powers of two only, so that their text is cached.
+`executemany` steps SQLite once a row and takes Python's global lock again after each step; beside a busy event loop
+that costs a thread switch a row. One INSERT with many rows of VALUES is one step. Statements exist in powers of two
+only, so that their text is cached.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,9 @@ def _rows_at_once(table: Table) -> int:
 
 
 async def insert_rows(connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert `rows`, each a tuple in the table's column order. Raises the driver's IntegrityError on a key that exists."""
+    """Insert `rows`, each a tuple in the table's column order. Raises the driver's IntegrityError on a key that
+    exists.
+    """
     dialect: Dialect = connection.dialect
     at = 0
     step = _rows_at_once(table)

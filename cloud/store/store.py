@@ -1,7 +1,8 @@
 """Connections to the store: many readers, one writer at a time.
 
-SQLite through aiosqlite is the embedded default. Nothing above this file knows the driver: statements are SQLAlchemy Core, and the one
-hot insert (`cloud.store.bulk`) asks the dialect for its placeholder style, so PostgreSQL through asyncpg can follow.
+SQLite through aiosqlite is the embedded default. Nothing above this file knows the driver: statements are SQLAlchemy
+Core, and the one hot insert (`cloud.store.bulk`) asks the dialect for its placeholder style, so PostgreSQL through
+asyncpg can follow.
 """
 
 import asyncio
@@ -64,7 +65,9 @@ def _set_sqlite_up(engine: AsyncEngine, begin: str) -> None:
 
 
 class Store:
-    """The cloud's database. `write()` transactions are serialised here, so that a writer never meets a locked database."""
+    """The cloud's database. `write()` transactions are serialised here, so that a writer never meets a locked
+    database.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -1,8 +1,8 @@
 """Tables of the cloud's store, as SQLAlchemy Core metadata.
 
-Primary data: `entries` with their details, `checkpoints` and the super-log's notes. Everything else is derived from them and from the
-chain. Keys that hold entries lead with `log_id`, the column by which a larger store would be spread. Instants are UTC milliseconds,
-hashes raw bytes, integers that may pass 2^63 decimal strings.
+Primary data: `entries` with their details, `checkpoints` and the super-log's notes. Everything else is derived from
+them and from the chain. Keys that hold entries lead with `log_id`, the column by which a larger store would be spread.
+Instants are UTC milliseconds, hashes raw bytes, integers that may pass 2^63 decimal strings.
 """
 
 from sqlalchemy import (
@@ -146,7 +146,8 @@ forks = Table(
     metadata,
     Column("fork_id", Integer, primary_key=True),
     Column("log_id", Integer, nullable=False),
-    # "same_size": two roots for one size; "leaf": two leaves at one index; "unproven": a signed root that our prefix contradicts.
+    # "same_size": two roots for one size; "leaf": two leaves at one index; "unproven": a signed root that our prefix
+    # contradicts.
     Column("kind", String(16), nullable=False),
     Column("held_note", Text, nullable=False),
     Column("other_note", Text, nullable=False),

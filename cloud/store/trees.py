@@ -1,7 +1,7 @@
 """The stored Merkle trees: gateways' logs and the super-log, read so that a proof costs one or two queries.
 
-`contracts.tree` walks a tree through a synchronous `NodeReader`. Here a walk runs twice: once over zeros, to learn which complete subtrees
-it touches, and once over what the database gave for exactly those.
+`contracts.tree` walks a tree through a synchronous `NodeReader`. Here a walk runs twice: once over zeros, to learn
+which complete subtrees it touches, and once over what the database gave for exactly those.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,8 +21,8 @@ Result = TypeVar("Result")
 NodeKey = tuple[int, int]
 
 STORED_LEVEL = 5
-"""Subtrees of 2^5 leaves and more have rows of their own; smaller ones are recomputed from at most 32 leaf hashes, which keeps the
-rows of interior nodes at 1/16 of the entries."""
+"""Subtrees of 2^5 leaves and more have rows of their own; smaller ones are recomputed from at most 32 leaf hashes,
+which keeps the rows of interior nodes at 1/16 of the entries."""
 
 _ROWS_AT_ONCE = 400
 
@@ -49,7 +49,9 @@ async def walk(connection: AsyncConnection, tree: StoredTree, compute: Callable[
     found = await tree.read(connection, wanted)
     missing = wanted - found.keys()
     if missing:
-        raise StoreError(f"stored tree {tree}: nodes {sorted(missing)[:4]} are missing; restore the database or rebuild the tree")
+        raise StoreError(
+            f"stored tree {tree}: nodes {sorted(missing)[:4]} are missing; restore the database or rebuild the tree"
+        )
     return compute(lambda level, index: found[level, index])
 
 

@@ -1,7 +1,8 @@
-"""Ingest: entries per second into the embedded store, in process and over HTTP, and the acknowledgement's delay at half load.
+"""Ingest: entries per second into the embedded store, in process and over HTTP, and the acknowledgement's delay at half
+load.
 
-The batches are made before the clock starts: 200 entries each (199 readings with a detail every fourth, and one checkpoint signed with
-P-256), from many gateways. The load generator and the cloud share the machine's cores.
+The batches are made before the clock starts: 200 entries each (199 readings with a detail every fourth, and one
+checkpoint signed with P-256), from many gateways. The load generator and the cloud share the machine's cores.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from cloud.store import Store, sqlite_url
 from cloud.super_log import SuperLog
 from contracts import ed25519
 from contracts.clock import SystemClock
-from tests.bench.figure import Figure, median, percentile
 
 ENTRIES_A_BATCH = 200
 GATEWAYS = 250
@@ -51,7 +51,9 @@ class Load:
             for batches in self.rounds:
                 start = gateway.size if gateway.size > 1 else 0
                 while gateway.size < start + ENTRIES_A_BATCH:
-                    gateway.log_readings(1, urn=f"urn:bench:g{number}:m{gateway.size % 25}", detailed=gateway.size % 4 == 0)
+                    gateway.log_readings(
+                        1, urn=f"urn:bench:g{number}:m{gateway.size % 25}", detailed=gateway.size % 4 == 0
+                    )
                 batches.append((gateway.origin, gateway.token, gateway.batch(start)))
 
     @property

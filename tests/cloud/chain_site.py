@@ -52,7 +52,9 @@ class ChainSite:
 
     async def rpc(self, method: str, *params: Any) -> Any:
         async with httpx.AsyncClient(trust_env=False) as http:
-            answer = (await http.post(self.url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})).json()
+            answer = (
+                await http.post(self.url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
+            ).json()
         if "error" in answer:
             raise AssertionError(f"{method}: {answer['error']}")
         return answer["result"]

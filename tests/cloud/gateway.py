@@ -44,7 +44,14 @@ class SimulatedGateway:
         return len(self.entries)
 
     def log(
-        self, kind: Kind, urn: str, quantity: str, value: int, *, detail: dict[str, object] | None = None, at_ms: int | None = None
+        self,
+        kind: Kind,
+        urn: str,
+        quantity: str,
+        value: int,
+        *,
+        detail: dict[str, object] | None = None,
+        at_ms: int | None = None,
     ) -> int:
         """Append one entry; its index."""
         index = len(self.entries)
@@ -63,7 +70,9 @@ class SimulatedGateway:
         self.details.append(encoded)
         return index
 
-    def log_readings(self, count: int, *, urn: str = "urn:minglou:cuiyuan:b07:meter:0101-abc", detailed: bool = True) -> None:
+    def log_readings(
+        self, count: int, *, urn: str = "urn:minglou:cuiyuan:b07:meter:0101-abc", detailed: bool = True
+    ) -> None:
         """Append `count` readings of one meter, rising by 7 Wh."""
         for _ in range(count):
             detail: dict[str, object] | None = {"source": "poll"} if detailed else None

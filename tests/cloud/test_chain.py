@@ -73,7 +73,12 @@ async def open_chain_bench(path: Path, site: ChainSite, *, depth: int = 3, **lim
         view = ChainView(31337)
         clock = SystemClock()
         follower = Follower(
-            store=bench.store, client=site.client, deployment=site.deployment, clock=clock, listeners=[view], finality_depth=depth
+            store=bench.store,
+            client=site.client,
+            deployment=site.deployment,
+            clock=clock,
+            listeners=[view],
+            finality_depth=depth,
         )
         await follower.load()
         builders = ChainBuilders(store=bench.store, client=site.client, deployment=site.deployment, view=view)
@@ -90,7 +95,9 @@ async def open_chain_bench(path: Path, site: ChainSite, *, depth: int = 3, **lim
         yield ChainBench(bench, site, view, follower, sender, anchoring, seconds)
 
 
-def test_a_registered_gateway_is_taken_and_its_checkpoints_are_anchored_to_finality(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_a_registered_gateway_is_taken_and_its_checkpoints_are_anchored_to_finality(
+    run: Run, tmp_path: Path, anvil: Endpoint
+) -> None:
     async def scenario() -> None:
         async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
             gateway = SimulatedGateway()
@@ -183,7 +190,9 @@ def test_a_reorganisation_repeats_nothing_and_loses_nothing(run: Run, tmp_path: 
     run(scenario())
 
 
-def test_a_stuck_transaction_is_replaced_under_its_nonce_with_a_higher_offer(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_a_stuck_transaction_is_replaced_under_its_nonce_with_a_higher_offer(
+    run: Run, tmp_path: Path, anvil: Endpoint
+) -> None:
     async def scenario() -> None:
         async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
             gateway = SimulatedGateway()
@@ -196,7 +205,9 @@ def test_a_stuck_transaction_is_replaced_under_its_nonce_with_a_higher_offer(run
                 chain.seconds[0] += 21
                 await chain.settle(1, mine=False)
                 async with chain.bench.store.read() as connection:
-                    attempts = list(await connection.execute(select(tables.attempts).order_by(tables.attempts.c.attempt_id)))
+                    attempts = list(
+                        await connection.execute(select(tables.attempts).order_by(tables.attempts.c.attempt_id))
+                    )
                 assert [row.state for row in attempts] == ["replaced", "signed"]
                 assert attempts[0].nonce == attempts[1].nonce
                 assert int(attempts[1].max_fee_wei) * 8 >= int(attempts[0].max_fee_wei) * 9
@@ -225,7 +236,9 @@ def test_a_transaction_that_the_node_dropped_is_sent_again(run: Run, tmp_path: P
                 chain.seconds[0] += 21
                 await chain.settle(4)
                 async with chain.bench.store.read() as connection:
-                    assert len(list(await connection.execute(select(tables.attempts)))) == 1, "the same bytes, not new ones"
+                    assert len(list(await connection.execute(select(tables.attempts)))) == 1, (
+                        "the same bytes, not new ones"
+                    )
                 assert await chain.states() == {"anchor:1": "final"}
             finally:
                 await chain.site.rpc("evm_setAutomine", True)
@@ -262,7 +275,9 @@ def test_a_nonce_that_somebody_else_used_reopens_the_wish(run: Run, tmp_path: Pa
     run(scenario())
 
 
-def test_what_is_anchored_already_is_not_sent_again_by_a_restored_database(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_what_is_anchored_already_is_not_sent_again_by_a_restored_database(
+    run: Run, tmp_path: Path, anvil: Endpoint
+) -> None:
     async def scenario() -> None:
         async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
             gateway = SimulatedGateway()
@@ -279,5 +294,3 @@ def test_what_is_anchored_already_is_not_sent_again_by_a_restored_database(run: 
             assert await chain.site.client.nonce(chain.sender.address) == nonce
 
     run(scenario())
-
-

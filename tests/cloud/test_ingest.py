@@ -81,7 +81,9 @@ def test_every_accepted_checkpoint_is_a_leaf_of_the_super_log(run: Run, tmp_path
                 rows = (await connection.execute(select(tables.checkpoints))).all()
                 for row in rows:
                     leaf = leaf_hash(superlog_leaf(open_checkpoint(row.note, gateway.public)))
-                    path = await walk(connection, SuperTree(), lambda node, row=row: inclusion_path(node, row.super_index, 3))
+                    path = await walk(
+                        connection, SuperTree(), lambda node, row=row: inclusion_path(node, row.super_index, 3)
+                    )
                     verify_inclusion(leaf, row.super_index, 3, path, checkpoint.root)
 
     run(scenario())
@@ -137,7 +139,11 @@ def test_two_batches_of_one_log_in_one_group_follow_each_other(run: Run, tmp_pat
         (lambda g: bytes(5 * 1024 * 1024), 413, "too_large"),
         (lambda g: g.batch(10, note=g.note(root=bytes(32))), 422, "wrong_root"),
         (lambda g: g.batch(10, note=g.note(key=p256.generate_key())), 422, "bad_signature"),
-        (lambda g: SimulatedGateway(origin="demo.minglou.example/cuiyuan/b08/e0", key=g.key).batch(), 422, "bad_signature"),
+        (
+            lambda g: SimulatedGateway(origin="demo.minglou.example/cuiyuan/b08/e0", key=g.key).batch(),
+            422,
+            "bad_signature",
+        ),
     ],
 )
 def test_a_bad_batch_is_refused_by_name_and_leaves_nothing(
@@ -269,7 +275,9 @@ def test_two_leaves_at_one_index_are_kept_with_both_proofs(
     run(scenario())
 
 
-def test_a_signed_root_that_our_prefix_contradicts_freezes_whatever_entries_come_with_it(run: Run, tmp_path: Path) -> None:
+def test_a_signed_root_that_our_prefix_contradicts_freezes_whatever_entries_come_with_it(
+    run: Run, tmp_path: Path
+) -> None:
     async def scenario() -> None:
         async with open_bench(tmp_path / "c.sqlite3") as bench:
             gateway = SimulatedGateway()

@@ -1,0 +1,149 @@
+"""Bills as the operator posted them: taken only if they rebuild the root on chain, compared line by line with the
+cloud's own draft.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.billing.draft import Draft, draft_period
+from cloud.chain.deployment import Deployment
+from cloud.chain.view import ChainView
+from cloud.directory import Directory
+from cloud.errors import BillingError
+from cloud.store import Store, insert_rows, tables
+from contracts.bill import BillProof, BillTree, Line, verify_bill
+from contracts.bill_file import bill_from_json, bill_to_json
+from contracts.clock import Clock
+from contracts.errors import ContractsError
+
+__all__ = ["Acceptance", "accept_bills", "read_bill", "read_block"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """What became of an upload."""
+
+    accepted: int
+    mismatches: Sequence[str]
+
+
+async def accept_bills(
+    store: Store,
+    *,
+    view: ChainView,
+    directory: Directory,
+    deployment: Deployment,
+    clock: Clock,
+    period: int,
+    documents: Sequence[Any],
+) -> Acceptance:
+    """Keep the bills of a closed period.
+
+    Raises:
+        BillingError: the period is not closed on chain, or a bill does not lead to the root that stands there.
+    """
+    closed = view.periods.get(period)
+    if closed is None:
+        raise BillingError(f"period {period} is not closed on the followed chain; post its root first, then upload")
+    proofs = [_proof(document) for document in documents]
+    if [proof.bill.unit_index for proof in proofs] != list(range(closed.unit_count)):
+        raise BillingError(
+            f"the upload holds {len(proofs)} bills; the period has one for each of {closed.unit_count} units, in order"
+        )
+    for proof in proofs:
+        _check(proof, closed.root, closed.sums, period, deployment)
+    async with store.read() as connection:
+        own = await draft_period(connection, view=view, directory=directory, deployment=deployment, period=period)
+    mismatches = _compare(own, proofs)
+    aliases = {unit.index: unit.alias for unit in view.roll}
+    now_ms = clock.now_ms()
+    async with store.write() as connection:
+        await connection.execute(delete(tables.bills).where(tables.bills.c.period == period))
+        await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
+        await insert_rows(connection, tables.bills, [_row(proof, period, aliases, now_ms) for proof in proofs])
+        await insert_rows(connection, tables.bill_mismatches, [(period, *mismatch) for mismatch in mismatches])
+    says = [f"unit {index} line {line}: {text}" for index, line, text in mismatches]
+    for text in says:
+        await store.notice(f"bills of {period}: {text}", at_ms=now_ms)
+    return Acceptance(accepted=len(proofs), mismatches=says)
+
+
+def _proof(document: Any) -> BillProof:
+    try:
+        return bill_from_json(document)
+    except ContractsError as error:
+        raise BillingError(f"upload: {error}") from error
+
+
+def _check(proof: BillProof, root: bytes, sums: int, period: int, deployment: Deployment) -> None:
+    bill = proof.bill
+    if (bill.chain_id, bill.contract, bill.site, bill.period) != (
+        deployment.chain_id,
+        deployment.usage_fees,
+        deployment.site,
+        period,
+    ):
+        raise BillingError(f"bill of unit {bill.unit_index} is of another chain, contract, site or period")
+    if (proof.root.hash, proof.root.sums) != (root, sums):
+        raise BillingError(
+            f"bill of unit {bill.unit_index} leads to another root than the one on chain ({root.hex()}); upload what was posted"
+        )
+    try:
+        verify_bill(proof)
+    except ContractsError as error:
+        raise BillingError(str(error)) from error
+
+
+def _row(proof: BillProof, period: int, aliases: dict[int, bytes], now_ms: int) -> tuple[Any, ...]:
+    bill = proof.bill
+    file = json.dumps(bill_to_json(proof), separators=(",", ":"))
+    return period, bill.unit_index, aliases[bill.unit_index], bill.amounts.total, file, proof.root.hash, now_ms
+
+
+def _compare(own: Draft, proofs: Sequence[BillProof]) -> list[tuple[int, int, str]]:
+    """(unit index, line, what differs) of every line that is not what the gateway's entries and the tariff give."""
+    found: list[tuple[int, int, str]] = []
+    for unit, proof in zip(own.units, proofs, strict=True):
+        ours = {_name(one.line): one.line for one in unit.lines}
+        for number, line in enumerate(proof.bill.lines):
+            mine = ours.pop(_name(line), None)
+            if mine is None:
+                found.append(
+                    (unit.index, number, f"{line.amount} fen are charged for what the signed readings do not show")
+                )
+            elif mine != line:
+                found.append((
+                    unit.index, number,
+                    f"{line.usage} and {line.amount} fen are stated; the signed readings and the tariff give {mine.usage} and {mine.amount} fen",
+                ))  # fmt: skip
+    return found
+
+
+def _name(line: Line) -> tuple[int, bytes, str]:
+    return int(line.kind), line.subject, line.quantity
+
+
+async def read_bill(connection: AsyncConnection, period: int, unit_index: int) -> BillProof | None:
+    """One unit's posted bill."""
+    column = tables.bills.c
+    query = select(column.file).where(column.period == period, column.unit_index == unit_index)
+    file = (await connection.execute(query)).scalar_one_or_none()
+    return None if file is None else bill_from_json(json.loads(file))
+
+
+async def read_block(
+    connection: AsyncConnection, period: int, first: int, count: int
+) -> tuple[list[BillProof], BillTree] | None:
+    """The posted bills of one block of units and the period's tree; None while the upload is missing."""
+    column = tables.bills.c
+    query = select(column.file).where(column.period == period).order_by(column.unit_index)
+    files = list((await connection.execute(query)).scalars())
+    if not files:
+        return None
+    proofs = [bill_from_json(json.loads(file)) for file in files]
+    return proofs[first : first + count], BillTree.of_bills([proof.bill for proof in proofs])

@@ -1,0 +1,274 @@
+"""After a period is closed: answer challenges with the boundary entries that we hold, reverse silent ones, debit what
+is due.
+
+Anyone may do all of this; the cloud does it because it holds the entries and pays the gas. It answers with what the
+gateway signed, whoever that helps.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.billing.posted import read_bill, read_block
+from cloud.billing.usage import BoundaryEntry, MeterSpan, read_spans
+from cloud.chain.abi import contract_abi
+from cloud.chain.anchoring import wish_head
+from cloud.chain.builders import contract_head
+from cloud.chain.client import ChainClient
+from cloud.chain.deployment import Deployment
+from cloud.chain.intents import add_intent
+from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
+from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
+from cloud.errors import BillingError
+from cloud.store import Store, tables
+from cloud.store.trees import LogTree, walk
+from contracts.abi import padded
+from contracts.bill import BLOCK, Line, LineKind
+from contracts.clock import Clock
+from contracts.onchain import origin_id
+from contracts.tree import inclusion_path
+
+__all__ = ["Settlement"]
+
+Built = Transaction | AlreadyDone | NotYet
+
+
+class Settlement:
+    """Wishes and builders of UsageFees' open ends."""
+
+    def __init__(
+        self, *, store: Store, client: ChainClient, deployment: Deployment, view: ChainView, clock: Clock
+    ) -> None:
+        self._store, self._client, self._deployment, self._view, self._clock = store, client, deployment, view, clock
+
+    def builders(self) -> dict[str, Builder]:
+        """Builders by the intents' kind."""
+        return {
+            "answer": self.answer,
+            "reverse": self.reverse,
+            "debit": self.debit,
+            "challenge": self.challenge,
+            "withdraw": self.withdraw,
+        }
+
+    async def step(self) -> bool:
+        """Note what is due, by the chain's own time."""
+        wishes = [*self._challenge_wishes(), *self._debit_wishes()]
+        if not wishes:
+            return False
+        async with self._store.read() as connection:
+            column = tables.intents.c.business_key
+            keys = [key for key, _kind, _params in wishes]
+            known = set((await connection.execute(select(column).where(column.in_(keys)))).scalars())
+        new = [wish for wish in wishes if wish[0] not in known]
+        if new:
+            async with self._store.write() as connection:
+                for key, kind, params in new:
+                    await add_intent(connection, key, kind, params, now_ms=self._clock.now_ms())
+        return bool(new)
+
+    def _challenge_wishes(self) -> list[tuple[str, str, dict[str, Any]]]:
+        wishes = []
+        for (period, unit, line), challenge in self._view.challenges.items():
+            if challenge.state == "open":
+                kind = "answer" if self._view.head_time_s <= challenge.deadline_s else "reverse"
+                params = {"period": period, "unit": unit, "line": line}
+                wishes.append((f"{kind}:{period}:{unit}:{line}", kind, params))
+        return wishes
+
+    def _debit_wishes(self) -> list[tuple[str, str, dict[str, Any]]]:
+        wishes = []
+        for period, closed in self._view.periods.items():
+            if self._view.head_time_s <= closed.window_end_s:
+                continue
+            for first in range(0, closed.unit_count, BLOCK):
+                times = closed.debits.get(first, [])
+                if not times or self._settled_since(closed, first, times[-1]):
+                    params = {"period": period, "first": first, "debits": len(times)}
+                    wishes.append((f"debit:{period}:{first}:{len(times)}", "debit", params))
+        return wishes
+
+    def _settled_since(self, closed: PeriodRecord, first: int, at_s: int) -> bool:
+        """Whether a bill of the block that was under challenge at the last debit can be debited now."""
+        return any(
+            period == closed.period
+            and first <= unit < first + BLOCK
+            and unit not in closed.paid
+            and challenge.settled_at_s is not None
+            and challenge.settled_at_s >= at_s
+            for (period, unit, _line), challenge in self._view.challenges.items()
+        )
+
+    # -- builders ---------------------------------------------------------------------------------------------------
+
+    async def debit(self, params: Mapping[str, Any]) -> Built:
+        """`{"period", "first", "debits"}`: one aligned block of bills, as posted."""
+        period, first, before = int(params["period"]), int(params["first"]), int(params["debits"])
+        closed = self._view.periods.get(period)
+        if closed is None:
+            return NotYet(says="the period is not closed on the followed chain")
+        if len(closed.debits.get(first, [])) > before:
+            return AlreadyDone(says="the block was debited")
+        async with self._store.read() as connection:
+            found = await read_block(connection, period, first, BLOCK)
+        if found is None:
+            return NotYet(says="the operator has not uploaded the period's bills")
+        proofs, tree = found
+        data = contract_abi("UsageFees").call(
+            "debit",
+            period,
+            first,
+            [proof.bill.abi() for proof in proofs],
+            [node.abi() for node in tree.block_path(first)],
+        )
+        return Transaction(to=self._deployment.usage_fees, data=data)
+
+    async def reverse(self, params: Mapping[str, Any]) -> Built:
+        """`{"period", "unit", "line"}`: nobody could answer in time, so the line falls."""
+        challenge = self._challenge(params)
+        if challenge is None:
+            return NotYet(says="the challenge is not on the followed chain")
+        if challenge.state != "open":
+            return AlreadyDone(says=f"the challenge is {challenge.state}")
+        data = contract_abi("UsageFees").call("reverse", challenge.period, challenge.unit_index, challenge.line)
+        return Transaction(to=self._deployment.usage_fees, data=data)
+
+    async def answer(self, params: Mapping[str, Any]) -> Built:
+        """`{"period", "unit", "line"}`: the boundary entries of the challenged line, under the gateway's accepted
+        head.
+        """
+        challenge = self._challenge(params)
+        if challenge is None:
+            return NotYet(says="the challenge is not on the followed chain")
+        if challenge.state != "open" or self._view.head_time_s > challenge.deadline_s:
+            return AlreadyDone(
+                says=f"the challenge is {challenge.state}, its time to answer ends at {challenge.deadline_s}"
+            )
+        async with self._store.read() as connection:
+            proof = await read_bill(connection, challenge.period, challenge.unit_index)
+            if proof is None:
+                return NotYet(says="the operator has not uploaded the period's bills")
+            line = proof.bill.lines[challenge.line]
+            try:
+                during, before = await self._spans(connection, challenge, line)
+            except BillingError as error:
+                return NotYet(says=str(error))
+            origins = {entry.origin for span in (*during, *before) for entry in (span.opening, span.closing)}
+            if len(origins) != 1:
+                return NotYet(
+                    says=f"the line's entries lie in several logs ({', '.join(sorted(origins))}); one head cannot prove them"
+                )
+            (origin,) = origins
+            last = max(entry.index for span in (*during, *before) for entry in (span.opening, span.closing))
+            head = self._view.head(origin)
+            if head.size <= last:
+                size = await self._checkpoint_after(connection, origin, last)
+                if size is not None:
+                    await wish_head(self._store, origin, size, now_ms=self._clock.now_ms())
+                return NotYet(says=f"the accepted head of {origin} does not reach entry {last} yet")
+            spans = [[await self._span(connection, span, head.size) for span in part] for part in (before, during)]
+        data = contract_abi("UsageFees").call(
+            "answer", challenge.period, challenge.unit_index, challenge.line, line.abi(), origin_id(origin),
+            contract_head(head), spans[0], spans[1],
+        )  # fmt: skip
+        return Transaction(to=self._deployment.usage_fees, data=data)
+
+    async def challenge(self, params: Mapping[str, Any]) -> Built:
+        """`{"period", "unit", "line", "signature"}`: an owner's signed challenge, relayed."""
+        period, unit, line = int(params["period"]), int(params["unit"]), int(params["line"])
+        if self._challenge(params) is not None:
+            return AlreadyDone(says="the line is challenged")
+        async with self._store.read() as connection:
+            proof = await read_bill(connection, period, unit)
+        if proof is None:
+            return NotYet(says="the operator has not uploaded the period's bills")
+        bill = proof.bill
+        data = contract_abi("UsageFees").call(
+            "open_challenge", period, unit, bill.abi(), [node.abi() for node in proof.path], [one.abi() for one in bill.lines], line,
+            _signature(params["signature"]),
+        )  # fmt: skip
+        return Transaction(to=self._deployment.usage_fees, data=data)
+
+    async def withdraw(self, params: Mapping[str, Any]) -> Built:
+        """`{"unit", "amount", "to", "signature"}`: an owner's signed withdrawal, relayed; the nonce tells whether it is
+        done.
+        """
+        signature = _signature(params["signature"])
+        abi = contract_abi("UsageFees")
+        answer = await self._client.call(self._deployment.usage_fees, abi.call("account", int(params["unit"])))
+        _balance, _cap, nonce = abi.answer("account", answer)
+        if nonce >= signature[1]:
+            return AlreadyDone(says="the account has moved past this signature's nonce")
+        data = abi.call("withdraw", int(params["amount"]), str(params["to"]), signature)
+        return Transaction(to=self._deployment.usage_fees, data=data)
+
+    # -- entries ----------------------------------------------------------------------------------------------------
+
+    def _challenge(self, params: Mapping[str, Any]) -> ChallengeRecord | None:
+        return self._view.challenges.get((int(params["period"]), int(params["unit"]), int(params["line"])))
+
+    async def _spans(
+        self, connection: AsyncConnection, challenge: ChallengeRecord, line: Line
+    ) -> tuple[Sequence[MeterSpan], Sequence[MeterSpan]]:
+        opening, closing = divmod(challenge.period, 10**8)
+        subject = self._view.roll[challenge.unit_index].alias if line.kind is LineKind.OWN else line.subject
+        role = 1 if line.kind is LineKind.OWN else 2
+
+        async def spans(from_date: int, to_date: int) -> Sequence[MeterSpan]:
+            return await read_spans(
+                connection,
+                self._view,
+                subject=subject,
+                role=role,
+                register=line.quantity,
+                from_date=from_date,
+                to_date=to_date,
+            )
+
+        tariff = self._view.tariffs.get(line.tariff)
+        counts_by_year = tariff is not None and tariff.announced.by_year and line.since not in (0, opening)
+        return await spans(opening, closing), await spans(line.since, opening) if counts_by_year else ()
+
+    async def _span(self, connection: AsyncConnection, span: MeterSpan, size: int) -> tuple[Any, ...]:
+        """The contract's struct `Span`."""
+        opening = await self._entry_proof(connection, span.opening, size)
+        return span.from_date, span.to_date, opening, await self._entry_proof(connection, span.closing, size)
+
+    async def _entry_proof(self, connection: AsyncConnection, entry: BoundaryEntry, size: int) -> tuple[Any, ...]:
+        column = tables.entries.c
+        query = select(tables.entries).where(column.log_id == entry.log_id, column.entry_index == entry.index)
+        row = (await connection.execute(query)).one()
+        path = await walk(connection, LogTree(entry.log_id), lambda node: inclusion_path(node, entry.index, size))
+        words = (
+            row.kind, row.device, row.observed_at_ms, padded(row.quantity), row.value, row.detail_digest, row.salt.ljust(32, b"\0")
+        )  # fmt: skip
+        return words, entry.index, path
+
+    async def _checkpoint_after(self, connection: AsyncConnection, origin: str, index: int) -> int | None:
+        """The size of the newest held checkpoint that covers an entry: one acceptance then serves later challenges
+        too.
+        """
+        column = tables.checkpoints.c
+        query = (
+            select(column.size)
+            .join(tables.logs, tables.logs.c.log_id == column.log_id)
+            .where(tables.logs.c.origin == origin, column.size > index)
+            .order_by(column.size.desc())
+            .limit(1)
+        )
+        return (await connection.execute(query)).scalar_one_or_none()
+
+
+def _signature(fields: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The contract's struct `PersonSignature`, from JSON."""
+    return (
+        bytes.fromhex(fields["key_id"]),
+        int(fields["nonce"]),
+        int(fields["deadline"]),
+        int(fields["r"]),
+        int(fields["s"]),
+        bytes.fromhex(fields.get("authenticator_data", "")),
+        bytes.fromhex(fields.get("client_data", "")),
+    )

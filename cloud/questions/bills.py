@@ -1,0 +1,347 @@
+"""An owner's unit and bills: every line with the signed entries under it, its steps, its share and its dispute."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from cloud.billing.posted import read_bill
+from cloud.billing.relay import Relay, SignedAct
+from cloud.billing.usage import BoundaryEntry, MeterSpan, read_spans
+from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
+from cloud.directory import DirectoryUnit
+from cloud.errors import BillingError, ChainError
+from cloud.questions.charges import line_title, month_so_far, tier_parts
+from cloud.questions.ground import Ground, day_of, title
+from cloud.store import tables
+from cloud.web.answers import (
+    Bill,
+    BillLine,
+    BillState,
+    BillSummary,
+    ChallengeRequest,
+    ChallengeTerms,
+    Dispute,
+    DisputeState,
+    MonthSoFar,
+    Person,
+    ReadingRef,
+    RelayAnswer,
+    Share,
+    Title,
+    Unit,
+)
+from contracts.bill import BillProof, Line, LineKind, shares
+from contracts.bill_file import bill_to_json
+from contracts.person import KeyKind, key_id_of
+
+__all__ = ["BillQuestions", "dispute_state"]
+
+_SIGNATURE_SECONDS = 3600
+
+
+def dispute_state(challenge: ChallengeRecord) -> DisputeState:
+    """A challenge's state in the words of the pages."""
+    if challenge.state == "open":
+        return DisputeState.OPEN
+    is_won = challenge.state == "reversed" or (challenge.charge or 0) < challenge.amount
+    return DisputeState.WON if is_won else DisputeState.LOST
+
+
+class BillQuestions(Ground):
+    """Units, bills, disputes."""
+
+    async def unit(self, viewer: Person, door: str) -> Unit | None:
+        unit = self.directory.unit_named(door)
+        if unit is None or not self.is_mine(viewer, door):
+            return None
+        key = self._owner_key(unit)
+        return Unit(
+            door=door,
+            title=title(unit.title),
+            area_centi_m2=unit.area_centi_m2,
+            balance_fen=await self._balance(unit),
+            month=await self._month(unit),
+            registered_key=key.hex() if key else None,
+        )
+
+    async def bills(self, viewer: Person, door: str) -> Sequence[BillSummary]:
+        unit = self.directory.unit_named(door)
+        return await self.bills_of_unit(unit) if unit is not None and self.is_mine(viewer, door) else ()
+
+    async def bills_of_unit(self, unit: DirectoryUnit) -> list[BillSummary]:
+        """All posted bills of a unit, newest first."""
+        column = tables.bills.c
+        query = (
+            select(column.period, column.unit_index, column.total)
+            .where(column.unit == unit.alias)
+            .order_by(column.period.desc())
+        )
+        async with self.store.read() as connection:
+            rows = list(await connection.execute(query))
+        view = self.view
+        return [
+            self._bill_summary(view, view.periods[row.period], unit, row.unit_index, row.total)
+            for row in rows
+            if view is not None and row.period in view.periods
+        ]
+
+    async def bill(self, viewer: Person, door: str, period: str) -> Bill | None:
+        found = await self._posted(viewer, door, period)
+        if found is None:
+            return None
+        unit, closed, proof = found
+        assert self.view is not None
+        async with self.store.read() as connection:
+            lines = [
+                await self._line(connection, self.view, closed, proof, number)
+                for number in range(len(proof.bill.lines))
+            ]
+        return Bill(
+            summary=self._bill_summary(self.view, closed, unit, proof.bill.unit_index, proof.bill.amounts.total),
+            unit_title=title(unit.title),
+            posted_at_ms=closed.closed_at_s * 1000,
+            window_ends_at_ms=closed.window_end_s * 1000,
+            lines=tuple(lines),
+            transaction=closed.transaction_hash,
+        )
+
+    async def bill_file(self, viewer: Person, door: str, period: str) -> bytes | None:
+        found = await self._posted(viewer, door, period)
+        return None if found is None else json.dumps(bill_to_json(found[2]), separators=(",", ":")).encode()
+
+    async def challenge_terms(self, viewer: Person, door: str, period: str, line: int) -> ChallengeTerms | None:
+        found = await self._posted(viewer, door, period)
+        if found is None or self.cloud.chain is None or self.view is None:
+            return None
+        unit, closed, proof = found
+        public = self._owner_key(unit)
+        if public is None or not 0 <= line < len(proof.bill.lines):
+            return None
+        now_ms = self.cloud.settings.clock.now_ms()
+        return ChallengeTerms(
+            chain_id=self.cloud.chain.deployment.chain_id,
+            contract=self.cloud.chain.deployment.usage_fees,
+            key_id=key_id_of(public),
+            key_public=public,
+            nonce=now_ms,
+            deadline_s=max(self.view.head_time_s, now_ms // 1000) + _SIGNATURE_SECONDS,
+            period=closed.period,
+            unit_index=proof.bill.unit_index,
+            line=line,
+            line_amount_fen=proof.bill.lines[line].amount,
+            deposit_fen=await self._deposit(),
+            window_ends_at_ms=closed.window_end_s * 1000,
+        )
+
+    async def relay_challenge(self, viewer: Person, request: ChallengeRequest) -> RelayAnswer:
+        found = await self._posted(viewer, request.unit, request.period)
+        if found is None or self.cloud.chain is None or self.view is None:
+            return RelayAnswer(accepted=False, code="unknown_bill", remedy="reload the page")
+        relay = Relay(
+            store=self.store, view=self.view, deployment=self.cloud.chain.deployment, clock=self.cloud.settings.clock
+        )
+        act = SignedAct(
+            public=request.public, nonce=request.nonce, deadline_s=request.deadline_s, signature=request.signature
+        )
+        answer = await relay.challenge(found[1].period, found[2].bill.unit_index, request.line, act)
+        return RelayAnswer(accepted=answer.accepted, code=answer.code, remedy=answer.says)
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    async def _posted(
+        self, viewer: Person, door: str, period: str
+    ) -> tuple[DirectoryUnit, PeriodRecord, BillProof] | None:
+        """A posted bill that is the viewer's."""
+        unit = self.directory.unit_named(door)
+        closed = self.view.periods.get(int(period)) if self.view and period.isdecimal() else None
+        roll = self.view.units.get(unit.alias) if self.view and unit else None
+        if unit is None or closed is None or roll is None or not self.is_mine(viewer, door):
+            return None
+        async with self.store.read() as connection:
+            proof = await read_bill(connection, closed.period, roll.index)
+        return None if proof is None else (unit, closed, proof)
+
+    def _bill_summary(
+        self, view: ChainView, closed: PeriodRecord, unit: DirectoryUnit, index: int, total: int
+    ) -> BillSummary:
+        challenges = [
+            one for (period, at, _line), one in view.challenges.items() if (period, at) == (closed.period, index)
+        ]
+        reduced = sum(one.amount - (one.charge or 0) for one in challenges if one.state != "open")
+        return BillSummary(
+            unit=unit.name,
+            period=str(closed.period),
+            opening=day_of(closed.period // 10**8),
+            closing=day_of(closed.period % 10**8),
+            total_fen=total - reduced,
+            state=_bill_state(view, closed, index, challenges, reduced),
+        )
+
+    async def _line(
+        self, connection: Any, view: ChainView, closed: PeriodRecord, proof: BillProof, number: int
+    ) -> BillLine:
+        line, index = proof.bill.lines[number], proof.bill.unit_index
+        opening, closing = divmod(closed.period, 10**8)
+        spans = await self._spans(connection, view, line, index, opening, closing)
+        record = view.tariffs.get(line.tariff)
+        by_year = record is not None and record.announced.by_year
+        prior = 0
+        if by_year and line.since not in (0, opening):
+            prior = sum(span.usage for span in await self._spans(connection, view, line, index, line.since, opening))
+        first = await self._reference(connection, spans[0].opening) if spans else None
+        last = await self._reference(connection, spans[-1].closing) if spans else None
+        return BillLine(
+            number=number,
+            kind={LineKind.OWN: "own", LineKind.SHARED: "shared", LineKind.OTHER: "other"}[line.kind],
+            title=self._title(line),
+            quantity=line.quantity,
+            amount_fen=line.amount,
+            usage_wh=line.usage,
+            meter_confirmed=bool(spans) and all(span.confirmed for span in spans),
+            opening=first,
+            closing=last,
+            tiers=tier_parts(record, prior=prior, used=line.usage) if record else (),
+            used_before_wh=prior,
+            tier_period="year" if by_year else "month",
+            counts_from=day_of(line.since) if by_year and line.since else None,
+            share=self._share(view, line, index, record, prior, first, last) if line.kind is LineKind.SHARED else None,
+            dispute=await self._dispute(connection, view, closed, line, index, number),
+        )
+
+    async def _spans(
+        self, connection: Any, view: ChainView, line: Line, index: int, from_date: int, to_date: int
+    ) -> Sequence[MeterSpan]:
+        if line.kind is LineKind.OTHER:
+            return ()
+        subject, role = (view.roll[index].alias, 1) if line.kind is LineKind.OWN else (line.subject, 2)
+        try:
+            return await read_spans(
+                connection,
+                view,
+                subject=subject,
+                role=role,
+                register=line.quantity,
+                from_date=from_date,
+                to_date=to_date,
+            )
+        except BillingError:
+            return ()  # the page shows the line without entries, which is what there is
+
+    async def _reference(self, connection: Any, entry: BoundaryEntry) -> ReadingRef | None:
+        return await self.reference_at(connection, entry.origin, entry.index)
+
+    def _title(self, line: Line) -> Title:
+        pool = self.directory.pool_of(line.subject) if line.kind is LineKind.SHARED else None
+        return (
+            title(pool.title) if pool is not None else line_title(line.quantity, is_shared=line.kind is LineKind.SHARED)
+        )
+
+    def _share(
+        self,
+        view: ChainView,
+        line: Line,
+        index: int,
+        record: Any,
+        prior: int,
+        opening: ReadingRef | None,
+        closing: ReadingRef | None,
+    ) -> Share | None:
+        if record is None:
+            return None
+        from cloud.billing.draft import tariff_of
+
+        areas = [unit.area_centi_m2 for unit in view.roll]
+        whole = tariff_of(record).charge(used=line.usage, prior=prior)
+        return Share(
+            pool=self._title(line),
+            pool_usage_wh=line.usage,
+            pool_amount_fen=whole,
+            key=areas[index],
+            key_before=sum(areas[:index]),
+            key_sum=sum(areas),
+            key_is_area=True,
+            all_shares_fen=sum(shares(whole, areas)),
+            opening=opening,
+            closing=closing,
+        )
+
+    async def _dispute(
+        self, connection: Any, view: ChainView, closed: PeriodRecord, line: Line, index: int, number: int
+    ) -> Dispute | None:
+        challenge = view.challenges.get((closed.period, index, number))
+        if challenge is None:
+            return await self._sent(connection, closed, line, index, number)
+        is_settled = challenge.state != "open"
+        refund = challenge.amount - (challenge.charge or 0) if is_settled else 0
+        return Dispute(
+            state=dispute_state(challenge),
+            opened_at_ms=challenge.opened_at_s * 1000,
+            answer_due_at_ms=challenge.deadline_s * 1000,
+            settled_at_ms=challenge.settled_at_s * 1000 if challenge.settled_at_s else None,
+            old_fen=challenge.amount,
+            new_fen=challenge.charge if is_settled else None,
+            refund_fen=refund,
+            deposit_fen=await self._deposit(),
+            deposit_returned=refund > 0,
+            transaction=challenge.transaction_hash,
+        )
+
+    async def _sent(self, connection: Any, closed: PeriodRecord, line: Line, index: int, number: int) -> Dispute | None:
+        """A challenge that is signed and queued but not on the followed chain yet."""
+        column = tables.intents.c
+        query = select(column.state, column.created_at_ms).where(
+            column.business_key == f"challenge:{closed.period}:{index}:{number}", column.state != "refused"
+        )
+        row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return Dispute(
+            state=DisputeState.SENT, opened_at_ms=row.created_at_ms, answer_due_at_ms=closed.window_end_s * 1000, settled_at_ms=None,
+            old_fen=line.amount, new_fen=None, refund_fen=0, deposit_fen=await self._deposit(), deposit_returned=False, transaction=None,
+        )  # fmt: skip
+
+    async def _month(self, unit: DirectoryUnit) -> MonthSoFar | None:
+        if self.view is None:
+            return None
+        async with self.store.read() as connection:
+            return await month_so_far(self, connection, self.view, unit, now_ms=self.cloud.settings.clock.now_ms())
+
+    def _owner_key(self, unit: DirectoryUnit) -> bytes | None:
+        """The unit's key in force that a page can sign with."""
+        keys = self.view.owner_keys.values() if self.view else ()
+        return next(
+            (key.public for key in keys if key.unit == unit.alias and key.is_in_force and key.kind == KeyKind.SOFTWARE),
+            None,
+        )
+
+    async def _balance(self, unit: DirectoryUnit) -> int | None:
+        roll = self.view.units.get(unit.alias) if self.view else None
+        if roll is None or self.cloud.chain is None:
+            return None
+        try:
+            balance, _cap, _nonce = await self.cloud.chain.usage_fees("account", roll.index)
+        except ChainError:
+            return None  # the page says that the balance was not read
+        return int(balance)
+
+    async def _deposit(self) -> int:
+        if self.cloud.chain is None:
+            return 0
+        try:
+            _window, _answer, _floor, deposit = await self.cloud.chain.terms()
+        except ChainError:
+            return 0
+        return int(deposit)
+
+
+def _bill_state(
+    view: ChainView, closed: PeriodRecord, index: int, challenges: Sequence[ChallengeRecord], reduced: int
+) -> BillState:
+    if any(challenge.state == "open" for challenge in challenges):
+        return BillState.DISPUTED
+    if index in closed.paid:
+        return BillState.CORRECTED if reduced else BillState.DEBITED
+    was_tried = any(first <= index < first + 64 and times for first, times in closed.debits.items())
+    return BillState.UNPAID if was_tried and view.head_time_s > closed.window_end_s else BillState.OPEN

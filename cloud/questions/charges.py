@@ -1,0 +1,127 @@
+"""What a tariff makes of usage, in the pieces that pages show."""
+
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from cloud.billing.draft import tariff_of
+from cloud.billing.usage import read_boundaries
+from cloud.chain.view import ChainView, TariffRecord
+from cloud.directory import DirectoryUnit
+from cloud.questions.ground import Ground, day_of
+from cloud.store import tables
+from cloud.web.answers import MonthSoFar, TierPart, Title
+from contracts.quantities import ENERGY_IMPORT
+from contracts.tariff import LAST_TIER
+
+__all__ = ["line_title", "month_so_far", "tier_parts"]
+
+_DAY_MS = 86_400_000
+
+
+def line_title(quantity: str, *, is_shared: bool) -> Title:
+    """What a line without a name of its own is called, by its OBIS medium."""
+    if quantity.startswith("1-"):
+        return Title(zh="公共用电", en="Common electricity") if is_shared else Title(zh="用电", en="Electricity")
+    if quantity.startswith("8-"):
+        return Title(zh="公共用水", en="Common water") if is_shared else Title(zh="用水", en="Water")
+    return Title(zh="其他", en="Other")
+
+
+def tier_parts(record: TariffRecord, *, prior: int, used: int) -> tuple[TierPart, ...]:
+    """What each step takes of a usage that begins at `prior`. The parts' amounts telescope, so they add up to the
+    line.
+    """
+    tariff = tariff_of(record)
+    parts: list[TierPart] = []
+    below = 0
+    for number, tier in enumerate(tariff.tiers, 1):
+        starts, ends = max(below, prior), min(tier.up_to, prior + used)
+        if ends > starts or (not used and below <= prior < tier.up_to):
+            parts.append(
+                TierPart(
+                    number=number,
+                    from_wh=below,
+                    to_wh=None if tier.up_to == LAST_TIER else tier.up_to,
+                    used_wh=max(0, ends - starts),
+                    price_nanofen_per_wh=tier.price,
+                    amount_fen=tariff.fen(max(starts, ends)) - tariff.fen(starts),
+                )
+            )
+        below = tier.up_to
+    return tuple(parts)
+
+
+async def month_so_far(
+    ground: Ground, connection: Any, view: ChainView, unit: DirectoryUnit, *, now_ms: int
+) -> MonthSoFar | None:
+    """A unit's electricity since the last closed period, or since its meter was bound."""
+    bound = [
+        (device, record)
+        for device, records in view.bindings.items()
+        for record in records
+        if record.subject == unit.alias and record.role == 1 and not record.to_date
+    ]
+    for device, binding in bound:
+        closings = [period % 10**8 for period in view.periods if period % 10**8 >= binding.from_date]
+        opening_date = max(closings, default=binding.from_date)
+        openings = await read_boundaries(connection, view, device, ENERGY_IMPORT, opening_date)
+        column = tables.entries.c
+        is_register = or_(column.quantity == ENERGY_IMPORT, column.quantity.like(f"{ENERGY_IMPORT}*%"))
+        last = await ground.latest_entry(connection, device, is_register) if openings else None
+        if last is None:
+            continue
+        usage = last.value - openings[0].value
+        prior, record = await _prior(connection, view, device, opening_date, openings[0].value, binding.from_date, unit)
+        if record is None or usage < 0:
+            return None
+        tariff = tariff_of(record)
+        tier, left = _tier_at(record, prior + usage)
+        opened_ms = await _observed_at(connection, openings[0].log_id, openings[0].index)
+        elapsed_ms = max(1, last.observed_at_ms - opened_ms)
+        return MonthSoFar(
+            opening=day_of(opening_date),
+            until_ms=last.observed_at_ms,
+            usage_wh=usage,
+            amount_fen=tariff.charge(used=usage, prior=prior),
+            tier=tier,
+            tier_left_wh=left,
+            days_to_next_tier=None if left is None or not usage else left * elapsed_ms // (usage * _DAY_MS),
+            last_reading=await ground.reference(connection, last),
+        )
+    return None
+
+
+async def _prior(
+    connection: Any,
+    view: ChainView,
+    device: bytes,
+    opening_date: int,
+    opening_value: int,
+    bound_from: int,
+    unit: DirectoryUnit,
+) -> tuple[int, TariffRecord | None]:
+    """Usage of the tariff's year before the opening, and the tariff in force."""
+    roll = view.units.get(unit.alias)
+    category = roll.category if roll else 0
+    open_ended = opening_date * 10**8 + opening_date
+    record = view.tariff_for(ENERGY_IMPORT, category, open_ended)
+    if record is None or not record.announced.by_year:
+        return 0, record
+    since = max(opening_date // 10_000 * 10_000 + 101, bound_from)
+    starts = await read_boundaries(connection, view, device, ENERGY_IMPORT, since) if since < opening_date else []
+    return (opening_value - starts[0].value if starts else 0), record
+
+
+def _tier_at(record: TariffRecord, total: int) -> tuple[int, int | None]:
+    """The step that the next unit falls into, and how much is left of it."""
+    for number, tier in enumerate(tariff_of(record).tiers, 1):
+        if total < tier.up_to:
+            return number, None if tier.up_to == LAST_TIER else tier.up_to - total
+    return len(tariff_of(record).tiers), None
+
+
+async def _observed_at(connection: Any, log_id: int, index: int) -> int:
+    column = tables.entries.c
+    query = select(column.observed_at_ms).where(column.log_id == log_id, column.entry_index == index)
+    return int((await connection.execute(query)).scalar_one())

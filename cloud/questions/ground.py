@@ -1,0 +1,126 @@
+"""What all answers stand on: the cloud, who may see which device, and how far up an entry has come."""
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+
+from cloud.chain.view import ChainView
+from cloud.directory import Directory, DirectoryDevice, Words
+from cloud.service import Cloud
+from cloud.store import tables
+from cloud.web.answers import Person, ReadingRef, Role, Title
+from contracts.entry import Kind
+from contracts.quantities import unit_of
+
+__all__ = ["Ground", "day_of", "title"]
+
+_EPOCH_DEVICE = "gateway"
+
+
+def title(words: Words) -> Title:
+    """A directory's name as pages take it."""
+    return Title(zh=words.zh or words.en, en=words.en or words.zh)
+
+
+def day_of(number: int) -> date:
+    """The date of YYYYMMDD."""
+    return date(number // 10_000, number // 100 % 100, number % 100)
+
+
+class Ground:
+    """Shared by the parts of `StoreQuestions`."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.store = cloud.store
+
+    @property
+    def directory(self) -> Directory:
+        return self.cloud.directory.read()
+
+    @property
+    def view(self) -> ChainView | None:
+        return self.cloud.chain.view if self.cloud.chain else None
+
+    def may_see(self, viewer: Person | None, kind: int, device: bytes) -> bool:
+        """Whether an entry's content is the viewer's to see."""
+        named = self.directory.device_of(device)
+        device_kind = named.kind if named else None
+        if device_kind == "lift" or kind in (Kind.VISIT, Kind.GATEWAY, Kind.BEACON):
+            return True
+        if viewer is None or named is None:
+            return False
+        if self._is_shared(named):
+            return viewer.role in (Role.OWNER, Role.MANAGER, Role.COMMITTEE)
+        if named.unit is not None:
+            unit = self.directory.unit_of(named.unit)
+            return viewer.role is Role.OWNER and unit is not None and unit.name in viewer.units
+        return viewer.role is Role.MANAGER
+
+    @staticmethod
+    def _is_shared(named: DirectoryDevice) -> bool:
+        """A common meter: everybody who shares its cost may look at it."""
+        return named.pool is not None
+
+    def is_mine(self, viewer: Person | None, door: str) -> bool:
+        """Whether a unit's page is the viewer's: its owner's, nobody else's."""
+        return viewer is not None and viewer.role is Role.OWNER and door in viewer.units
+
+    async def entry(self, connection: Any, origin: str, index: int) -> Any:
+        """One entry's row with its origin and first checkpoint, or None."""
+        column = tables.entries.c
+        query = (
+            select(tables.entries, tables.logs.c.origin)
+            .join(tables.logs, tables.logs.c.log_id == column.log_id)
+            .where(tables.logs.c.origin == origin, column.entry_index == index)
+        )
+        return (await connection.execute(query)).one_or_none()
+
+    async def reference(self, connection: Any, row: Any) -> ReadingRef:
+        """A row as pages refer to it. `row` has the columns of entries and `origin`."""
+        state, _received_ms, _anchored_ms = await self.progress(connection, row.log_id, row.entry_index)
+        return ReadingRef(
+            origin=row.origin,
+            index=row.entry_index,
+            observed_at_ms=row.observed_at_ms,
+            quantity=row.quantity,
+            value=row.value,
+            unit=unit_of(row.quantity) or "",
+            state=state,
+        )
+
+    async def reference_at(self, connection: Any, origin: str, index: int) -> ReadingRef | None:
+        """The reference of one entry by its place."""
+        row = await self.entry(connection, origin, index)
+        return None if row is None else await self.reference(connection, row)
+
+    async def progress(self, connection: Any, log_id: int, index: int) -> tuple[str, int | None, int | None]:
+        """How far an entry has come (its state), when its checkpoint arrived, and when it was anchored."""
+        column = tables.checkpoints.c
+        query = (
+            select(column.super_index, column.received_at_ms)
+            .where(column.log_id == log_id, column.size > index)
+            .order_by(column.size)
+            .limit(1)
+        )
+        checkpoint = (await connection.execute(query)).one_or_none()
+        if checkpoint is None:
+            return "recorded", None, None
+        anchor = self.view.first_anchor(checkpoint.super_index) if self.view else None
+        if self.view is None or anchor is None:
+            return "logged", checkpoint.received_at_ms, None
+        state = "final" if anchor.block_number <= self.view.final[0] else "anchored"
+        return state, checkpoint.received_at_ms, anchor.block_time_s * 1000
+
+    async def latest_entry(self, connection: Any, device: bytes, *conditions: Any) -> Any:
+        """A device's last entry (by its own time) that meets the conditions, or None."""
+        column = tables.entries.c
+        query = (
+            select(tables.entries, tables.logs.c.origin)
+            .join(tables.logs, tables.logs.c.log_id == column.log_id)
+            .where(column.device == device, *conditions)
+            .order_by(column.observed_at_ms.desc(), column.entry_index.desc())
+            .limit(1)
+        )
+        return (await connection.execute(query)).one_or_none()

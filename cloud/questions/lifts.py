@@ -1,0 +1,134 @@
+"""A lift's public page: what its module said, who inspected it, since when there are records."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+
+from cloud.directory import DirectoryDevice
+from cloud.questions.ground import Ground, title
+from cloud.store import tables
+from cloud.web.answers import Lift, LiftState, LiftSummary, Title
+from contracts.entry import Kind
+
+__all__ = ["LiftQuestions"]
+
+MODE, TRIPS = "lift.mode", "lift.trips"
+# Codes of the lift module's profile: normal 0, inspection 1, fire 2, fault 3, out_of_service 4.
+_STATES = {
+    0: LiftState.IN_SERVICE,
+    1: LiftState.INSPECTION,
+    2: LiftState.STOPPED,
+    3: LiftState.STOPPED,
+    4: LiftState.STOPPED,
+}
+_INSPECTION = 1
+_SILENT_MS = 3 * 3_600_000  # three of the module's hourly messages
+_MONTH_MS = 30 * 86_400_000
+
+
+class LiftQuestions(Ground):
+    """Lifts, for everybody."""
+
+    async def lifts(self) -> Sequence[LiftSummary]:
+        async with self.store.read() as connection:
+            return [await self._summary(connection, device) for device in self.directory.of_kind("lift")]
+
+    async def lift(self, name: str) -> Lift | None:
+        device = next((one for one in self.directory.of_kind("lift") if one.name == name), None)
+        if device is None:
+            return None
+        column = tables.entries.c
+        async with self.store.read() as connection:
+            summary = await self._summary(connection, device)
+            since = (
+                await connection.execute(select(func.min(column.observed_at_ms)).where(column.device == device.device))
+            ).scalar_one_or_none()
+            mode = await self.latest_entry(connection, device.device, column.quantity == MODE)
+            inspection = await self.latest_entry(
+                connection, device.device, column.quantity == MODE, column.value == _INSPECTION
+            )
+            visit = await self.latest_entry(connection, device.device, column.kind == int(Kind.VISIT))
+            begun, ended = await self._inspection_span(connection, device, inspection)
+            total, month = await self._trips(connection, device)
+            return Lift(
+                summary=summary,
+                place=_place(device),
+                records_since_ms=since,
+                last_inspection_from_ms=begun,
+                last_inspection_to_ms=ended,
+                last_visit_at_ms=visit.observed_at_ms if visit else None,
+                trips_total=total,
+                trips_30_days=month,
+                last_status=await self.reference(connection, mode) if mode else None,
+                last_inspection=await self.reference(connection, inspection) if inspection else None,
+            )
+
+    async def _summary(self, connection: Any, device: DirectoryDevice) -> LiftSummary:
+        mode = await self.latest_entry(connection, device.device, tables.entries.c.quantity == MODE)
+        last = await self.latest_entry(connection, device.device)
+        state = LiftState.UNKNOWN
+        if (
+            mode is not None
+            and last is not None
+            and self.cloud.settings.clock.now_ms() - last.observed_at_ms <= _SILENT_MS
+        ):
+            state = _STATES.get(mode.value, LiftState.UNKNOWN)
+        return LiftSummary(
+            name=device.name,
+            title=title(device.title),
+            state=state,
+            last_seen_at_ms=last.observed_at_ms if last else None,
+        )
+
+    async def _inspection_span(
+        self, connection: Any, device: DirectoryDevice, inspection: Any
+    ) -> tuple[int | None, int | None]:
+        """From when to when the mode switch last stood on inspection."""
+        if inspection is None:
+            return None, None
+        column = tables.entries.c
+        modes = (column.device == device.device, column.quantity == MODE)
+        before = (
+            await connection.execute(
+                select(func.max(column.observed_at_ms)).where(
+                    *modes, column.value != _INSPECTION, column.observed_at_ms < inspection.observed_at_ms
+                )
+            )
+        ).scalar_one_or_none()
+        begun = (
+            await connection.execute(
+                select(func.min(column.observed_at_ms)).where(
+                    *modes, column.value == _INSPECTION, column.observed_at_ms > (-1 if before is None else before)
+                )
+            )
+        ).scalar_one()
+        ended = (
+            await connection.execute(
+                select(func.min(column.observed_at_ms)).where(*modes, column.observed_at_ms > inspection.observed_at_ms)
+            )
+        ).scalar_one_or_none()
+        return begun, ended
+
+    async def _trips(self, connection: Any, device: DirectoryDevice) -> tuple[int | None, int | None]:
+        column = tables.entries.c
+        last = await self.latest_entry(connection, device.device, column.quantity == TRIPS)
+        if last is None:
+            return None, None
+        query = (
+            select(column.value)
+            .where(
+                column.device == device.device,
+                column.quantity == TRIPS,
+                column.observed_at_ms >= last.observed_at_ms - _MONTH_MS,
+            )
+            .order_by(column.observed_at_ms)
+            .limit(1)
+        )
+        first = (await connection.execute(query)).scalar_one()
+        return last.value, last.value - first
+
+
+def _place(device: DirectoryDevice) -> Title:
+    building = device.origin.split("/")[-2] if device.origin.count("/") >= 2 else ""
+    return Title(zh=building, en=building)
