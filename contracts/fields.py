@@ -4,6 +4,7 @@ In JSON files integers that may reach 2^53 are decimal strings and bytes are low
 Python read the same values.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,15 +15,33 @@ _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 _DECIMAL_LENGTH_MAX = 80
 
+Refuse = Callable[[str], ContractsError]
+"""Makes the error of a format from what is wrong."""
+
+
+def parse_json(encoded: bytes, *, length_max: int, what: str, refuse: Refuse) -> Any:
+    """The value of a JSON file that people may lay out as they like, but in which no key stands twice."""
+    if len(encoded) > length_max:
+        raise refuse(f"{what} has {len(encoded)} bytes; {length_max} is the limit")
+
+    def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
+            raise refuse(f"{what} names a field twice")
+        return fields
+
+    try:
+        return json.loads(encoded.decode(), object_pairs_hook=without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise refuse(f"{what} is not JSON: {error}") from error
+
 
 class Fields:
     """The fields of one object. Reading one that is missing or misspelt raises the `refuse` error, naming its place."""
 
     __slots__ = ("_fields", "_place", "_refuse")
 
-    def __init__(
-        self, value: object, *, place: str, keys: Sequence[str], refuse: Callable[[str], ContractsError]
-    ) -> None:
+    def __init__(self, value: object, *, place: str, keys: Sequence[str], refuse: Refuse) -> None:
         if not isinstance(value, dict):
             raise refuse(f"{place or 'the file'} is not an object")
         if set(value) != set(keys):

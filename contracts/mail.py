@@ -4,7 +4,6 @@ What the chain says (`block`, `anchored`, `revoked`) needs no signature: the gat
 shows at the next verifier. What changes what a gateway does (`config`, `visit`) is signed by whoever may say it.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +13,7 @@ from contracts import p256
 from contracts.checkpoint import is_log_origin
 from contracts.detail import canonical_json
 from contracts.errors import DetailError, MailError
-from contracts.fields import Fields
+from contracts.fields import Fields, parse_json
 from contracts.tree import SIZE_END
 
 MESSAGES_MAX = 100
@@ -90,12 +89,7 @@ def parse_mail(encoded: bytes, *, after: int) -> tuple[Message, ...]:
     Raises:
         MailError: not in the format, too long, or numbers that do not grow from `after`.
     """
-    if len(encoded) > MAIL_BYTES_MAX:
-        raise MailError(f"mail has {len(encoded)} bytes; {MAIL_BYTES_MAX} is the limit")
-    try:
-        value = json.loads(encoded.decode())
-    except (ValueError, RecursionError) as error:
-        raise MailError(f"mail is not JSON: {error}") from error
+    value = parse_json(encoded, length_max=MAIL_BYTES_MAX, what="mail", refuse=MailError)
     fields = Fields(value, place="mail", keys=("messages",), refuse=MailError)
     messages = []
     for one in fields.each_within("messages", MESSAGES_MAX, "number", "kind", "body", "signature"):

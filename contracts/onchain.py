@@ -23,6 +23,7 @@ ASSIGNMENT_COUNT = "967dead2"  # assignment_count(device)
 ASSIGNMENT = "c1e417b1"  # assignment(device, number) -> origin_id, first_index, last_index, block
 BINDING_COUNT = "fcdfc859"  # binding_count(device)
 BINDING = "dea0a934"  # binding(device, number) -> subject, commitment, role, from_date, to_date, confirmed
+PERIOD = "d4b08aee"  # UsageFees.period(period) -> root, sums, unit_count, closed_at, window_end
 ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a"  # Anchored(size indexed, root)
 
 _ROLES: tuple[BindingRole, ...] = ("own", "pool")
@@ -57,6 +58,15 @@ class RegisteredBinding:
     from_date: date
     to_date: date | None
     confirmed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedPeriod:
+    """A period's bills as UsageFees holds them."""
+
+    root: bytes
+    sums: int  # four lanes in one word
+    unit_count: int
 
 
 def origin_id(origin: str) -> bytes:
@@ -133,22 +143,27 @@ class ChainView:
             if 1 <= role <= len(_ROLES)
         ]
 
+    def period(self, period: int) -> ClosedPeriod | None:
+        """The root of a period's bills; None while the period is not closed."""
+        root, sums, unit_count, closed_at, _ = self._words(PERIOD, 5, period.to_bytes(32), to=self._trust.usage_fees)
+        return ClosedPeriod(root=root.to_bytes(32), sums=sums, unit_count=unit_count) if closed_at else None
+
     def _records(self, count_selector: str, selector: str, words: int, device: bytes) -> list[tuple[int, ...]]:
         (count,) = self._words(count_selector, 1, device)
         if count > _RECORDS_MAX:
             raise RpcError(f"the Registry holds {count} records of one device; {_RECORDS_MAX} is this program's limit")
         return [self._words(selector, words, device, number.to_bytes(32)) for number in range(count)]
 
-    def _words(self, selector: str, words: int, *arguments: bytes) -> tuple[int, ...]:
-        """The result of one view of the Registry."""
-        call = {"to": _hex(self._trust.registry), "data": "0x" + selector + b"".join(arguments).hex()}
+    def _words(self, selector: str, words: int, *arguments: bytes, to: bytes | None = None) -> tuple[int, ...]:
+        """The result of one view, of the Registry unless another contract is named."""
+        call = {"to": _hex(to or self._trust.registry), "data": "0x" + selector + b"".join(arguments).hex()}
         answer = self._ask("eth_call", call, "latest")
         try:
             result = bytes.fromhex(answer.removeprefix("0x"))
         except (AttributeError, ValueError) as error:
             raise RpcError("the node answered eth_call with something else than hex; try another node") from error
         if len(result) != 32 * words:
-            raise RpcError("the node knows no Registry at the trusted address; is it synchronised, is the trust file?")
+            raise RpcError(f"the node knows no such contract at {call['to']}; is it synchronised, is the trust file?")
         return tuple(int.from_bytes(result[at : at + 32]) for at in range(0, len(result), 32))
 
     def _ask(self, method: str, *parameters: Any) -> Any:

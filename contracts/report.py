@@ -1,9 +1,11 @@
 """What a verifier answers: named checks, the state they show, and marks beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+
+from contracts.errors import ContractsError, RpcError
 
 
 class CheckName(StrEnum):
@@ -65,10 +67,25 @@ class State(StrEnum):
 class Check:
     """One named check: its outcome, what it found, and what to do where it did not pass."""
 
-    name: CheckName
+    name: StrEnum  # `CheckName`, or a bill's
     outcome: Outcome
     says: str
     remedy: str = ""
+
+
+class NotCheckedError(Exception):
+    """A check cannot be made; the message says why and what to do about it."""
+
+
+def run_check(name: StrEnum, step: Callable[[], str], remedy: str) -> Check:
+    """Make one check. The step returns what it found, raises `ContractsError` when that is wrong and
+    `NotCheckedError`, or `RpcError`, when it cannot tell."""
+    try:
+        return Check(name=name, outcome=Outcome.PASSED, says=step())
+    except (NotCheckedError, RpcError) as reason:
+        return Check(name=name, outcome=Outcome.NOT_CHECKED, says=str(reason))
+    except ContractsError as error:
+        return Check(name=name, outcome=Outcome.FAILED, says=str(error), remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +97,7 @@ class Report:
     marks: tuple[str, ...]
 
     @property
-    def broken_at(self) -> tuple[CheckName, ...]:
+    def broken_at(self) -> tuple[StrEnum, ...]:
         """The checks that failed."""
         return tuple(check.name for check in self.checks if check.outcome is Outcome.FAILED)
 

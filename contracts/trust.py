@@ -7,12 +7,11 @@ import base64
 import json
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from contracts.checkpoint import is_super_origin
 from contracts.detail import canonical_json
 from contracts.errors import TrustError
-from contracts.fields import Fields
+from contracts.fields import Fields, parse_json
 from contracts.superlog import Witness, WitnessPolicy
 
 FORMAT = "minglou-trust/1"
@@ -46,12 +45,7 @@ def parse_trust(encoded: bytes) -> Trust:
     Raises:
         TrustError: not JSON, a duplicate, missing, unknown or misspelt field, or a quorum above its witnesses.
     """
-    if len(encoded) > TRUST_BYTES_MAX:
-        raise TrustError(f"trust file has {len(encoded)} bytes; {TRUST_BYTES_MAX} is the limit")
-    try:
-        value = json.loads(encoded.decode(), object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise TrustError(f"trust file is not JSON: {error}") from error
+    value = parse_json(encoded, length_max=TRUST_BYTES_MAX, what="trust file", refuse=TrustError)
     keys = ("format", "chain_id", "registry", "anchor_log", "usage_fees", "super_log", "witness_policy")
     fields = Fields(value, place="", keys=keys, refuse=_refuse)
     fields.choice("format", (FORMAT,))
@@ -100,13 +94,6 @@ def _fields_of(trust: Trust) -> dict[str, object]:
             "witnesses": [{"name": w.name, "key": w.public.hex()} for w in trust.witness_policy.witnesses],
         },
     }
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise TrustError("trust file names a field twice")
-    return fields
 
 
 def _refuse(reason: str) -> TrustError:

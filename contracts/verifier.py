@@ -18,11 +18,11 @@ from contracts.entitlement import (
     check_key_range,
 )
 from contracts.entry import NO_DETAIL, Entry, Kind, encode_entry
-from contracts.errors import ContractsError, EvidenceError, RpcError
+from contracts.errors import ContractsError, EvidenceError
 from contracts.evidence import Anchor, Evidence, LogProof, SuperProof, parse_evidence
 from contracts.onchain import ChainView, Rpc
 from contracts.quantities import unit_of
-from contracts.report import REMEDIES, Check, CheckName, Outcome, Report, State
+from contracts.report import REMEDIES, Check, CheckName, NotCheckedError, Outcome, Report, State, run_check
 from contracts.superlog import open_superlog, parse_superlog, superlog_leaf, verify_cosignatures
 from contracts.tree import leaf_hash, verify_consistency, verify_inclusion
 from contracts.trust import Trust
@@ -52,14 +52,10 @@ def verify_evidence(evidence: bytes | Evidence, trust: Trust | None = None, rpc:
     return _Verification(evidence, entry, trust, chain).report()
 
 
-class _NotCheckedError(Exception):
-    """A check cannot be made; the message says why and what to do about it."""
-
-
 class _Verification:
     """One run over one evidence, from the gateway's signature outwards.
 
-    Each `_check_` method returns what it found, raises `ContractsError` when that is wrong and `_NotCheckedError` when
+    Each `_check_` method returns what it found, raises `ContractsError` when that is wrong and `NotCheckedError` when
     it cannot tell, or when it rests on a check that did not pass.
     """
 
@@ -100,24 +96,18 @@ class _Verification:
         return Report(checks=tuple(checks[name] for name in CheckName), state=self._state(), marks=self._marks())
 
     def _run(self, name: CheckName, step: Callable[[], str]) -> Check:
-        remedy = ""
-        try:
-            outcome, says = Outcome.PASSED, step()
-        except (_NotCheckedError, RpcError) as reason:
-            outcome, says = Outcome.NOT_CHECKED, str(reason)
-        except ContractsError as error:
-            outcome, says, remedy = Outcome.FAILED, str(error), REMEDIES[name]
-        self._outcomes[name] = outcome
-        return Check(name=name, outcome=outcome, says=says, remedy=remedy)
+        check = run_check(name, step, REMEDIES[name])
+        self._outcomes[name] = check.outcome
+        return check
 
     def _has_passed(self, name: CheckName) -> bool:
         return self._outcomes.get(name) is Outcome.PASSED
 
     def _needs(self, *names: CheckName) -> None:
-        """Raises `_NotCheckedError` unless the checks that this one rests on have passed."""
+        """Raises `NotCheckedError` unless the checks that this one rests on have passed."""
         for name in names:
             if not self._has_passed(name):
-                raise _NotCheckedError(f"rests on the check {name}, which has not passed")
+                raise NotCheckedError(f"rests on the check {name}, which has not passed")
 
     def _state(self) -> State | None:
         if Outcome.FAILED in self._outcomes.values():
@@ -177,7 +167,7 @@ class _Verification:
         if self._detail is None or not has_bytes:
             raise EvidenceError("the file's detail and the entry disagree on whether there is one")
         if isinstance(self._detail, str):
-            raise _NotCheckedError("the detail is withheld; the entry's digest of it stands")
+            raise NotCheckedError("the detail is withheld; the entry's digest of it stands")
         encoded = canonical_json(self._detail)
         decode_detail(encoded)
         if detail_digest(encoded) != self._entry.detail_digest:
@@ -199,7 +189,7 @@ class _Verification:
             raise EvidenceError(f"the file names {proof.origin} at {proof.size}, its note {said.origin} at {said.size}")
         self._super_root = said.root
         if trust is None:
-            raise _NotCheckedError("whose super-log this is, only a trust file tells: --trust trust.json")
+            raise NotCheckedError("whose super-log this is, only a trust file tells: --trust trust.json")
         return f"signed by the super-log you trust, over {proof.size} checkpoints"
 
     def _check_super_inclusion(self) -> str:
@@ -207,7 +197,7 @@ class _Verification:
         self._needs(CheckName.CHECKPOINT)
         assert self._signed is not None
         if not self._super_root:
-            raise _NotCheckedError(f"rests on the check {CheckName.SUPER_SIGNATURE}, which has not passed")
+            raise NotCheckedError(f"rests on the check {CheckName.SUPER_SIGNATURE}, which has not passed")
         verify_inclusion(leaf_hash(superlog_leaf(self._signed)), proof.index, proof.size, proof.path, self._super_root)
         return f"the gateway's checkpoint is number {proof.index} of the super-log"
 
@@ -215,7 +205,7 @@ class _Verification:
         proof = self._require_super()
         policy = self._require_trust().witness_policy
         if not policy.witnesses:
-            raise _NotCheckedError("the trust file names no witnesses")
+            raise NotCheckedError("the trust file names no witnesses")
         self._needs(CheckName.SUPER_SIGNATURE)
         cosignatures = verify_cosignatures(proof.note, policy)
         self._witnessed = f"witnessed {len(cosignatures)} of {len(policy.witnesses)}"
@@ -245,7 +235,7 @@ class _Verification:
         self._needs(CheckName.ANCHOR)
         finalized = self._require_chain().finalized_block()
         if finalized < anchor.block:
-            raise _NotCheckedError(f"block {anchor.block} is not final yet, {finalized} is; ask again later")
+            raise NotCheckedError(f"block {anchor.block} is not final yet, {finalized} is; ask again later")
         return f"block {anchor.block} is final"
 
     def _check_gateway_key(self) -> str:
@@ -267,7 +257,7 @@ class _Verification:
         self._needs(CheckName.INCLUSION)
         if assignment is None:
             if self._entry.kind in (Kind.GATEWAY, Kind.BEACON):
-                raise _NotCheckedError("the gateway speaks of itself")
+                raise NotCheckedError("the gateway speaks of itself")
             raise EvidenceError("the file does not say that the device belongs to this log; a neighbour's might not")
         check_assignment_claim(self._entry, log, assignment)
         chain = self._require_chain()
@@ -280,38 +270,38 @@ class _Verification:
     def _check_origin(self) -> str:
         trust = self._require_trust()
         if Outcome.FAILED in self._outcomes.values():
-            raise _NotCheckedError("a check has failed: whatever is vouched for, it is not this")
+            raise NotCheckedError("a check has failed: whatever is vouched for, it is not this")
         if self._has_passed(CheckName.SUPER_SIGNATURE) and self._has_passed(CheckName.SUPER_INCLUSION):
             return f"vouched for by the super-log you trust ({trust.fingerprint()})"
         if self._is_key_on_chain:
             return f"vouched for by the Registry you trust ({trust.fingerprint()})"
-        raise _NotCheckedError("internally consistent, origin unknown: nothing that you trust vouches for it yet")
+        raise NotCheckedError("internally consistent, origin unknown: nothing that you trust vouches for it yet")
 
     # What the checks need to be made at all.
 
     def _require_log(self) -> LogProof:
         if self._log is None:
-            raise _NotCheckedError("the entry is recorded, but no checkpoint holds it yet; ask again later")
+            raise NotCheckedError("the entry is recorded, but no checkpoint holds it yet; ask again later")
         return self._log
 
     def _require_super(self) -> SuperProof:
         if self._super is None:
-            raise _NotCheckedError("the super-log does not hold the checkpoint yet; ask again later")
+            raise NotCheckedError("the super-log does not hold the checkpoint yet; ask again later")
         return self._super
 
     def _require_anchor(self) -> tuple[SuperProof, Anchor]:
         if self._anchor is None:
-            raise _NotCheckedError("the super-log is not anchored yet; ask again later")
+            raise NotCheckedError("the super-log is not anchored yet; ask again later")
         return self._require_super(), self._anchor
 
     def _require_trust(self) -> Trust:
         if self._trust is None:
-            raise _NotCheckedError("internally consistent, origin unknown: name your roots with --trust trust.json")
+            raise NotCheckedError("internally consistent, origin unknown: name your roots with --trust trust.json")
         return self._trust
 
     def _require_chain(self) -> ChainView:
         if self._chain is None:
-            raise _NotCheckedError("only the chain knows: name your roots and a node, --trust trust.json --rpc URL")
+            raise NotCheckedError("only the chain knows: name your roots and a node, --trust trust.json --rpc URL")
         return self._chain
 
 

@@ -148,6 +148,17 @@ def test_a_node_that_refuses_or_answers_no_json_rpc_leaves_its_checks_open(
     assert "this node serves chain 1, not 31337" in capsys.readouterr().out
 
 
+def test_a_bill_is_ticked_off_too(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vectors = json.loads((Path(__file__).parents[1] / "contracts" / "js" / "bill.json").read_text(encoding="utf-8"))
+    (files / "bill.json").write_text(json.dumps(vectors["bill"]))
+    assert _verify(files, "bill.json") == 3
+    assert "drafted: internally consistent, origin unknown" in capsys.readouterr().out
+    vectors["bill"]["lines"][0]["usage"] = "1"
+    (files / "padded.json").write_text(json.dumps(vectors["bill"]))
+    assert _verify(files, "padded.json") == 1
+    assert "BROKEN at tree" in capsys.readouterr().out
+
+
 def _verify(files: Path, name: str, *more: str, also: Sequence[str] = ()) -> int:
     paths = [str(files / one) for one in (name, *also)]
     return minglou.main(["verify", *paths, "--trust", str(files / "trust.json"), *more])
