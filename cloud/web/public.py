@@ -1,6 +1,5 @@
 """What is open to everybody: lifts, checking a file, what a check trusts. And the site's page for its officers."""
 
-import hashlib
 import json
 from typing import Any
 
@@ -11,6 +10,7 @@ from cloud.web.answers import Role
 from cloud.web.bills import refusal
 from cloud.web.page import Pages, Visit
 from cloud.web.problems import problem_page
+from contracts.trust import parse_trust
 
 
 def routes(pages: Pages) -> APIRouter:
@@ -37,7 +37,7 @@ def routes(pages: Pages) -> APIRouter:
     async def trust(request: Request) -> Response:
         visit = await pages.visit(request)
         file = await pages.questions.trust_file()
-        values = {"fingerprint": fingerprint(file), "figures": _figures(visit, json.loads(file))}
+        values = {"fingerprint": parse_trust(file).fingerprint(), "figures": _figures(visit, json.loads(file))}
         return pages.render(visit, "trust.html", values=values)
 
     @router.get("/trust.json")
@@ -60,13 +60,6 @@ def routes(pages: Pages) -> APIRouter:
 def refusal_to_all(pages: Pages, visit: Visit) -> Response:
     """A public thing that does not exist: signing in would not help."""
     return problem_page(pages, visit, "not_found")
-
-
-def fingerprint(trust_file: bytes) -> str:
-    """Sixteen hex digits in fours: SHA-256 of the trust file's canonical JSON."""
-    canonical = json.dumps(json.loads(trust_file), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
-    return " ".join(digest[start : start + 4] for start in range(0, 16, 4))
 
 
 def _figures(visit: Visit, trust: dict[str, Any]) -> list[tuple[str, str]]:

@@ -101,6 +101,7 @@ export function showVerdict(panel, reports) {
 }
 
 async function checkPage(panel) {
+  panel.querySelector("#verdict").hidden = true;
   const roots = await rootsOf(panel);
   const elements = [...panel.querySelectorAll(".group")];
   const context = { line: Number(panel.dataset.line ?? 0), opening: null, closing: null, bill: null };

@@ -23,10 +23,10 @@ function formatOf(text) {
 }
 
 async function check(file) {
+  panel.querySelector("#verdict").hidden = true;
   const bytes = new Uint8Array(await file.arrayBuffer());
   const kind = KINDS[formatOf(new TextDecoder().decode(bytes))];
   unknown.hidden = Boolean(kind);
-  panel.querySelector("#verdict").hidden = true;
   for (const [name, group] of Object.entries(groups)) group.hidden = name !== kind;
   if (!kind) return;
   showVerdict(panel, [await runGroup(groups[kind], bytes, await rootsOf(panel))]);

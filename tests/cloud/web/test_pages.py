@@ -1,0 +1,168 @@
+"""What the pages say: amounts with their derivation, contradictions, clocks, and honest gaps."""
+
+import re
+
+import pytest
+
+from cloud.web.answers import RelayAnswer
+from tests.cloud.web.conftest import SignIn
+from tests.cloud.web.reader import Reader
+from tests.cloud.web.test_roles import BILL, HOUSEHOLD, PUBLIC, READING
+from tests.cloud.web.world import DOOR, MANAGER, OWNER, World, fen
+
+EN = {"accept-language": "en"}
+
+
+def text_of(page: str) -> str:
+    """The words of a page as one line."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_home_says_the_month_so_far_and_when_the_next_step_begins(sign_in: SignIn) -> None:
+    page = text_of(sign_in(OWNER).get("/home", headers=EN).text)
+    assert "¥2.08" in page
+    assert "3.87 kWh" in page
+    assert "at this pace you enter step 2 in about 9 days." in page
+    assert "Lift 2 Stopped" in page
+
+
+def test_home_warns_of_a_bill_that_its_readings_contradict(world: World, sign_in: SignIn) -> None:
+    warning = "Your last bill charges more than your meter said."
+    assert warning in sign_in(OWNER).get("/home", headers=EN).text
+    world.padded = False
+    assert warning not in sign_in(OWNER).get("/home", headers=EN).text
+
+
+def test_a_line_says_how_its_amount_comes_about(world: World, sign_in: SignIn) -> None:
+    world.padded = False
+    page = text_of(sign_in(OWNER).get(f"{BILL}/lines/0", headers=EN).text)
+    assert "1,322.456 − 1,200.00 = 122.456 kWh" in page
+    assert "122.456 × ¥0.538 = ¥65.88" in page
+    assert "but the bill charges" not in page
+
+
+def test_a_padded_line_says_both_figures(sign_in: SignIn) -> None:
+    page = text_of(sign_in(OWNER).get(f"{BILL}/lines/0", headers=EN).text)
+    assert "It charges 162.456 kWh. The gateway signed 122.456 kWh." in page
+    assert "Dispute this line" in page
+
+
+def test_a_shared_line_opens_to_pool_key_and_the_equality_of_sums(sign_in: SignIn) -> None:
+    page = text_of(sign_in(OWNER).get(f"{BILL}/lines/1", headers=EN).text)
+    assert "Corridors, lifts and pumps used 412.00 kWh , which cost ¥221.66" in page
+    assert "yours is 89.30 m² of 2,422.80 m²" in page
+    assert "Not a cent more." in page
+
+
+def test_a_dispute_shows_its_clock_and_then_old_and_new(world: World, sign_in: SignIn) -> None:
+    client = sign_in(OWNER)
+    body = {"nonce": "1", "deadline": "2", "digest": "00" * 32, "signature": "00" * 64, "public": "00" * 64}
+    assert client.post(f"{BILL}/lines/0/dispute", json=body).status_code == 202
+    page = text_of(client.get(f"{BILL}/lines/0", headers=EN).text)
+    assert "Waiting for the answer" in page
+    assert "Answer due 4 Dec 2026, 10:00" in page
+    assert "Dispute this line" not in page
+    assert client.get(f"{BILL}/lines/0/dispute").status_code == 404
+    world.settle()
+    page = text_of(client.get(f"{BILL}/lines/0", headers=EN).text)
+    refund = f"¥{(fen(162_456) - fen(122_456)) / 100:.2f}"
+    assert "You were right" in page
+    assert f"Before ¥87.40 → Now ¥65.88 Comes back to you {refund}" in page
+    assert "returned" in page
+    assert f"Refunded −{refund}" in text_of(client.get(BILL, headers=EN).text)
+
+
+def test_a_refused_dispute_says_what_to_do(world: World, sign_in: SignIn) -> None:
+    world.refusal = RelayAnswer(accepted=False, code="late", remedy="the window ended; ask the committee")
+    body = {"nonce": "1", "deadline": "2", "digest": "00" * 32, "signature": "00" * 64, "public": "00" * 64}
+    answer = sign_in(OWNER).post(f"{BILL}/lines/0/dispute", json=body)
+    assert answer.status_code == 409
+    assert answer.json() == {"code": "late", "remedy": "the window ended; ask the committee"}
+
+
+def test_disputing_ends_with_the_window(world: World, sign_in: SignIn) -> None:
+    client = sign_in(OWNER)
+    assert f"{BILL}/lines/0/dispute" in client.get(f"{BILL}/lines/0").text
+    bill = world._bill()
+    world.now_ms = bill.window_ends_at_ms + 1
+    world._bill = lambda: bill  # type: ignore[method-assign]  # the same bill, later
+    assert f"{BILL}/lines/0/dispute" not in client.get(f"{BILL}/lines/0").text
+
+
+def test_a_reading_says_what_was_heard_when_and_from_where(sign_in: SignIn) -> None:
+    page = text_of(sign_in(OWNER).get(READING, headers=EN).text)
+    assert "1,322.456 kWh" in page
+    assert "as it stood when 27 Nov 2026 began" in page
+    assert "the meter&#39;s own midnight record" in page or "the meter's own midnight record" in page
+    assert "Mean 4.048 kWh a day" in page
+    assert "no reading" in page
+
+
+def test_a_lift_without_records_says_so(world: World, stranger: Reader) -> None:
+    page = text_of(stranger.get("/lifts/b07-l1", headers=EN).text)
+    assert "In service" in page
+    assert "Last signed visit no record since 28 Oct 2026, 10:00" in page
+    assert "7,315" in page
+    world.has_records = False
+    page = text_of(stranger.get("/lifts/b07-l1", headers=EN).text)
+    assert "No word" in page
+    assert "This lift has not reported yet." in page
+
+
+def test_the_trust_page_shows_the_roots_and_a_short_form(stranger: Reader) -> None:
+    from contracts.trust import parse_trust
+
+    page = stranger.get("/trust").text
+    trust = parse_trust(stranger.get("/trust.json").content)
+    assert trust.fingerprint() in page
+    assert trust.registry.hex() in page
+
+
+def test_blockchain_is_said_once(sign_in: SignIn) -> None:
+    for path in ("/home", BILL, f"{BILL}/lines/0", READING, "/trust", "/lifts/b07-l1", "/verify"):
+        for language, word in (("en", "blockchain"), ("zh", "区块链")):
+            page = sign_in(OWNER).get(path, headers={"accept-language": language}).text
+            assert page.lower().count(word) <= 1
+
+
+@pytest.mark.parametrize("path", [*PUBLIC, *HOUSEHOLD, "/home", "/site"])
+def test_pages_carry_a_strict_policy_and_nothing_inline(sign_in: SignIn, path: str) -> None:
+    answer = sign_in(MANAGER if path == "/site" else OWNER).get(path)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+    assert "connect-src 'self' http://127.0.0.1:8545;" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    if "html" in answer.headers["content-type"]:
+        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|javascript:", answer.text)
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', answer.text)
+
+
+def test_a_page_that_breaks_says_what_to_do_and_tells_nothing(world: World, stranger: Reader) -> None:
+    async def broken() -> None:
+        raise RuntimeError("secret of the store")
+
+    world.lifts = broken  # type: ignore[method-assign, assignment]  # a store that fails
+    client = Reader(stranger.app, raises=False)
+    answer = client.get("/lifts", headers=EN)
+    assert answer.status_code == 500
+    assert "Nothing of yours is lost" in answer.text
+    assert "secret" not in answer.text
+
+
+def test_largest_owner_page_is_small(sign_in: SignIn) -> None:
+    import gzip
+    from pathlib import Path
+
+    from cloud.web.application import VERIFIER_DIRECTORY
+    from cloud.web.page import STATIC_DIRECTORY
+
+    page = sign_in(OWNER).get(f"{BILL}/lines/0").content
+    files = [STATIC_DIRECTORY / "minglou.css", STATIC_DIRECTORY / "check.js", *Path(VERIFIER_DIRECTORY).glob("*.js")]
+    total = len(gzip.compress(page)) + sum(len(gzip.compress(path.read_bytes())) for path in files)
+    assert total < 60_000, total
+
+
+def test_bills_are_listed_with_their_state(sign_in: SignIn) -> None:
+    page = text_of(sign_in(OWNER).get(f"/bills/{DOOR}", headers=EN).text)
+    assert "23 Oct 2026 – 27 Nov 2026 Open to objections" in page
