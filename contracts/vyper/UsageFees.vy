@@ -1,6 +1,5 @@
 # pragma version 0.4.3
 # pragma nonreentrancy on
-# pragma optimize codesize
 """
 @title UsageFees
 @license Apache-2.0
@@ -683,7 +682,9 @@ def _check_bill(
     period: uint256, unit_index: uint256, bill: bill_tree.Bill, path: DynArray[bill_tree.Node, 32]
 ) -> Period:
     closed: Period = self._closed(period)
-    leaf: bill_tree.Node = bill_tree._leaf(SITE, period, unit_index, bill)
+    leaf: bill_tree.Node = bill_tree.Node(
+        hash=bill_tree._leaf_hash(SITE, period, unit_index, bill), sums=bill.amounts
+    )
     top: bill_tree.Node = bill_tree._climb(leaf, unit_index, closed.unit_count, path)
     assert top.hash == closed.root and top.sums == closed.sums, "usage_fees: bill is not in the period's tree"
     return closed

@@ -36,33 +36,50 @@ struct Node:
 
 @internal
 @view
-def _leaf(site: bytes32, period: uint256, index: uint256, bill: Bill) -> Node:
+def _leaf_hash(site: bytes32, period: uint256, index: uint256, bill: Bill) -> bytes32:
     amounts: uint256 = bill.amounts
-    parts: uint256 = ((amounts >> 128) & LANE) + ((amounts >> 64) & LANE) + (amounts & LANE)
+    parts: uint256 = unsafe_add(unsafe_add((amounts >> 128) & LANE, (amounts >> 64) & LANE), amounts & LANE)
     assert amounts >> 192 == parts, "bill_tree: total is not the sum of its parts"
-    return Node(
-        hash=sha256(
-            concat(
-                b"\x00",
-                abi_encode(
-                    TAG, chain.id, self, site, period, index, amounts, bill.lines_digest, bill.salt
-                ),
-            )
-        ),
-        sums=amounts,
+    # SHA-256(0x00 || nine words): the word in front gives the zero byte.
+    return sha256(
+        slice(
+            abi_encode(
+                empty(bytes32),
+                TAG,
+                chain.id,
+                self,
+                site,
+                period,
+                index,
+                amounts,
+                bill.lines_digest,
+                bill.salt,
+            ),
+            31,
+            289,
+        )
     )
 
 
 @internal
 @pure
-def _parent(left: Node, right: Node) -> Node:
-    sums: uint256 = unsafe_add(left.sums, right.sums)
+def _add(left: uint256, right: uint256) -> uint256:
+    """
+    @notice The sums of two nodes, lane by lane.
+    """
+    sums: uint256 = unsafe_add(left, right)
     # The carry out of a lane's top bit; in the lowest lane that overflows there is no carry in, so none is missed.
-    carries: uint256 = (left.sums & right.sums) | ((left.sums | right.sums) & ~sums)
+    carries: uint256 = (left & right) | ((left | right) & ~sums)
     assert carries & TOP_BITS == 0, "bill_tree: sum overflows"
+    return sums
+
+
+@internal
+@pure
+def _parent(left: Node, right: Node) -> Node:
     return Node(
-        hash=sha256(concat(b"\x01", left.hash, convert(left.sums, bytes32), right.hash, convert(right.sums, bytes32))),
-        sums=sums,
+        hash=sha256(slice(abi_encode(tree.NODE_WORD, left.hash, left.sums, right.hash, right.sums), 31, 129)),
+        sums=self._add(left.sums, right.sums),
     )
 
 
@@ -94,18 +111,27 @@ def _block_top(site: bytes32, period: uint256, first_index: uint256, bills: DynA
     """
     @notice The top of an aligned block of leaves. An odd node at the end of a row moves up unchanged, as in RFC 9162.
     """
-    row: Node[BLOCK] = empty(Node[BLOCK])
+    hashes: bytes32[BLOCK] = empty(bytes32[BLOCK])
+    sums: uint256[BLOCK] = empty(uint256[BLOCK])
     width: uint256 = 0
     for bill: Bill in bills:
-        row[width] = self._leaf(site, period, first_index + width, bill)
+        hashes[width] = self._leaf_hash(site, period, unsafe_add(first_index, width), bill)
+        sums[width] = bill.amounts
         width = unsafe_add(width, 1)
     for level: uint256 in range(6):
         if width <= 1:
             break
-        pairs: uint256 = width // 2
-        for i: uint256 in range(pairs, bound=32):
-            row[i] = self._parent(row[2 * i], row[2 * i + 1])
+        place: uint256 = 0
+        for i: uint256 in range(width // 2, bound=32):
+            left: uint256 = sums[place]
+            right: uint256 = sums[unsafe_add(place, 1)]
+            hashes[i] = sha256(
+                slice(abi_encode(tree.NODE_WORD, hashes[place], left, hashes[unsafe_add(place, 1)], right), 31, 129)
+            )
+            sums[i] = self._add(left, right)
+            place = unsafe_add(place, 2)
         if width % 2 == 1:
-            row[pairs] = row[width - 1]
-        width = pairs + width % 2
-    return row[0]
+            hashes[place // 2] = hashes[place]
+            sums[place // 2] = sums[place]
+        width = (width + 1) // 2
+    return Node(hash=hashes[0], sums=sums[0])

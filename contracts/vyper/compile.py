@@ -1,12 +1,13 @@
 """Compile the Vyper contracts into build/*.json: `python -m contracts.vyper.compile`.
 
-The artefacts are git-ignored and carry the digest of all sources and of the compiler's version, so that a run with
-nothing changed reads five small files and stops.
+The artefacts are git-ignored and carry the digest of their sources and of the compiler's version, so that a run
+with nothing changed reads five small files and stops, and a change compiles only what it touches.
 """
 
 import argparse
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,10 @@ class Artifact:
     runtime_bytes: int
 
 
-def source_digest() -> str:
-    """SHA-256 over the compiler's version, this file and every source, so that any change compiles again."""
+def source_digest(contract: str) -> str:
+    """SHA-256 over the compiler's version, this file, the contract and every module that it imports."""
     digest = hashlib.sha256(COMPILER.encode())
-    for path in sorted([*SOURCES.glob("*.vy"), *SOURCES.glob("*.vyi"), Path(__file__)]):
+    for path in [Path(__file__), *sorted(_sources(contract))]:
         content = path.read_bytes()
         digest.update(f"{path.name}\n{len(content)}\n".encode() + content)
     return digest.hexdigest()
@@ -51,15 +52,12 @@ def artifact(contract: str) -> Artifact:
     """
     if contract not in CONTRACTS:
         raise CompileError(f"contract {contract}: unknown; there are {', '.join(CONTRACTS)}")
-    built = _read_built(contract, source_digest())
-    return built if built is not None else compile_all()[contract]
+    return _read_built(contract) or _compile(contract)
 
 
 def compile_all(*, force: bool = False) -> dict[str, Artifact]:
     """All contracts; compiles and writes build/*.json unless what stands there is of these sources."""
-    digest = source_digest()
-    found = {contract: None if force else _read_built(contract, digest) for contract in CONTRACTS}
-    return {contract: built or _compile(contract, digest) for contract, built in found.items()}
+    return {contract: (None if force else _read_built(contract)) or _compile(contract) for contract in CONTRACTS}
 
 
 def compile_source(contract: str, *, evm_version: str | None = None) -> dict[str, Any]:
@@ -89,12 +87,25 @@ def compile_source(contract: str, *, evm_version: str | None = None) -> dict[str
     return output
 
 
-def _read_built(contract: str, digest: str) -> Artifact | None:
+def _sources(contract: str) -> set[Path]:
+    """The contract's file and, through its imports, those of our modules."""
+    found: set[Path] = set()
+    waiting = [SOURCES / f"{contract}.vy"]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            imported = re.findall(r"^import (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            waiting += [SOURCES / f"{module}.vy" for module in imported]
+    return found
+
+
+def _read_built(contract: str) -> Artifact | None:
     try:
         built = json.loads((BUILD / f"{contract}.json").read_text())
     except (FileNotFoundError, ValueError):
         return None
-    if built.get("source_digest") != digest:
+    if built.get("source_digest") != source_digest(contract):
         return None
     return Artifact(
         contract=contract,
@@ -104,7 +115,7 @@ def _read_built(contract: str, digest: str) -> Artifact | None:
     )
 
 
-def _compile(contract: str, digest: str) -> Artifact:
+def _compile(contract: str) -> Artifact:
     output = compile_source(contract)
     runtime_bytes = (len(output["bytecode_runtime"]) - 2) // 2
     if runtime_bytes > RUNTIME_BYTES_MAX:
@@ -113,7 +124,7 @@ def _compile(contract: str, digest: str) -> Artifact:
     built = {
         "contract": contract,
         "vyper": COMPILER,
-        "source_digest": digest,
+        "source_digest": source_digest(contract),
         "abi": output["abi"],
         "bytecode": output["bytecode"],
         "runtime_bytes": runtime_bytes,

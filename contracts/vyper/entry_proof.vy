@@ -37,7 +37,7 @@ struct EntryProof:
 @internal
 @pure
 def _leaf_hash(entry: Entry) -> bytes32:
-    return sha256(concat(b"\x00", abi_encode(entry)))
+    return sha256(slice(abi_encode(empty(bytes32), entry), 31, 225))
 
 
 @internal

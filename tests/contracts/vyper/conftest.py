@@ -1,22 +1,29 @@
 """One development chain for all contract tests; each test starts from the same enrolled site."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from contracts.abi import Call
 from tests.contracts.vyper.chain import Chain, Reverted
 from tests.contracts.vyper.site import START, Site
 from tests.processes import free_port, is_listening, program, running
-
-Refusal = Callable[[str], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     port = free_port()
-    command = [program("anvil"), "--port", str(port), "--silent", "--hardfork", "osaka", "--chain-id", "31337"]
+    command: list[str | Path] = [
+        program("anvil"),
+        "--port",
+        str(port),
+        "--silent",
+        "--hardfork",
+        "osaka",
+        "--chain-id",
+        "31337",
+    ]
     command += ["--timestamp", str(START), "--accounts", "12"]
     directory = tmp_path_factory.mktemp("anvil")
     with running(command, name="anvil", output_dir=directory, ready=lambda: is_listening(port)):
@@ -59,6 +66,3 @@ def refused(reason: str) -> Iterator[None]:
     with pytest.raises(Reverted) as caught:
         yield
     assert caught.value.reason == reason
-
-
-__all__ = ["Call", "refused"]

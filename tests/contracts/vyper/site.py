@@ -111,7 +111,7 @@ class GatewayLog:
 
 def sign_head(key: p256.PrivateKey, origin: str, size: int, root: bytes) -> SignedHead:
     body = Checkpoint(origin=origin, size=size, root=root).body()
-    signature = p256.sign(key, body.encode() if isinstance(body, str) else body)
+    signature = p256.sign(key, body.encode())
     return SignedHead(size, root, int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
 
 
@@ -241,7 +241,8 @@ class Site:
             [
                 changes.add_units(
                     units=[
-                        changes.NewUnit(alias=alias, area_centi_m2=area) for alias, area in zip(UNITS, AREAS, strict=True)
+                        changes.NewUnit(alias=alias, area_centi_m2=area)
+                        for alias, area in zip(UNITS, AREAS, strict=True)
                     ]
                 ),
                 changes.add_pool(pool=POOL),
@@ -251,10 +252,7 @@ class Site:
                 gateway_change(NEIGHBOUR, NEIGHBOUR_KEY),
                 changes.assign_devices(origin_id=self.log.origin_id, first_index=0, devices=devices),
             ],
-            [
-                owner_key_change(alias, key, code)
-                for alias, key, code in zip(UNITS, OWNER_KEYS, codes, strict=True)
-            ],
+            [owner_key_change(alias, key, code) for alias, key, code in zip(UNITS, OWNER_KEYS, codes, strict=True)],
             [
                 changes.bind(subject=alias, device=meter, role=1, from_date=20260901, commitment=name("binding"))
                 for alias, meter in zip(UNITS, METERS, strict=True)

@@ -29,9 +29,7 @@ def test_the_super_log_grows_by_proof_and_says_so(site: Site) -> None:
     tree = super_tree(300)
     anchor(site, tree, 0, 5)
     proof = consistency_path(tree.node, 5, 300)
-    receipt = site.chain.send(
-        site.relayer, anchor_log.anchor(site.anchor_log, size=300, root=tree.root(), proof=proof)
-    )
+    receipt = site.chain.send(site.relayer, anchor_log.anchor(site.anchor_log, size=300, root=tree.root(), proof=proof))
     assert [parse_event(log.topics, log.data) for log in receipt.logs] == [Anchored(300, tree.root())]
     assert (head(site).size, head(site).root) == (300, tree.root())
     roots = anchor_log.parse_recent_roots(site.chain.view(anchor_log.recent_roots(site.anchor_log)))
@@ -263,15 +261,11 @@ def test_a_fork_report_needs_a_real_contradiction(site: Site, forged: str) -> No
     other = sign_head(key_of(99), ORIGIN, 6, name("another root"))
     if forged == "signature":
         with refused("anchor_log: gateway's signature does not match"):
-            site.chain.send(
-                site.stranger, anchor_log.report_two_roots(site.anchor_log, origin=ORIGIN, a=mine, b=other)
-            )
+            site.chain.send(site.stranger, anchor_log.report_two_roots(site.anchor_log, origin=ORIGIN, a=mine, b=other))
         return
     if forged == "same":
         with refused("anchor_log: heads do not contradict each other"):
-            site.chain.send(
-                site.stranger, anchor_log.report_two_roots(site.anchor_log, origin=ORIGIN, a=mine, b=mine)
-            )
+            site.chain.send(site.stranger, anchor_log.report_two_roots(site.anchor_log, origin=ORIGIN, a=mine, b=mine))
     leaves = (site.log.tree.node(0, 1), name("no leaf"))
     path = inclusion_path(site.log.tree.node, 1, 6)
     for leaf_a, leaf_b, reason in (
