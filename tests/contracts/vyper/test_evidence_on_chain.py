@@ -17,7 +17,7 @@ from contracts.superlog import WitnessPolicy, sign_superlog, superlog_leaf
 from contracts.tree import MemoryTree, inclusion_path, leaf_hash
 from contracts.trust import Trust
 from contracts.verifier import verify_evidence
-from tests.contracts.vyper.site import METERS, UNITS, GatewayLog, Site
+from tests.contracts.vyper.site import METERS, UNITS, GatewayLog, Site, reading
 
 SUPER_ORIGIN = "minglou.example/log"
 SUPER_KEY = ed25519.key_from_seed(sha256(b"super-log").digest())
@@ -56,7 +56,8 @@ def anchored(site: Site, root: bytes) -> Anchor:
 
 def evidence_of(site: Site, log: GatewayLog) -> Evidence:
     """Anchored evidence of the first flat's closing register, as this gateway logged it."""
-    index = log.read(METERS[0], 20261201, 1_322_456)
+    entry = reading(METERS[0], "1-0:1.8.0*20261201", 1_322_456)
+    index = log.append(replace(entry, observed_at_ms=1000 * site.chain.now()))
     note = sign_checkpoint(Checkpoint(origin=log.origin, size=log.tree.size, root=log.tree.root()), log.key)
     public = p256.public_bytes(log.key)
     super_log = MemoryTree([leaf_hash(superlog_leaf(open_checkpoint(note, public)))])
