@@ -8,42 +8,55 @@ counting anew, and is logged.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
+from hashlib import blake2b
 
 REMEMBERED = 64  # also the most that a peer may have unacknowledged
 DIGEST_BYTES = 16
+_KEY_BYTES = 8 + DIGEST_BYTES
 
 
-class _Ring:
+class Ring:
     """The last messages of one session."""
 
-    __slots__ = ("keys", "name", "order")
+    __slots__ = ("_keys", "_name", "_order")
 
     def __init__(self, session: str) -> None:
-        self.name = session.encode()
-        self.keys: set[bytes] = set()
-        self.order: deque[bytes] = deque()
+        name = session.encode()
+        self._name = len(name).to_bytes(2) + name
+        self._keys: set[bytes] = set()
+        self._order: deque[bytes] = deque()
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._keys
+
+    def remember(self, key: bytes) -> bytes:
+        """What must be committed together with the message's entries."""
+        self._keys.add(key)
+        order = self._order
+        order.append(key)
+        if len(order) > REMEMBERED:
+            self._keys.discard(order.popleft())
+        return self._name + key
+
+    def pack(self) -> bytes:
+        return b"".join(self._name + key for key in self._order)
 
 
 class Deliveries:
     """The memory of a store's `delivery` table. Not for two threads at once: each ingest has its own sessions."""
 
     def __init__(self, packed: Iterable[bytes] = ()) -> None:
-        self._rings: dict[str, _Ring] = {}
+        self._rings: dict[str, Ring] = {}
         for one in packed:
             for session, key in unpack(one):
-                self._add(self._ring(session), key)
+                self.ring(session).remember(key)
 
-    def repeated(self, session: str, number: int, digest: bytes) -> bool:
+    def ring(self, session: str) -> Ring:
+        """The memory of one session, made when it is first asked for."""
         ring = self._rings.get(session)
-        return ring is not None and number.to_bytes(8) + digest in ring.keys
-
-    def remember(self, session: str, number: int, digest: bytes) -> bytes:
-        """What must be committed together with the message's entries."""
-        ring = self._rings.get(session) or self._ring(session)
-        key = number.to_bytes(8) + digest
-        self._add(ring, key)
-        return len(ring.name).to_bytes(2) + ring.name + key
+        if ring is None:
+            ring = self._rings[session] = Ring(session)
+        return ring
 
     def forget(self, session: str) -> None:
         """The peer began a new session: its packet ids mean nothing any more."""
@@ -51,30 +64,18 @@ class Deliveries:
 
     def pack(self) -> bytes:
         """Everything remembered, oldest first within each session."""
-        return b"".join(
-            len(ring.name).to_bytes(2) + ring.name + key for ring in self._rings.values() for key in ring.order
-        )
+        return b"".join(ring.pack() for ring in self._rings.values())
 
-    def _ring(self, session: str) -> _Ring:
-        return self._rings.setdefault(session, _Ring(session))
 
-    def _add(self, ring: _Ring, key: bytes) -> None:
-        ring.keys.add(key)
-        ring.order.append(key)
-        if len(ring.order) > REMEMBERED:
-            ring.keys.discard(ring.order.popleft())
+def message_key(number: int, payload: bytes) -> bytes:
+    """Packet id or sequence number, and 16 bytes of BLAKE2b of the payload."""
+    return number.to_bytes(8) + blake2b(payload, digest_size=DIGEST_BYTES).digest()
 
 
 def unpack(packed: bytes) -> Iterator[tuple[str, bytes]]:
-    """Session and key (number, digest) of each remembered message."""
+    """Session and key of each remembered message."""
     at = 0
     while at < len(packed):
         name_end = at + 2 + int.from_bytes(packed[at : at + 2])
-        key_end = name_end + 8 + DIGEST_BYTES
-        yield packed[at + 2 : name_end].decode(), packed[name_end:key_end]
-        at = key_end
-
-
-def payload_digest(payload: bytes) -> bytes:
-    """What tells payloads apart: 16 bytes of their SHA-256."""
-    return sha256(payload).digest()[:DIGEST_BYTES]
+        yield packed[at + 2 : name_end].decode(), packed[name_end : name_end + _KEY_BYTES]
+        at = name_end + _KEY_BYTES

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contracts import p256
 from contracts.clock import SystemClock
@@ -34,6 +34,9 @@ from edge.signer import CheckpointRule, Signer
 from edge.supervision import Health, supervise
 from edge.uplink import Uplink
 from edge.voice import GAP_STOPPED, Voice
+
+if TYPE_CHECKING:
+    from edge.mqtt.broker import BrokerClient
 
 _ABSENCE_MS = 60_000  # a stop shorter than that is no gap: nothing is polled more often
 _SNAPSHOT_SECONDS = 10.0
@@ -222,6 +225,7 @@ class Gateway:
                 from edge.mqtt.broker import BrokerClient
 
                 broker = BrokerClient(broker_settings, devices, self._ingest(), self.committer)
+                self._counters.append(_broker_counts(broker))
                 senders.update({device.recorder.urn: _sender(broker.command, device) for device in devices})
                 found.append((f"broker-{broker_settings.name}", broker.run))
         found.extend(self._buses())
@@ -382,6 +386,10 @@ def _epoch(store: LogStore) -> int:
 
 def _sender(command: Callable[[MqttDevice, bytes], int], device: MqttDevice) -> Callable[[bytes], int]:
     return lambda payload: command(device, payload)
+
+
+def _broker_counts(broker: "BrokerClient") -> Callable[[], dict[str, int]]:
+    return lambda: {"brokers_connected": int(broker.is_connected), "mqtt_unmapped": broker.unmapped}
 
 
 def _boot_id() -> str:

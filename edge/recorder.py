@@ -17,40 +17,30 @@ from datetime import date
 from hashlib import sha256
 
 from contracts.detail import encode_detail
-from contracts.entry import NO_DETAIL, Kind, Series, device_id
+from contracts.entry import NO_DETAIL, SALT_BYTES, Kind, Series, device_id
 from contracts.quantities import boundary_quantity
 from devices.plausibility import Limits, suspicions
+from devices.reading import NO_DETAIL as NOTHING_MORE
 from devices.reading import Reading
 from edge.committer import Committer, Submission
 from edge.log_store import EntryRow
 from edge.registers import Believed, Registers, RegisterState
+from edge.template import EntryTemplate, encode_time
 
-_SALTS_A_DRAW = 256
+_SALT_PADDING = bytes(SALT_BYTES)
 
 
-class SaltSource:
-    """16 random bytes at a time, drawn from the system in larger helpings. Not for two threads at once."""
-
-    __slots__ = ("_at", "_drawn")
-
-    def __init__(self) -> None:
-        self._drawn, self._at = b"", 0
-
-    def __call__(self) -> bytes:
-        at = self._at
-        if at >= len(self._drawn):
-            self._drawn, at = os.urandom(16 * _SALTS_A_DRAW), 0
-        self._at = at + 16
-        return self._drawn[at : at + 16]
+def _new_salt() -> bytes:
+    return os.urandom(SALT_BYTES)
 
 
 class _Quantity:
     """What stays the same over one device's entries of one quantity."""
 
-    __slots__ = ("limits", "register", "series")
+    __slots__ = ("limits", "register", "template")
 
     def __init__(self, series: Series, limits: Limits | None, register: RegisterState | None) -> None:
-        self.series = series
+        self.template = EntryTemplate(series)
         self.limits = limits
         self.register = register
 
@@ -60,7 +50,7 @@ class DeviceRecorder:
 
     def __init__(
         self, urn: str, limits: Mapping[str, Limits], registers: Registers, committer: Committer, *,
-        freezes: bool = False, on_reading: Callable[[Reading, bool], None] | None = None,
+        freezes: bool = False,
     ) -> None:  # fmt: skip
         self.urn = urn
         self.device = device_id(urn)
@@ -78,34 +68,33 @@ class DeviceRecorder:
         self._limits = limits
         self._registers = registers
         self._committer = committer
-        self._on_reading = on_reading
         self._quantities: dict[tuple[int, str], _Quantity] = {}
-        self._new_salt = SaltSource()
 
     def rows(self, readings: Sequence[Reading], at_ms: int) -> list[EntryRow]:
         """The rows of readings that carry no boundary, observed at one time. Submits boundary entries that fall due."""
         rows: list[EntryRow] = []
-        detail, digest = b"", NO_DETAIL
-        of: Mapping[str, object] | None = None
+        salts, salt_at, time_word = os.urandom(SALT_BYTES * len(readings)), 0, encode_time(at_ms)
+        detail, digest, detail_of, detail_at_ms = b"", NO_DETAIL, NOTHING_MORE, None
         with self.lock:
             for reading in readings:
-                known = self._quantities.get((reading.kind, reading.quantity)) or self._learn(reading)
+                quantity, value = reading.quantity, reading.value
+                known = self._quantities.get((reading.kind, quantity)) or self._learn(reading)
+                register = known.register
                 says: tuple[str, ...] = ()
                 if known.limits is not None:
-                    says = suspicions(
-                        known.limits, reading.value, at_ms, known.register.last if known.register else None
-                    )
-                if says or reading.detail is not of or reading.meter_at_ms is not None:
+                    says = suspicions(known.limits, value, at_ms, register.last if register else None)
+                if says or reading.detail is not detail_of or reading.meter_at_ms != detail_at_ms:
+                    # One message's readings share their detail bytes, which are made once.
                     detail, digest = self._detail(reading, says)
-                    of = None if says else reading.detail
-                rows.append((known.series.encode(at_ms, reading.value, digest, self._new_salt()), detail))
+                    detail_of, detail_at_ms = ({} if says else reading.detail), reading.meter_at_ms
+                salt = salts[salt_at : salt_at + SALT_BYTES] + _SALT_PADDING
+                salt_at += SALT_BYTES
+                rows.append((known.template.encode(time_word, value, digest, salt), detail))
                 if says:
                     self.suspect += 1
-                elif known.register is not None and self._registers.believe(known.register, reading.value, at_ms):
-                    self._midnight_passed(reading.quantity, known.register, at_ms)
-                self.latest[reading.quantity] = (reading.value, at_ms)
-                if self._on_reading is not None:
-                    self._on_reading(reading, bool(says))
+                elif register is not None and self._registers.believe(register, value, at_ms):
+                    self._midnight_passed(quantity, register, at_ms)
+                self.latest[quantity] = (value, at_ms)
             self.readings += len(rows)
             self.last_seen_ms = at_ms
         return rows
@@ -188,7 +177,7 @@ class DeviceRecorder:
             fields["suspect"] = list(says)
         if not fields or fields == {"source": "mqtt"}:
             return b"", NO_DETAIL
-        detail = encode_detail(fields, salt=self._new_salt())
+        detail = encode_detail(fields, salt=_new_salt())
         return detail, sha256(detail).digest()
 
     def _midnight_passed(self, quantity: str, state: RegisterState, at_ms: int) -> None:
@@ -214,9 +203,9 @@ class DeviceRecorder:
         self, quantity: str, state: RegisterState, day: date, value: int, fields: Mapping[str, object], at_ms: int
     ) -> None:
         name = boundary_quantity(quantity, day)
-        detail = encode_detail(fields, salt=self._new_salt())
+        detail = encode_detail(fields, salt=_new_salt())
         series = Series(Kind.READING, self.device, name)
-        entry = series.encode(at_ms, value, sha256(detail).digest(), self._new_salt())
+        entry = series.encode(at_ms, value, sha256(detail).digest(), _new_salt())
         self._registers.boundary_logged(state, day)
         self.boundaries += 1
         self._committer.submit(Submission([(entry, detail)], boundary=(self.device, name)))
@@ -224,6 +213,6 @@ class DeviceRecorder:
     def _submit_suspect(self, reading: Reading, at_ms: int) -> None:
         detail, digest = self._detail(reading, ("freeze-out-of-order",))
         series = Series(Kind.READING, self.device, reading.quantity)
-        entry = series.encode(at_ms, reading.value, digest, self._new_salt())
+        entry = series.encode(at_ms, reading.value, digest, _new_salt())
         self.suspect += 1
         self._committer.submit(Submission([(entry, detail)]))

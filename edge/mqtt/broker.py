@@ -47,6 +47,7 @@ class BrokerClient:
         self._client: paho.Client | None = None
         self._stopping = threading.Event()
         self.unmapped = 0
+        self.is_connected = False
 
     async def run(self) -> None:
         """Connect, subscribe, and record what comes.
@@ -68,6 +69,7 @@ class BrokerClient:
             raise CollectorError(f"broker {self._settings.name} at {where}: {error}; is it running?") from error
         finally:
             self._client = None
+            self.is_connected = False
             self._stopping.set()
             client.disconnect()
             await asyncio.shield(asyncio.to_thread(client.loop_stop))
@@ -120,6 +122,7 @@ class BrokerClient:
                 end(f"refused the login: {reason}; check username and password_file")
             else:
                 client.subscribe([(topic, 1) for topic in self._routes])
+                self.is_connected = True
 
         def on_disconnect(_client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
             end(f"connection lost: {reason}")

@@ -5,7 +5,7 @@ from enum import Enum
 
 from devices.errors import MessageError
 from devices.mqtt_json import MqttJsonDevice
-from edge.deliveries import Deliveries, payload_digest
+from edge.deliveries import Deliveries, message_key
 from edge.log_store import DeliveryRow, EntryRow
 from edge.recorder import DeviceRecorder
 
@@ -66,18 +66,21 @@ class MqttIngest:
             device.recorder.refused += 1
             device.recorder.last_error = str(error)
             return Taken.REFUSED
-        number, remembered = message.sequence, device.session
-        if number is None:
-            if not session or not packet_id:
-                rows.extend(device.recorder.rows(message.readings, self._now_ms()))
-                return Taken.ROWS
-            number, remembered = packet_id, session
-        digest = payload_digest(payload)
-        if (dup or message.sequence is not None) and self._deliveries.repeated(remembered, number, digest):
+        recorder, number = device.recorder, message.sequence
+        if number is not None:
+            key, ring = message_key(number, payload), self._deliveries.ring(device.session)
+            repeated = key in ring
+        elif session and packet_id:
+            key, ring = message_key(packet_id, payload), self._deliveries.ring(session)
+            repeated = dup and key in ring
+        else:
+            rows.extend(recorder.rows(message.readings, self._now_ms()))
+            return Taken.ROWS
+        if repeated:
             self.repeated += 1
             return Taken.REPEATED
-        delivered.append(self._deliveries.remember(remembered, number, digest))
-        rows.extend(device.recorder.rows(message.readings, self._now_ms()))
+        delivered.append(ring.remember(key))
+        rows.extend(recorder.rows(message.readings, self._now_ms()))
         return Taken.ROWS
 
     def new_session(self, session: str) -> None:

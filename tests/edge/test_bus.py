@@ -140,7 +140,8 @@ def test_a_register_that_goes_backwards_is_suspect_and_never_a_boundary(site: Si
             wait_for_real_time(house.clock, more_seconds=0.5)
         suspect = [one for one in readings(cloud, address) if detail(cloud, one).get("suspect")]
         assert suspect
-        assert {str(detail(cloud, one)["suspect"]) for one in suspect} <= {"['register-fell']", "['freeze-out-of-order']"}
+        says = {str(detail(cloud, one)["suspect"]) for one in suspect}
+        assert says <= {"['register-fell']", "['freeze-out-of-order']"}
         believed = [one.value for one in readings(cloud, address) if one not in suspect]
         assert believed == sorted(believed)
         bounds = [one.value for one in boundaries(cloud, address)]
