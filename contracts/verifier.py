@@ -271,10 +271,10 @@ class _Verification:
         trust = self._require_trust()
         if Outcome.FAILED in self._outcomes.values():
             raise NotCheckedError("a check has failed: whatever is vouched for, it is not this")
-        if self._has_passed(CheckName.SUPER_SIGNATURE) and self._has_passed(CheckName.SUPER_INCLUSION):
-            return f"vouched for by the super-log you trust ({trust.fingerprint()})"
         if self._is_key_on_chain:
             return f"vouched for by the Registry you trust ({trust.fingerprint()})"
+        if self._has_passed(CheckName.SUPER_SIGNATURE) and self._has_passed(CheckName.SUPER_INCLUSION):
+            return f"in the super-log you trust ({trust.fingerprint()}); only the chain tells whose key it is"
         raise NotCheckedError("internally consistent, origin unknown: nothing that you trust vouches for it yet")
 
     # What the checks need to be made at all.
