@@ -8,6 +8,7 @@ A job asks nothing by itself. Whoever owns the bus sends `job.request` until it 
     job.readings, job.problems
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ CLOCK_MARGIN_MS = 600_000
 """How far a meter's clock is trusted to be off."""
 
 
-class Job:
+class Job(ABC):
     """A sequence of questions to one meter. `readings` and `problems` are whole when `request` is None."""
 
     __slots__ = ("address", "problems", "readings", "request")
@@ -49,8 +50,9 @@ class Job:
         except MeterError as error:
             self._problem(str(error))
 
+    @abstractmethod
     def _answered(self, content: bytes) -> None:
-        raise NotImplementedError
+        """Take the data of the answer; raises `MeterError` for what does not fit."""
 
     def _unanswered(self, asked: ReadData, outcome: Outcome) -> None:
         if isinstance(outcome, NoAnswer):

@@ -63,6 +63,8 @@ class Building:
         Raises:
             BuildingError: a device cannot reach what it speaks through.
         """
+        for meter in self.meters.values():
+            meter.consumption.at(self.now_ms())  # adds up the years now, not while a gateway waits for the answer
         if self.bus is not None:
             self.bus.open(asyncio.get_running_loop())
         for publisher in self.publishers.values():
