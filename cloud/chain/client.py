@@ -7,17 +7,12 @@ text, bytes raw.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
-from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
-from web3 import AsyncHTTPProvider, AsyncWeb3
-from web3.exceptions import BlockNotFound, TransactionNotFound, Web3Exception
-from web3.middleware import ExtraDataToPOAMiddleware
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloud.errors import ChainError, SettingsError
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 __all__ = ["Block", "CallReverted", "ChainClient", "EventLog", "Receipt", "SigningKey"]
 
@@ -67,6 +62,8 @@ class SigningKey:
     """A secp256k1 key that signs transactions; its secret never leaves this object."""
 
     def __init__(self, secret: str) -> None:
+        from eth_account import Account
+
         try:
             self._account: LocalAccount = Account.from_key(secret)
         except Exception as error:
@@ -90,20 +87,22 @@ class ChainClient:
 
     def __init__(self, urls: Sequence[str], *, proof_of_authority: bool = False) -> None:
         self.urls = tuple(urls)
-        self._endpoints = [
-            AsyncWeb3(AsyncHTTPProvider(url, request_kwargs={"timeout": _TIMEOUT_SECONDS})) for url in urls
-        ]
-        for endpoint in self._endpoints:
-            # web3's own validation asks eth_chainId before every call; we check the chain once, at start.
-            endpoint.middleware_onion.remove("validation")
-            endpoint.middleware_onion.remove("gas_estimate")
-            if proof_of_authority:
-                endpoint.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        self._proof_of_authority = proof_of_authority
+        self._endpoints: list[Any] = []
+        self._connecting = asyncio.Lock()
 
     async def close(self) -> None:
         """Close the endpoints' HTTP sessions."""
         for endpoint in self._endpoints:
             await endpoint.provider.disconnect()
+
+    async def _connected(self) -> list[Any]:
+        async with self._connecting:
+            if not self._endpoints:
+                self._endpoints = await asyncio.to_thread(
+                    _connect, self.urls, proof_of_authority=self._proof_of_authority
+                )
+        return self._endpoints
 
     async def chain_id(self) -> int:
         return await self._ask("eth_chainId", lambda web3: web3.eth.chain_id)
@@ -114,7 +113,7 @@ class ChainClient:
         async def ask(web3: Any) -> Block | None:
             try:
                 return _block(await web3.eth.get_block(which))
-            except BlockNotFound:
+            except _web3_exceptions().BlockNotFound:
                 return None
 
         return await self._ask(f"block {which}", ask)
@@ -127,7 +126,7 @@ class ChainClient:
 
     async def logs(self, block_hash: str, addresses: Sequence[str]) -> list[EventLog]:
         """The events of our contracts in exactly this block."""
-        wanted = [to_checksum_address(address) for address in addresses]
+        wanted = [_address(address) for address in addresses]
 
         async def ask(web3: Any) -> list[EventLog]:
             return [_event(log) for log in await web3.eth.get_logs({"blockHash": block_hash, "address": wanted})]
@@ -157,7 +156,7 @@ class ChainClient:
         async def ask(web3: Any) -> bool:
             try:
                 await web3.eth.get_transaction(transaction_hash)
-            except TransactionNotFound:
+            except _web3_exceptions().TransactionNotFound:
                 return False
             return True
 
@@ -169,7 +168,7 @@ class ChainClient:
         async def ask(web3: Any) -> Receipt | None:
             try:
                 found = await web3.eth.get_transaction_receipt(transaction_hash)
-            except TransactionNotFound:
+            except _web3_exceptions().TransactionNotFound:
                 return None
             return Receipt(
                 succeeded=found["status"] == 1,
@@ -184,7 +183,7 @@ class ChainClient:
     async def broadcast(self, raw: bytes) -> list[str]:
         """Hand a signed transaction to every endpoint; what those that refused it said."""
         answers = await asyncio.gather(
-            *(_translated("broadcast", web3.eth.send_raw_transaction(raw)) for web3 in self._endpoints),
+            *(_translated("broadcast", web3.eth.send_raw_transaction(raw)) for web3 in await self._connected()),
             return_exceptions=True,
         )
         unexpected = [
@@ -196,7 +195,7 @@ class ChainClient:
 
     async def _ask(self, what: str, question: Callable[[Any], Awaitable[Result]]) -> Result:
         failure: ChainError | None = None
-        for endpoint in self._endpoints:
+        for endpoint in await self._connected():
             try:
                 return await _translated(what, question(endpoint))
             except CallReverted:
@@ -210,7 +209,7 @@ class ChainClient:
 async def _translated(what: str, asked: Awaitable[Result]) -> Result:
     try:
         return await asyncio.wait_for(asked, _TIMEOUT_SECONDS + 2)
-    except Web3Exception as error:
+    except _web3_exceptions().Web3Exception as error:
         text = str(error)
         if "revert" in text.lower() or type(error).__name__ in ("ContractLogicError", "ContractPanicError"):
             raise CallReverted(_reason(error)) from error
@@ -225,6 +224,29 @@ async def _translated(what: str, asked: Awaitable[Result]) -> Result:
         raise
 
 
+def _connect(urls: Sequence[str], *, proof_of_authority: bool) -> list[Any]:
+    from web3 import AsyncHTTPProvider, AsyncWeb3
+    from web3.middleware import ExtraDataToPOAMiddleware
+
+    endpoints: list[Any] = []
+    for url in urls:
+        endpoint = AsyncWeb3(AsyncHTTPProvider(url, request_kwargs={"timeout": _TIMEOUT_SECONDS}))
+        # web3's own validation asks eth_chainId before every call; we check the chain once, at start.
+        endpoint.middleware_onion.remove("validation")
+        endpoint.middleware_onion.remove("gas_estimate")
+        if proof_of_authority:
+            endpoint.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        endpoints.append(endpoint)
+    return endpoints
+
+
+def _web3_exceptions() -> Any:
+    """web3's exceptions; whoever asks has an endpoint, so they are loaded."""
+    from web3 import exceptions
+
+    return exceptions
+
+
 def _reason(error: Exception) -> str:
     message = getattr(error, "message", None) or str(error)
     text = str(message)
@@ -233,7 +255,9 @@ def _reason(error: Exception) -> str:
     return text[:300]
 
 
-def _address(text: str) -> ChecksumAddress:
+def _address(text: str) -> Any:
+    from eth_utils.address import to_checksum_address
+
     return to_checksum_address(text)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,7 @@ class ChainConnection:
     deployment: Deployment
     view: ChainView
     follower: Follower
-    sender: Sender | None
+    outbox: "Outbox | None"
     anchoring: Anchoring
     settlement: Settlement
     known_terms: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -74,8 +74,10 @@ class ChainConnection:
             Worker(name="anchoring", step=self.anchoring.step, pause_seconds=pause),
             Worker(name="settlement", step=self.settlement.step, pause_seconds=max(pause, 0.5)),
         ]
-        if self.sender is not None:
-            workers.append(Worker(name="sender", step=self._send, pause_seconds=pause))
+        if self.outbox is not None:
+            workers.append(
+                Worker(name="sender", prepare=self.outbox.prepare, step=self.outbox.step, pause_seconds=pause)
+            )
         return workers
 
     async def _prepare(self) -> None:
@@ -86,12 +88,25 @@ class ChainConnection:
             )
         await self.follower.load()
 
-    async def _send(self) -> bool:
-        assert self.sender is not None
-        if self.follower.followed[0] < self.follower.head_number:
-            return False  # builders ask the view: let it catch up first
-        await self.sender.step()
-        return False  # a block at a time is fast enough; asking again at once would only load the node
+
+class Outbox:
+    """The sender, made when it is first needed: its signing library takes seconds to import."""
+
+    def __init__(self, make: Callable[[], Sender], follower: Follower) -> None:
+        self._make, self._follower = make, follower
+        self._sender: Sender | None = None
+
+    async def prepare(self) -> None:
+        """Load the key, in a thread."""
+        if self._sender is None:
+            self._sender = await asyncio.to_thread(self._make)
+
+    async def step(self) -> bool:
+        """One look after all open transactions; never asks for another at once, a block at a time is fast enough."""
+        assert self._sender is not None, "prepared"
+        if self._follower.followed[0] >= self._follower.head_number:  # builders ask the view: it must have caught up
+            await self._sender.step()
+        return False
 
 
 async def open_chain(
@@ -122,9 +137,10 @@ async def open_chain(
     await follower.load()
     builders = ChainBuilders(store=store, client=client, deployment=deployment, view=view)
     settlement = Settlement(store=store, client=client, deployment=deployment, view=view, clock=settings.clock)
-    sender = None
-    if settings.relayer_key_file is not None:
-        sender = Sender(
+
+    def make_sender() -> Sender:
+        assert settings.relayer_key_file is not None
+        return Sender(
             store=store,
             client=client,
             key=SigningKey(read_secret(settings.relayer_key_file)),
@@ -138,6 +154,9 @@ async def open_chain(
             builders={**builders.by_kind(), **settlement.builders()},
             final_number=lambda: follower.final[0],
         )
+
+    if settings.relayer_key_file is not None:
+        read_secret(settings.relayer_key_file)  # a missing key is said at start, not at the first anchor
     anchoring = Anchoring(
         store=store,
         super_log=super_log,
@@ -152,7 +171,7 @@ async def open_chain(
         deployment=deployment,
         view=view,
         follower=follower,
-        sender=sender,
+        outbox=Outbox(make_sender, follower) if settings.relayer_key_file else None,
         anchoring=anchoring,
         settlement=settlement,
     )

@@ -32,7 +32,7 @@ class LiftQuestions(Ground):
 
     async def lifts(self) -> Sequence[LiftSummary]:
         async with self.store.read() as connection:
-            return [await self._summary(connection, device) for device in self.directory.of_kind("lift")]
+            return [await self._lift_summary(connection, device) for device in self.directory.of_kind("lift")]
 
     async def lift(self, name: str) -> Lift | None:
         device = next((one for one in self.directory.of_kind("lift") if one.name == name), None)
@@ -40,7 +40,7 @@ class LiftQuestions(Ground):
             return None
         column = tables.entries.c
         async with self.store.read() as connection:
-            summary = await self._summary(connection, device)
+            summary = await self._lift_summary(connection, device)
             since = (
                 await connection.execute(select(func.min(column.observed_at_ms)).where(column.device == device.device))
             ).scalar_one_or_none()
@@ -64,7 +64,7 @@ class LiftQuestions(Ground):
                 last_inspection=await self.reference(connection, inspection) if inspection else None,
             )
 
-    async def _summary(self, connection: Any, device: DirectoryDevice) -> LiftSummary:
+    async def _lift_summary(self, connection: Any, device: DirectoryDevice) -> LiftSummary:
         mode = await self.latest_entry(connection, device.device, tables.entries.c.quantity == MODE)
         last = await self.latest_entry(connection, device.device)
         state = LiftState.UNKNOWN

@@ -23,10 +23,14 @@ WITNESS_DELAY = 7 * 86_400
 TARIFF_DELAY = 30 * 86_400
 
 
-def account(role: str) -> SigningKey:
+def secret_of(role: str) -> str:
     Account.enable_unaudited_hdwallet_features()
     path = f"m/44'/60'/0'/0/{ROLES.index(role)}"
-    return SigningKey("0x" + bytes(Account.from_mnemonic(MNEMONIC, account_path=path).key).hex())
+    return "0x" + bytes(Account.from_mnemonic(MNEMONIC, account_path=path).key).hex()
+
+
+def account(role: str) -> SigningKey:
+    return SigningKey(secret_of(role))
 
 
 @dataclass

@@ -1,0 +1,91 @@
+"""`minglou cloud serve` as a real process over real sockets, beside a real chain."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from cloud.chain.deploy import trust_of, write_trust
+from cloud.chain.deployment import write_deployment
+from contracts import ed25519
+from contracts.batch import MEDIA_TYPE
+from tests.cloud.chain_site import SUPER_KEY, SUPER_ORIGIN, ChainSite, secret_of
+from tests.cloud.gateway import SimulatedGateway
+from tests.processes import Program, free_port, is_listening, running
+
+API_TOKEN = "5a" * 32
+
+
+@dataclass
+class ServedCloud:
+    """A running cloud: its process, its address, its files."""
+
+    program: Program
+    port: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def post(self, gateway: SimulatedGateway, start: int = 0, end: int | None = None, body: bytes | None = None) -> httpx.Response:
+        return httpx.post(
+            f"{self.url}/v1/logs/{gateway.origin}/entries",
+            content=gateway.batch(start, end) if body is None else body,
+            headers={"Content-Type": MEDIA_TYPE, "Authorization": f"Bearer {gateway.token.hex()}"},
+            timeout=40,
+            trust_env=False,
+        )
+
+    def get(self, path: str, token: str | None = API_TOKEN, **params: object) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.get(f"{self.url}{path}", params=params, headers=headers, timeout=70, trust_env=False)  # type: ignore[arg-type]
+
+
+def write_secret(path: Path, secret: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(secret)
+
+
+def write_settings(folder: Path, site: ChainSite, port: int, *, directory: str | None = None) -> Path:
+    """Everything a cloud reads, in one folder; the path of its cloud.toml."""
+    write_deployment(folder / "deployment.json", site.deployment)
+    public = ed25519.public_bytes(SUPER_KEY)
+    write_trust(folder / "trust.json", trust_of(site.deployment, super_log_origin=SUPER_ORIGIN, super_log_public=public))
+    for name, text in (
+        ("relayer.key", secret_of("relayer")), ("operator.key", secret_of("operator")), ("api.token", API_TOKEN),
+        ("superlog.pem", ed25519.dump_pem(SUPER_KEY).decode()),
+    ):  # fmt: skip
+        write_secret(folder / name, text)
+    if directory is not None:
+        (folder / "directory.json").write_text(directory)
+    chain = f'rpc = ["{site.url}"]\nchain_id = 31337\ndeployment_file = "deployment.json"\n'
+    (folder / "cloud.toml").write_text(
+        f'[cloud]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://localhost:{port}"\ndata_dir = "data"\n'
+        f'trust_file = "trust.json"\napi_token_file = "api.token"\n'
+        + ('directory_file = "directory.json"\n' if directory is not None else "")
+        + f'[chain]\n{chain}relayer_key_file = "relayer.key"\nfinality_depth = 2\npoll_seconds = 0.1\n'
+        + f'[super_log]\norigin = "{SUPER_ORIGIN}"\nkey_file = "superlog.pem"\nanchor_seconds = 0.3\n[mail]\nblock_seconds = 0.5\n'
+    )
+    (folder / "operator.toml").write_text(
+        f'[cloud]\nurl = "http://127.0.0.1:{port}"\n[chain]\n{chain}operator_key_file = "operator.key"\n'
+    )
+    return folder / "cloud.toml"
+
+
+@contextmanager
+def serving(folder: Path, site: ChainSite, *, directory: str | None = None) -> Iterator[ServedCloud]:
+    """A cloud that serves until the block ends."""
+    port = free_port()
+    config = write_settings(folder, site, port, directory=directory)
+    command = [minglou(), "cloud", "serve", "--config", config]
+    with running(command, name="cloud", output_dir=folder, ready=lambda: is_listening(port), seconds=40) as program:
+        yield ServedCloud(program, port, folder)
+
+
+def minglou() -> Path:
+    from tests.processes import program
+
+    return program("minglou")
