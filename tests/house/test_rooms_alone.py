@@ -53,3 +53,12 @@ def test_verifying_needs_two_packages() -> None:
     told = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert told.returncode == 0, told.stderr[-1500:]
     assert not {"web3", "fastapi", "sqlalchemy", "httpx", "aiohttp", "pydantic", "bleak"} & set(told.stdout.split())
+
+
+@pytest.mark.parametrize("room", ["contracts", "devices", "edge", "cloud", "provisioning", "minglou"])
+def test_no_room_leaves_deep_recursion_open(room: str) -> None:
+    """py_ecc, which web3 imports, raises the limit to 100,000: 64 KB of brackets in a request would then end the process."""
+    words = [sys.executable, "-W", "ignore", "-c", PROGRAM + "print('limit', sys.getrecursionlimit())", "", room]
+    told = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=100)
+    assert told.returncode == 0, told.stderr[-1500:]
+    assert told.stdout.splitlines()[-1] == "limit 1000"
