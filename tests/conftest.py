@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,3 +58,11 @@ def chromium() -> Path:
 def node() -> Path:
     """Path of Node.js 20 or later."""
     return program("node")
+
+
+@pytest.fixture(autouse=True)
+def shallow_recursion() -> Iterator[None]:
+    """The interpreter's own limit for every test: py_ecc, which web3 imports, raises it to 100,000 for good."""
+    if sys.getrecursionlimit() > 10_000:
+        sys.setrecursionlimit(1000)
+    yield
