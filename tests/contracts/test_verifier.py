@@ -61,11 +61,11 @@ def test_each_byte_of_the_file_breaks_exactly_one_step() -> None:
 
 def test_each_character_of_each_field_breaks_the_step_it_belongs_to() -> None:
     evidence = json.loads(FILE)
-    for place, parent, key in _leaves(evidence):
-        allowed = MAY_BREAK[max((name for name in MAY_BREAK if place.startswith(name)), key=len)]
+    for place, parent, key in _values(evidence):
         text = parent[key]
         if not isinstance(text, str):
             continue
+        allowed = MAY_BREAK[max((name for name in MAY_BREAK if place.startswith(name)), key=len)]
         for position in range(0, len(text), 1 + len(text) // 40):
             letter = "1" if text[position] != "1" else "2"
             parent[key] = text[:position] + letter + text[position + 1 :]
@@ -73,6 +73,22 @@ def test_each_character_of_each_field_breaks_the_step_it_belongs_to() -> None:
             assert len(broken) == 1, f"{place}: {parent[key]}"
             assert set(broken) <= allowed, f"{place}: {parent[key]} broke {broken}"
         parent[key] = text
+
+
+def test_a_value_of_another_shape_breaks_one_step_and_what_may_be_left_out_only_says_less() -> None:
+    replacements: tuple[Any, ...] = (None, True, -1, "", "x", [], {}, [None], {"a": 1}, "redacted", 2**53 - 1, "1" * 90, "٣")
+    left_out: set[tuple[str, Any]] = set()
+    for place, parent, key in list(_values(evidence := json.loads(FILE))):
+        value = parent[key]
+        for replacement in replacements:
+            parent[key] = replacement
+            broken = verify_evidence(canonical_json(evidence, nulls=True), STRICT, DEPLOYMENT.chain.rpc).broken_at
+            if not broken and replacement != value:
+                left_out.add((place, replacement))
+            assert len(broken) <= 1, f"{place} = {replacement!r}: {broken}"
+        parent[key] = value
+    says_less = {("anchor", None), ("assignment.binding", None), ("assignment.urn", None), ("detail", "redacted")}
+    assert left_out == says_less
 
 
 @given(st.integers(0, len(FILE) - 1), st.integers(0, 255))
@@ -179,11 +195,10 @@ def test_the_error_of_a_silent_node_reaches_the_reader() -> None:
     assert (check.name, check.says) == (CheckName.GATEWAY_KEY, "the node at http://localhost:1 does not answer")
 
 
-def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Place, container and key of every value that is no container."""
+def _values(value: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Place, container and key of every value, containers too."""
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
         name = f"{place}.{key}" if place else str(key)
+        yield name, value, key
         if isinstance(inner, dict | list):
-            yield from _leaves(inner, name)
-        else:
-            yield name, value, key
+            yield from _values(inner, name)
