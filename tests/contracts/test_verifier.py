@@ -76,7 +76,7 @@ def test_each_character_of_each_field_breaks_the_step_it_belongs_to() -> None:
 
 
 def test_a_value_of_another_shape_breaks_one_step_and_what_may_be_left_out_only_says_less() -> None:
-    replacements: tuple[Any, ...] = (None, True, -1, "", "x", [], {}, [None], {"a": 1}, "redacted", 2**53 - 1, "1" * 90, "٣")
+    replacements: list[Any] = [None, True, -1, 2**53 - 1, "", "x", "redacted", "1" * 90, "٣", [], {}, [None], {"a": 1}]
     left_out: set[tuple[str, Any]] = set()
     for place, parent, key in list(_values(evidence := json.loads(FILE))):
         value = parent[key]
