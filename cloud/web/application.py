@@ -1,7 +1,7 @@
 """Joins the pages to the cloud's FastAPI application."""
 
 import logging
-from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
@@ -10,27 +10,36 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-import contracts
 from cloud.web import bills, doors, public, readings
-from cloud.web.page import STATIC_DIRECTORY, Pages
-from cloud.web.policy import API_PREFIXES, PolicyHeaders
+from cloud.web.page import STATIC_DIRECTORY, VERIFIER_DIRECTORY, Pages
+from cloud.web.policy import API_PREFIXES, CompressedPages, PolicyHeaders
 from cloud.web.problems import problem_of_status, problem_page
 from cloud.web.questions import Questions
 from cloud.web.settings import WebSettings
 from contracts.clock import Clock
 
-VERIFIER_DIRECTORY = Path(contracts.__file__).parent / "js"
 _log = logging.getLogger(__name__)
+
+
+class KeptFiles(StaticFiles):
+    """Static files that a browser keeps for a few minutes: one visit loads each module once."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """The file with its lifetime."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "public, max-age=300"
+        return response
 
 
 def install(app: FastAPI, *, questions: Questions, settings: WebSettings, clock: Clock) -> None:
     """Add pages, static files, the security policy and the problem pages. The API under /v1 is left alone."""
     pages = Pages(questions=questions, settings=settings, clock=clock)
-    app.mount("/static/verifier", StaticFiles(directory=VERIFIER_DIRECTORY), name="verifier")
-    app.mount("/static", StaticFiles(directory=STATIC_DIRECTORY), name="static")
+    app.mount("/static/verifier", KeptFiles(directory=VERIFIER_DIRECTORY), name="verifier")
+    app.mount("/static", KeptFiles(directory=STATIC_DIRECTORY), name="static")
     for room in (doors, bills, readings, public):
         app.include_router(room.routes(pages))
     app.add_middleware(PolicyHeaders, settings=settings)
+    app.add_middleware(CompressedPages)
     _handle_problems(app, pages)
 
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+import contracts
 from cloud.web import figures, language
 from cloud.web.answers import Person, ReadingRef, Role
 from cloud.web.language import Language, choose_language, read_languages
@@ -22,6 +23,10 @@ TEMPLATE_DIRECTORY = Path(__file__).parent / "templates"
 STATIC_DIRECTORY = Path(__file__).parent / "static"
 VIEW_COOKIE = "minglou_view"
 THEME_COOKIE = "minglou_theme"
+VERIFIER_DIRECTORY = Path(contracts.__file__).parent / "js"
+VERIFIER_MODULES = tuple(
+    sorted(path.name for path in VERIFIER_DIRECTORY.glob("*.js") if path.name not in ("command.js", "person.js"))
+)
 _OTHER_LANGUAGE = {"zh": "English", "en": "中文"}
 
 
@@ -110,6 +115,7 @@ def _environment(spoken: Language, settings: WebSettings) -> Environment:
         language=spoken,
         site_title=settings.site_title,
         rpc_url=settings.rpc_url,
+        verifier_modules=VERIFIER_MODULES,
         demo_note=settings.demo_note,
     )
     environment.filters.update(_filters(spoken, settings))

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud.web.settings import WebSettings
@@ -19,6 +20,18 @@ def content_security_policy(rpc_url: str | None) -> str:
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect}; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
     )
+
+
+class CompressedPages:
+    """Compresses pages and scripts, not the API. No page carries a secret beside text that a stranger can choose."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._compressed = GZipMiddleware(app, minimum_size=600)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_api = scope["type"] != "http" or scope["path"].startswith(API_PREFIXES)
+        await (self._app if is_api else self._compressed)(scope, receive, send)
 
 
 class PolicyHeaders:

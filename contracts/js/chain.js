@@ -28,29 +28,58 @@ const ANSWER_WAIT_MS = 8000;
 export class RpcError extends Error {}
 
 /**
- * Asks a node by JSON-RPC over HTTP.
+ * Asks a node by JSON-RPC over HTTP. Questions that are put at the same time travel together: on a slow link the
+ * round trips are what takes long.
  * @param {string} url
  * @returns {(method: string, parameters: unknown[]) => Promise<unknown>}
  */
 export function rpcAt(url) {
-  let number = 0;
-  return async (method, parameters) => {
-    number += 1;
-    const request = { jsonrpc: "2.0", id: number, method, params: parameters };
-    let answer;
+  let waiting = [];
+  const send = async () => {
+    const questions = waiting;
+    waiting = [];
+    const requests = questions.map(({ method, parameters }, id) => ({ jsonrpc: "2.0", id, method, params: parameters }));
     try {
-      const response = await fetch(url, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(request),
-        signal: AbortSignal.timeout(ANSWER_WAIT_MS),
-      });
-      answer = await response.json();
+      const answers = await post(url, requests);
+      questions.forEach((question, id) => settle(question, answers.find((answer) => answer?.id === id)));
     } catch {
-      throw new RpcError(`the node at ${url} did not answer; try again or another node`);
+      const silence = new RpcError(`the node at ${url} did not answer; try again or another node`);
+      questions.forEach((question) => question.reject(silence));
     }
-    if (answer?.error || !("result" in (answer ?? {}))) throw new RpcError(`the node refused ${method}`);
-    return answer.result;
+  };
+  return (method, parameters) =>
+    new Promise((resolve, reject) => {
+      if (waiting.length === 0) setTimeout(send, 0);
+      waiting.push({ method, parameters, resolve, reject });
+    });
+}
+
+/** The answers to some requests; one request goes alone, for not every node takes a list. */
+async function post(url, requests) {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(requests.length === 1 ? requests[0] : requests),
+    signal: AbortSignal.timeout(ANSWER_WAIT_MS),
+  });
+  const answer = await response.json();
+  if (Array.isArray(answer)) return answer;
+  if (requests.length === 1) return [answer];
+  return (await Promise.all(requests.map((request) => post(url, [request])))).flat();
+}
+
+function settle({ method, resolve, reject }, answer) {
+  if (answer && !answer.error && "result" in answer) resolve(answer.result);
+  else reject(new RpcError(`the node refused ${method}`));
+}
+
+/** The same node, asked each question once: within one check the chain is to stand still. */
+export function remembering(rpc) {
+  const known = new Map();
+  return (method, parameters) => {
+    const question = JSON.stringify([method, parameters]);
+    if (!known.has(question)) known.set(question, rpc(method, parameters));
+    return known.get(question);
   };
 }
 
@@ -85,12 +114,24 @@ export class ChainView {
     return this.rpc(method, parameters);
   }
 
+  /** Put every question about an evidence file at once, for a `remembering` node; the checks then find the answers. */
+  foresee({ log, assignment, anchor }) {
+    const questions = [this.ask("eth_getBlockByNumber", "finalized", false)];
+    if (log) questions.push(this.gatewayKey(log.origin, log.key.publicKey));
+    if (assignment) questions.push(this.assignments(assignment.device));
+    if (assignment?.binding) questions.push(this.bindings(assignment.device));
+    if (anchor) {
+      questions.push(this.ask("eth_getBlockByNumber", `0x${anchor.block.toString(16)}`, false));
+      questions.push(this.ask("eth_getLogs", anchorFilter(anchor)));
+    }
+    for (const question of questions) question.catch(() => {}); // the check that needs the answer will say so
+  }
+
   /** Seconds of the block in which this transaction anchored this root; null if the chain knows no such fact. */
   async anchoredAt(anchor) {
     const block = await this.ask("eth_getBlockByNumber", `0x${anchor.block.toString(16)}`, false);
     if (block?.hash !== hex(anchor.blockHash)) return null;
-    const filter = { blockHash: hex(anchor.blockHash), address: hex(anchor.contract), topics: [ANCHORED_TOPIC] };
-    const logs = await this.ask("eth_getLogs", filter);
+    const logs = await this.ask("eth_getLogs", anchorFilter(anchor));
     if (!Array.isArray(logs)) throw new RpcError("the node answered eth_getLogs with something else than a list");
     return logs.some((log) => isAnchored(log, anchor)) ? quantity(block.timestamp) : null;
   }
@@ -152,9 +193,8 @@ export class ChainView {
   async records(countSelector, selector, width, device) {
     const [count] = await this.registry(countSelector, 1, device);
     if (count > RECORDS_MAX) throw new RpcError(`the Registry holds ${count} records of one device; too many to read`);
-    const rows = [];
-    for (let i = 0n; i < count; i += 1n) rows.push(await this.registry(selector, width, device, fromBigInt(i, 32)));
-    return rows;
+    const numbers = Array.from({ length: Number(count) }, (_, i) => fromBigInt(BigInt(i), 32));
+    return Promise.all(numbers.map((number) => this.registry(selector, width, device, number)));
   }
 
   registry(selector, width, ...parameters) {
@@ -175,6 +215,10 @@ export class ChainView {
     const bytes = fromHex(answer.slice(2), length);
     return Array.from({ length: length / 32 }, (_, i) => toBigInt(bytes.subarray(32 * i, 32 * i + 32)));
   }
+}
+
+function anchorFilter(anchor) {
+  return { blockHash: hex(anchor.blockHash), address: hex(anchor.contract), topics: [ANCHORED_TOPIC] };
 }
 
 function isAnchored(log, anchor) {

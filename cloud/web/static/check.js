@@ -3,12 +3,13 @@
  * marks each named step as it ends. The first broken step is named in the verdict.
  */
 
-import { verifyBill, verifyLine } from "./verifier/bill.js";
-import { rpcAt } from "./verifier/chain.js";
+import { parseBill, verifyBill, verifyLine } from "./verifier/bill.js";
+import { ChainView, remembering, rpcAt } from "./verifier/chain.js";
 import { parseEvidence } from "./verifier/evidence.js";
+import { parseTrust } from "./verifier/trust.js";
 import { verifyEvidence } from "./verifier/verifier.js";
 
-const STEP_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 45;
+const STEP_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 12;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** One list of steps on the page. */
@@ -57,7 +58,7 @@ async function textOf(url) {
 /** What a panel checks against: the trust file and the node, asked by this page. */
 export async function rootsOf(panel) {
   const trust = await textOf(panel.dataset.trust).catch(() => null);
-  return { trust, rpc: panel.dataset.rpc ? rpcAt(panel.dataset.rpc) : null };
+  return { trust, rpc: panel.dataset.rpc ? remembering(rpcAt(panel.dataset.rpc)) : null };
 }
 
 /** Run one group on a file's text and tell what came out. */
@@ -100,14 +101,35 @@ export function showVerdict(panel, reports) {
   verdict.focus({ preventScroll: true });
 }
 
+/** Put all questions to the node at once, so that the steps need not wait for one round trip each. */
+function foresee(sources, elements, { trust, rpc }, line) {
+  if (!trust || !rpc) return;
+  try {
+    const chain = new ChainView(rpc, parseTrust(trust));
+    elements.forEach((element, i) => {
+      if (element.dataset.kind === "evidence") chain.foresee(parseEvidence(sources[i]));
+      if (element.dataset.kind === "bill") foreseeBill(chain, parseBill(sources[i]), line);
+    });
+  } catch {
+    // A file that cannot be read now will be named by its own check.
+  }
+}
+
+function foreseeBill(chain, bill, line) {
+  chain.period(bill.period).catch(() => {});
+  if (bill.lines[line]?.tariff) chain.tariff(bill.lines[line].tariff).catch(() => {});
+}
+
 async function checkPage(panel) {
   panel.querySelector("#verdict").hidden = true;
-  const roots = await rootsOf(panel);
   const elements = [...panel.querySelectorAll(".group")];
+  const files = elements.map((element) => textOf(element.dataset.url).catch(() => ""));
+  const [roots, ...sources] = await Promise.all([rootsOf(panel), ...files]);
+  foresee(sources, elements, roots, Number(panel.dataset.line ?? 0));
   const context = { line: Number(panel.dataset.line ?? 0), opening: null, closing: null, bill: null };
   const reports = [];
-  for (const element of elements) {
-    const source = await textOf(element.dataset.url).catch(() => "");
+  for (const [i, element] of elements.entries()) {
+    const source = sources[i];
     const report = await runGroup(element, source, roots, context);
     if (report.kind === "evidence" && report.state) context[report.role] = parseEvidence(source);
     if (report.bill) context.bill = report.bill;

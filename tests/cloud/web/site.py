@@ -44,13 +44,17 @@ def build_node(world: World) -> FastAPI:
     app = FastAPI()
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_headers=["*"], allow_methods=["*"])
 
-    @app.post("/")
-    async def answer(request: dict[str, Any]) -> dict[str, Any]:
+    def answer_one(request: dict[str, Any]) -> dict[str, Any]:
         try:
             result = world.rpc(request["method"], request["params"])
         except RpcError as error:
             return {"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32000, "message": str(error)}}
         return {"jsonrpc": "2.0", "id": request["id"], "result": result}
+
+    @app.post("/")
+    async def answer(request: dict[str, Any] | list[dict[str, Any]]) -> Any:
+        world.round_trips += 1
+        return [answer_one(one) for one in request] if isinstance(request, list) else answer_one(request)
 
     return app
 

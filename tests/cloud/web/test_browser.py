@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from contracts import p256
 from contracts.errors import RpcError
@@ -18,7 +18,7 @@ from tests.cloud.web.test_roles import BILL, READING
 from tests.cloud.web.world import CLOSING_INDEX, LIFT_INDEX, OWNER, OWNER_KEY, OWNER_SEED, PERIOD, World
 from tests.vectors.deployment import ORIGIN, TRUST
 
-PHONE = {"width": 390, "height": 844}
+PHONE = ViewportSize(width=390, height=844)
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP lan.test 127.0.0.1",
@@ -122,6 +122,12 @@ def test_an_honest_line_follows_from_its_readings_and_the_tariff(world: World, o
     found.pop("words")
     assert set(found.values()) == {"passed"}
     assert len(found) == 13 + 13 + 5 + 2
+
+
+def test_a_check_asks_the_node_in_few_round_trips(world: World, owner: Page, address: str) -> None:
+    world.padded = False
+    assert check(owner, address + LINE)["verdict"] == "passed final"
+    assert world.round_trips <= 4
 
 
 def test_a_bill_changed_after_publication_fails_at_the_published_sum(world: World, owner: Page, address: str) -> None:

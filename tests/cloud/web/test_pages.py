@@ -154,8 +154,7 @@ def test_largest_owner_page_is_small(sign_in: SignIn) -> None:
     import gzip
     from pathlib import Path
 
-    from cloud.web.application import VERIFIER_DIRECTORY
-    from cloud.web.page import STATIC_DIRECTORY
+    from cloud.web.page import STATIC_DIRECTORY, VERIFIER_DIRECTORY
 
     page = sign_in(OWNER).get(f"{BILL}/lines/0").content
     files = [STATIC_DIRECTORY / "minglou.css", STATIC_DIRECTORY / "check.js", *Path(VERIFIER_DIRECTORY).glob("*.js")]

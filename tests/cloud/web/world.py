@@ -101,6 +101,7 @@ class World:
     refusal: RelayAnswer | None = None
     tampered: dict[int, bytes] = field(default_factory=dict)
     has_records: bool = True
+    round_trips: int = 0  # that browsers made to the node
 
     # The doors.
 
