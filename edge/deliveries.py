@@ -4,6 +4,9 @@ A redelivered message (DUP=1) whose packet id and payload were seen is acknowled
 profile maps a sequence number, that number takes the packet id's place and DUP does not matter: a device that crashed
 may well send the same message as a new one. A number that comes again with another payload is a device that started
 counting anew, and is logged.
+
+A broker's session is remembered longer. mosquitto 2.0 does not keep to the limit of unacknowledged messages: each
+acknowledgement lets it send that many more, and acknowledgements that it has not read yet die with our connection.
 """
 
 from collections import deque
@@ -11,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 REMEMBERED = 64  # also the most that a peer may have unacknowledged
+REMEMBERED_OF_BROKER = 8192
+BROKER_SESSION = "broker:"
 DIGEST_BYTES = 16
 _KEY_BYTES = 8 + DIGEST_BYTES
 
@@ -18,9 +23,10 @@ _KEY_BYTES = 8 + DIGEST_BYTES
 class Ring:
     """The last messages of one session."""
 
-    __slots__ = ("_keys", "_name", "_order")
+    __slots__ = ("_keys", "_name", "_order", "_size")
 
     def __init__(self, session: str) -> None:
+        self._size = REMEMBERED_OF_BROKER if session.startswith(BROKER_SESSION) else REMEMBERED
         name = session.encode()
         self._name = len(name).to_bytes(2) + name
         self._keys: set[bytes] = set()
@@ -34,11 +40,12 @@ class Ring:
         self._keys.add(key)
         order = self._order
         order.append(key)
-        if len(order) > REMEMBERED:
+        if len(order) > self._size:
             self._keys.discard(order.popleft())
         return self._name + key
 
     def pack(self) -> bytes:
+        """All of it, oldest first."""
         return b"".join(self._name + key for key in self._order)
 
 
@@ -67,9 +74,9 @@ class Deliveries:
         return b"".join(ring.pack() for ring in self._rings.values())
 
 
-def message_key(number: int, payload: bytes) -> bytes:
-    """Packet id or sequence number, and 16 bytes of BLAKE2b of the payload."""
-    return number.to_bytes(8) + blake2b(payload, digest_size=DIGEST_BYTES).digest()
+def message_key(number: int, topic: bytes, payload: bytes) -> bytes:
+    """Packet id or sequence number, and 16 bytes of BLAKE2b of topic and payload."""
+    return number.to_bytes(8) + blake2b(topic + b"\0" + payload, digest_size=DIGEST_BYTES).digest()
 
 
 def unpack(packed: bytes) -> Iterator[tuple[str, bytes]]:

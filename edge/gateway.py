@@ -224,7 +224,7 @@ class Gateway:
             if devices:
                 from edge.mqtt.broker import BrokerClient
 
-                broker = BrokerClient(broker_settings, devices, self._ingest(), self.committer)
+                broker = BrokerClient(broker_settings, devices, self._ingest(is_behind_broker=True), self.committer)
                 self._counters.append(_broker_counts(broker))
                 senders.update({device.recorder.urn: _sender(broker.command, device) for device in devices})
                 found.append((f"broker-{broker_settings.name}", broker.run))
@@ -261,9 +261,10 @@ class Gateway:
                 found.append((f"bus-{settings.name}", bus.run))
         return found
 
-    def _ingest(self) -> MqttIngest:
+    def _ingest(self, *, is_behind_broker: bool = False) -> MqttIngest:
         """One for each thread that takes messages; the sessions and devices of two never overlap."""
-        ingest = MqttIngest(Deliveries(self._deliveries_rows), self._settings.clock.now_ms)
+        deliveries = Deliveries(self._deliveries_rows)
+        ingest = MqttIngest(deliveries, self._settings.clock.now_ms, is_behind_broker=is_behind_broker)
         self._ingests.append(ingest)
         return ingest
 

@@ -1,7 +1,7 @@
 """A client of somebody's MQTT broker, through paho: a message is acknowledged to the broker after the commit.
 
 The session is persistent and acknowledgement is manual, so what was not on disk when the power went is delivered
-again. At most 64 messages are unacknowledged at a time, which is what the dedupe of redelivered ones remembers. When
+again. At most 64 messages are asked for at a time (not every broker keeps to it, see `edge.deliveries`). When
 the committer's queue is full, paho's thread waits, the socket is not read, and the broker keeps the messages.
 """
 
@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.committer import Committer, Submission
-from edge.deliveries import REMEMBERED
+from edge.deliveries import BROKER_SESSION, REMEMBERED
 from edge.errors import CollectorError
 from edge.keys import read_secret
 from edge.log_store import DeliveryRow, EntryRow
@@ -43,7 +43,7 @@ class BrokerClient:
         self._routes = {topic.decode(): route for topic, route in by_topic(devices).items()}
         self._ingest = ingest
         self._committer = committer
-        self._session = f"broker:{settings.name}"
+        self._session = f"{BROKER_SESSION}{settings.name}"
         self._client: paho.Client | None = None
         self._stopping = threading.Event()
         self.unmapped = 0

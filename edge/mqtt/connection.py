@@ -66,6 +66,8 @@ class Connection:
                 raise PacketError("too many bytes before the login was answered", reason=packet.PACKET_TOO_LARGE)
             self._buffer = buffer
             return received
+        if end and not self.greeted and buffer[0] != packet.CONNECT << 4:
+            raise PacketError("the first packet is not CONNECT", reason=packet.PROTOCOL_ERROR)
         while end - at >= 2:
             length, head = buffer[at + 1], at + 2
             if length & 0x80:

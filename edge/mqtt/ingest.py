@@ -35,8 +35,9 @@ class MqttDevice:
 class MqttIngest:
     """Reads, dedupes and records; belongs to one thread."""
 
-    def __init__(self, deliveries: Deliveries, now_ms: Callable[[], int]) -> None:
+    def __init__(self, deliveries: Deliveries, now_ms: Callable[[], int], *, is_behind_broker: bool = False) -> None:
         self._deliveries = deliveries
+        self._is_behind_broker = is_behind_broker
         self._now_ms = now_ms
         self.messages = 0
         self.repeated = 0
@@ -67,19 +68,19 @@ class MqttIngest:
             device.recorder.last_error = str(error)
             return Taken.REFUSED
         recorder, number = device.recorder, message.sequence
-        if number is not None:
-            key, ring = message_key(number, payload), self._deliveries.ring(device.session)
-            repeated = key in ring
-        elif session and packet_id:
-            key, ring = message_key(packet_id, payload), self._deliveries.ring(session)
-            repeated = dup and key in ring
-        else:
+        if number is None and not (session and packet_id):
             rows.extend(recorder.rows(message.readings, self._now_ms()))
             return Taken.ROWS
-        if repeated:
+        key = message_key(packet_id if number is None else number, topic.encode(), payload)
+        rings = []
+        if number is not None:
+            rings.append(self._deliveries.ring(device.session))
+        if session and packet_id and (number is None or self._is_behind_broker):
+            rings.append(self._deliveries.ring(session))
+        if (number is not None and key in rings[0]) or (dup and key in rings[-1]):
             self.repeated += 1
             return Taken.REPEATED
-        delivered.append(ring.remember(key))
+        delivered.extend([ring.remember(key) for ring in rings])
         rows.extend(recorder.rows(message.readings, self._now_ms()))
         return Taken.ROWS
 

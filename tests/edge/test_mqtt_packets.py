@@ -1,7 +1,7 @@
 """The endpoint's codec: sound packets in any cut, damaged ones refused with PacketError and nothing else."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import PacketError
@@ -22,6 +22,7 @@ def logged_in(version: int) -> Connection:
     return connection
 
 
+@settings(deadline=None)
 @given(versions, st.lists(st.tuples(topics, payloads, st.integers(0, 65535), st.booleans()), max_size=8), st.data())
 def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(version, messages, data) -> None:
     connection = logged_in(version)
@@ -39,6 +40,7 @@ def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(version, me
     ]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_random_bytes_before_the_login_raise_nothing_but_a_packet_error(content) -> None:
     try:
@@ -47,6 +49,7 @@ def test_random_bytes_before_the_login_raise_nothing_but_a_packet_error(content)
         assert error.reason >= 0x80
 
 
+@settings(deadline=None)
 @given(versions, st.lists(st.tuples(topics, payloads, st.integers(1, 9)), min_size=1, max_size=3), st.data())
 def test_a_damaged_packet_raises_nothing_but_a_packet_error(version, messages, data) -> None:
     connection = logged_in(version)
@@ -60,6 +63,7 @@ def test_a_damaged_packet_raises_nothing_but_a_packet_error(version, messages, d
         assert error.reason >= 0x80
 
 
+@settings(deadline=None)
 @given(versions, st.data())
 def test_a_damaged_connect_raises_nothing_but_a_packet_error(version, data) -> None:
     sent = bytearray(connect_packet("client", "user", "secret", version=version, will=("w", b"x"), expiry=60))
