@@ -68,7 +68,7 @@ class Building:
         if self.bus is not None:
             self.bus.open(asyncio.get_running_loop())
         for publisher in self.publishers.values():
-            publisher.start(self.now_ms())
+            publisher.start(now_ms=self.now_ms(), begin_ms=self._settings.begin_ms)
         for beacon in self.beacons:
             await beacon.update(self.now_ms())
         if self._settings.water and not self.beacons:

@@ -84,12 +84,18 @@ class Publisher:
         self._take_acknowledgements()
         return min(self._in_flight.values()) - 1 if self._in_flight else self._published
 
-    def start(self, now_ms: int) -> None:
-        """Connect, and go on after the last acknowledged message; without memory, begin with what comes now."""
-        first = next(self._numbered.from_time(now_ms)).number
+    def start(self, *, now_ms: int, begin_ms: int | None) -> None:
+        """Connect, and go on after the last acknowledged message.
+
+        Without memory, begin with what comes now, or came since `begin_ms`.
+        """
+        coming = next(self._numbered.from_time(now_ms)).number
         remembered = self._read_state()
         if remembered is not None:
-            first = max(min(remembered + 1, first), first - KEPT_MAX)
+            first = remembered + 1
+        else:
+            first = coming if begin_ms is None else next(self._numbered.from_time(begin_ms)).number
+        first = max(min(first, coming), coming - KEPT_MAX)
         self._published = first - 1
         self._saved = remembered
         self._events = self._numbered.from_number(first)

@@ -44,11 +44,15 @@ class WaterSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildingSettings:
-    """`serial_link`, `bluetooth_bus` and `control` are None where the building has no such thing."""
+    """`serial_link`, `bluetooth_bus` and `control` are None where the building has no such thing.
+
+    `begin_ms` is when MQTT devices that remember nothing begin, however late the building starts; None for its start.
+    """
 
     seed: int
     zone: ZoneInfo
     clock: Clock
+    begin_ms: int | None
     state_dir: Path
     control: Path | None
     serial_link: Path | None
@@ -72,6 +76,7 @@ def load_building(path: Path) -> BuildingSettings:
         seed=top.integer("seed", minimum=0, maximum=2**63 - 1),
         zone=_parse_zone(top),
         clock=_parse_clock(top),
+        begin_ms=top.integer("begin_ms", minimum=0, maximum=2**53 - 1) if "begin_ms" in top else None,
         state_dir=Path(top.string("state_dir")),
         control=Path(top.string("control")) if "control" in top else None,
         serial_link=None if serial is None else Path(serial.string("link")),

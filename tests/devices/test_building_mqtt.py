@@ -191,6 +191,18 @@ def test_a_device_that_was_long_without_power_remembers_its_last_thousand(
     assert min(subscriber.numbers("access/gate")) > 1006
 
 
+def test_a_building_that_starts_late_still_tells_of_the_beginning(
+    mosquitto: Endpoint, subscriber: Subscriber, start_building: Start
+) -> None:
+    begin_ms = time.time_ns() // 1_000_000 - 3 * 86_400_000
+    building = start_building(devices(mosquitto.url), clock=f"begin_ms = {begin_ms}")
+    building.wait_for(lambda counters: counters["mqtt_acknowledged"]["l1"] >= 72)
+    building.end()
+    subscriber.wait_for(lambda: len(subscriber.numbers("lift/l1")) >= 72)
+    first = next(content for topic, content in subscriber.received if topic == "lift/l1")
+    assert begin_ms <= first["ts"] < begin_ms + 3_600_000
+
+
 def test_commands_reach_the_devices(mosquitto: Endpoint, subscriber: Subscriber, start_building: Start) -> None:
     building = start_building(devices(mosquitto.url))
     building.wait_for(lambda counters: counters["mqtt_connected"]["l1"])
@@ -236,3 +248,12 @@ def test_a_mistake_in_the_settings_ends_with_its_line(tmp_path: Path) -> None:
     )
     assert ended.returncode == 2
     assert "building.toml:5: [lift] via: is 'broker', but there is no [mqtt.broker] with its url" in ended.stderr
+
+
+def test_a_building_whose_servers_are_away_still_ends_at_once(start_building: Start) -> None:
+    building = start_building(devices(f"mqtt://127.0.0.1:{free_port()}"), clock=month())
+    building.wait_for(lambda counters: not any(counters["mqtt_connected"].values()))
+    started = time.monotonic()
+    counters = building.end()
+    assert time.monotonic() - started < 8
+    assert counters["mqtt_acknowledged"] == {"l1": 0, "l2": 0, "gate": 0, "garage": 0}
