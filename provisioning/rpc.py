@@ -52,6 +52,10 @@ class Rpc:
             raise RpcRefusedError(f"{method}: {answer['error'].get('message', answer['error'])}")
         return answer.get("result")
 
+    def close(self) -> None:
+        """Close the kept connection; the next call opens another."""
+        self._connection.close()
+
     def _ask(self, body: str) -> dict[str, Any]:
         try:
             return self._exchange(body)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from contracts.clock import Clock
@@ -94,7 +95,8 @@ def _is_whole(path: Path) -> bool:
 
 
 def _chain_id(port: int) -> int:
-    return int(Rpc(f"http://127.0.0.1:{port}", timeout_seconds=2).call("eth_chainId", []), 16)
+    with closing(Rpc(f"http://127.0.0.1:{port}", timeout_seconds=2)) as rpc:
+        return int(rpc.call("eth_chainId", []), 16)
 
 
 class ChainClock:

@@ -29,7 +29,7 @@ class Outcome:
         return (self.stdout + self.stderr).strip()
 
 
-async def try_command(command: Sequence[str], *, directory: Path, seconds: float = 60.0) -> Outcome:
+async def try_command(command: Sequence[str], *, directory: Path, seconds: float = 240.0) -> Outcome:
     """Run a command to its end, whatever its exit code.
 
     Raises:
@@ -61,7 +61,7 @@ async def try_command(command: Sequence[str], *, directory: Path, seconds: float
     )
 
 
-async def run_command(command: Sequence[str], *, directory: Path, seconds: float = 60.0) -> Outcome:
+async def run_command(command: Sequence[str], *, directory: Path, seconds: float = 240.0) -> Outcome:
     """As `try_command`, for a command that must succeed.
 
     Raises:

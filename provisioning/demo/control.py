@@ -21,7 +21,10 @@ from provisioning.demo.progress import Progress
 __all__ = ["Control", "serve_control"]
 
 _TYPES = {"page.css": "text/css", "page.js": "text/javascript"}
-_POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 class Control:

@@ -77,9 +77,9 @@ class Figures:
             await asyncio.sleep(0.25)
         gateway, cloud = now.gateway, now.cloud
         raise DemoError(
-            f"not all was anchored within {_ANCHOR_WAIT_SECONDS:.0f} s: the gateway has {gateway.get('entries')} entries, "
-            f"{gateway.get('uploaded')} sent, {gateway.get('anchored')} anchored; the cloud holds {cloud.get('entries')}; "
-            "look at cloud.log"
+            f"not all was anchored within {_ANCHOR_WAIT_SECONDS:.0f} s: gateway {gateway.get('entries')} entries, "
+            f"{gateway.get('uploaded')} sent, {gateway.get('anchored')} anchored; "
+            f"the cloud holds {cloud.get('entries')}; look at cloud.log"
         )
 
 

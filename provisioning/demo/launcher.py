@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from contracts.clock import Clock
+from contracts.clock import Clock, DemoClock
 from provisioning.demo.billing import Billing
-from provisioning.demo.calendar import last_month, month_clock
+from provisioning.demo.calendar import Month, last_month, month_clock
 from provisioning.demo.chain import ChainMiner, chain_program
-from provisioning.demo.chain_setup import DAY_MS, SetupClock
+from provisioning.demo.chain_setup import DAY_MS, SetupClock, SiteOnChain
 from provisioning.demo.cheats.catalogue import cheats_of
 from provisioning.demo.cheats.gateway_log import copy_log
 from provisioning.demo.cheats.scene import Scene
@@ -38,7 +38,7 @@ from provisioning.demo.processes import (
 )
 from provisioning.demo.progress import Progress
 from provisioning.demo.state import DemoState, choose_ports, read_state, write_state
-from provisioning.demo.supervisor import Supervisor
+from provisioning.demo.supervisor import Program, Supervisor
 from provisioning.demo.writing import write_directory, write_passwords, write_settings
 from provisioning.names import SecretNames, read_names
 from provisioning.settings import Places, Ports
@@ -46,7 +46,10 @@ from provisioning.site import Site, read_site
 
 __all__ = ["DemoOptions", "Launcher"]
 
-_START_LEAD_MS = 6_000  # what building, gateway and cloud need to come up before the month begins
+_LEAD_SECONDS_MIN = 9.0  # from the deployment to the month's begin; the site is set up meanwhile
+_LEAD_FACTOR = 1.3  # of the time from the launcher's start to the end of the deployment
+_GATEWAY_START_MS = 2_500
+_WITNESS_DAYS = 7.1  # the Registry's public delay is 7 days
 _SETUP_DAYS = 46  # tariffs are announced 30 days before they begin; the rest is for the Registry's 7 days, and air
 
 
@@ -119,39 +122,84 @@ class Launcher:
             site, names = await asyncio.to_thread(preparation.names_and_keys)
         month = last_month(_now_ms(), site.timezone)
         setup = SetupClock(month.opening_ms - _SETUP_DAYS * DAY_MS)
-        clock = month_clock(month, real_start_ms=_now_ms() + 3_600_000, real_seconds=self.options.month_seconds)
-        write_settings(site, names, self.places, ports, clock, with_bluetooth=has_bluetooth())
+        state = DemoState(
+            phase="prepared",
+            month=month,
+            ports=ports,
+            challenge_seconds=self.options.challenge_seconds,
+            clock=self._month_clock(month, lead_seconds=3600),
+            padded_unit=PADDED_UNIT,
+            left_out=() if has_bluetooth() else ("water",),
+        )
+        self._write_settings(site, names, state)
         with self.progress.step("Chain, broker and Bluetooth"):
             await self._start_chain(ports, genesis_s=setup.now_ms() // 1000, clock=setup)
             await self._start_carriers(site, ports)
         with self.progress.step("Contracts deployed; the gateway makes its key and shows its claim") as step:
             contracts, identity = await asyncio.gather(preparation.contracts(site, names), preparation.identity(site))
             step.says = f"gateway key {identity.fingerprint[:16]}"
-        on_chain = preparation.site_on_chain(site, names, contracts, identity, setup, month.opening)
+        # Building and cloud take about as long to start as the deployment took, and do it while the site is set up.
+        lead_seconds = max(_LEAD_SECONDS_MIN, _LEAD_FACTOR * (time.monotonic() - self._started))
+        state = replace(state, clock=self._month_clock(month, lead_seconds=lead_seconds))
+        self._state = state
+        self._write_settings(site, names, state)
+        await self._change_doors()
+        early = asyncio.create_task(self._start_together(*self._cloud_and_building(state)), name="cloud and building")
+        try:
+            await self._set_up_site(preparation.site_on_chain(site, names, contracts, identity, setup, month.opening))
+        except BaseException:
+            early.cancel()
+            raise
+        with self.progress.step("Cloud and building"):
+            await early
+        state = await self._with_time_for_the_gateway(site, names, state, lead_seconds)
+        self._keep(state)
+        return state
+
+    async def _set_up_site(self, on_chain: SiteOnChain) -> None:
+        """The roll, keys, devices, tariffs and accounts, with the public delays passing in block time."""
         with self.progress.step("Manager announces, committee approves") as step:
             await asyncio.to_thread(on_chain.post_letters)
-            await asyncio.to_thread(on_chain.announce_tariffs, month.opening)
+            await asyncio.to_thread(on_chain.announce_tariffs, on_chain.enrolled.from_date)
             announced = await asyncio.to_thread(on_chain.announce)
-            step.says = f"{sum(len(calls) for _, calls in announced)} changes, {len(site.tariffs)} tariffs"
-        setup.pass_days(7.1)
+            step.says = f"{sum(len(calls) for _, calls in announced)} changes, {len(on_chain.site.tariffs)} tariffs"
+        on_chain.clock.pass_days(_WITNESS_DAYS)
         await self._miner.next_block()
         with self.progress.step("Seven days later: changes in force, owners confirm their meters") as step:
             await asyncio.to_thread(on_chain.enact, announced)
             step.says = f"{await asyncio.to_thread(on_chain.confirm_bindings)} meters confirmed"
         with self.progress.step("Accounts topped up, mandates signed, bond posted"):
             await asyncio.to_thread(on_chain.pay_in)
-        state = DemoState(
-            phase="prepared",
-            month=month,
-            ports=ports,
-            challenge_seconds=self.options.challenge_seconds,
-            clock=month_clock(month, real_start_ms=_now_ms() + _START_LEAD_MS, real_seconds=self.options.month_seconds),
-            padded_unit=PADDED_UNIT,
-            left_out=() if has_bluetooth() else ("water",),
-        )
-        write_settings(site, names, self.places, ports, state.clock, with_bluetooth=has_bluetooth())
-        self._keep(state)
+
+    async def _with_time_for_the_gateway(
+        self, site: Site, names: SecretNames, state: DemoState, lead_seconds: float
+    ) -> DemoState:
+        """A state whose month begins late enough: a gateway that starts after the opening midnight has not seen it."""
+        while state.clock.real_start_ms - _now_ms() < _GATEWAY_START_MS:
+            lead_seconds *= 2
+            self.progress.say(f"this machine is slow today: the month begins {lead_seconds:.0f} s from now")
+            for name in ("cloud", "building"):
+                await self.supervisor.children[name].stop()
+            state = replace(state, clock=self._month_clock(state.month, lead_seconds=lead_seconds))
+            self._state = state
+            self._write_settings(site, names, state)
+            await self._start_together(*self._cloud_and_building(state))
         return state
+
+    def _month_clock(self, month: Month, *, lead_seconds: float) -> DemoClock:
+        real_start_ms = _now_ms() + round(lead_seconds * 1000)
+        return month_clock(month, real_start_ms=real_start_ms, real_seconds=self.options.month_seconds)
+
+    def _write_settings(self, site: Site, names: SecretNames, state: DemoState) -> None:
+        with_bluetooth = "water" not in state.left_out
+        write_settings(site, names, self.places, state.ports, state.clock, with_bluetooth=with_bluetooth)
+
+    def _cloud_and_building(self, state: DemoState) -> tuple[Program, Program]:
+        return cloud_program(self.places, state.ports), building_program(self.places, self._environment)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"DBUS_SYSTEM_BUS_ADDRESS": bluetooth_address(self.places)}
 
     async def _continue(self, state: DemoState, ports: Ports) -> DemoState:
         """A demo that was here before: the same chain, logs and keys; the absence will show as a gap."""
@@ -161,10 +209,13 @@ class Launcher:
         self.progress.say(f"continuing; the month ended {away_hours:.1f} hours ago")
         site, names = self._site()
         write_passwords(site, names, self.places, ports)
-        write_settings(site, names, self.places, ports, state.clock, with_bluetooth="water" not in state.left_out)
+        self._write_settings(site, names, state)
+        await self._change_doors()
         with self.progress.step("Chain, broker and Bluetooth"):
             await self._start_chain(ports, genesis_s=0, clock=state.clock)
             await self._start_carriers(site, ports)
+        with self.progress.step("Cloud and building"):
+            await self._start_together(*self._cloud_and_building(state))
         return state
 
     async def _live(self, state: DemoState) -> int:
@@ -173,14 +224,8 @@ class Launcher:
         self._miner.clock = state.clock
         self._miner.every_seconds = 0.5
         self._miner.is_hurried = lambda: _now_ms() < state.clock.real_end_ms
-        await self._change_doors()
-        environment = {"DBUS_SYSTEM_BUS_ADDRESS": bluetooth_address(self.places)}
-        with self.progress.step("Cloud, building and gateway"):
-            await asyncio.gather(
-                self.supervisor.start(cloud_program(self.places, state.ports)),
-                self.supervisor.start(building_program(self.places, environment)),
-                self.supervisor.start(gateway_program(self.places, state.ports, environment)),
-            )
+        with self.progress.step("Gateway"):
+            await self._start_together(gateway_program(self.places, state.ports, self._environment))
         figures = Figures(self.places, state, self.progress)
         self._start_task(figures.follow(), "figures")
         billing = Billing(self.places, state, site, names, self.progress)
@@ -200,6 +245,15 @@ class Launcher:
         self.progress.say(f"live; open http://localhost:{state.ports.control} (Ctrl-C stops everything)")
         await asyncio.Event().wait()
         return 0
+
+    async def _start_together(self, *programs: Program) -> None:
+        starts = [asyncio.create_task(self.supervisor.start(program), name=program.name) for program in programs]
+        try:
+            await asyncio.gather(*starts)
+        finally:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
 
     async def _keep_old_log(self) -> None:
         """A copy of the gateway's log in the middle of the month, as somebody with a disk image would have one."""
@@ -275,7 +329,13 @@ class Launcher:
         write_state(self._state_file, state)
 
     def _start_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(work, name=name))
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._task_ended)
+        self._tasks.append(task)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.progress.say(f"{task.get_name()} failed: {type(error).__name__}: {error}")
 
     async def _end(self) -> None:
         for task in self._tasks:

@@ -24,7 +24,7 @@ from provisioning.demo.settlement import Settlement
 __all__ = ["OnceRun", "Row", "agreements", "choose_entries", "table"]
 
 HONEST_UNIT = "b07-0502"
-_PAGE = 4096
+_PAGE = 1000  # what the cloud lists at once
 _FILES = 10
 
 

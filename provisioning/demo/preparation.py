@@ -7,6 +7,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -96,7 +97,8 @@ class Preparation:
         """Deploy with `minglou chain deploy`; the addresses by contract."""
         places = self.places
         rpc = f"http://127.0.0.1:{self.ports.chain}"
-        addresses = await asyncio.to_thread(fund_accounts, Rpc(rpc), places)
+        with closing(Rpc(rpc)) as asked:
+            addresses = await asyncio.to_thread(fund_accounts, asked, places)
         options = deploy_options(
             site,
             names,
@@ -125,6 +127,7 @@ class Preparation:
                 str(places.keys / "superlog.pem"),
             ),
             directory=places.root,
+            seconds=240.0,  # after a change of the contracts they are compiled first
         )
         contracts: dict[str, str] = json.loads(places.deployment_file.read_text())["contracts"]
         return contracts

@@ -128,6 +128,7 @@ def building_program(places: Places, environment: dict[str, str]) -> Program:
         log=log,
         environment=environment,
         is_ready=_says(log, "building: ready"),
+        ready_seconds=90.0,
     )
 
 
@@ -140,6 +141,7 @@ def gateway_program(places: Places, ports: Ports, environment: dict[str, str]) -
         log=places.logs / "gateway.log",
         environment=environment,
         is_ready=lambda: _answers(f"http://127.0.0.1:{ports.status}/status.json"),
+        ready_seconds=90.0,
     )
 
 
@@ -151,6 +153,7 @@ def cloud_program(places: Places, ports: Ports) -> Program:
         directory=places.cloud,
         log=places.logs / "cloud.log",
         is_ready=lambda: _answers(f"http://127.0.0.1:{ports.cloud}/v1/status"),
+        ready_seconds=180.0,  # a chain client alone takes seconds to load, on a busy machine many
     )
 
 

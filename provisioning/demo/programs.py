@@ -15,6 +15,7 @@ __all__ = [
     "chromium_program",
     "mosquitto_program",
     "nats_program",
+    "node_program",
     "system_program",
     "tools_directory",
 ]
@@ -56,6 +57,12 @@ def bluezoo_python() -> Path | None:
 def chromium_program() -> Path | None:
     """Debian's chromium, if installed."""
     return system_program("chromium")
+
+
+def node_program() -> Path | None:
+    """Node.js, which runs the owner's checker outside a browser."""
+    own = tools_directory() / "bin" / "node"
+    return own if own.exists() else system_program("node")
 
 
 def system_program(name: str) -> Path | None:

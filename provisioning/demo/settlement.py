@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 from contracts.calls import usage_fees
@@ -54,7 +55,10 @@ class Settlement:
             await asyncio.sleep(0.5)
 
     def _ask(self, unit: str) -> tuple[int, SettlementOutcome]:
-        rpc = Rpc(self._scene.rpc_url)
+        with closing(Rpc(self._scene.rpc_url)) as rpc:
+            return self._ask_by(rpc, unit)
+
+    def _ask_by(self, rpc: Rpc, unit: str) -> tuple[int, SettlementOutcome]:
         index = next(one.index for one in self._scene.site.units if one.name == unit)
         period = period_number(self._scene.state.month)
         try:

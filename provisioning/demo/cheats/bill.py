@@ -1,14 +1,92 @@
-"""Altering a bill after it was posted: a smaller line for a friend, so that the others pay."""
+"""Altering a bill after it was posted: ten yuan less for a friend, where the cloud keeps the file that he downloads."""
 
 from __future__ import annotations
 
-from provisioning.demo.cheats.report import CheatReport
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from provisioning.demo.calendar import period_number
+from provisioning.demo.cheats.report import CheatReport, Notice
 from provisioning.demo.cheats.scene import Scene
+from provisioning.demo.commands import try_command
 from provisioning.demo.errors import DemoError
+from provisioning.demo.programs import node_program
 
 __all__ = ["alter_a_bill"]
 
+_UNIT = "b07-0502"
+_LESS_FEN = 1_000
+_CHECKER = Path(__file__).resolve().parents[3] / "contracts" / "js" / "command.js"
+_FAILED = re.compile(r"^✗ (\S+)\s+(.*)$", re.MULTILINE)
+
 
 async def alter_a_bill(scene: Scene) -> CheatReport:
-    """Take ten yuan off a flat's bill where the cloud keeps it."""
-    raise DemoError("not here yet")
+    """Take ten yuan off a flat's own line and total, so that the bill adds up within itself, and check it again."""
+    index = next(unit.index for unit in scene.site.units if unit.name == _UNIT)
+    true = _read(scene, index)
+    altered = _cheaper(json.loads(true))
+    code, _ = await _check(scene, true, "bill-before")
+    _write(scene, index, json.dumps(altered, separators=(",", ":")))
+    try:
+        _, failed = await _check(scene, _read(scene, index), "bill-after")
+    finally:
+        _write(scene, index, true)
+    again, _ = await _check(scene, _read(scene, index), "bill-repaired")
+    return CheatReport(
+        before=f"{_UNIT}: {_yuan(json.loads(true))} yuan, {'checks' if code == 0 else 'does not check'}",
+        after=f"{_yuan(altered)} yuan in the cloud's database",
+        noticed=tuple(failed),
+        repaired=f"{_yuan(json.loads(true))} yuan again, {'checks' if again == 0 else 'does not check'}",
+    )
+
+
+async def _check(scene: Scene, file: str, name: str) -> tuple[int, list[Notice]]:
+    """What the owner's own checker says, the script that his browser runs, here under node."""
+    node = node_program()
+    if node is None:
+        raise DemoError("node is not installed; run `make install`")
+    path = scene.places.root / "evidence" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(file)
+    outcome = await try_command(
+        (str(node), str(_CHECKER), str(path), "--trust", str(scene.places.trust_file), "--rpc", scene.rpc_url),
+        directory=scene.places.root,
+    )
+    if outcome.code not in (0, 1):
+        raise DemoError(f"the bill checker could not run: {outcome.said}")
+    failed = [Notice(who="owner's checker", check=name, says=says) for name, says in _FAILED.findall(outcome.stdout)]
+    return outcome.code, failed
+
+
+def _cheaper(bill: dict[str, Any]) -> dict[str, Any]:
+    line = next((line for line in bill["lines"] if line["kind"] == 1), None)
+    if line is None or int(line["amount"]) < _LESS_FEN:
+        raise DemoError(f"the bill of {_UNIT} has no own line of {_LESS_FEN} fen or more")
+    line["amount"] = str(int(line["amount"]) - _LESS_FEN)
+    for lane in ("total", "own"):
+        bill["amounts"][lane] = str(int(bill["amounts"][lane]) - _LESS_FEN)
+    return bill
+
+
+def _read(scene: Scene, index: int) -> str:
+    with scene.cloud_database() as database:
+        row = database.execute(
+            "SELECT file FROM bills WHERE period = ? AND unit_index = ?", (period_number(scene.state.month), index)
+        ).fetchone()
+    if row is None:
+        raise DemoError(f"the cloud holds no bill of {_UNIT} yet; let the month be billed first")
+    return str(row[0])
+
+
+def _write(scene: Scene, index: int, file: str) -> None:
+    with scene.cloud_database() as database:
+        database.execute(
+            "UPDATE bills SET file = ? WHERE period = ? AND unit_index = ?",
+            (file, period_number(scene.state.month), index),
+        )
+
+
+def _yuan(bill: dict[str, Any]) -> str:
+    return f"{int(bill['amounts']['total']) / 100:.2f}"

@@ -11,7 +11,7 @@ __all__ = ["change_a_reading", "drop_a_reading"]
 
 _UNIT = "b07-0502"
 _MORE_WH = 5_000
-_PAGE = 2_000
+_PAGE = 1_000
 
 
 async def change_a_reading(scene: Scene) -> CheatReport:

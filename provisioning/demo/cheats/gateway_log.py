@@ -16,16 +16,16 @@ _WAIT_SECONDS = 25.0
 
 
 def copy_log(data: Path, copy: Path) -> int:
-    """Copy the gateway's log as it is now, consistently, while it runs; the number of entries in the copy."""
+    """Copy the gateway's log as it is now, consistently, while it runs; the number of entries that it signs for."""
     copy.unlink(missing_ok=True)
     source = sqlite3.connect(f"file:{data / 'e0.sqlite3'}?mode=ro", uri=True, timeout=15)
     target = sqlite3.connect(copy)
     try:
         source.backup(target)
-        return int(target.execute("SELECT COUNT(*) FROM entry").fetchone()[0])
     finally:
         source.close()
         target.close()
+    return _count(copy)
 
 
 async def restore_old_log(scene: Scene) -> CheatReport:
@@ -68,8 +68,9 @@ def _move_logs(source: Path, target: Path) -> None:
 
 
 def _count(path: Path) -> int:
+    """Entries that the log's newest checkpoint signs for."""
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=15)
     try:
-        return int(database.execute("SELECT COUNT(*) FROM entry").fetchone()[0])
+        return int(database.execute("SELECT MAX(size) FROM checkpoint").fetchone()[0] or 0)
     finally:
         database.close()

@@ -1,0 +1,36 @@
+"""`minglou demo --once`: one month lived through by real processes, verified, charged, disputed and refunded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.demo_run import DemoRun, processes_of
+
+# The issue's bound is 120 s after set-up on 2 free cores; other tests may share them.
+SECONDS_MAX = 240
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(SECONDS_MAX + 30)
+def test_a_month_is_verified_from_the_meters_to_the_refund(tmp_path: Path) -> None:
+    directory = tmp_path / "demo"
+    demo = DemoRun(directory, "--once")
+    try:
+        code = demo.wait(SECONDS_MAX)
+    finally:
+        demo.end()
+    said = demo.said()
+    assert code == 0, said
+    assert "✗" not in said
+    for row in (
+        "DL/T 645 frames",
+        "MQTT messages",
+        "log entries",
+        "evidence flat-closing",
+        "checked in Chromium",
+        "after the dispute",
+    ):
+        assert row in said
+    assert processes_of(directory) == []

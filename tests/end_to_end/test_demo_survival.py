@@ -1,0 +1,99 @@
+"""The demo's processes are killed one by one; it goes on by itself, stops cleanly, and continues at the next start."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.demo_run import DemoRun, processes_of
+
+VICTIMS = {
+    "chain": "bin/anvil",
+    "broker": "mosquitto.conf",
+    "dbus": "bus.conf",
+    "bluetooth": "bluezoo",
+    "building": "building run",
+    "gateway": "edge run",
+    "cloud": "cloud serve",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+def test_any_process_may_be_killed_and_a_second_start_continues(tmp_path: Path) -> None:
+    directory = tmp_path / "demo"
+    demo = DemoRun(directory, "--month-seconds", "60")
+    try:
+        demo.until(lambda: demo.status("status").get("entries", 0) > 500, seconds=90, what="first entries")
+        for name, words in VICTIMS.items():
+            _kill(demo, name, words)
+        demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=200, what="real time")
+        _everything_arrives(demo)
+        demo.interrupt()
+        assert processes_of(directory) == []
+        before = _gateway_entries(directory)
+        time.sleep(5)
+        demo = DemoRun(directory)
+        demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=90, what="the second start")
+        demo.until(lambda: demo.status("status").get("entries", 0) > before, seconds=90, what="new entries")
+        _everything_arrives(demo)
+        assert "gap" in _quantities(directory, from_index=before)
+        demo.interrupt()
+        assert processes_of(directory) == []
+    finally:
+        demo.end()
+
+
+def _kill(demo: DemoRun, name: str, words: str) -> None:
+    demo.until(lambda: any(words in line for line in demo.children().values()), seconds=40, what=name)
+    said = demo.said().count(f"{name} is back")
+    os.kill(demo.child(words), signal.SIGKILL)
+    demo.until(lambda: demo.said().count(f"{name} is back") > said, seconds=60, what=f"{name} to be back")
+
+
+def _everything_arrives(demo: DemoRun) -> None:
+    """What the gateway has logged by now reaches the cloud and the chain."""
+    logged = demo.status("status")["entries"]
+    demo.until(
+        lambda: demo.status("status").get("anchored", 0) >= logged, seconds=90, what=f"{logged} entries to be anchored"
+    )
+    assert demo.status("cloud")["entries"] >= logged
+
+
+def _gateway_entries(directory: Path) -> int:
+    database = sqlite3.connect(f"file:{directory / 'gateway' / 'data' / 'e0.sqlite3'}?mode=ro", uri=True)
+    try:
+        return int(database.execute("SELECT MAX(size) FROM checkpoint").fetchone()[0])
+    finally:
+        database.close()
+
+
+def _quantities(directory: Path, *, from_index: int) -> set[str]:
+    """Quantities of the gateway's own entries from an index on, as the cloud holds them."""
+    database = sqlite3.connect(f"file:{directory / 'cloud' / 'data' / 'cloud.sqlite3'}?mode=ro", uri=True)
+    try:
+        rows = database.execute("SELECT quantity FROM entries WHERE kind = 5 AND entry_index >= ?", (from_index,))
+        return {row[0] for row in rows}
+    finally:
+        database.close()
+
+
+def test_the_launcher_refuses_a_directory_in_use(tmp_path: Path) -> None:
+    directory = tmp_path / "demo"
+    (directory / "run").mkdir(parents=True)
+    import fcntl
+
+    with (directory / "run" / "launcher.pid").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write("123\n")
+        file.flush()
+        demo = DemoRun(directory)
+        assert demo.wait(60) == 1
+    assert "a demo already runs in" in demo.said()
+    assert json.dumps(str(directory)).strip('"') in demo.said()
