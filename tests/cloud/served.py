@@ -30,7 +30,9 @@ class ServedCloud:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def post(self, gateway: SimulatedGateway, start: int = 0, end: int | None = None, body: bytes | None = None) -> httpx.Response:
+    def post(
+        self, gateway: SimulatedGateway, start: int = 0, end: int | None = None, body: bytes | None = None
+    ) -> httpx.Response:
         return httpx.post(
             f"{self.url}/v1/logs/{gateway.origin}/entries",
             content=gateway.batch(start, end) if body is None else body,
@@ -53,7 +55,9 @@ def write_settings(folder: Path, site: ChainSite, port: int, *, directory: str |
     """Everything a cloud reads, in one folder; the path of its cloud.toml."""
     write_deployment(folder / "deployment.json", site.deployment)
     public = ed25519.public_bytes(SUPER_KEY)
-    write_trust(folder / "trust.json", trust_of(site.deployment, super_log_origin=SUPER_ORIGIN, super_log_public=public))
+    write_trust(
+        folder / "trust.json", trust_of(site.deployment, super_log_origin=SUPER_ORIGIN, super_log_public=public)
+    )
     for name, text in (
         ("relayer.key", secret_of("relayer")), ("operator.key", secret_of("operator")), ("api.token", API_TOKEN),
         ("superlog.pem", ed25519.dump_pem(SUPER_KEY).decode()),

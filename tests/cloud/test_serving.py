@@ -54,7 +54,9 @@ def test_a_gateway_enrols_sends_is_anchored_told_so_and_proven(tmp_path: Path, a
                 await asyncio.sleep(0.1)
                 if status(cloud)["anchored_final_size"] == 2:
                     break
-            answer = cloud.get(f"/v1/gateways/{gateway.origin}/mail", token=gateway.token.hex(), after=0, wait=10).json()
+            answer = cloud.get(
+                f"/v1/gateways/{gateway.origin}/mail", token=gateway.token.hex(), after=0, wait=10
+            ).json()
             kinds = {message["kind"]: message["body"] for message in answer["messages"]}
             assert kinds["anchored"] == {"size": "21"} and kinds["block"]["chain_id"] == "31337"
             trust = parse_trust((tmp_path / "trust.json").read_bytes())
@@ -135,5 +137,3 @@ def test_bad_requests_are_refused_over_http_with_codes_and_remedies(tmp_path: Pa
             assert cloud.get("/openapi.json").json()["paths"]["/v1/logs/{origin}/entries"]["post"]["responses"]["409"]
 
     with_site(anvil.url, scenario)
-
-
