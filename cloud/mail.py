@@ -81,6 +81,12 @@ class MailRoom:
         self._block_seconds = block_seconds
         self._monotonic = monotonic
         self._block_told_at: dict[str, float] = {}
+        self._is_closing = False
+
+    def close(self) -> None:
+        """Answer everybody who waits: the server is to stop."""
+        self._is_closing = True
+        self._bell.ring()
 
     async def fetch(self, origin: str, *, after: int, wait_seconds: float) -> list[dict[str, Any]]:
         """Messages with numbers above `after`, oldest first; waits up to `wait_seconds` (real) for the first one."""
@@ -89,7 +95,7 @@ class MailRoom:
             await self._make(origin)
             messages = await self._read(origin, after)
             left = deadline - self._monotonic()
-            if messages or left <= 0:
+            if messages or left <= 0 or self._is_closing:
                 return messages
             await self._bell.wait(min(left, _RECHECK_SECONDS, self._until_block(origin)))
 
@@ -129,9 +135,10 @@ class MailRoom:
             news.append(("anchored", {"size": str(anchored)}))
         block = self._news.final_block()
         rested = self._monotonic() - self._block_told_at.get(origin, -1e9) >= self._block_seconds
-        if block is not None and rested and int(told.get("block", {}).get("number", "-1")) != block.number:
-            news.append(("block", {"chain_id": str(block.chain_id), "number": str(block.number), "hash": block.hash}))
         revoked = self._news.revoked_from_block(origin)
+        # A revoked gateway needs no beacons: its last messages stay what it should read.
+        if block is not None and revoked is None and rested and int(told.get("block", {}).get("number", "-1")) != block.number:
+            news.append(("block", {"chain_id": str(block.chain_id), "number": str(block.number), "hash": block.hash}))
         if revoked is not None and "revoked" not in told:
             news.append(("revoked", {"origin": origin, "from_block": str(revoked)}))
         return news

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from cloud.app import build_app
-from cloud.service import open_cloud
+from cloud.service import Cloud, open_cloud
 from cloud.settings import CloudSettings
 
 __all__ = ["serve"]
@@ -56,7 +56,7 @@ async def _serve(settings: CloudSettings) -> None:
         server = _Server(config)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, setattr, server, "should_exit", True)
+            loop.add_signal_handler(number, _stop, server, cloud)
         working = asyncio.create_task(cloud.run(), name="cloud workers")
         announcing = asyncio.create_task(_announce(server, settings), name="announcement")
         serving = asyncio.create_task(server.serve(), name="web server")
@@ -70,6 +70,11 @@ async def _serve(settings: CloudSettings) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await working
         _log.info("cloud: stopped")
+
+
+def _stop(server: uvicorn.Server, cloud: Cloud) -> None:
+    cloud.mail.close()
+    server.should_exit = True
 
 
 async def _announce(server: uvicorn.Server, settings: CloudSettings) -> None:

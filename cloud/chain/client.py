@@ -5,6 +5,7 @@ text, bytes raw.
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,6 +65,7 @@ class SigningKey:
     def __init__(self, secret: str) -> None:
         from eth_account import Account
 
+        _close_deep_recursion()
         try:
             self._account: LocalAccount = Account.from_key(secret)
         except Exception as error:
@@ -224,10 +226,17 @@ async def _translated(what: str, asked: Awaitable[Result]) -> Result:
         raise
 
 
+def _close_deep_recursion() -> None:
+    """py_ecc, which web3 and eth_account import through eth_keyfile, raises the limit to 100,000; deeply nested JSON from
+    anybody would then overflow the C stack and end the process."""
+    sys.setrecursionlimit(1000)
+
+
 def _connect(urls: Sequence[str], *, proof_of_authority: bool) -> list[Any]:
     from web3 import AsyncHTTPProvider, AsyncWeb3
     from web3.middleware import ExtraDataToPOAMiddleware
 
+    _close_deep_recursion()
     endpoints: list[Any] = []
     for url in urls:
         endpoint = AsyncWeb3(AsyncHTTPProvider(url, request_kwargs={"timeout": _TIMEOUT_SECONDS}))

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import event, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -28,6 +28,12 @@ _CACHE_KIB = 64_000
 def sqlite_url(path: Path) -> str:
     """The store URL of a SQLite file."""
     return f"sqlite+aiosqlite:///{path}"
+
+
+def newest_revision() -> str:
+    """The last migration's name: files are numbered in order."""
+    versions = Path(__file__).parent / "migrations" / "versions"
+    return max(path.name for path in versions.glob("[0-9]*_*.py")).partition("_")[0]
 
 
 def _engine(url: str, *, begin: str, pool_size: int) -> AsyncEngine:
@@ -89,12 +95,23 @@ class Store:
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision; does nothing where it is there already."""
-        from cloud.store.migration import upgrade  # Alembic costs 100 ms of import: only who migrates pays.
+        if await self._revision() == newest_revision():
+            return
+        from cloud.store.migration import upgrade  # Alembic costs a second of import: only who migrates pays.
 
         # Alembic manages its own transaction, so this connection must not be inside BEGIN IMMEDIATE's begin() block.
         async with self._writing, self._writer.connect() as connection:
             await connection.run_sync(upgrade)
             await connection.commit()
+
+    async def _revision(self) -> str | None:
+        """The schema's revision; None in an empty database."""
+        try:
+            async with self.read() as connection:
+                found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+                return str(found.scalar_one())
+        except DBAPIError:
+            return None
 
     async def close(self) -> None:
         await self._writer.dispose()
