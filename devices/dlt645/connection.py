@@ -6,7 +6,17 @@ nobody asked for are reported and dropped, and an echo of our own question is ig
 
 from dataclasses import dataclass
 
-from devices.dlt645.frame import MORE, REFUSED, REPLY, WAKE_UP, Frame, FrameScanner, encode_frame
+from devices.dlt645.frame import (
+    DATA_BYTES_MAX,
+    FRAME_BYTES_MIN,
+    MORE,
+    REFUSED,
+    REPLY,
+    WAKE_UP,
+    Frame,
+    FrameScanner,
+    encode_frame,
+)
 from devices.dlt645.request import (
     CONTROL_MASK,
     DATA_ID_BYTES,
@@ -25,6 +35,7 @@ from devices.dlt645.request import (
 BITS_PER_BYTE = 11
 """Start, 8 data, parity, stop."""
 SEGMENTS_MAX = 255
+LONGEST_REPLY_BYTES = FRAME_BYTES_MIN + DATA_BYTES_MAX + 16  # wake-up bytes too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +70,8 @@ class Connection:
     Feed whatever waits in the port to `receive` before `start`, so that a late reply cannot pass for the new answer.
     """
 
-    __slots__ = ("_expected", "_heard", "_parts", "_question", "_request", "_scanner", "_segment", "_timing", "_tries",
-                 "deadline")  # fmt: skip
+    __slots__ = ("_expected", "_heard", "_parts", "_patience_ends", "_question", "_request",
+                 "_scanner", "_segment", "_timing", "_tries", "deadline")  # fmt: skip
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
@@ -72,6 +83,7 @@ class Connection:
         self._segment = 0
         self._tries = 0
         self._heard = False
+        self._patience_ends = 0.0
         self.deadline: float | None = None
 
     @property
@@ -91,9 +103,11 @@ class Connection:
         """Take what the port gave."""
         garbage = self._scanner.garbage_bytes
         step = self._take(self._scanner.feed(chunk), now)
-        if self._request is not None:
+        if self._request is not None and not step.send:
             self._heard = True
-            self.deadline = now + self._timing.gap_seconds if not step.send else self.deadline
+            self.deadline = min(now + self._timing.gap_seconds, self._patience_ends)
+            if now >= self._patience_ends:  # a line that never falls silent must not hold the bus for ever
+                step = self._repeat_or_give_up(step, now)
         return self._with_noise(step, garbage)
 
     def tick(self, now: float) -> Step:
@@ -117,6 +131,7 @@ class Connection:
         self._tries += 1
         timing = self._timing
         self.deadline = now + timing.sending_seconds(len(self._question)) + timing.reply_timeout_seconds
+        self._patience_ends = self.deadline + timing.sending_seconds(LONGEST_REPLY_BYTES) + timing.gap_seconds
         return self._question
 
     def _take(self, frames: list[Frame], now: float) -> Step:

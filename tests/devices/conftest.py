@@ -1,4 +1,7 @@
-"""The building as a real process, and the gateway's side of its bus. The machine is shared: properties have no deadline."""
+"""The building as a real process, and the gateway's side of its bus.
+
+The machine is shared, so properties have no deadline, and silence is certain only after a while.
+"""
 
 import json
 import signal
@@ -26,7 +29,7 @@ RUN = (
     "import argparse, sys; from devices.simulated import command; parser = argparse.ArgumentParser();"
     "command.add_arguments(parser); sys.exit(command.run(parser.parse_args()))"
 )
-QUICK = Timing(reply_timeout_seconds=0.25, gap_seconds=0.05, retries=1)
+QUICK = Timing(baud=115_200, reply_timeout_seconds=0.6, gap_seconds=0.1, retries=1)
 """A pseudo-terminal has no baud rate: silence is certain much sooner than on a wire."""
 
 

@@ -113,6 +113,17 @@ def test_garbage_alone_is_a_collision() -> None:
     assert events[-1] == NoAnswer(request=READ, tries=1, is_collision=True)
 
 
+def test_a_line_that_never_falls_silent_does_not_hold_the_bus() -> None:
+    connection = Connection(Timing(retries=1))
+    connection.start(READ, 0.0)
+    now, ended = 0.0, False
+    while not ended:
+        now += 0.05
+        assert now < 10, "still waiting"
+        ended = any(isinstance(event, NoAnswer) for event in connection.receive(b"\xaa" * 8, now).events)
+    assert connection.is_idle
+
+
 def test_a_cut_answer_ends_with_the_gap_not_the_whole_timeout() -> None:
     connection = Connection(Timing(reply_timeout_seconds=60.0, gap_seconds=0.5, retries=0))
     connection.start(READ, 0.0)
