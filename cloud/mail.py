@@ -137,7 +137,8 @@ class MailRoom:
         rested = self._monotonic() - self._block_told_at.get(origin, -1e9) >= self._block_seconds
         revoked = self._news.revoked_from_block(origin)
         # A revoked gateway needs no beacons: its last messages stay what it should read.
-        if block is not None and revoked is None and rested and int(told.get("block", {}).get("number", "-1")) != block.number:
+        told_number = int(told.get("block", {}).get("number", "-1"))
+        if block is not None and revoked is None and rested and told_number != block.number:
             news.append(("block", {"chain_id": str(block.chain_id), "number": str(block.number), "hash": block.hash}))
         if revoked is not None and "revoked" not in told:
             news.append(("revoked", {"origin": origin, "from_block": str(revoked)}))

@@ -104,7 +104,8 @@ class _Table:
     def done(self) -> None:
         if self._values:
             raise SettingsError(
-                f"{self._file}: [{self._name}] has unknown keys {', '.join(sorted(self._values))}; remove or correct them"
+                f"{self._file}: [{self._name}] has unknown keys {', '.join(sorted(self._values))}; "
+                "remove or correct them"
             )
 
 

@@ -37,10 +37,19 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.action == "draft":
             return asyncio.run(_draft(arguments))
-        return asyncio.run(_post(load_operator_settings(arguments.config), arguments.draft))
+        return asyncio.run(
+            _post(load_operator_settings(arguments.config), arguments.draft, _read_draft(arguments.draft))
+        )
     except CloudError as error:
         print(f"minglou billing: {error}", file=sys.stderr)
         return 1
+
+
+def _read_draft(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise BillingError(f"draft {file} cannot be read: {error}; make one with `minglou billing draft`") from error
 
 
 async def _draft(arguments: argparse.Namespace) -> int:
@@ -59,9 +68,12 @@ async def _draft(arguments: argparse.Namespace) -> int:
         view = await stored_view(store, settings.chain.chain_id)
         async with store.read() as connection:
             draft = await draft_period(
-                connection, view=view, directory=DirectoryFile(settings.directory_file).read(),
-                deployment=read_deployment(settings.chain.deployment_file), period=period,
-            )  # fmt: skip
+                connection,
+                view=view,
+                directory=DirectoryFile(settings.directory_file).read(),
+                deployment=read_deployment(settings.chain.deployment_file),
+                period=period,
+            )
     finally:
         await store.close()
     # Names, readings and salts of households: readable by the operator only.
@@ -75,7 +87,7 @@ async def _draft(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _post(settings: OperatorSettings, file: Path) -> int:
+async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
     from cloud.billing.draft import bills_of, draft_from_json
     from cloud.chain.client import ChainClient, SigningKey
     from contracts.bill import BillProof, BillTree
@@ -83,10 +95,10 @@ async def _post(settings: OperatorSettings, file: Path) -> int:
     from contracts.errors import ContractsError
 
     try:
-        draft = draft_from_json(json.loads(file.read_text()))
+        draft = draft_from_json(json.loads(text))
         bills = bills_of(draft)
         tree = BillTree.of_bills(bills)
-    except (OSError, ValueError, ContractsError) as error:
+    except (ValueError, ContractsError) as error:
         raise BillingError(f"draft {file}: {error}") from error
     proofs = [
         bill_to_json(BillProof(bill=bill, path=tree.path(bill.unit_index), unit_count=tree.unit_count, root=tree.root))
@@ -136,17 +148,26 @@ async def _close_period(
     gas = await client.estimate_gas(contract, data, sender=key.address)
     base_fee = (await client.latest()).base_fee_wei or 0
     fees = first_fees(base_fee, priority=settings.chain.priority_fee_wei, cap=settings.chain.fee_cap_wei)
-    raw, transaction_hash = key.sign({
-        "type": 2, "chainId": settings.chain.chain_id, "nonce": await client.nonce(key.address), "to": contract, "value": 0,
-        "data": "0x" + data.hex(), "gas": gas + gas // _FEE_CAP_PARTS, "maxFeePerGas": fees.max_fee,
-        "maxPriorityFeePerGas": fees.priority,
-    })  # fmt: skip
+    raw, transaction_hash = key.sign(
+        {
+            "type": 2,
+            "chainId": settings.chain.chain_id,
+            "nonce": await client.nonce(key.address),
+            "to": contract,
+            "value": 0,
+            "data": "0x" + data.hex(),
+            "gas": gas + gas // _FEE_CAP_PARTS,
+            "maxFeePerGas": fees.max_fee,
+            "maxPriorityFeePerGas": fees.priority,
+        }
+    )
     refusals = await client.broadcast(raw)
     receipt = await wait_for_receipt(client, transaction_hash, what=f"closing period {period}", refusals=refusals)
     if not receipt.succeeded:
         raise BillingError(f"closing period {period} was reverted in {transaction_hash}; is the bond above its floor?")
     print(
-        f"closed period {period} in block {receipt.block_number}, transaction {transaction_hash}, {receipt.gas_used} gas"
+        f"closed period {period} in block {receipt.block_number}, transaction {transaction_hash}, "
+        f"{receipt.gas_used} gas"
     )
 
 

@@ -171,9 +171,14 @@ class _Run:
         before = 0
         for area, amount in zip(areas, parts, strict=True):
             line = Line(
-                kind=LineKind.SHARED, subject=pool, quantity=whole.quantity, tariff=whole.tariff, since=whole.since,
-                usage=whole.usage, amount=amount,
-            )  # fmt: skip
+                kind=LineKind.SHARED,
+                subject=pool,
+                quantity=whole.quantity,
+                tariff=whole.tariff,
+                since=whole.since,
+                usage=whole.usage,
+                amount=amount,
+            )
             share = {
                 "pool_amount": str(whole.amount),
                 "key": str(area),
@@ -272,11 +277,16 @@ def bills_of(draft: Draft) -> list[Bill]:
     """The draft's bills, in the order of the roll. Raises contracts' BillError where one cannot be."""
     return [
         Bill(
-            chain_id=draft.chain_id, contract=draft.contract, site=draft.site, period=draft.period, unit_index=unit.index,
-            lines=tuple(one.line for one in unit.lines), salt=unit.salt,
+            chain_id=draft.chain_id,
+            contract=draft.contract,
+            site=draft.site,
+            period=draft.period,
+            unit_index=unit.index,
+            lines=tuple(one.line for one in unit.lines),
+            salt=unit.salt,
         )
         for unit in draft.units
-    ]  # fmt: skip
+    ]
 
 
 def draft_to_json(draft: Draft) -> dict[str, Any]:

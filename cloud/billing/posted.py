@@ -91,7 +91,8 @@ def _check(proof: BillProof, root: bytes, sums: int, period: int, deployment: De
         raise BillingError(f"bill of unit {bill.unit_index} is of another chain, contract, site or period")
     if (proof.root.hash, proof.root.sums) != (root, sums):
         raise BillingError(
-            f"bill of unit {bill.unit_index} leads to another root than the one on chain ({root.hex()}); upload what was posted"
+            f"bill of unit {bill.unit_index} leads to another root than the one on chain ({root.hex()}); upload "
+            f"what was posted"
         )
     try:
         verify_bill(proof)
@@ -117,10 +118,14 @@ def _compare(own: Draft, proofs: Sequence[BillProof]) -> list[tuple[int, int, st
                     (unit.index, number, f"{line.amount} fen are charged for what the signed readings do not show")
                 )
             elif mine != line:
-                found.append((
-                    unit.index, number,
-                    f"{line.usage} and {line.amount} fen are stated; the signed readings and the tariff give {mine.usage} and {mine.amount} fen",
-                ))  # fmt: skip
+                found.append(
+                    (
+                        unit.index,
+                        number,
+                        f"{line.usage} and {line.amount} fen are stated; the signed readings and the tariff give "
+                        f"{mine.usage} and {mine.amount} fen",
+                    )
+                )
     return found
 
 

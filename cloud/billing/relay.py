@@ -100,9 +100,14 @@ class Relay:
         if act.deadline_s < self.view.head_time_s + _DEADLINE_MARGIN_S:
             return Relayed(accepted=False, code="too_late", says="the signature's deadline has passed; sign again")
         digest = person_digest(
-            chain_id=self.deployment.chain_id, contract=self.deployment.usage_fees, purpose=purpose, key_id=key_id_of(act.public),
-            nonce=act.nonce, deadline=act.deadline_s, body_digest=body_digest,
-        )  # fmt: skip
+            chain_id=self.deployment.chain_id,
+            contract=self.deployment.usage_fees,
+            purpose=purpose,
+            key_id=key_id_of(act.public),
+            nonce=act.nonce,
+            deadline=act.deadline_s,
+            body_digest=body_digest,
+        )
         try:
             p256.verify(act.public, digest, act.signature)
         except ContractsError as error:

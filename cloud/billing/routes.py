@@ -32,9 +32,14 @@ def billing_router(cloud: Cloud) -> APIRouter:
         try:
             document = _parse(await read_body(request, _BILLS_BYTES_MAX))
             accepted = await accept_bills(
-                cloud.store, view=cloud.chain.view, directory=cloud.directory.read(), deployment=cloud.chain.deployment,
-                clock=cloud.settings.clock, period=period, documents=list(document["bills"]),
-            )  # fmt: skip
+                cloud.store,
+                view=cloud.chain.view,
+                directory=cloud.directory.read(),
+                deployment=cloud.chain.deployment,
+                clock=cloud.settings.clock,
+                period=period,
+                documents=list(document["bills"]),
+            )
         except IngestRefused as refusal:
             return refusal_answer(refusal)
         except BillingError as error:

@@ -158,7 +158,8 @@ class Settlement:
             origins = {entry.origin for span in (*during, *before) for entry in (span.opening, span.closing)}
             if len(origins) != 1:
                 return NotYet(
-                    says=f"the line's entries lie in several logs ({', '.join(sorted(origins))}); one head cannot prove them"
+                    says=f"the line's entries lie in several logs ({', '.join(sorted(origins))}); one head "
+                    f"cannot prove them"
                 )
             (origin,) = origins
             last = max(entry.index for span in (*during, *before) for entry in (span.opening, span.closing))
@@ -170,9 +171,16 @@ class Settlement:
                 return NotYet(says=f"the accepted head of {origin} does not reach entry {last} yet")
             spans = [[await self._span(connection, span, head.size) for span in part] for part in (before, during)]
         data = contract_abi("UsageFees").call(
-            "answer", challenge.period, challenge.unit_index, challenge.line, line.abi(), origin_id(origin),
-            contract_head(head), spans[0], spans[1],
-        )  # fmt: skip
+            "answer",
+            challenge.period,
+            challenge.unit_index,
+            challenge.line,
+            line.abi(),
+            origin_id(origin),
+            contract_head(head),
+            spans[0],
+            spans[1],
+        )
         return Transaction(to=self._deployment.usage_fees, data=data)
 
     async def challenge(self, params: Mapping[str, Any]) -> Built:
@@ -186,9 +194,15 @@ class Settlement:
             return NotYet(says="the operator has not uploaded the period's bills")
         bill = proof.bill
         data = contract_abi("UsageFees").call(
-            "open_challenge", period, unit, bill.abi(), [node.abi() for node in proof.path], [one.abi() for one in bill.lines], line,
+            "open_challenge",
+            period,
+            unit,
+            bill.abi(),
+            [node.abi() for node in proof.path],
+            [one.abi() for one in bill.lines],
+            line,
             _signature(params["signature"]),
-        )  # fmt: skip
+        )
         return Transaction(to=self._deployment.usage_fees, data=data)
 
     async def withdraw(self, params: Mapping[str, Any]) -> Built:
@@ -242,8 +256,14 @@ class Settlement:
         row = (await connection.execute(query)).one()
         path = await walk(connection, LogTree(entry.log_id), lambda node: inclusion_path(node, entry.index, size))
         words = (
-            row.kind, row.device, row.observed_at_ms, padded(row.quantity), row.value, row.detail_digest, row.salt.ljust(32, b"\0")
-        )  # fmt: skip
+            row.kind,
+            row.device,
+            row.observed_at_ms,
+            padded(row.quantity),
+            row.value,
+            row.detail_digest,
+            row.salt.ljust(32, b"\0"),
+        )
         return words, entry.index, path
 
     async def _checkpoint_after(self, connection: AsyncConnection, origin: str, index: int) -> int | None:

@@ -95,11 +95,13 @@ async def read_spans(
             (max(record.from_date, from_date), min(record.to_date or to_date, to_date), device, record.confirmed)
             for device, records in view.bindings.items()
             for record in records
-            if record.subject == subject and record.role == role and record.from_date < to_date
+            if record.subject == subject
+            and record.role == role
+            and record.from_date < to_date
             and (not record.to_date or record.to_date > from_date)
         ),
         key=lambda span: span[:2],
-    )  # fmt: skip
+    )
     spans: list[MeterSpan] = []
     at = from_date
     for starts, ends, device, confirmed in bound:
@@ -128,7 +130,8 @@ async def _span(
     for day, found in ((starts, opening), (ends, closing)):
         if not found:
             raise BillingError(
-                f"meter {device.hex()[:12]}… has no boundary entry {register}*{day}; wait for the gateway, or estimate the line by hand"
+                f"meter {device.hex()[:12]}… has no boundary entry {register}*{day}; wait for the gateway, or "
+                f"estimate the line by hand"
             )
     # Two values for one boundary are equivocation, and the lower charge stands.
     span = MeterSpan(
@@ -141,6 +144,7 @@ async def _span(
     )
     if span.usage < 0:
         raise BillingError(
-            f"meter {device.hex()[:12]}…: {register} falls from {span.opening.value} to {span.closing.value}; look at the meter"
+            f"meter {device.hex()[:12]}…: {register} falls from {span.opening.value} to {span.closing.value}; "
+            f"look at the meter"
         )
     return span

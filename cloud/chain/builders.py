@@ -44,8 +44,10 @@ class ChainBuilders:
                 ours = (await connection.execute(select(tables.super_head.c.size))).scalar_one()
                 if held_size > ours or await walk(connection, tree, lambda node: root_of(node, held_size)) != held_root:
                     raise ChainError(
-                        f"AnchorLog holds ({held_size}, {held_root.hex()[:16]}…), which is not our history of {ours} leaves: the database "
-                        "was rolled back or the relayer key is used elsewhere; restore it, or let the site name a successor super-log"
+                        f"AnchorLog holds ({held_size}, {held_root.hex()[:16]}…), which is not our history of "
+                        f"{ours} leaves: the database "
+                        "was rolled back or the relayer key is used elsewhere; restore it, or let the site name "
+                        "a successor super-log"
                     )
             if held_size >= size:
                 return AlreadyDone(says=f"anchored at size {held_size}")

@@ -227,8 +227,10 @@ async def _translated(what: str, asked: Awaitable[Result]) -> Result:
 
 
 def _close_deep_recursion() -> None:
-    """py_ecc, which web3 and eth_account import through eth_keyfile, raises the limit to 100,000; deeply nested JSON from
-    anybody would then overflow the C stack and end the process."""
+    """Undo what py_ecc does, which web3 and eth_account import: it raises the recursion limit to 100,000.
+
+    Deeply nested JSON from anybody would then overflow the C stack and end the process.
+    """
     sys.setrecursionlimit(1000)
 
 

@@ -63,9 +63,15 @@ def read_options(path: Path, *, super_log_origin: str | None, super_log_public: 
         document: Mapping[str, Any] = json.loads(path.read_text())
         token = document["token"]
         numbers = (
-            "witness_delay", "recovery_delay", "tariff_delay", "challenge_window", "answer_window", "bond_floor", "deposit",
+            "witness_delay",
+            "recovery_delay",
+            "tariff_delay",
+            "challenge_window",
+            "answer_window",
+            "bond_floor",
+            "deposit",
             "utc_offset_seconds",
-        )  # fmt: skip
+        )
         return DeployOptions(
             site=bytes.fromhex(document["site"]),
             token_name=str(token["name"]),
@@ -92,9 +98,17 @@ async def deploy(client: ChainClient, key: SigningKey, options: DeployOptions) -
     chain_id = await client.chain_id()
     token = await _create(client, key, chain_id, "Token", options.token_name, options.token_symbol, options.minter)
     registry = await _create(
-        client, key, chain_id, "Registry", options.site, options.manager, options.committee,
-        options.witness_delay, options.recovery_delay, options.verifier,
-    )  # fmt: skip
+        client,
+        key,
+        chain_id,
+        "Registry",
+        options.site,
+        options.manager,
+        options.committee,
+        options.witness_delay,
+        options.recovery_delay,
+        options.verifier,
+    )
     super_log = superlog_id(options.super_log_origin, options.super_log_public)
     anchor_log = await _create(
         client, key, chain_id, "AnchorLog", registry.contract, options.relayer, super_log, options.verifier
@@ -110,9 +124,19 @@ async def deploy(client: ChainClient, key: SigningKey, options: DeployOptions) -
         options.tariff_delay,
     )
     usage_fees = await _create(
-        client, key, chain_id, "UsageFees", registry.contract, tariffs.contract, token.contract, options.challenge_window,
-        options.answer_window, options.bond_floor, options.deposit, options.verifier,
-    )  # fmt: skip
+        client,
+        key,
+        chain_id,
+        "UsageFees",
+        registry.contract,
+        tariffs.contract,
+        token.contract,
+        options.challenge_window,
+        options.answer_window,
+        options.bond_floor,
+        options.deposit,
+        options.verifier,
+    )
     return Deployment(
         chain_id=chain_id,
         from_block=token.block_number,
@@ -146,7 +170,8 @@ async def _create(client: ChainClient, key: SigningKey, chain_id: int, contract:
     receipt = await wait_for_receipt(client, transaction_hash, what=f"deploying {contract}", refusals=refusals)
     if not receipt.succeeded:
         raise ChainError(
-            f"{contract} was not created: its constructor reverted; check the options, and that the chain has P-256 at 0x100"
+            f"{contract} was not created: its constructor reverted; check the options, and that the chain has "
+            f"P-256 at 0x100"
         )
     return receipt
 
@@ -160,7 +185,8 @@ async def wait_for_receipt(client: ChainClient, transaction_hash: str, *, what: 
             return receipt
         await asyncio.sleep(0.1)
     raise ChainError(
-        f"{what}: transaction {transaction_hash} is in no block after {_RECEIPT_SECONDS:g} s; {refusals or 'is the chain mining?'}"
+        f"{what}: transaction {transaction_hash} is in no block after {_RECEIPT_SECONDS:g} s; "
+        f"{refusals or 'is the chain mining?'}"
     )
 
 

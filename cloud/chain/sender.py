@@ -277,11 +277,16 @@ class Sender:
         async with self._store.write() as connection:
             kept = await connection.execute(
                 insert(tables.attempts).values(
-                    intent_id=intent_id, nonce=nonce, transaction_hash=transaction_hash, raw=raw,
-                    max_fee_wei=str(fees.max_fee), priority_fee_wei=str(fees.priority), state="signed",
+                    intent_id=intent_id,
+                    nonce=nonce,
+                    transaction_hash=transaction_hash,
+                    raw=raw,
+                    max_fee_wei=str(fees.max_fee),
+                    priority_fee_wei=str(fees.priority),
+                    state="signed",
                     signed_at_ms=self._clock.now_ms(),
                 )
-            )  # fmt: skip
+            )
             if replaced is not None:
                 await self._set_attempt(connection, replaced, "replaced")
             await self._set_intent(connection, intent_id, "sent")

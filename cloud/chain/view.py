@@ -19,8 +19,19 @@ from contracts.evidence import KEY_CLASSES, KeyClass
 from contracts.onchain import origin_id
 from contracts.tree import SIZE_END
 
-__all__ = ["AnchorRecord", "AssignmentRecord", "BindingRecord", "ChainView", "ChallengeRecord", "HeadRecord", "KeyRecord", "OwnerKeyRecord",
-           "PeriodRecord", "TariffRecord", "UnitRecord"]  # fmt: skip
+__all__ = [
+    "AnchorRecord",
+    "AssignmentRecord",
+    "BindingRecord",
+    "ChainView",
+    "ChallengeRecord",
+    "HeadRecord",
+    "KeyRecord",
+    "OwnerKeyRecord",
+    "PeriodRecord",
+    "TariffRecord",
+    "UnitRecord",
+]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -327,10 +338,14 @@ class ChainView:
     def _anchored(self, event: SimpleNamespace, stored: StoredEvent) -> None:
         self.anchors.append(
             AnchorRecord(
-                size=event.size, root=event.root, block_number=stored.block_number, block_hash=stored.block_hash,
-                block_time_s=stored.block_time_s, transaction_hash=stored.transaction_hash,
+                size=event.size,
+                root=event.root,
+                block_number=stored.block_number,
+                block_hash=stored.block_hash,
+                block_time_s=stored.block_time_s,
+                transaction_hash=stored.transaction_hash,
             )
-        )  # fmt: skip
+        )
 
     def _accepted(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
         self.heads[event.origin_id] = HeadRecord(size=event.size, root=event.root, accepted_at_s=event.accepted_at)
@@ -351,9 +366,15 @@ class ChainView:
 
     def _period_closed(self, event: SimpleNamespace, stored: StoredEvent) -> None:
         self.periods[event.period] = PeriodRecord(
-            period=event.period, root=event.root, sums=event.sums, unit_count=event.unit_count, window_end_s=event.window_end,
-            closed_at_s=stored.block_time_s, block_number=stored.block_number, transaction_hash=stored.transaction_hash,
-        )  # fmt: skip
+            period=event.period,
+            root=event.root,
+            sums=event.sums,
+            unit_count=event.unit_count,
+            window_end_s=event.window_end,
+            closed_at_s=stored.block_time_s,
+            block_number=stored.block_number,
+            transaction_hash=stored.transaction_hash,
+        )
 
     def _debited(self, event: SimpleNamespace, stored: StoredEvent) -> None:
         record = self.periods[event.period]
@@ -369,9 +390,14 @@ class ChainView:
 
     def _challenge_opened(self, event: SimpleNamespace, stored: StoredEvent) -> None:
         self.challenges[event.period, event.unit_index, event.line] = ChallengeRecord(
-            period=event.period, unit_index=event.unit_index, line=event.line, amount=event.amount, deadline_s=event.deadline,
-            opened_at_s=stored.block_time_s, transaction_hash=stored.transaction_hash,
-        )  # fmt: skip
+            period=event.period,
+            unit_index=event.unit_index,
+            line=event.line,
+            amount=event.amount,
+            deadline_s=event.deadline,
+            opened_at_s=stored.block_time_s,
+            transaction_hash=stored.transaction_hash,
+        )
 
     def _answered(self, event: SimpleNamespace, stored: StoredEvent) -> None:
         challenge = self.challenges[event.period, event.unit_index, event.line]

@@ -303,7 +303,10 @@ class Ingest:
         except BatchError as error:
             raise self._refusal(400, "malformed", str(error), size=held) from error
         if batch.checkpoint.origin != job.origin:
-            text = f"the checkpoint is one of {batch.checkpoint.origin}, posted to {job.origin}; post each log to its own address"
+            text = (
+                f"the checkpoint is one of {batch.checkpoint.origin}, posted to {job.origin}; "
+                "post each log to its own address"
+            )
             raise self._refusal(422, "bad_signature", text, size=held)
         return batch
 
@@ -335,9 +338,13 @@ class Ingest:
                     403, "not_enrolled", f"the claim code of {job.origin} is not the one it was enrolled with"
                 )
         head = LogHead(
-            log_id=self._next_log_id, origin=job.origin, frontier=Frontier(), token_digest=opening.token_digest, frozen=None,
+            log_id=self._next_log_id,
+            origin=job.origin,
+            frontier=Frontier(),
+            token_digest=opening.token_digest,
+            frozen=None,
             is_stored=False,
-        )  # fmt: skip
+        )
         self._next_log_id += 1
         return head
 
@@ -370,10 +377,14 @@ class Ingest:
             await connection.execute(update(tables.logs).where(tables.logs.c.log_id == head.log_id).values(frozen=says))
             kept = await connection.execute(
                 insert(tables.forks).values(
-                    log_id=head.log_id, kind=fork.kind, held_note=fork.held_note, other_note=fork.other_note,
-                    material=fork.material, found_at_ms=now_ms,
+                    log_id=head.log_id,
+                    kind=fork.kind,
+                    held_note=fork.held_note,
+                    other_note=fork.other_note,
+                    material=fork.material,
+                    found_at_ms=now_ms,
                 )
-            )  # fmt: skip
+            )
             (fork_id,) = kept.inserted_primary_key or (0,)
             if fork.kind != "unproven":
                 await add_intent(connection, f"fork:{head.origin}", "fork", {"fork_id": fork_id}, now_ms=now_ms)

@@ -129,7 +129,10 @@ def read_opening(content: Content, *, origin: str) -> Opening:
         IngestRefused: 403 not_enrolled where the batch does not begin with a well-formed `epoch.open` at index 0.
     """
     row = content.rows[0]
-    remedy = f"{origin} is not enrolled here yet: its first batch begins at 0 with `epoch.open`, claim_code and uplink_token_digest"
+    remedy = (
+        f"{origin} is not enrolled here yet: its first batch begins at 0 with `epoch.open`, "
+        "claim_code and uplink_token_digest"
+    )
     if content.batch.start != 0 or row[0] != Kind.GATEWAY or row[3] != "epoch.open" or not content.batch.details[0]:
         raise IngestRefused(403, "not_enrolled", remedy)
     fields = decode_detail(content.batch.details[0])
@@ -159,7 +162,8 @@ def continue_log(content: Content, head: LogHead, *, public: bytes, token_digest
         raise IngestRefused(
             422,
             "wrong_root",
-            f"{head.origin}: the checkpoint of size {content.checkpoint.size} does not fit the {head.size} entries held here and the "
+            f"{head.origin}: the checkpoint of size {content.checkpoint.size} does not fit the {head.size} entries "
+            "held here and the "
             f"{len(content.rows) - skipped} sent; ask GET /v1/logs/{head.origin} what is held and send from there",
             size=head.size,
         )

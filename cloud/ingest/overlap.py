@@ -136,7 +136,8 @@ def _damaged(content: Content, head: LogHead, index: int) -> IngestRefused:
     return IngestRefused(
         422,
         "wrong_root",
-        f"{head.origin}: entry {index} differs from the one held here and the checkpoint of size {content.checkpoint.size} does not "
+        f"{head.origin}: entry {index} differs from the one held here and the checkpoint of size "
+        f"{content.checkpoint.size} does not "
         "cover it; the batch was damaged on the way: send it again",
         size=head.size,
     )

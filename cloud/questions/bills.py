@@ -298,9 +298,17 @@ class BillQuestions(Ground):
         if row is None:
             return None
         return Dispute(
-            state=DisputeState.SENT, opened_at_ms=row.created_at_ms, answer_due_at_ms=closed.window_end_s * 1000, settled_at_ms=None,
-            old_fen=line.amount, new_fen=None, refund_fen=0, deposit_fen=await self._deposit(), deposit_returned=False, transaction=None,
-        )  # fmt: skip
+            state=DisputeState.SENT,
+            opened_at_ms=row.created_at_ms,
+            answer_due_at_ms=closed.window_end_s * 1000,
+            settled_at_ms=None,
+            old_fen=line.amount,
+            new_fen=None,
+            refund_fen=0,
+            deposit_fen=await self._deposit(),
+            deposit_returned=False,
+            transaction=None,
+        )
 
     async def _month(self, unit: DirectoryUnit) -> MonthSoFar | None:
         if self.view is None:

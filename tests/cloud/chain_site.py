@@ -46,12 +46,24 @@ class ChainSite:
     async def deploy(cls, url: str, *, challenge_window: int = 600, answer_window: int = 600) -> "ChainSite":
         client = ChainClient([url])
         options = DeployOptions(
-            site=bytes(31) + b"\x01", token_name="Demo yuan", token_symbol="DCNY", minter=account("cashier").address,
-            manager=account("manager").address, committee=account("committee").address, relayer=account("relayer").address,
-            witness_delay=WITNESS_DELAY, recovery_delay=TARIFF_DELAY, tariff_delay=TARIFF_DELAY,
-            challenge_window=challenge_window, answer_window=answer_window, bond_floor=100_000, deposit=100,
-            utc_offset_seconds=8 * 3600, super_log_origin=SUPER_ORIGIN, super_log_public=ed25519.public_bytes(SUPER_KEY),
-        )  # fmt: skip
+            site=bytes(31) + b"\x01",
+            token_name="Demo yuan",
+            token_symbol="DCNY",
+            minter=account("cashier").address,
+            manager=account("manager").address,
+            committee=account("committee").address,
+            relayer=account("relayer").address,
+            witness_delay=WITNESS_DELAY,
+            recovery_delay=TARIFF_DELAY,
+            tariff_delay=TARIFF_DELAY,
+            challenge_window=challenge_window,
+            answer_window=answer_window,
+            bond_floor=100_000,
+            deposit=100,
+            utc_offset_seconds=8 * 3600,
+            super_log_origin=SUPER_ORIGIN,
+            super_log_public=ed25519.public_bytes(SUPER_KEY),
+        )
         return cls(url, client, await deploy(client, account("deployer"), options))
 
     async def rpc(self, method: str, *params: Any) -> Any:
@@ -74,22 +86,41 @@ class ChainSite:
     async def send(self, role: str, contract: str, function: str, *arguments: Any) -> None:
         """One transaction by one party, mined."""
         key, abi = self.keys[role], contract_abi(contract)
-        address = {"Registry": self.deployment.registry, "AnchorLog": self.deployment.anchor_log, "Tariffs": self.deployment.tariffs,
-                   "UsageFees": self.deployment.usage_fees, "Token": self.deployment.token}[contract]  # fmt: skip
+        address = {
+            "Registry": self.deployment.registry,
+            "AnchorLog": self.deployment.anchor_log,
+            "Tariffs": self.deployment.tariffs,
+            "UsageFees": self.deployment.usage_fees,
+            "Token": self.deployment.token,
+        }[contract]
         data = abi.call(function, *arguments)
         gas = await self.client.estimate_gas(address, data, sender=key.address)
-        raw, transaction_hash = key.sign({
-            "type": 2, "chainId": 31337, "nonce": await self.client.nonce(key.address), "to": key_checksum(address), "value": 0,
-            "data": "0x" + data.hex(), "gas": gas + 100_000, "maxFeePerGas": 10**11, "maxPriorityFeePerGas": 10**9,
-        })  # fmt: skip
+        raw, transaction_hash = key.sign(
+            {
+                "type": 2,
+                "chainId": 31337,
+                "nonce": await self.client.nonce(key.address),
+                "to": key_checksum(address),
+                "value": 0,
+                "data": "0x" + data.hex(),
+                "gas": gas + 100_000,
+                "maxFeePerGas": 10**11,
+                "maxPriorityFeePerGas": 10**9,
+            }
+        )
         refusals = await self.client.broadcast(raw)
         receipt = await wait_for_receipt(self.client, transaction_hash, what=function, refusals=refusals)
         assert receipt.succeeded, f"{contract}.{function} reverted"
 
     async def view(self, contract: str, function: str, *arguments: Any) -> Any:
         abi = contract_abi(contract)
-        address = {"Registry": self.deployment.registry, "AnchorLog": self.deployment.anchor_log, "Tariffs": self.deployment.tariffs,
-                   "UsageFees": self.deployment.usage_fees, "Token": self.deployment.token}[contract]  # fmt: skip
+        address = {
+            "Registry": self.deployment.registry,
+            "AnchorLog": self.deployment.anchor_log,
+            "Tariffs": self.deployment.tariffs,
+            "UsageFees": self.deployment.usage_fees,
+            "Token": self.deployment.token,
+        }[contract]
         return abi.answer(function, await self.client.call(address, abi.call(function, *arguments)))
 
     async def change(self, *calls: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""One site's month for billing tests: three units and a pool, their meters, keys, tariffs, money and boundary entries."""
+"""One site's month for billing tests: three units and a pool, their meters, keys, tariffs, money, boundary entries."""
 
 import hashlib
 import json
@@ -72,16 +72,22 @@ class Month:
         await self.site.send("committee", "Registry", "post_letters", [unit[0] for unit in units], digests)
         operator = self.site.keys["operator"].address
         bindings = [
-            ("bind", POOL if number == 3 else alias(number), device_id(urn(number)), 2 if number == 3 else 1, number_of(self.opening),
-             bytes(31) + bytes([number]))
+            (
+                "bind",
+                POOL if number == 3 else alias(number),
+                device_id(urn(number)),
+                2 if number == 3 else 1,
+                number_of(self.opening),
+                bytes(31) + bytes([number]),
+            )
             for number in range(4)
-        ]  # fmt: skip
+        ]
         owner_keys = []
         for unit, key in enumerate(self.owners):
             public = p256.public_bytes(key)
             x, y = int.from_bytes(public[:32]), int.from_bytes(public[32:])
             owner_keys.append(("add_owner_key", alias(unit), x, y, 2, 0, letters[unit]))
-        await self.site.change(("set_role", padded("operator"), operator), *bindings, *owner_keys)  # fmt: skip
+        await self.site.change(("set_role", padded("operator"), operator), *bindings, *owner_keys)
         await self.site.enrol(self.gateway, *(device_id(urn(number)) for number in range(4)))
         assert origin_id(self.gateway.origin)
 
@@ -114,9 +120,14 @@ class Month:
     def sign(self, unit: int, purpose: Purpose, nonce: int, body: tuple[object, ...]):  # type: ignore[no-untyped-def]
         """A person's signature by a unit's owner."""
         return sign_software(
-            self.owners[unit], chain_id=31337, contract=self.site.deployment.usage_fees, purpose=purpose, nonce=nonce,
-            deadline=2**40, body_digest=purpose.body_digest(*body),
-        )  # fmt: skip
+            self.owners[unit],
+            chain_id=31337,
+            contract=self.site.deployment.usage_fees,
+            purpose=purpose,
+            nonce=nonce,
+            deadline=2**40,
+            body_digest=purpose.body_digest(*body),
+        )
 
     def log_boundaries(self) -> None:
         """The month's boundary entries, with ordinary readings between them."""
@@ -124,9 +135,13 @@ class Month:
             midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) - UTC_OFFSET
             for number, registers in enumerate(REGISTERS):
                 self.gateway.log(
-                    Kind.READING, urn(number), boundary_quantity(REGISTER, day), registers[at], detail={"source": "freeze"},
+                    Kind.READING,
+                    urn(number),
+                    boundary_quantity(REGISTER, day),
+                    registers[at],
+                    detail={"source": "freeze"},
                     at_ms=int(midnight.timestamp() * 1000),
-                )  # fmt: skip
+                )
             self.gateway.log_readings(9, urn=urn(at))
 
     async def end(self) -> None:
@@ -143,25 +158,57 @@ class Month:
             return {"zh": text, "en": text}
 
         units = [
-            {"index": unit, "name": f"b07-010{unit + 1}", "building": "b07", "floor": 1, "alias": alias(unit).hex(), "area_centi_m2": AREAS[unit]}
+            {
+                "index": unit,
+                "name": f"b07-010{unit + 1}",
+                "building": "b07",
+                "floor": 1,
+                "alias": alias(unit).hex(),
+                "area_centi_m2": AREAS[unit],
+            }
             for unit in range(3)
-        ]  # fmt: skip
+        ]
         devices = [
-            {"urn": urn(number), "device": device_id(urn(number)).hex(), "kind": "meter", "origin": origin, "floor": 1, "title": words(f"m{number}"),
-             "quantity": REGISTER, "counts_for": {"pool": POOL.hex()} if number == 3 else {"unit": alias(number).hex()},
-             "tariff": "common" if number == 3 else "flat", "name": f"m{number}"}
+            {
+                "urn": urn(number),
+                "device": device_id(urn(number)).hex(),
+                "kind": "meter",
+                "origin": origin,
+                "floor": 1,
+                "title": words(f"m{number}"),
+                "quantity": REGISTER,
+                "counts_for": {"pool": POOL.hex()} if number == 3 else {"unit": alias(number).hex()},
+                "tariff": "common" if number == 3 else "flat",
+                "name": f"m{number}",
+            }
             for number in range(4)
-        ]  # fmt: skip
+        ]
         sign_in = [
-            {"role": role.partition(":")[0], "unit": alias(int(role[-1])).hex() if ":" in role else None, "title": words(role),
-             "token_sha256": hashlib.sha256(token).hexdigest()}
+            {
+                "role": role.partition(":")[0],
+                "unit": alias(int(role[-1])).hex() if ":" in role else None,
+                "title": words(role),
+                "token_sha256": hashlib.sha256(token).hexdigest(),
+            }
             for role, token in (tokens or {}).items()
-        ]  # fmt: skip
-        return json.dumps({
-            "format": "minglou-directory/1",
-            "site": {"name": "cuiyuan", "host": "demo.minglou.example", "title": words("翠苑"), "timezone": "Asia/Shanghai", "site_id": "00" * 32},
-            "gateways": [{"urn": self.gateway.urn, "origin": origin, "building": "b07"}],
-            "units": units, "devices": devices, "sign_in": sign_in,
-            "pools": [{"name": "common", "alias": POOL.hex(), "key": "area", "title": words("公共"), "tariff": "common"}],
-            "tariffs": [{"name": "flat", "version": 1}, {"name": "common", "version": 2}],
-        })  # fmt: skip
+        ]
+        return json.dumps(
+            {
+                "format": "minglou-directory/1",
+                "site": {
+                    "name": "cuiyuan",
+                    "host": "demo.minglou.example",
+                    "title": words("翠苑"),
+                    "timezone": "Asia/Shanghai",
+                    "site_id": "00" * 32,
+                },
+                "gateways": [{"urn": self.gateway.urn, "origin": origin, "building": "b07"}],
+                "units": units,
+                "devices": devices,
+                "sign_in": sign_in,
+                "pools": [
+                    {"name": "common", "alias": POOL.hex(), "key": "area", "title": words("公共"), "tariff": "common"}
+                ],
+                "tariffs": [{"name": "flat", "version": 1}, {"name": "common", "version": 2}],
+            }
+        )

@@ -59,9 +59,11 @@ def write_settings(folder: Path, site: ChainSite, port: int, *, directory: str |
         folder / "trust.json", trust_of(site.deployment, super_log_origin=SUPER_ORIGIN, super_log_public=public)
     )
     for name, text in (
-        ("relayer.key", secret_of("relayer")), ("operator.key", secret_of("operator")), ("api.token", API_TOKEN),
+        ("relayer.key", secret_of("relayer")),
+        ("operator.key", secret_of("operator")),
+        ("api.token", API_TOKEN),
         ("superlog.pem", ed25519.dump_pem(SUPER_KEY).decode()),
-    ):  # fmt: skip
+    ):
         write_secret(folder / name, text)
     if directory is not None:
         (folder / "directory.json").write_text(directory)
@@ -71,7 +73,8 @@ def write_settings(folder: Path, site: ChainSite, port: int, *, directory: str |
         f'trust_file = "trust.json"\napi_token_file = "api.token"\n'
         + ('directory_file = "directory.json"\n' if directory is not None else "")
         + f'[chain]\n{chain}relayer_key_file = "relayer.key"\nfinality_depth = 2\npoll_seconds = 0.1\n'
-        + f'[super_log]\norigin = "{SUPER_ORIGIN}"\nkey_file = "superlog.pem"\nanchor_seconds = 0.3\n[mail]\nblock_seconds = 0.5\n'
+        + f'[super_log]\norigin = "{SUPER_ORIGIN}"\nkey_file = "superlog.pem"\nanchor_seconds = 0.3\n'
+        + "[mail]\nblock_seconds = 0.5\n"
     )
     (folder / "operator.toml").write_text(
         f'[cloud]\nurl = "http://127.0.0.1:{port}"\n[chain]\n{chain}operator_key_file = "operator.key"\n'

@@ -1,4 +1,4 @@
-"""A month from boundary entries to debits: drafted, padded, posted, flagged, challenged by the owner, corrected by the contract."""
+"""A month from boundary entries to debits: drafted, padded, posted, flagged, challenged, corrected by the contract."""
 
 import asyncio
 import hashlib
@@ -26,9 +26,14 @@ PADDED_UNIT, PADDING_WH = 1, 100_000
 
 def tariff(tiers: list[tuple[int, int]]) -> Tariff:
     return Tariff(
-        quantity="1-0:1.8.0", category=0, by_year=False, valid_from=0, valid_to=0, document=bytes(32),
+        quantity="1-0:1.8.0",
+        category=0,
+        by_year=False,
+        valid_from=0,
+        valid_to=0,
+        document=bytes(32),
         tiers=tuple(Tier(up_to=up_to, price=price) for up_to, price in tiers),
-    )  # fmt: skip
+    )
 
 
 def own_fen(unit: int) -> int:
@@ -51,8 +56,11 @@ def sign_in(cloud: ServedCloud, token: bytes) -> httpx.Client:
     import base64
 
     client = httpx.Client(base_url=f"http://localhost:{cloud.port}", trust_env=False, timeout=30)
-    answer = client.post("/signin", json={"token": base64.urlsafe_b64encode(token).rstrip(b"=").decode()},
-                         headers={"Origin": f"http://localhost:{cloud.port}"})  # fmt: skip
+    answer = client.post(
+        "/signin",
+        json={"token": base64.urlsafe_b64encode(token).rstrip(b"=").decode()},
+        headers={"Origin": f"http://localhost:{cloud.port}"},
+    )
     assert answer.status_code == 200, answer.text
     return client
 
@@ -116,10 +124,14 @@ async def dispute(cloud: ServedCloud, month: Month, tokens: dict[str, bytes]) ->
     body = (period, PADDED_UNIT, 0, proof.bill.lines_digest)
     signature = month.sign(PADDED_UNIT, Purpose.CHALLENGE, 2, body)
     act = {
-        "period": str(period), "unit_index": PADDED_UNIT, "line": 0, "nonce": "2", "deadline": str(2**40),
+        "period": str(period),
+        "unit_index": PADDED_UNIT,
+        "line": 0,
+        "nonce": "2",
+        "deadline": str(2**40),
         "public": p256.public_bytes(month.owners[PADDED_UNIT]).hex(),
         "signature": (signature.r.to_bytes(32) + signature.s.to_bytes(32)).hex(),
-    }  # fmt: skip
+    }
     forged = {**act, "signature": (signature.r.to_bytes(32) + (signature.s ^ 2).to_bytes(32)).hex()}
     assert owner.post("/v1/relay/challenge", json=forged).json()["code"] == "bad_signature"
     stranger = {**act, "public": p256.public_bytes(month.owners[0]).hex()}

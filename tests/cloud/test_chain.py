@@ -83,14 +83,26 @@ async def open_chain_bench(path: Path, site: ChainSite, *, depth: int = 3, **lim
         await follower.load()
         builders = ChainBuilders(store=bench.store, client=site.client, deployment=site.deployment, view=view)
         sender = Sender(
-            store=bench.store, client=site.client, key=site.keys["relayer"], clock=clock, builders=builders.by_kind(),
-            limits=SenderLimits(chain_id=31337, fee_cap_wei=10**12, priority_fee_wei=10**9, stuck_seconds=20, retry_seconds=0, **limits),
-            final_number=lambda: follower.final[0], monotonic=lambda: seconds[0],
-        )  # fmt: skip
-        anchoring = Anchoring(
-            store=bench.store, super_log=bench.super_log, view=view, clock=clock, interval_seconds=0, accept_seconds=None,
+            store=bench.store,
+            client=site.client,
+            key=site.keys["relayer"],
+            clock=clock,
+            builders=builders.by_kind(),
+            limits=SenderLimits(
+                chain_id=31337, fee_cap_wei=10**12, priority_fee_wei=10**9, stuck_seconds=20, retry_seconds=0, **limits
+            ),
+            final_number=lambda: follower.final[0],
             monotonic=lambda: seconds[0],
-        )  # fmt: skip
+        )
+        anchoring = Anchoring(
+            store=bench.store,
+            super_log=bench.super_log,
+            view=view,
+            clock=clock,
+            interval_seconds=0,
+            accept_seconds=None,
+            monotonic=lambda: seconds[0],
+        )
         bench.ingest._keys = view
         yield ChainBench(bench, site, view, follower, sender, anchoring, seconds)
 
@@ -260,10 +272,19 @@ def test_a_nonce_that_somebody_else_used_reopens_the_wish(run: Run, tmp_path: Pa
                     (attempt,) = list(await connection.execute(select(tables.attempts)))
                 await chain.site.rpc("anvil_dropTransaction", attempt.transaction_hash)
                 relayer = chain.site.keys["relayer"]
-                other, _hash = relayer.sign({
-                    "type": 2, "chainId": 31337, "nonce": attempt.nonce, "to": relayer.address, "value": 0, "data": "0x",
-                    "gas": 21_000, "maxFeePerGas": 10**11, "maxPriorityFeePerGas": 10**9,
-                })  # fmt: skip
+                other, _hash = relayer.sign(
+                    {
+                        "type": 2,
+                        "chainId": 31337,
+                        "nonce": attempt.nonce,
+                        "to": relayer.address,
+                        "value": 0,
+                        "data": "0x",
+                        "gas": 21_000,
+                        "maxFeePerGas": 10**11,
+                        "maxPriorityFeePerGas": 10**9,
+                    }
+                )
                 await chain.site.client.broadcast(other)
                 await chain.site.mine()
                 await chain.settle(6)
