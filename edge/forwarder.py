@@ -101,7 +101,7 @@ class Forwarder:
             return False
         answer = await self._uplink.post_batch(origin, batch)
         self.batches += 1
-        if answer.status == 200 and answer.size is not None:
+        if answer.status == 200 and answer.size is not None and answer.size <= self._committer.signer.signed_size:
             self._set_uploaded(answer.size)
             self._backoff.reset()
             self.state, self.last_error = "running", ""
@@ -122,6 +122,10 @@ class Forwarder:
         return None
 
     async def _refused(self, origin: str, reader: LogReader, answer: Answer) -> bool:
+        if answer.status == 200:
+            self._complain(f"cloud says that it holds {answer.size} entries, which were never signed; asking again")
+            await asyncio.sleep(self._backoff.next_seconds())
+            return await self._learn_head(origin, reader)
         self._complain(f"cloud refused with {answer.status} {answer.error}: {answer.message}")
         if answer.error == "revoked":
             self._committer.signer.revoked = True

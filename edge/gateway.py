@@ -232,7 +232,9 @@ class Gateway:
         if settings.ble_adapter is not None and self.roster.sensors:
             from edge.ble.collector import BleCollector
 
-            scanner = BleCollector(settings.ble_adapter, self.roster.sensors, self.committer, settings.clock)
+            scanner = BleCollector(
+                settings.ble_adapter, self.roster.sensors, self.committer, settings.clock, settings.ble_silence_seconds
+            )
             self._counters.append(lambda: {"ble_advertisements": scanner.advertisements})
             found.append(("ble", scanner.run))
         if settings.home_assistant is not None:

@@ -104,6 +104,7 @@ class Settings:
     brokers: tuple[BrokerSettings, ...]
     buses: tuple[SerialSettings, ...]
     ble_adapter: str | None
+    ble_silence_seconds: float
     home_assistant: HomeAssistantSettings | None
     devices: tuple[DeviceSettings, ...]
 
@@ -135,6 +136,8 @@ def read_settings(path: Path) -> Settings:
     mqtt = top.table("mqtt") or _empty(top, "mqtt")
     mqtt.only("endpoint", "broker")
     ble = top.table("ble")
+    if ble is not None:
+        ble.only("adapter", "silence_seconds")
     password_file = gateway.string("key_password_file", "")
     settings = Settings(
         origin=_origin(gateway),
@@ -155,6 +158,7 @@ def read_settings(path: Path) -> Settings:
         brokers=tuple(_broker(path, table) for table in mqtt.tables("broker")),
         buses=tuple(_bus(table) for table in top.tables("serial")),
         ble_adapter=ble.string("adapter", "hci0") if ble else None,
+        ble_silence_seconds=ble.seconds("silence_seconds", 30.0, least=1.0) if ble else 30.0,
         home_assistant=_home_assistant(top),
         devices=tuple(_device(table) for table in top.tables("device")),
     )
@@ -205,7 +209,7 @@ def _clock(top: TomlTable) -> Clock:
     try:
         return clock_from_settings(table.values if table else None)
     except ClockError as error:
-        raise top.error("[clock]", str(error)) from error
+        raise (table or top).error("kind", str(error)) from error
 
 
 def _url(table: TomlTable) -> str:
@@ -331,6 +335,6 @@ def _check_devices(top: TomlTable, settings: Settings) -> None:
             raise table.error("mqtt", f'{device.mqtt!r} is neither "endpoint" nor one of the brokers {sorted(brokers)}')
         if device.ble_address and settings.ble_adapter is None:
             raise table.error("ble_address", "needs the table [ble]")
-    home = settings.home_assistant
-    if home is not None and home.broker not in brokers:
-        raise top.error("[home_assistant]", f"broker {home.broker!r} is not one of {sorted(brokers)}")
+    home, home_table = settings.home_assistant, top.table("home_assistant")
+    if home is not None and home_table is not None and home.broker not in brokers:
+        raise home_table.error("broker", f"{home.broker!r} is not one of the brokers {sorted(brokers)}")

@@ -23,7 +23,6 @@ from edge.committer import Committer, Submission
 from edge.errors import CollectorError
 from edge.recorder import DeviceRecorder
 
-_SILENCE_SECONDS = 30.0
 _SILENCES_BEFORE_RESET = 3
 _WATCH_SECONDS = 1.0
 _STOP_SECONDS = 5.0
@@ -46,7 +45,7 @@ class BleCollector:
 
     def __init__(
         self, adapter: str, sensors: Mapping[str, BleSensor], committer: Committer, clock: Clock,
-        *, silence_seconds: float = _SILENCE_SECONDS,
+        silence_seconds: float,
     ) -> None:  # fmt: skip
         self._adapter = adapter
         self._sensors = sensors

@@ -30,6 +30,7 @@ class House:
     clock: str
     addresses: list[str] = field(default_factory=list)
     extra: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def link(self) -> Path:
@@ -63,7 +64,7 @@ class House:
             encoding="utf-8",
         )
         command = [*PROGRAM, "building", "run", "--config", str(config)]
-        with running(command, name="building", output_dir=self.directory, ready=None) as process:
+        with running(command, name="building", output_dir=self.directory, environment=self.environment) as process:
             process.wait_ready(lambda: "building: ready" in process.said(), seconds=15)
             yield process
 

@@ -33,6 +33,7 @@ class Site:
     users: dict[str, str] = field(default_factory=dict)
     clock: str = ""
     checkpoint: str = "entries=256\nseconds=0.2"
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def config(self) -> Path:
@@ -83,7 +84,7 @@ class Site:
         command = [*PROGRAM, "edge", "run", "--config", str(self.write())]
         output = self.directory / "edge.log"
         before = _ready_lines(output.read_text(encoding="utf-8")) if output.exists() else 0
-        with running(command, name="edge", output_dir=self.directory, ready=None) as process:
+        with running(command, name="edge", output_dir=self.directory, environment=self.environment) as process:
             process.wait_ready(lambda: _ready_lines(process.said()) > before, seconds=15)
             yield process
 
