@@ -78,11 +78,11 @@ def devices(url: str) -> str:
 
 
 def month(seconds: int = 6) -> str:
-    """A clock that lives 30 days in some seconds, beginning now."""
+    """A clock that lives 30 days in some seconds, beginning now; a slow start of the process loses nothing of them."""
     now = time.time_ns() // 1_000_000
     return (
-        f'[clock]\nkind = "demo"\nreal_start_ms = {now}\nreal_end_ms = {now + 1000 * seconds}\n'
-        f"demo_start_ms = {now - 30 * 86_400_000}"
+        f'begin_ms = {now - 30 * 86_400_000}\n[clock]\nkind = "demo"\n'
+        f"real_start_ms = {now}\nreal_end_ms = {now + 1000 * seconds}\ndemo_start_ms = {now - 30 * 86_400_000}"
     )
 
 
