@@ -32,6 +32,12 @@ _ANSWER = Function(
     ("uint256", "uint256", "uint256", LINE_TYPE, "bytes32", HEAD_TYPE, SPANS_TYPE, SPANS_TYPE),
     (),
 )
+_CORRECT_SUM = Function(
+    "correct_sum",
+    bytes.fromhex("34965097"),
+    ("uint256", "uint256", BILL_TYPE, PATH_TYPE, LINE_TYPE + "[]"),
+    (),
+)
 _REVERSE = Function("reverse", bytes.fromhex("621c7fcd"), ("uint256", "uint256", "uint256"), ())
 _PERIOD = Function("period", bytes.fromhex("d4b08aee"), ("uint256",), ("(bytes32,uint256,uint256,uint256,uint256)",))
 _ACCOUNT = Function("account", bytes.fromhex("2dd7c658"), ("uint256",), ("uint256", "uint256", "uint256"))
@@ -256,6 +262,15 @@ def answer(
         head.abi(),
         [item.abi() for item in before],
         [item.abi() for item in during],
+    )
+
+
+def correct_sum(
+    to: str, *, period: int, unit_index: int, bill: Bill, path: Sequence[Node], lines: Sequence[Line]
+) -> Call:
+    """A bill that asks for more than its lines add up to falls to their sum at once. Anyone may show it."""
+    return _CORRECT_SUM.call(
+        to, period, unit_index, bill.abi(), [item.abi() for item in path], [item.abi() for item in lines]
     )
 
 

@@ -11,7 +11,8 @@
         - A unit's balance falls only by its own signed withdrawal or deposit, or by a bill within the mandate that its
           key signed, after the challenge window, once per bill. The operator moves only what is collected, and the bond
           while no window or challenge is open.
-        - A period closes once, over all units of the roll, after its last day, and never crosses 1 January.
+        - A period closes over all units of the roll, after its last day, begins where the last one ended, and never
+          crosses 1 January.
         - A line can be challenged once, by the unit's key alone. Who was billed never pays more than was billed; a right
           answer keeps the deposit; a wrong bill or silence costs the bond the deposit's amount and all that was overpaid.
         - There is no way to cut a service off.
@@ -53,6 +54,7 @@ DAY: constant(uint256) = 86400
 DEVELOPMENT_CHAIN: constant(uint256) = 31337
 LINES_MAX: constant(uint256) = 24
 LANE: constant(uint256) = 2**64 - 1
+BOND_MASK: constant(uint256) = 2**96 - 1
 
 ROLE_OPERATOR: constant(bytes32) = 0x6f70657261746f72000000000000000000000000000000000000000000000000
 PURPOSE_CHALLENGE: constant(bytes32) = 0x666565732e6368616c6c656e6765000000000000000000000000000000000000
@@ -140,7 +142,7 @@ open_lines: HashMap[uint256, HashMap[uint256, uint256]]
 challenges: HashMap[uint256, HashMap[uint256, HashMap[uint256, StoredChallenge]]]
 # Lanes from the right: nonce 64, cap 64, balance 128.
 accounts: HashMap[uint256, uint256]
-# Lanes from the right: bond 128, open challenges 64, end of the last window 64.
+# Lanes from the right: bond 96, last closing date 32, open challenges 64, end of the last window 64.
 purse: uint256
 collected: public(uint256)
 
@@ -248,7 +250,7 @@ def __init__(
     if chain.id != DEVELOPMENT_CHAIN:
         assert challenge_window >= 7 * DAY, "usage_fees: challenge window is below 7 days"
         assert answer_window >= 7 * DAY, "usage_fees: answer window is below 7 days"
-    assert deposit < 2**64 and bond_floor < 2**128, "usage_fees: deposit or bond floor is out of range"
+    assert deposit < 2**64 and bond_floor < 2**96, "usage_fees: deposit or bond floor is out of range"
     REGISTRY = Registry(registry)
     TARIFFS = Tariffs(tariffs)
     TOKEN = IERC20(token)
@@ -279,7 +281,7 @@ def withdraw_bond(amount: uint256, to: address):
     """
     self._only_operator()
     assert (self.purse >> 128) & LANE == 0, "usage_fees: a challenge is open"
-    assert block.timestamp > self.purse >> 192, "usage_fees: a challenge window is open"
+    assert block.timestamp > self.purse >> 192, "usage_fees: window is open"
     bond: uint256 = self._bond()
     assert amount <= bond, "usage_fees: bond is smaller"
     self._set_bond(bond - amount)
@@ -295,19 +297,21 @@ def close_period(period: uint256, root: bytes32, sums: uint256, unit_count: uint
     """
     self._only_operator()
     purse: uint256 = self.purse
-    assert purse & (2**128 - 1) >= BOND_FLOOR, "usage_fees: bond is below its floor"
+    assert purse & BOND_MASK >= BOND_FLOOR, "usage_fees: bond is too small"
     opening: uint256 = period // 10**8
     closing: uint256 = period % 10**8
     assert calendar._days(closing) > calendar._days(opening), "usage_fees: period ends before it begins"
     assert closing <= (opening // 10000 + 1) * 10000 + 101, "usage_fees: period crosses 1 January"
     assert block.timestamp >= calendar._midnight(closing, UTC_OFFSET), "usage_fees: period is not over"
-    assert self.periods[period].lanes == 0, "usage_fees: period is already closed"
+    # The closing of one period is the opening of the next: no day is billed twice or left out.
+    last_closing: uint256 = (purse >> 96) & (2**32 - 1)
+    assert last_closing == 0 or opening == last_closing, "usage_fees: period does not begin where the last one ended"
     assert unit_count == staticcall REGISTRY.unit_count() and unit_count != 0, "usage_fees: one bill for each unit of the roll"
     window_end: uint256 = block.timestamp + CHALLENGE_WINDOW
     self.periods[period] = StoredPeriod(
         root=root, sums=sums, lanes=unit_count | (block.timestamp << 64) | (window_end << 128)
     )
-    self.purse = (purse & (2**192 - 1)) | (window_end << 192)
+    self.purse = (purse & BOND_MASK) | (closing << 96) | (purse & (LANE << 128)) | (window_end << 192)
     log PeriodClosed(period=period, root=root, sums=sums, unit_count=unit_count, window_end=window_end)
 
 
@@ -371,9 +375,9 @@ def debit(
     @param path Siblings of the block's top, from below.
     """
     closed: Period = self._closed(period)
-    assert block.timestamp > closed.window_end, "usage_fees: challenge window is open"
+    assert block.timestamp > closed.window_end, "usage_fees: window is open"
     assert first_index % 64 == 0 and first_index < closed.unit_count, "usage_fees: block is not aligned"
-    assert len(bills) == min(closed.unit_count - first_index, 64), "usage_fees: block is not complete"
+    assert len(bills) == min(closed.unit_count - first_index, 64), "usage_fees: block is incomplete"
     blocks: uint256 = (closed.unit_count + 63) // 64
     top: bill_tree.Node = bill_tree._block_top(SITE, period, first_index, bills)
     top = bill_tree._climb(top, first_index // 64, blocks, path)
@@ -388,7 +392,7 @@ def debit(
         if (marks | (marks >> 64)) & bit == 0:
             due: uint256 = bill.amounts >> 192
             if (marks >> 128) & bit != 0:
-                due -= self.reductions[period][index]
+                due -= min(due, self.reductions[period][index])
             account: uint256 = self.accounts[index]
             if due <= (account >> 64) & LANE and due <= account >> 128:
                 self.accounts[index] = unsafe_sub(account, due << 128)
@@ -412,8 +416,9 @@ def pay(period: uint256, unit_index: uint256, bill: bill_tree.Bill, path: DynArr
     marks: uint256 = self.marks[period][unit_index // 64]
     bit: uint256 = 1 << (unit_index % 64)
     assert marks & bit == 0, "usage_fees: bill is already paid"
-    assert (marks >> 64) & bit == 0, "usage_fees: bill is under challenge"
-    due: uint256 = (bill.amounts >> 192) - self.reductions[period][unit_index]
+    assert (marks >> 64) & bit == 0, "usage_fees: bill is challenged"
+    total: uint256 = bill.amounts >> 192
+    due: uint256 = total - min(total, self.reductions[period][unit_index])
     self.marks[period][unit_index // 64] = marks | bit
     self.collected += due
     log Paid(period=period, unit_index=unit_index, amount=due, payer=msg.sender)
@@ -451,13 +456,13 @@ def open_challenge(
     @param number Place of the challenged line, from 0.
     """
     closed: Period = self._check_bill(period, unit_index, bill, path)
-    assert block.timestamp <= closed.window_end, "usage_fees: challenge window is over"
-    assert self._lines_digest(lines) == bill.lines_digest, "usage_fees: lines are not the bill's"
+    assert block.timestamp <= closed.window_end, "usage_fees: window is over"
+    self._check_lines(bill, lines)
     assert number < len(lines), "usage_fees: no such line"
     line: Line = lines[number]
     assert line.kind == KIND_OWN or line.kind == KIND_SHARED, "usage_fees: only metered lines are recomputed"
     assert line.amount <= bill.amounts >> 192, "usage_fees: line is larger than its bill"
-    assert self.challenges[period][unit_index][number].lanes == 0, "usage_fees: line was challenged before"
+    assert self.challenges[period][unit_index][number].lanes == 0, "usage_fees: line was challenged"
     key: person.PersonKey = self._key(signature)
     assert key.index == unit_index, "usage_fees: key belongs to another unit"
     body: bytes32 = sha256(abi_encode(period, unit_index, number, bill.lines_digest))
@@ -500,8 +505,8 @@ def answer(
     @param during From the opening to the closing; two spans where a meter was swapped.
     """
     found: Challenge = self._challenge(period, unit_index, number)
-    assert found.state == STATE_OPEN or found.state == STATE_ANSWERED, "usage_fees: no challenge to answer"
-    assert block.timestamp <= found.deadline, "usage_fees: answer comes too late"
+    assert found.state == STATE_OPEN or found.state == STATE_ANSWERED, "usage_fees: nothing to answer"
+    assert block.timestamp <= found.deadline, "usage_fees: answer is too late"
     assert sha256(abi_encode(line)) == found.line_digest, "usage_fees: line is not the challenged one"
     right: uint256 = staticcall TARIFFS.right_charge(period, unit_index, line, origin_id, head, before, during)
     charge: uint256 = min(right, found.amount)
@@ -509,6 +514,31 @@ def answer(
         assert charge < found.charge, "usage_fees: answer does not lower the charge"
     log Answered(period=period, unit_index=unit_index, line=number, charge=charge, by=msg.sender)
     self._settle(period, unit_index, number, found, STATE_ANSWERED, charge)
+
+
+@external
+def correct_sum(
+    period: uint256,
+    unit_index: uint256,
+    bill: bill_tree.Bill,
+    path: DynArray[bill_tree.Node, 32],
+    lines: DynArray[Line, LINES_MAX],
+):
+    """
+    @notice A bill that asks for more than its lines add up to falls to their sum at once. Anyone may show it.
+    """
+    self._check_bill(period, unit_index, bill, path)
+    self._check_lines(bill, lines)
+    sum: uint256 = 0
+    for line: Line in lines:
+        sum += line.amount
+    total: uint256 = bill.amounts >> 192
+    assert sum < total, "usage_fees: bill asks for no more than its lines"
+    # Beside the places of the lines there is one for their sum.
+    assert self.challenges[period][unit_index][LINES_MAX].lanes == 0, "usage_fees: sum was corrected"
+    self._store_challenge(period, unit_index, LINES_MAX, STATE_ANSWERED, total, sum, block.timestamp)
+    log Answered(period=period, unit_index=unit_index, line=LINES_MAX, charge=sum, by=msg.sender)
+    self._reduce(period, unit_index, total - sum)
 
 
 @external
@@ -609,11 +639,19 @@ def _settle(
     elif found.charge == found.amount:
         # The first answer had kept the deposit; this one shows that the challenge was right.
         self._credit_from_bond(unit_index, 2 * DEPOSIT, REASON_COMPENSATION)
-    self.reductions[period][unit_index] += found.charge - charge
+    self._reduce(period, unit_index, found.charge - charge)
+
+
+@internal
+def _reduce(period: uint256, unit_index: uint256, amount: uint256):
+    """
+    @notice Take so much off a bill; what was paid already comes back from the bond.
+    """
+    self.reductions[period][unit_index] += amount
     marks: uint256 = self.marks[period][unit_index // 64]
     self.marks[period][unit_index // 64] = marks | (1 << (128 + unit_index % 64))
     if (marks >> (unit_index % 64)) & 1 == 1:
-        self._credit_from_bond(unit_index, found.charge - charge, REASON_ALREADY_PAID)
+        self._credit_from_bond(unit_index, amount, REASON_ALREADY_PAID)
 
 
 @internal
@@ -692,12 +730,13 @@ def _check_bill(
 
 @internal
 @pure
-def _lines_digest(lines: DynArray[Line, LINES_MAX]) -> bytes32:
+def _check_lines(bill: bill_tree.Bill, lines: DynArray[Line, LINES_MAX]):
     """
-    @notice SHA-256 over the lines' words, without the offset and length that the ABI puts before them.
+    @notice The digest is SHA-256 over the lines' words, without the offset and length that the ABI puts before them.
     """
     encoded: Bytes[LINES_MAX * 224 + 64] = abi_encode(lines)
-    return sha256(slice(encoded, 64, len(lines) * 224))
+    digest: bytes32 = sha256(slice(encoded, 64, len(lines) * 224))
+    assert digest == bill.lines_digest, "usage_fees: lines are not the bill's"
 
 
 @internal
@@ -722,26 +761,26 @@ def _take_nonce(unit_index: uint256, nonce: uint256):
     @notice A unit's nonces rise, so that no signed act happens twice.
     """
     account: uint256 = self.accounts[unit_index]
-    assert nonce > account & LANE and nonce <= LANE, "usage_fees: signature was used before"
+    assert nonce > account & LANE and nonce <= LANE, "usage_fees: signature was used"
     self.accounts[unit_index] = ((account >> 64) << 64) | nonce
 
 
 @internal
 def _add_balance(unit_index: uint256, amount: uint256):
-    assert amount < 2**120, "usage_fees: amount is out of range"
+    assert amount < 2**120, "usage_fees: amount out of range"
     self.accounts[unit_index] += amount << 128
 
 
 @internal
 @view
 def _bond() -> uint256:
-    return self.purse & (2**128 - 1)
+    return self.purse & BOND_MASK
 
 
 @internal
 def _set_bond(bond: uint256):
-    assert bond < 2**128, "usage_fees: amount is out of range"
-    self.purse = ((self.purse >> 128) << 128) | bond
+    assert bond <= BOND_MASK, "usage_fees: amount out of range"
+    self.purse = ((self.purse >> 96) << 96) | bond
     log BondChanged(bond=bond)
 
 
@@ -753,11 +792,15 @@ def _only_operator():
 
 @internal
 def _take(amount: uint256):
-    taken: bool = extcall TOKEN.transferFrom(msg.sender, self, amount, default_return_value=True)
-    assert taken, "usage_fees: token refused the transfer"
+    self._check_moved(extcall TOKEN.transferFrom(msg.sender, self, amount, default_return_value=True))
 
 
 @internal
 def _give(to: address, amount: uint256):
-    given: bool = extcall TOKEN.transfer(to, amount, default_return_value=True)
-    assert given, "usage_fees: token refused the transfer"
+    self._check_moved(extcall TOKEN.transfer(to, amount, default_return_value=True))
+
+
+@internal
+@pure
+def _check_moved(moved: bool):
+    assert moved, "usage_fees: token refused the transfer"

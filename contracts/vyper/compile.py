@@ -60,11 +60,12 @@ def compile_all(*, force: bool = False) -> dict[str, Artifact]:
     return {contract: (None if force else _read_built(contract)) or _compile(contract) for contract in CONTRACTS}
 
 
-def compile_source(contract: str, *, evm_version: str | None = None) -> dict[str, Any]:
-    """The compiler's own output for one contract: abi, bytecode, bytecode_runtime and ast.
+def compile_source(contract: str, *, folder: Path = SOURCES, evm_version: str | None = None) -> dict[str, Any]:
+    """The compiler's own output for one contract: abi, bytecode, bytecode_runtime and layout.
 
     Args:
         contract: file name without `.vy`.
+        folder: where the file stands; our modules can be imported from anywhere.
         evm_version: the compiler's target; None for its default (prague). `london` has neither PUSH0 nor MCOPY.
     """
     try:
@@ -76,15 +77,25 @@ def compile_source(contract: str, *, evm_version: str | None = None) -> dict[str
         raise CompileError(f"vyper is missing; install vyper=={COMPILER} (extra `dev`)") from error
     if not vyper.__version__.startswith(COMPILER):
         raise CompileError(f"vyper {vyper.__version__} is installed; the contracts need exactly {COMPILER}")
-    path = SOURCES / f"{contract}.vy"
-    bundle = FilesystemInputBundle([SOURCES])
+    bundle = FilesystemInputBundle([SOURCES, folder])
     output: dict[str, Any] = compile_from_file_input(
-        bundle.load_file(path.name),
+        bundle.load_file(f"{contract}.vy"),
         input_bundle=bundle,
-        output_formats=["abi", "bytecode", "bytecode_runtime"],
+        output_formats=["abi", "bytecode", "bytecode_runtime", "layout"],
         settings=Settings(evm_version=evm_version),
     )
     return output
+
+
+def deployed_bytes(output: dict[str, Any]) -> int:
+    """Size of the contract on chain: its code and, behind it, its immutables and those of its modules."""
+    return (len(output["bytecode_runtime"]) - 2) // 2 + _immutable_bytes(output["layout"].get("code_layout", {}))
+
+
+def _immutable_bytes(layout: dict[str, Any]) -> int:
+    if "length" in layout:
+        return int(layout["length"])
+    return sum(_immutable_bytes(inner) for inner in layout.values() if isinstance(inner, dict))
 
 
 def _sources(contract: str) -> set[Path]:
@@ -117,7 +128,7 @@ def _read_built(contract: str) -> Artifact | None:
 
 def _compile(contract: str) -> Artifact:
     output = compile_source(contract)
-    runtime_bytes = (len(output["bytecode_runtime"]) - 2) // 2
+    runtime_bytes = deployed_bytes(output)
     if runtime_bytes > RUNTIME_BYTES_MAX:
         raise CompileError(f"{contract}: {runtime_bytes} bytes of code, EIP-170 allows {RUNTIME_BYTES_MAX}; split it")
     BUILD.mkdir(exist_ok=True)

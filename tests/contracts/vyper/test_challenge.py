@@ -58,7 +58,7 @@ def test_silence_reverses_the_line(site: Site) -> None:
     assert month.account(1).balance == balance + DEPOSIT
     with refused("usage_fees: no challenge is open"):
         site.chain.send(site.stranger, call)
-    with refused("usage_fees: no challenge to answer"):
+    with refused("usage_fees: nothing to answer"):
         month.answer(1)
 
 
@@ -66,8 +66,15 @@ def test_an_answer_after_the_deadline_is_refused(site: Site) -> None:
     month = close_month(site)
     month.open(1)
     site.chain.wait(WINDOW + 1)
-    with refused("usage_fees: answer comes too late"):
+    with refused("usage_fees: answer is too late"):
         month.answer(1)
+
+
+def test_an_answer_is_about_the_challenged_line(site: Site) -> None:
+    month = close_month(site)
+    month.open(0)
+    with refused("usage_fees: line is not the challenged one"):
+        month.answer(0, line=month.bills[1].lines[0])
 
 
 def test_a_shared_line_is_recomputed_from_the_pools_meter(site: Site) -> None:
@@ -116,14 +123,14 @@ def test_only_the_units_own_key_challenges_and_only_once(site: Site) -> None:
     with refused("usage_fees: key belongs to another unit"):
         month.open(0, signer=1)
     month.open(0)
-    with refused("usage_fees: line was challenged before"):
+    with refused("usage_fees: line was challenged"):
         month.open(0)
 
 
 def test_a_challenge_comes_within_the_window(site: Site) -> None:
     month = close_month(site)
     site.chain.wait(WINDOW + 1)
-    with refused("usage_fees: challenge window is over"):
+    with refused("usage_fees: window is over"):
         month.open(0)
 
 

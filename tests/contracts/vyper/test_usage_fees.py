@@ -1,0 +1,453 @@
+"""UsageFees: periods, balances, debits and payment; nobody moves what is not theirs."""
+
+from dataclasses import replace
+
+import pytest
+
+from contracts.abi import Call, encode_arguments
+from contracts.bill import Amounts, Bill, BillTree, Line, LineKind, leaf_node
+from contracts.calls import token, usage_fees
+from contracts.calls.usage_fees_events import Answered, Debited, Paid, PeriodClosed, parse_event
+from contracts.person import Purpose
+from contracts.vyper.compile import artifact
+from tests.contracts.vyper.chain import Receipt
+from tests.contracts.vyper.conftest import refused
+from tests.contracts.vyper.month import PADDING, Month, close_month, fund, month_bills
+from tests.contracts.vyper.site import (
+    BOND_FLOOR,
+    CLOSING_AT,
+    DEPOSIT,
+    METERS,
+    PERIOD,
+    PRECOMPILE,
+    WINDOW,
+    Site,
+    key_of,
+    name,
+)
+
+
+def events(receipt: Receipt) -> list[object]:
+    return [event for log in receipt.logs if (event := parse_event(log.topics, log.data)) is not None]
+
+
+def collected(site: Site) -> int:
+    return usage_fees.parse_collected(site.chain.view(usage_fees.collected(site.usage_fees)))
+
+
+def close_call(site: Site, *, period: int = PERIOD, unit_count: int = 3) -> Call:
+    return usage_fees.close_period(site.usage_fees, period=period, root=name("root"), sums=0, unit_count=unit_count)
+
+
+def test_a_period_closes_with_its_roots_sums_and_window(site: Site) -> None:
+    month = close_month(site)
+    closed = events(month.receipt)[0]
+    assert isinstance(closed, PeriodClosed)
+    call = usage_fees.period(site.usage_fees, period=PERIOD)
+    period = usage_fees.parse_period(site.chain.view(call))
+    assert (period.root, period.sums, period.unit_count) == (*month.tree.root.abi(), 3)
+    assert period.window_end == closed.window_end == period.closed_at + WINDOW
+    with refused("usage_fees: period does not begin where the last one ended"):
+        site.chain.send(site.operator, close_call(site))
+
+
+def test_a_period_closes_only_as_it_should(site: Site) -> None:
+    with refused("usage_fees: only the operator may do this"):
+        site.chain.send(site.manager, close_call(site))
+    with refused("usage_fees: period is not over"):
+        site.chain.send(site.operator, close_call(site))
+    site.chain.wait_until(CLOSING_AT + 60 * 86400)
+    for period, reason in (
+        (20261201_20261101, "usage_fees: period ends before it begins"),
+        (20261201_20270102, "usage_fees: period crosses 1 January"),
+        (20261101_20261131, "calendar: no such date"),
+    ):
+        with refused(reason):
+            site.chain.send(site.operator, close_call(site, period=period))
+    with refused("usage_fees: one bill for each unit of the roll"):
+        site.chain.send(site.operator, close_call(site, unit_count=2))
+    site.chain.send(site.operator, close_call(site))
+    for period in (20261101_20261202, 20261203_20261231):
+        with refused("usage_fees: period does not begin where the last one ended"):
+            site.chain.send(site.operator, close_call(site, period=period))
+    site.chain.send(site.operator, close_call(site, period=20261201_20270101))
+
+
+def test_a_site_whose_bond_is_below_the_floor_closes_nothing(site: Site) -> None:
+    with refused("usage_fees: bond is smaller"):
+        site.chain.send(
+            site.operator,
+            usage_fees.withdraw_bond(site.usage_fees, amount=2 * BOND_FLOOR + 1, recipient=site.operator),
+        )
+    with refused("usage_fees: only the operator may do this"):
+        site.chain.send(site.manager, usage_fees.withdraw_bond(site.usage_fees, amount=1, recipient=site.manager))
+    site.chain.send(
+        site.operator,
+        usage_fees.withdraw_bond(site.usage_fees, amount=BOND_FLOOR + 1, recipient=site.operator),
+    )
+    site.chain.wait_until(CLOSING_AT)
+    with refused("usage_fees: bond is too small"):
+        site.chain.send(site.operator, close_call(site))
+    site.chain.send(site.stranger, usage_fees.post_bond(site.usage_fees, amount=1))
+    site.chain.send(site.operator, close_call(site))
+
+
+def test_the_bond_stays_while_anybody_may_still_win_it(site: Site) -> None:
+    month = close_month(site)
+    withdraw = usage_fees.withdraw_bond(site.usage_fees, amount=1, recipient=site.operator)
+    with refused("usage_fees: window is open"):
+        site.chain.send(site.operator, withdraw)
+    site.chain.wait(WINDOW - 100)
+    month.open(0)
+    site.chain.wait(200)
+    with refused("usage_fees: a challenge is open"):
+        site.chain.send(site.operator, withdraw)
+    month.answer(0)
+    site.chain.send(site.operator, withdraw)
+
+
+def test_bills_are_debited_after_the_window_once_and_within_the_mandate(site: Site) -> None:
+    month = close_month(site, padding=0)
+    with refused("usage_fees: window is open"):
+        month.debit()
+    site.chain.wait(WINDOW + 1)
+    cap = month.bills[2].amounts.total - 1
+    signature = site.sign(2, Purpose.MANDATE, 2, cap, nonce=2)
+    site.chain.send(site.stranger, usage_fees.set_mandate(site.usage_fees, cap=cap, signature=signature))
+    balances = [month.account(index).balance for index in range(3)]
+    totals = [bill.amounts.total for bill in month.bills]
+    debited = events(month.debit())
+    assert debited == [Debited(PERIOD, 0, 0b011, (totals[0], totals[1], 0))]
+    assert [month.account(index).balance for index in range(3)] == [
+        balances[0] - totals[0],
+        balances[1] - totals[1],
+        balances[2],
+    ]
+    assert collected(site) == totals[0] + totals[1]
+    assert events(month.debit()) == [Debited(PERIOD, 0, 0b011, (0, 0, 0))]
+
+
+def test_a_balance_that_does_not_cover_the_bill_is_left_alone(site: Site) -> None:
+    month = close_month(site, padding=0)
+    site.chain.wait(WINDOW + 1)
+    everything = month.account(0).balance
+    signature = site.sign(0, Purpose.WITHDRAW, 0, everything, site.stranger, nonce=2)
+    call = usage_fees.withdraw(site.usage_fees, amount=everything, recipient=site.stranger, signature=signature)
+    site.chain.send(site.stranger, call)
+    assert events(month.debit()) == [
+        Debited(PERIOD, 0, 0b110, (0, month.bills[1].amounts.total, month.bills[2].amounts.total))
+    ]
+    fund_again = usage_fees.top_up(site.usage_fees, unit_index=0, amount=200_000)
+    site.chain.send(site.stranger, fund_again)
+    assert events(month.debit())[0] == Debited(PERIOD, 0, 0b111, (month.bills[0].amounts.total, 0, 0))
+
+
+def test_a_corrected_bill_is_debited_as_corrected_and_a_challenged_one_waits(site: Site) -> None:
+    month = close_month(site)
+    month.open(0)
+    month.open(1)
+    month.answer(0)
+    site.chain.wait(WINDOW + 1)
+    taken = events(month.debit())[0]
+    assert isinstance(taken, Debited)
+    assert taken.paid_bits == 0b101
+    assert taken.amounts[0] == month.bills[0].amounts.total - PADDING
+    reverse = usage_fees.reverse(site.usage_fees, period=PERIOD, unit_index=1, number=0)
+    site.chain.send(site.stranger, reverse)
+    taken = events(month.debit())[0]
+    assert isinstance(taken, Debited)
+    assert taken.amounts == (0, month.bills[1].lines[1].amount, 0)
+
+
+def test_a_debit_takes_whole_aligned_blocks_of_the_periods_tree(site: Site) -> None:
+    month = close_month(site)
+    site.chain.wait(WINDOW + 1)
+
+    def debit(bills: list[Bill], first_index: int = 0, period: int = PERIOD) -> Call:
+        return usage_fees.debit(
+            site.usage_fees, period=period, first_index=first_index, bills=bills, path=month.tree.block_path(0)
+        )
+
+    with refused("usage_fees: block is incomplete"):
+        site.chain.send(site.operator, debit(month.bills[:2]))
+    for first_index in (1, 64):
+        with refused("usage_fees: block is not aligned"):
+            site.chain.send(site.operator, debit(month.bills, first_index))
+    with refused("usage_fees: period is not closed"):
+        site.chain.send(site.operator, debit(month.bills, 0, 20261201_20270101))
+    padded = [site.bill(0, replace(month.bills[0].lines[0], amount=1)), *month.bills[1:]]
+    with refused("usage_fees: bills are not in the period's tree"):
+        site.chain.send(site.operator, debit(padded))
+
+
+def test_anyone_pays_a_bill_as_it_stands_once(site: Site) -> None:
+    month = close_month(site)
+    month.open(0)
+    pay = usage_fees.pay(site.usage_fees, period=PERIOD, unit_index=0, bill=month.bills[0], path=month.path(0))
+    with refused("usage_fees: bill is challenged"):
+        site.chain.send(site.stranger, pay)
+    month.answer(0)
+    before = site.balance(site.stranger)
+    right = month.bills[0].amounts.total - PADDING
+    assert events(site.chain.send(site.stranger, pay)) == [Paid(PERIOD, 0, right, site.stranger.lower())]
+    assert site.balance(site.stranger) == before - right
+    with refused("usage_fees: bill is already paid"):
+        site.chain.send(site.stranger, pay)
+    forged = usage_fees.pay(site.usage_fees, period=PERIOD, unit_index=1, bill=month.bills[0], path=month.path(1))
+    with refused("usage_fees: bill is not in the period's tree"):
+        site.chain.send(site.stranger, forged)
+
+
+def test_the_operator_takes_what_was_collected_and_no_more(site: Site) -> None:
+    month = close_month(site, padding=0)
+    site.chain.wait(WINDOW + 1)
+    month.debit()
+    total = collected(site)
+    with refused("usage_fees: only the operator may do this"):
+        site.chain.send(site.manager, usage_fees.collect(site.usage_fees, amount=1, recipient=site.manager))
+    with refused("usage_fees: less was collected"):
+        site.chain.send(site.operator, usage_fees.collect(site.usage_fees, amount=total + 1, recipient=site.operator))
+    before = site.balance(site.manager)
+    site.chain.send(site.operator, usage_fees.collect(site.usage_fees, amount=total, recipient=site.manager))
+    assert (site.balance(site.manager), collected(site)) == (before + total, 0)
+
+
+def test_only_the_owner_withdraws_and_no_signature_serves_twice(site: Site) -> None:
+    fund(site, 0)
+
+    def withdraw(amount: int, nonce: int, to: str = "", signer: int = 0, signed: int | None = None) -> Call:
+        to = to or site.stranger
+        body = (signer, amount if signed is None else signed, to)
+        signature = site.sign(signer, Purpose.WITHDRAW, *body, nonce=nonce)
+        return usage_fees.withdraw(site.usage_fees, amount=amount, recipient=to, signature=signature)
+
+    call = withdraw(70, 10)
+    before = site.balance(site.stranger)
+    site.chain.send(site.relayer, call)
+    assert site.balance(site.stranger) == before + 70
+    with refused("usage_fees: signature was used"):
+        site.chain.send(site.relayer, call)
+    with refused("usage_fees: owner's signature does not match"):
+        site.chain.send(site.relayer, withdraw(71, 11, signed=70))
+    with refused("usage_fees: balance is smaller"):
+        site.chain.send(site.relayer, withdraw(10**9, 12))
+    with refused("usage_fees: balance is smaller"):
+        site.chain.send(site.relayer, withdraw(1, 13, signer=1))
+    expired = site.sign(0, Purpose.WITHDRAW, 0, 1, site.stranger, nonce=14, deadline=1)
+    with refused("usage_fees: signature's deadline has passed"):
+        site.chain.send(
+            site.relayer, usage_fees.withdraw(site.usage_fees, amount=1, recipient=site.stranger, signature=expired)
+        )
+    unknown = site.sign(0, Purpose.WITHDRAW, 0, 1, site.stranger, nonce=15, key=key_of(99))
+    with refused("usage_fees: key is not in force"):
+        site.chain.send(
+            site.relayer, usage_fees.withdraw(site.usage_fees, amount=1, recipient=site.stranger, signature=unknown)
+        )
+
+
+def test_a_mandate_is_set_and_stopped_by_the_owner(site: Site) -> None:
+    fund(site, 0, cap=100)
+    stop = site.sign(0, Purpose.MANDATE, 0, 0, nonce=5)
+    site.chain.send(site.stranger, usage_fees.set_mandate(site.usage_fees, cap=0, signature=stop))
+    account = usage_fees.parse_account(site.chain.view(usage_fees.account(site.usage_fees, unit_index=0)))
+    assert (account.cap, account.nonce) == (0, 5)
+    large = site.sign(0, Purpose.MANDATE, 0, 2**64, nonce=6)
+    with refused("usage_fees: cap is out of range"):
+        site.chain.send(site.stranger, usage_fees.set_mandate(site.usage_fees, cap=2**64, signature=large))
+
+
+def test_money_goes_only_to_units_of_the_roll_and_in_sane_amounts(site: Site) -> None:
+    with refused("usage_fees: unit is not on the roll"):
+        site.chain.send(site.stranger, usage_fees.top_up(site.usage_fees, unit_index=3, amount=1))
+    with refused("usage_fees: amount out of range"):
+        site.chain.send(site.stranger, usage_fees.top_up(site.usage_fees, unit_index=0, amount=2**120))
+    with refused("usage_fees: amount out of range"):
+        site.chain.send(site.stranger, usage_fees.post_bond(site.usage_fees, amount=2**96))
+    with refused("token: allowance is too small"):
+        site.chain.send(site.manager, usage_fees.top_up(site.usage_fees, unit_index=0, amount=1))
+
+
+def test_opening_a_challenge_checks_the_bill_and_the_line(site: Site) -> None:
+    site.chain.wait_until(CLOSING_AT + 3600)
+    fund(site, 0)
+    other = Line(kind=LineKind.OTHER, subject=name("contract"), quantity="", tariff=0, since=0, usage=0, amount=100)
+    bills = month_bills(site)
+    bills[0] = site.bill(0, *bills[0].lines, other)
+    tree, receipt = site.close(bills)
+    month = Month(site, bills, tree, receipt, {})
+    with refused("usage_fees: only metered lines are recomputed"):
+        month.open(0, 2)
+    bill = bills[0]
+
+    def open_with(lines: tuple[Line, ...], number: int) -> Call:
+        signature = site.sign(0, Purpose.CHALLENGE, PERIOD, 0, number, bill.lines_digest)
+        return usage_fees.open_challenge(
+            site.usage_fees,
+            period=PERIOD,
+            unit_index=0,
+            bill=bill,
+            path=tree.path(0),
+            lines=lines,
+            number=number,
+            signature=signature,
+        )
+
+    with refused("usage_fees: no such line"):
+        site.chain.send(site.stranger, open_with(bill.lines, 3))
+    with refused("usage_fees: lines are not the bill's"):
+        site.chain.send(site.stranger, open_with(bill.lines[:2], 0))
+
+
+class AsPosted:
+    """A bill whose leaf the operator made of amounts that its lines do not add up to."""
+
+    def __init__(self, bill: Bill, amounts: tuple[int, int]) -> None:
+        self._bill = bill
+        own, shared = amounts
+        self.word = (own + shared) << 192 | own << 128 | shared << 64
+
+    def abi(self) -> tuple[int, bytes, bytes]:
+        return (self.word, self._bill.lines_digest, self._bill.salt)
+
+
+def test_a_bill_that_asks_for_more_than_its_lines_falls_to_their_sum(site: Site) -> None:
+    site.chain.wait_until(CLOSING_AT + 3600)
+    fund(site, 0)
+    bills = month_bills(site, padding=0)
+    lines_sum = bills[0].amounts.total
+    posted = AsPosted(bills[0], (bills[0].amounts.own + 7_000, bills[0].amounts.shared))
+    leaf = leaf_node(
+        chain_id=31337,
+        contract=site.usage_fees,
+        site=bills[0].site,
+        period=PERIOD,
+        unit_index=0,
+        amounts=Amounts.from_word(posted.word),
+        lines_digest=bills[0].lines_digest,
+        salt=bills[0].salt,
+    )
+    tree = BillTree([leaf, bills[1].leaf(), bills[2].leaf()])
+    call = usage_fees.close_period(
+        site.usage_fees, period=PERIOD, root=tree.root.hash, sums=tree.root.sums, unit_count=3
+    )
+    site.chain.send(site.operator, call)
+
+    def correct(bill: Bill | AsPosted, unit_index: int, lines: tuple[Line, ...]) -> Call:
+        return usage_fees.correct_sum(
+            site.usage_fees,
+            period=PERIOD,
+            unit_index=unit_index,
+            bill=bill,  # type: ignore[arg-type]  # the leaf as the operator posted it
+            path=tree.path(unit_index),
+            lines=lines,
+        )
+
+    with refused("usage_fees: bill asks for no more than its lines"):
+        site.chain.send(site.stranger, correct(bills[1], 1, bills[1].lines))
+    with refused("usage_fees: lines are not the bill's"):
+        site.chain.send(site.stranger, correct(posted, 0, bills[0].lines[:1]))
+    receipt = site.chain.send(site.stranger, correct(posted, 0, bills[0].lines))
+    assert events(receipt) == [Answered(PERIOD, 0, 24, lines_sum, site.stranger.lower())]
+    with refused("usage_fees: sum was corrected"):
+        site.chain.send(site.stranger, correct(posted, 0, bills[0].lines))
+    status = usage_fees.parse_status(site.chain.view(usage_fees.status(site.usage_fees, period=PERIOD, unit_index=0)))
+    assert status.reduction == 7_000
+
+
+def test_a_line_larger_than_its_bill_is_no_bill_to_challenge(site: Site) -> None:
+    site.chain.wait_until(CLOSING_AT + 3600)
+    fund(site, 0)
+    bill = site.bill(0, site.line(METERS[0], 100, 900))
+    posted = AsPosted(bill, (5, 0))
+    leaf = leaf_node(
+        chain_id=31337,
+        contract=site.usage_fees,
+        site=bill.site,
+        period=PERIOD,
+        unit_index=0,
+        amounts=Amounts.from_word(posted.word),
+        lines_digest=bill.lines_digest,
+        salt=bill.salt,
+    )
+    tree = BillTree([leaf, site.bill(1).leaf(), site.bill(2).leaf()])
+    call = usage_fees.close_period(
+        site.usage_fees, period=PERIOD, root=tree.root.hash, sums=tree.root.sums, unit_count=3
+    )
+    site.chain.send(site.operator, call)
+    signature = site.sign(0, Purpose.CHALLENGE, PERIOD, 0, 0, bill.lines_digest)
+    with refused("usage_fees: line is larger than its bill"):
+        site.chain.send(
+            site.stranger,
+            usage_fees.open_challenge(
+                site.usage_fees,
+                period=PERIOD,
+                unit_index=0,
+                bill=posted,  # type: ignore[arg-type]  # the leaf as the operator posted it
+                path=tree.path(0),
+                lines=bill.lines,
+                number=0,
+                signature=signature,
+            ),
+        )
+
+
+def test_terms_are_checked_and_shown(site: Site) -> None:
+    terms = usage_fees.parse_terms(site.chain.view(usage_fees.terms(site.usage_fees)))
+    assert terms == usage_fees.Terms(WINDOW, WINDOW, BOND_FLOOR, DEPOSIT)
+    creation = usage_fees.deploy(
+        artifact("UsageFees").bytecode,
+        registry=site.registry,
+        tariffs=site.tariffs,
+        token=site.token,
+        challenge_window=1,
+        answer_window=1,
+        bond_floor=2**96,
+        deposit=1,
+        verifier=PRECOMPILE,
+    )
+    with refused("usage_fees: deposit or bond floor is out of range"):
+        site.chain.deploy(site.deployer, creation)
+
+
+@pytest.mark.parametrize("answer", [0, 1])
+def test_a_token_that_refuses_is_noticed(site: Site, answer: int) -> None:
+    """A token may answer false, or nothing at all, as some do; false is a refusal."""
+    # PUSH1 answer, PUSH0, MSTORE, PUSH1 32, PUSH0, RETURN: a token that always answers this.
+    runtime = bytes([0x60, answer, 0x5F, 0x52, 0x60, 0x20, 0x5F, 0xF3])
+    creation = bytes([0x60, len(runtime), 0x80, 0x60, 0x09, 0x5F, 0x39, 0x5F, 0xF3]) + runtime
+    strange = site.chain.deploy(site.deployer, creation)
+    fees = site.chain.deploy(
+        site.deployer,
+        artifact("UsageFees").bytecode
+        + encode_arguments(
+            "",
+            ("address", "address", "address", "uint256", "uint256", "uint256", "uint256", "address"),
+            (site.registry, site.tariffs, strange, 1, 1, 1, 1, PRECOMPILE),
+        ),
+    )
+    call = usage_fees.post_bond(fees, amount=5)
+    if answer:
+        site.chain.send(site.stranger, call)
+        return
+    with refused("usage_fees: token refused the transfer"):
+        site.chain.send(site.stranger, call)
+
+
+def test_the_token_moves_only_what_its_holder_allows(site: Site) -> None:
+    with refused("token: only the minter mints"):
+        site.chain.send(site.stranger, token.mint(site.token, recipient=site.stranger, amount=1))
+    with refused("token: balance is too small"):
+        site.chain.send(site.manager, token.transfer(site.token, recipient=site.stranger, amount=1))
+    with refused("token: allowance is too small"):
+        site.chain.send(
+            site.manager,
+            token.transfer_from(site.token, owner=site.stranger, recipient=site.manager, amount=1),
+        )
+    before = site.balance(site.stranger)
+    site.chain.send(site.stranger, token.transfer(site.token, recipient=site.manager, amount=3))
+    site.chain.send(site.stranger, token.approve(site.token, spender=site.manager, amount=4))
+    site.chain.send(
+        site.manager, token.transfer_from(site.token, owner=site.stranger, recipient=site.manager, amount=4)
+    )
+    assert (site.balance(site.manager), site.balance(site.stranger)) == (7, before - 7)
+    assert token.parse_total_supply(site.chain.view(token.total_supply(site.token))) == 200_000_000
