@@ -267,17 +267,20 @@ function checkReadings(bill, line, opening, closing) {
 }
 
 async function checkTariff(bill, line, opening, closing, chain) {
-  if (line.kind !== LINE_KIND.OWN) throw new NotChecked("a share's amount is the pool's, divided by the keys");
   if (!chain) throw new NotChecked("only the chain knows the published tariff");
   const tariff = await chain.tariff(line.tariff);
-  const start = tariff.byYear ? startOf(bill, line, opening) : opening.entry.value;
-  const amount = tariff.byYear
-    ? fen(tariff.tiers, closing.entry.value - start) - fen(tariff.tiers, opening.entry.value - start)
-    : fen(tariff.tiers, closing.entry.value - opening.entry.value);
-  if (amount !== line.amount) throw new ContractsError(`the line charges ${line.amount} fen, the tariff makes ${amount}`);
   const quantity = toText(tariff.quantity);
   if (quantity !== line.quantity) throw new ContractsError(`tariff ${line.tariff} is for ${quantity}, not ${line.quantity}`);
+  const start = tariff.byYear ? startOf(bill, line, opening) : opening.entry.value;
+  const whole = fen(tariff.tiers, closing.entry.value - start) - fen(tariff.tiers, opening.entry.value - start);
+  const amount = line.kind === LINE_KIND.SHARED ? shareOf(whole, await chain.areas(bill.unitIndex)) : whole;
+  if (amount !== line.amount) throw new ContractsError(`the line charges ${line.amount} fen, the tariff makes ${amount}`);
   return `tariff ${line.tariff} makes ${amount} fen of ${line.usage}`;
+}
+
+/** One unit's part of a pool by floor area: telescoping, so that all parts add up to the pool. */
+export function shareOf(pool, { key, before, sum }) {
+  return (pool * (before + key)) / sum - (pool * before) / sum;
 }
 
 /** Register from which the year's steps count; known here only where they count from the period's opening. */

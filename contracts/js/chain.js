@@ -16,6 +16,9 @@ export const SELECTORS = Object.freeze({
   assignment: "c1e417b1", // (device, number) -> origin_id, first_index, last_index, block
   binding_count: "fcdfc859", // (device)
   binding: "dea0a934", // (device, number) -> subject, commitment, role, from_date, to_date, confirmed
+  unit_at: "ca025796", // (index) -> alias
+  unit: "b9f07d39", // (alias) -> index, area, area before, category, exists
+  total_area: "7de74efe", // ()
   period: "d4b08aee", // (period) -> root, sums, unit_count, closed_at, window_end
   tariffs: "79073d58", // () -> the contract of tariffs
   tariff: "16b51928", // (version) -> quantity, category, by_year, valid_from, valid_to, document, approved_at, tiers
@@ -173,6 +176,17 @@ export class ChainView {
       toDate: to === 0n ? null : Number(to),
       confirmed: confirmed !== 0n,
     }));
+  }
+
+  /** A unit's floor area, that of all units before it, and that of all, as the Registry holds them. */
+  async areas(unitIndex) {
+    const [[alias], [sum]] = await Promise.all([
+      this.registry(SELECTORS.unit_at, 1, fromBigInt(unitIndex, 32)),
+      this.registry(SELECTORS.total_area, 1),
+    ]);
+    const [, key, before] = await this.registry(SELECTORS.unit, 5, fromBigInt(alias, 32));
+    if (sum === 0n) throw new RpcError("the Registry holds no floor areas");
+    return { key, before, sum };
   }
 
   /** What UsageFees holds of a closed period; null if it was never closed. */

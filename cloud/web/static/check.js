@@ -3,7 +3,7 @@
  * marks each named step as it ends. The first broken step is named in the verdict.
  */
 
-import { parseBill, verifyBill, verifyLine } from "./verifier/bill.js";
+import { LINE_KIND, parseBill, verifyBill, verifyLine } from "./verifier/bill.js";
 import { ChainView, remembering, rpcAt } from "./verifier/chain.js";
 import { parseEvidence } from "./verifier/evidence.js";
 import { parseTrust } from "./verifier/trust.js";
@@ -117,6 +117,7 @@ function foresee(sources, elements, { trust, rpc }, line) {
 function foreseeBill(chain, bill, line) {
   chain.period(bill.period).catch(() => {});
   if (bill.lines[line]?.tariff) chain.tariff(bill.lines[line].tariff).catch(() => {});
+  if (bill.lines[line]?.kind === LINE_KIND.SHARED) chain.areas(bill.unitIndex).catch(() => {});
 }
 
 async function checkPage(panel) {

@@ -69,7 +69,10 @@ def test_a_dispute_shows_its_clock_and_then_old_and_new(world: World, sign_in: S
     assert "You were right" in page
     assert f"Before ¥87.40 → Now ¥65.88 Comes back to you {refund}" in page
     assert "returned" in page
-    assert f"Refunded −{refund}" in text_of(client.get(BILL, headers=EN).text)
+    page = text_of(client.get(BILL, headers=EN).text)
+    assert "¥87.40 ¥65.88" in page
+    assert "Total ¥74.05" in page
+    assert f"{refund} less after your dispute" in page
 
 
 def test_a_refused_dispute_says_what_to_do(world: World, sign_in: SignIn) -> None:

@@ -59,6 +59,8 @@ DAY_MS = 86_400_000
 FEES = "0x" + TRUST.usage_fees.hex()
 TARIFFS = "0x" + "7a" * 20
 PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW = "d4b08aee", "79073d58", "16b51928"
+UNIT_AT_VIEW, UNIT_VIEW, TOTAL_AREA_VIEW = "ca025796", "b9f07d39", "7de74efe"
+OWN_VIEWS = (PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW, UNIT_AT_VIEW, UNIT_VIEW, TOTAL_AREA_VIEW)
 
 OWNER = Person(key="owner-0501", role=Role.OWNER, title=Title(zh="陈女士", en="Ms Chen"), units=(DOOR,))
 NEIGHBOUR = Person(key="owner-0502", role=Role.OWNER, title=Title(zh="李先生", en="Mr Li"), units=(OTHER_DOOR,))
@@ -195,7 +197,8 @@ class World:
         state = BillState.DISPUTED if self.dispute else BillState.OPEN
         if self.dispute and self.dispute.state is DisputeState.WON:
             state = BillState.CORRECTED
-        total = own.amount_fen + common.amount_fen
+        refund = self.dispute.refund_fen if self.dispute else 0
+        total = own.amount_fen + common.amount_fen - refund
         summary = BillSummary(
             unit=DOOR, period=PERIOD, opening=OPENING, closing=CLOSING, total_fen=total, state=state
         )  # fmt: skip
@@ -363,7 +366,7 @@ class World:
 
     def rpc(self, method: str, parameters: list[Any]) -> Any:
         """The deployment's chain, and what UsageFees and Tariffs hold besides."""
-        if method == "eth_call" and (call := parameters[0])["to"] in (FEES, TARIFFS):
+        if method == "eth_call" and (call := parameters[0])["data"][2:10] in OWN_VIEWS:
             words = self._view(call["data"][2:10], int(call["data"][10:] or "0", 16))
             return "0x" + b"".join(word(value) for value in words).hex()
         return self.deployment.chain.rpc(method, parameters)
@@ -376,6 +379,12 @@ class World:
             return held if argument == int(PERIOD) else [0] * 5
         if selector == TARIFFS_VIEW:
             return [int(TARIFFS, 16)]
+        if selector == UNIT_AT_VIEW:
+            return [sha256(b"unit 3").digest()]
+        if selector == UNIT_VIEW:
+            return [3, 8930, 71_440, 0, 1]
+        if selector == TOTAL_AREA_VIEW:
+            return [242_280]
         assert selector == TARIFF_VIEW and argument == 1, f"no view {selector} of {argument}"
         static: list[bytes | int | str] = [32, "1-0:1.8.0", 0, 1, 20260101, 0, 0, 1, 256]
         return [*static, 1, 2**64 - 1, TARIFF_PRICE]

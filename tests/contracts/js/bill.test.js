@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fen, linesDigest, parseBill, rootOf, verifyBill, verifyLine } from "../../../contracts/js/bill.js";
+import { fen, linesDigest, parseBill, rootOf, shareOf, verifyBill, verifyLine } from "../../../contracts/js/bill.js";
 import { toHex } from "../../../contracts/js/bytes.js";
 import { challengeBody, keyIdOf, personDigest } from "../../../contracts/js/person.js";
 import { bytes, vectors } from "./vectors.js";
@@ -102,6 +102,22 @@ test("readings of another day, another meter or the wrong way round are refused"
   ]) {
     assert.equal(outcomes(await verifyLine(parsed, 0, pair, {})).readings, "failed");
   }
+});
+
+test("a share follows from the pool's readings, the tariff and the Registry's floor areas", async () => {
+  const parsed = parseBill(JSON.stringify(bill));
+  const pool = await verifyLine(parsed, 1, readings, { trust: trustText, rpc: node });
+  assert.deepEqual(outcomes(pool), { readings: "passed", tariff: "passed" }, JSON.stringify(pool.checks));
+  parsed.lines[1].amount += 1n;
+  const dear = await verifyLine(parsed, 1, readings, { trust: trustText, rpc: node });
+  assert.deepEqual(outcomes(dear), { readings: "passed", tariff: "failed" });
+});
+
+test("shares of all units add up to their pool", () => {
+  const areas = [8930n, 11260n, 1n, 8930n];
+  const sum = areas.reduce((all, area) => all + area, 0n);
+  const parts = areas.map((key, i) => shareOf(104502n, { key, sum, before: areas.slice(0, i).reduce((a, b) => a + b, 0n) }));
+  assert.equal(parts.reduce((all, part) => all + part, 0n), 104502n);
 });
 
 test("a missing reading leaves the line open", async () => {
