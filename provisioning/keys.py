@@ -16,7 +16,6 @@ from provisioning.files import write_private
 __all__ = [
     "P256_ORDER",
     "SECP256K1_ORDER",
-    "account_address",
     "ensure_chain_key",
     "ensure_ed25519_key",
     "ensure_person_seed",
@@ -92,13 +91,6 @@ def ensure_ed25519_key(path: Path) -> bytes:
         )
         write_private(path, pem)
     return key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-
-
-def account_address(secret: bytes) -> str:
-    """The checksummed address of a chain key. Needs the `cloud` extra."""
-    from eth_account import Account  # loaded late: it costs half a second, and gateways never need it
-
-    return str(Account.from_key(secret).address)
 
 
 def _ensure_scalar(path: Path, order: int, random_bytes: RandomBytes) -> bytes:

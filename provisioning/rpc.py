@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from provisioning.account import ChainAccount
 from provisioning.errors import ChainSetupError
 
 __all__ = ["Rpc", "RpcRefusedError", "Sender"]
@@ -102,9 +103,7 @@ class Sender:
 
     def send_many(self, secret: bytes, calls: Sequence[CallLike], *, purpose: str) -> list[dict[str, Any]]:
         """Send several calls of one account, which must not depend on each other, into one block."""
-        from eth_account import Account  # loaded late: half a second
-
-        account = Account.from_key(secret)
+        account = ChainAccount(secret)
         nonce = int(self._rpc.call("eth_getTransactionCount", [account.address, "pending"]), 16)
         price = 2 * int(self._rpc.call("eth_gasPrice", []), 16)
         hashes = []
@@ -119,8 +118,8 @@ class Sender:
                 "maxFeePerGas": price,
                 "maxPriorityFeePerGas": price // 2,
             }
-            raw = account.sign_transaction(transaction).raw_transaction
-            hashes.append(self._rpc.call("eth_sendRawTransaction", ["0x" + bytes(raw).hex()]))
+            raw = account.sign(transaction)
+            hashes.append(self._rpc.call("eth_sendRawTransaction", ["0x" + raw.hex()]))
         if self._mine is not None:
             self._mine()
         return [self._receipt(transaction_hash, purpose) for transaction_hash in hashes]

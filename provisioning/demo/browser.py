@@ -34,6 +34,18 @@ class CheckResult:
     state: str
     steps: dict[str, str]  # name -> outcome
 
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The steps that failed."""
+        return tuple(name for name, outcome in self.steps.items() if outcome == "failed")
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one line."""
+        passed = sum(outcome == "passed" for outcome in self.steps.values())
+        broken = f", broken at {', '.join(self.broken)}" if self.broken else ""
+        return f"{self.state}: {passed} steps passed{broken}"
+
 
 class OwnersBrowser:
     """One owner's session."""

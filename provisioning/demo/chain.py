@@ -163,9 +163,10 @@ class ChainMiner:
             try:
                 has_work = await asyncio.to_thread(self._has_transactions, rpc)
                 if has_work or self._wanted or self.is_hurried() or quiet < _QUIET_BLOCKS or waited >= idle_seconds:
-                    self._wanted = False
+                    was_wanted, self._wanted = self._wanted, False
                     await asyncio.to_thread(self._mine, chain)
-                    self._mined.set()
+                    if was_wanted:  # a block that was begun before the wish does not fulfil it
+                        self._mined.set()
                     quiet, waited = (0 if has_work else quiet + 1), 0.0
             except ChainSetupError:
                 self._must_synchronise = True

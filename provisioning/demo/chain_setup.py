@@ -11,7 +11,8 @@ from hashlib import sha256
 from contracts.calls import registry, tariffs, token, usage_fees
 from contracts.p256 import key_from_secret
 from contracts.person import PersonSignature, Purpose, sign_software
-from provisioning.keys import account_address, ensure_chain_key, ensure_person_seed
+from provisioning.account import ChainAccount
+from provisioning.keys import ensure_chain_key, ensure_person_seed
 from provisioning.names import SecretNames
 from provisioning.registration import Enrolled, TwoParties, binding_commitment, site_changes
 from provisioning.rpc import CallLike, Rpc, Sender
@@ -52,7 +53,7 @@ class SetupClock:
 
 def fund_accounts(rpc: Rpc, places: Places) -> dict[str, str]:
     """Give every account of the development chain gas money; the addresses by role."""
-    addresses = {role: account_address(ensure_chain_key(places.key(role))) for role in ACCOUNTS}
+    addresses = {role: ChainAccount(ensure_chain_key(places.key(role))).address for role in ACCOUNTS}
     for address in addresses.values():
         rpc.call("anvil_setBalance", [address, hex(10_000 * _WEI)])
     return addresses

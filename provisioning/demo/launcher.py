@@ -95,7 +95,7 @@ class Launcher:
 
     async def _run(self) -> int:
         state = self._state = read_state(self._state_file)
-        ports = choose_ports(state.ports if state is not None else None)
+        ports = choose_ports(state.ports if state is not None else None, usual=not self.options.once)
         control = Control(
             self.progress,
             port=ports.control,

@@ -126,22 +126,22 @@ class OnceRun:
         base = f"http://localhost:{self._scene.state.ports.cloud}"
         async with owners_browser(base) as owner:
             await owner.sign_in(self._doors[padded].link)
-            sent = await owner.dispute(f"/bills/{padded}/{period}/lines/1")
-        self._rows.append(Row(what=f"dispute of {padded}, signed in Chromium", found=sent, holds=sent == "sent"))
+            line = await owner.check(f"/bills/{padded}/{period}/lines/0")
+            sent = await owner.dispute(f"/bills/{padded}/{period}/lines/0")
+        is_caught = line.outcome == "failed" and line.broken == ("readings",)
+        self._rows.append(
+            Row(what=f"padded line of {padded}, checked in Chromium", found=line.sentence, holds=is_caught)
+        )
+        self._rows.append(Row(what="its dispute, signed in Chromium", found=sent, holds=sent == "sent"))
         async with owners_browser(base) as owner:
             await owner.sign_in(self._doors[HONEST_UNIT].link)
             bill = await owner.check(f"/bills/{HONEST_UNIT}/{period}")
-            line = await owner.check(f"/bills/{HONEST_UNIT}/{period}/lines/1")
+            line = await owner.check(f"/bills/{HONEST_UNIT}/{period}/lines/0")
         for what, result in (
             (f"bill of {HONEST_UNIT}, checked in Chromium", bill),
-            ("its first line down to the readings", line),
+            ("its first line, down to both readings", line),
         ):
-            passed = sum(outcome == "passed" for outcome in result.steps.values())
-            failed = [name for name, outcome in result.steps.items() if outcome == "failed"]
-            found = f"{result.outcome}, {result.state}: {passed} steps passed" + (
-                f", broken: {', '.join(failed)}" if failed else ""
-            )
-            self._rows.append(Row(what=what, found=found, holds=result.outcome == "passed"))
+            self._rows.append(Row(what=what, found=result.sentence, holds=result.outcome == "passed"))
 
     async def _dispute(self) -> None:
         settlement = Settlement(self._scene)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 
+from provisioning.account import ChainAccount
 from provisioning.demo.chain_setup import ACCOUNTS, SetupClock, SiteOnChain, fund_accounts
 from provisioning.demo.commands import run_command
 from provisioning.demo.processes import has_bluetooth, minglou
@@ -19,7 +20,7 @@ from provisioning.demo.programs import mosquitto_program
 from provisioning.demo.writing import owner_keys, write_passwords
 from provisioning.enrolment import GatewayIdentity, check_claim, claims_file, parse_identity
 from provisioning.files import write_private, write_text
-from provisioning.keys import account_address, ensure_chain_key, ensure_ed25519_key
+from provisioning.keys import ensure_chain_key, ensure_ed25519_key
 from provisioning.names import SecretNames, complete_names, read_names, write_names
 from provisioning.registration import Enrolled
 from provisioning.rpc import Rpc, Sender
@@ -153,7 +154,7 @@ class Preparation:
     ) -> SiteOnChain:
         """The set-up calls of this site, ready to be sent."""
         rpc = Rpc(f"http://127.0.0.1:{self.ports.chain}")
-        addresses = {role: account_address(ensure_chain_key(self.places.key(role))) for role in ACCOUNTS}
+        addresses = {role: ChainAccount(ensure_chain_key(self.places.key(role))).address for role in ACCOUNTS}
         enrolled = Enrolled(
             operator=addresses["operator"],
             registrar=addresses["registrar"],

@@ -95,12 +95,17 @@ def write_state(path: Path, state: DemoState) -> None:
     write_private(path, json.dumps(document, indent=1).encode() + b"\n")
 
 
-def choose_ports(last: Ports | None = None) -> Ports:
-    """The last run's ports, else the usual ones, where they are free; others where something already listens."""
+def choose_ports(last: Ports | None = None, *, usual: bool = True) -> Ports:
+    """The last run's ports, else the usual ones, where they are free; others where something already listens.
+
+    Args:
+        usual: False takes any free ports: a run that nobody opens by hand must not meet another demo's.
+    """
     taken: set[int] = set()
     chosen = {}
     for name, wanted in (_WANTED if last is None else asdict(last)).items():
-        chosen[name] = port = wanted if _is_free(wanted) else _any_port(taken)
+        is_kept = (usual or last is not None) and _is_free(wanted)
+        chosen[name] = port = wanted if is_kept else _any_port(taken)
         taken.add(port)
     return Ports(**chosen)
 

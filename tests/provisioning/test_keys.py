@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from contracts.p256 import key_from_secret, public_bytes
+from provisioning.account import ChainAccount
 from provisioning.errors import KeyFileError
 from provisioning.keys import (
     SECP256K1_ORDER,
-    account_address,
     ensure_chain_key,
     ensure_ed25519_key,
     ensure_person_seed,
@@ -56,7 +56,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
 def test_the_account_of_a_known_key_is_the_known_address() -> None:
     # The first account of the development mnemonic that anvil and hardhat print.
     secret = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
-    assert account_address(secret) == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+    assert ChainAccount(secret).address == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 
 
 def test_an_owners_seed_gives_the_key_that_the_browser_derives(tmp_path: Path) -> None:
