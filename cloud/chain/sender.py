@@ -274,24 +274,34 @@ class Sender:
                 "maxPriorityFeePerGas": fees.priority,
             }
         )
+        values = {
+            "intent_id": intent_id,
+            "nonce": nonce,
+            "transaction_hash": transaction_hash,
+            "raw": raw,
+            "max_fee_wei": str(fees.max_fee),
+            "priority_fee_wei": str(fees.priority),
+            "state": "signed",
+            "signed_at_ms": self._clock.now_ms(),
+        }
         async with self._store.write() as connection:
-            kept = await connection.execute(
-                insert(tables.attempts).values(
-                    intent_id=intent_id,
-                    nonce=nonce,
-                    transaction_hash=transaction_hash,
-                    raw=raw,
-                    max_fee_wei=str(fees.max_fee),
-                    priority_fee_wei=str(fees.priority),
-                    state="signed",
-                    signed_at_ms=self._clock.now_ms(),
-                )
-            )
             if replaced is not None:
                 await self._set_attempt(connection, replaced, "replaced")
+            attempt_id = await self._keep_attempt(connection, values)
             await self._set_intent(connection, intent_id, "sent")
-        assert kept.inserted_primary_key is not None
-        await self._broadcast(int(kept.inserted_primary_key[0]), raw)
+        await self._broadcast(attempt_id, raw)
+
+    async def _keep_attempt(self, connection: AsyncConnection, values: dict[str, Any]) -> int:
+        """Store an attempt. After a chain was lost, the same wish under the same nonce can be the same bytes again."""
+        column = tables.attempts.c
+        query = select(column.attempt_id).where(column.transaction_hash == values["transaction_hash"])
+        same = (await connection.execute(query)).scalar_one_or_none()
+        if same is not None:
+            await self._set_attempt(connection, same, "signed", block_number=None, block_hash=None)
+            return int(same)
+        kept = await connection.execute(insert(tables.attempts).values(values))
+        assert kept.inserted_primary_key is not None, "one row was inserted"
+        return int(kept.inserted_primary_key[0])
 
     async def _broadcast(self, attempt_id: int, raw: bytes) -> None:
         self._sent_at[attempt_id] = self._monotonic()
