@@ -66,9 +66,7 @@ class Epochs:
             self._begin(store, epoch, {})
         return store
 
-    def open_next(
-        self, old_epoch: int, *, reason: str, seen: Checkpoint | None, unsent_from: int | None
-    ) -> LogStore:
+    def open_next(self, old_epoch: int, *, reason: str, seen: Checkpoint | None, unsent_from: int | None) -> LogStore:
         """Open the epoch after `old_epoch`.
 
         Args:
@@ -124,9 +122,7 @@ class Epochs:
             store.append(Group(rows=[self._voice.gap(now_ms, GAP_ENTRIES_LOST, now_ms, now_ms, fields)]))
         for at in range(0, len(rows), _RELOG_GROUP):
             part = rows[at : at + _RELOG_GROUP]
-            boundaries = [
-                (*key, number) for number, row in enumerate(part) if (key := _boundary_of(row)) is not None
-            ]
+            boundaries = [(*key, number) for number, row in enumerate(part) if (key := _boundary_of(row)) is not None]
             store.append(Group(rows=part, boundaries=boundaries))
         return len(rows), lost
 

@@ -152,9 +152,7 @@ class Gateway:
         self.committer.start()
         self._submit_start()
         uplink = Uplink(self._settings.uplink_url, self._secrets.uplink_token)
-        forwarder = Forwarder(
-            uplink, self.committer, p256.public_bytes(self._key), self._rng, self._own_head_elsewhere
-        )
+        forwarder = Forwarder(uplink, self.committer, p256.public_bytes(self._key), self._rng, self._own_head_elsewhere)
         self._forwarder = forwarder
         self.committer.on_checkpoint = forwarder.checkpoint_made
         mailbox = Mailbox(
@@ -182,7 +180,7 @@ class Gateway:
                     task.cancel()
         finally:
             await asyncio.to_thread(self._finish)
-            await uplink.close()
+            uplink.close()
 
     async def _wait_for_listeners(self) -> None:
         """Ready means that devices can connect; an address that is taken must not hold the rest up."""
@@ -400,4 +398,3 @@ def _boot_id() -> str:
     with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
     return ""
-

@@ -93,5 +93,3 @@ def _mismatch(device: DeviceSettings, profile: Profile, line: str) -> SettingsEr
     return SettingsError(
         f"[[device]] {device.urn}: profile {device.profile!r} speaks {profile.protocol}, which {line!r} does not carry"
     )
-
-

@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
-
 from contracts.clock import Clock
 from contracts.tree import HASH_BYTES
 from edge.committer import Committer
@@ -91,6 +89,8 @@ class Status:
 
 async def _read_log(path: Path) -> tuple[int, tuple[int, str] | None]:
     """Entries held, and size and note of the newest signed checkpoint."""
+    import aiosqlite  # not before somebody asks: the start must be quick
+
     async with aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True) as log:
         async with log.execute("SELECT start, length(leaves) FROM block ORDER BY start DESC LIMIT 1") as rows:
             row = await rows.fetchone()

@@ -1,14 +1,15 @@
 """The cloud's HTTP interface as the gateway uses it: post a batch, ask for the head, fetch the mail."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from contracts.batch import MEDIA_TYPE
 from edge.errors import UplinkError
+from edge.http_client import HttpClient, Response
 
-_TIMEOUT = httpx.Timeout(10.0, read=40.0)
+_ANSWER_SECONDS = 20.0
+_OK, _NOT_FOUND = 200, 404
 _HELD_MAX = 2**48
 _REFUSED_TEXT_MAX = 300
 
@@ -42,29 +43,29 @@ class Message:
 
 
 class Uplink:
-    """One client for all requests; safe to ask twice, every request is idempotent."""
+    """One connection for batches, one for the mail that waits; safe to ask twice, every request is idempotent."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT, trust_env=True
-        )
+        headers = {"Authorization": f"Bearer {token}"}
+        self._batches = HttpClient(url, headers)
+        self._mail = HttpClient(url, headers)
 
-    async def close(self) -> None:
-        await self._client.aclose()
+    def close(self) -> None:
+        """Close what is open; a later request opens it again."""
+        self._batches.close()
+        self._mail.close()
 
     async def post_batch(self, origin: str, batch: bytes) -> Answer:
         """Raises `UplinkError` when the cloud cannot be reached or does not speak as agreed."""
-        try:
-            response = await self._client.post(
-                f"/v1/logs/{origin}/entries", content=batch, headers={"Content-Type": MEDIA_TYPE}
-            )
-        except httpx.HTTPError as error:
-            raise UplinkError(f"cloud: {type(error).__name__} {error}; entries wait on disk") from error
+        path = f"/v1/logs/{origin}/entries"
+        response = await self._batches.request(
+            "POST", path, body=batch, content_type=MEDIA_TYPE, seconds=_ANSWER_SECONDS
+        )
         content = _object(response)
         size = content.get("size")
         return Answer(
-            status=response.status_code,
-            error="" if response.status_code == 200 else str(content.get("error", response.status_code)),
+            status=response.status,
+            error="" if response.status == _OK else str(content.get("error", response.status)),
             message=str(content.get("message", ""))[:_REFUSED_TEXT_MAX],
             size=size if isinstance(size, int) and 0 <= size < _HELD_MAX else None,
             retry_after_s=_retry_after(response),
@@ -76,37 +77,32 @@ class Uplink:
         Raises:
             UplinkError: unreachable, or another answer than agreed.
         """
-        response = await self._get(f"/v1/logs/{origin}", {})
-        if response.status_code == 404:
+        response = await self._batches.request("GET", f"/v1/logs/{origin}", seconds=_ANSWER_SECONDS)
+        if response.status == _NOT_FOUND:
             return Head(size=0, note=None)
         content = _object(response)
         size, note = content.get("size"), content.get("checkpoint")
-        if response.status_code != 200 or not isinstance(size, int) or not 0 <= size < _HELD_MAX:
-            raise UplinkError(f"cloud: head of {origin} answered {response.status_code}; nothing is signed before it")
+        if response.status != _OK or not isinstance(size, int) or not 0 <= size < _HELD_MAX:
+            raise UplinkError(f"cloud: head of {origin} answered {response.status}; nothing is signed before it")
         return Head(size=size, note=note if isinstance(note, str) else None)
 
     async def mail(self, origin: str, after: int, wait_s: int) -> list[Message]:
         """Messages numbered above `after`, oldest first; empty when none came in the time."""
-        response = await self._get(f"/v1/gateways/{origin}/mail", {"after": str(after), "wait": str(wait_s)})
-        if response.status_code != 200:
-            raise UplinkError(f"cloud: mail of {origin} answered {response.status_code}")
+        path = f"/v1/gateways/{origin}/mail?after={after}&wait={wait_s}"
+        response = await self._mail.request("GET", path, seconds=wait_s + _ANSWER_SECONDS)
+        if response.status != _OK:
+            raise UplinkError(f"cloud: mail of {origin} answered {response.status}")
         messages = _object(response).get("messages")
         if not isinstance(messages, list):
             raise UplinkError(f"cloud: mail of {origin} is no list of messages")
         return sorted((_message(one) for one in messages), key=lambda message: message.number)
 
-    async def _get(self, path: str, query: dict[str, str]) -> httpx.Response:
-        try:
-            return await self._client.get(path, params=query)
-        except httpx.HTTPError as error:
-            raise UplinkError(f"cloud: {type(error).__name__} {error}") from error
 
-
-def _object(response: httpx.Response) -> dict[str, Any]:
+def _object(response: Response) -> dict[str, Any]:
     try:
-        content = response.json()
+        content = json.loads(response.body)
     except ValueError as error:
-        if response.status_code == 200:
+        if response.status == _OK:
             raise UplinkError("cloud: answered 200 without JSON; is this the right address?") from error
         return {}
     return content if isinstance(content, dict) else {}
@@ -121,6 +117,6 @@ def _message(one: object) -> Message:
     return Message(number=number, kind=kind, body=body)
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    text = response.headers.get("Retry-After", "")
+def _retry_after(response: Response) -> float | None:
+    text = response.headers.get("retry-after", "")
     return min(float(text), 3600.0) if text.isdecimal() else None

@@ -157,5 +157,3 @@ def _connect_properties() -> Properties:
     properties.SessionExpiryInterval = _SESSION_SECONDS
     properties.ReceiveMaximum = REMEMBERED
     return properties
-
-

@@ -51,9 +51,7 @@ def water(cloud: CloudStub) -> list[int]:
     return [entry.value for entry in cloud.of(ORIGIN, REGISTER)]
 
 
-def test_pulses_become_readings_and_each_midnight_one_boundary_entry(
-    site: Site, tmp_path: Path, bluez: Bluez
-) -> None:
+def test_pulses_become_readings_and_each_midnight_one_boundary_entry(site: Site, tmp_path: Path, bluez: Bluez) -> None:
     house = water_house(tmp_path, bluez, 4, 20)
     site.clock = house.clock
     with CloudStub(site.public) as cloud, house.running():
@@ -63,9 +61,7 @@ def test_pulses_become_readings_and_each_midnight_one_boundary_entry(
         assert len(water(cloud)) >= 4
         assert water(cloud) == sorted(water(cloud))
         device = device_id(URN)
-        own = Counter(
-            one.quantity for one in cloud.log(ORIGIN).entries if one.device == device and "*" in one.quantity
-        )
+        own = Counter(one.quantity for one in cloud.log(ORIGIN).entries if one.device == device and "*" in one.quantity)
         assert len(own) >= 3
         assert max(own.values()) == 1
         assert cloud.refusals == []

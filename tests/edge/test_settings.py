@@ -10,8 +10,7 @@ from edge.settings import read_settings
 from tests.edge.site import Site
 
 GOOD = (
-    '[[device]]\nurn="urn:minglou:a:b:lift:l1"\nprofile="lift-module-json"\n'
-    'mqtt="endpoint"\ntopic="l"\nusername="l1"\n'
+    '[[device]]\nurn="urn:minglou:a:b:lift:l1"\nprofile="lift-module-json"\nmqtt="endpoint"\ntopic="l"\nusername="l1"\n'
 )
 
 

@@ -1,4 +1,4 @@
-"""`kill -9` of the gateway at seeded moments, under load, with a cloud that verifies all: nothing lost, nothing doubled.
+"""`kill -9` of the gateway at seeded moments, under load; the cloud verifies all: nothing lost, nothing doubled.
 
 Each seed draws how many messages are in flight, when the process dies, and whether the device repeats what was
 acknowledged too. `run_seed` gives (acknowledged, lost, repeated); the test and the figures share it.
