@@ -67,7 +67,7 @@ def test_a_dispute_shows_its_clock_and_then_old_and_new(world: World, sign_in: S
     page = text_of(client.get(f"{BILL}/lines/0", headers=EN).text)
     refund = f"¥{(fen(162_456) - fen(122_456)) / 100:.2f}"
     assert "You were right" in page
-    assert f"Before ¥87.40 → Now ¥65.88 Comes back to you {refund}" in page
+    assert f"Before ¥87.40 → Now ¥65.88 Less on your bill {refund}" in page
     assert "returned" in page
     page = text_of(client.get(BILL, headers=EN).text)
     assert "¥87.40 ¥65.88" in page
