@@ -1,0 +1,102 @@
+"""The store: migrations, bulk inserts, secrets, and the drivers that are really used."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, select
+
+from cloud.errors import SettingsError
+from cloud.settings import load_settings, read_secret
+from cloud.store import Store, insert_rows, sqlite_url, tables
+from cloud.store.migration import upgrade
+from cloud.super_log import open_super_key
+
+
+def test_migrations_make_exactly_the_tables_of_the_code() -> None:
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        upgrade(connection)
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+    engine.dispose()
+
+
+def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = Store(sqlite_url(tmp_path / "c.sqlite3"))
+        await store.migrate()
+        await store.notice("kept", at_ms=1)
+        await store.migrate()
+        assert await store.latest_notices(5) == ["kept"]
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 1_024, 2_600])
+def test_bulk_inserts_store_every_row_once(tmp_path: Path, count: int) -> None:
+    async def scenario() -> None:
+        store = Store(sqlite_url(tmp_path / "c.sqlite3"))
+        await store.migrate()
+        rows = [(5, at, at.to_bytes(32)) for at in range(count)]
+        async with store.write() as connection:
+            await insert_rows(connection, tables.super_nodes, rows)
+        async with store.read() as connection:
+            found = await connection.execute(select(tables.super_nodes).order_by(tables.super_nodes.c.node_index))
+            assert [tuple(row) for row in found] == rows
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_declared_drivers_are_the_ones_used() -> None:
+    script = (
+        "import sys; from cloud.store import Store; from cloud.chain.client import _connect;"
+        "print(Store('sqlite+aiosqlite://')._writer.dialect.driver, 'aiosqlite' in sys.modules);"
+        "print(type(_connect(['http://127.0.0.1:1'], proof_of_authority=True)[0]).__module__)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout
+    driver, is_loaded, client = told.split()
+    assert (driver, is_loaded, client.partition(".")[0]) == ("aiosqlite", "True", "web3")
+
+
+def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("0x01")
+    path.chmod(0o644)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        read_secret(path)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_secret(tmp_path / "none")
+
+
+def test_the_super_logs_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "superlog.pem"
+    first = open_super_key(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert open_super_key(path).private_bytes_raw() == first.private_bytes_raw()
+    path.chmod(0o640)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        open_super_key(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[cloud]\ndata_dir='d'\n[super_log]\norigin='h/log'\n", "lacks listen"),
+        ("[cloud]\nlisten='8600'\ndata_dir='d'\n[super_log]\norigin='h/log'\n", "ADDRESS:PORT"),
+        ("[cloud]\nlisten='a:1'\ndata_dir='d'\nprot=1\n[super_log]\norigin='h/log'\n", "unknown keys prot"),
+        ("[cloud]\nlisten='a:1'\ndata_dir='d'\n[super_log]\norigin='h/log'\n[clok]\n", "unknown tables clok"),
+        ("[cloud]\nlisten='a:1'\ndata_dir='d'\n[super_log]\norigin=1\n", "must be of type str"),
+        ("[cloud\n", "not TOML"),
+    ],
+)
+def test_wrong_settings_are_named_with_file_table_and_key(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "cloud.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=says):
+        load_settings(path)
