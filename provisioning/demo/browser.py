@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as BrowserError
-from playwright.async_api import Page, async_playwright
 
 from provisioning.demo.errors import DemoError
 from provisioning.demo.programs import chromium_program
 
-__all__ = ["CheckResult", "OwnersBrowser", "owners_browser"]
+__all__ = ["CheckResult", "OwnerSession", "OwnersBrowser", "owners_browser"]
 
 _WAIT_MS = 20_000
 _ARGUMENTS = [
@@ -48,16 +48,27 @@ class CheckResult:
 
 
 class OwnersBrowser:
+    """The browser; each owner has a profile of his own in it."""
+
+    def __init__(self, browser: Browser, base_url: str) -> None:
+        self._browser = browser
+        self._base = base_url
+
+    async def sign_in(self, link: str) -> OwnerSession:
+        """Open a one-time link in an empty profile and arrive at home."""
+        context = await self._browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 844})
+        page = await context.new_page()
+        await page.goto(link)
+        await page.wait_for_url("**/home", timeout=_WAIT_MS)
+        return OwnerSession(page, self._base)
+
+
+class OwnerSession:
     """One owner's session."""
 
     def __init__(self, page: Page, base_url: str) -> None:
         self._page = page
         self._base = base_url
-
-    async def sign_in(self, link: str) -> None:
-        """Open a one-time link and arrive at home."""
-        await self._page.goto(link)
-        await self._page.wait_for_url("**/home", timeout=_WAIT_MS)
 
     async def check(self, path: str) -> CheckResult:
         """Press *Check it* on a page and wait for the verdict."""
@@ -91,7 +102,7 @@ class OwnersBrowser:
 
 @asynccontextmanager
 async def owners_browser(base_url: str) -> AsyncIterator[OwnersBrowser]:
-    """A browser with an empty profile, ended when the block ends.
+    """A browser, ended when the block ends.
 
     Raises:
         DemoError: Chromium is not installed, or a page did not do what it should.
@@ -103,8 +114,7 @@ async def owners_browser(base_url: str) -> AsyncIterator[OwnersBrowser]:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=str(program), headless=True, args=_ARGUMENTS)
             try:
-                context = await browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 844})
-                yield OwnersBrowser(await context.new_page(), base_url)
+                yield OwnersBrowser(browser, base_url)
             finally:
                 await browser.close()
     except BrowserError as error:

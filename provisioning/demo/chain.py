@@ -154,8 +154,10 @@ class ChainMiner:
 
     async def run(self, idle_seconds: float = 10.0) -> None:
         """Mine until cancelled; an absent chain is waited for."""
-        rpc = Rpc(self._url, timeout_seconds=5)
-        chain = ChainClock(rpc)
+        with closing(Rpc(self._url, timeout_seconds=5)) as rpc:
+            await self._mine_for_ever(rpc, ChainClock(rpc), idle_seconds)
+
+    async def _mine_for_ever(self, rpc: Rpc, chain: ChainClock, idle_seconds: float) -> None:
         quiet, waited = 0, 0.0
         while True:
             await asyncio.sleep(self.every_seconds)

@@ -18,7 +18,8 @@ from provisioning.rpc import CallLike, Rpc
 __all__ = ["Settlement", "SettlementOutcome"]
 
 _STATES = ("not disputed", "open", "answered: the contract computed it anew", "reversed: nobody answered in time")
-_LINE = 0  # lines count from 0 in the contract, from 1 on the pages
+_SETTLED = 2
+_LINE = 0  # the own line comes first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class SettlementOutcome:
     charged_fen: int  # what the bill said
     standing_fen: int  # what stands after the dispute
     balance_fen: int
+    is_paid: bool
 
 
 class Settlement:
@@ -40,18 +42,19 @@ class Settlement:
         self._fees: str = contracts["usage_fees"]
 
     async def wait(self, unit: str, *, seconds: float) -> SettlementOutcome:
-        """Wait until the dispute of a unit's own line is decided.
+        """Wait until the dispute of a unit's own line is decided and its bill, as it stands then, is debited.
 
         Raises:
-            DemoError: it was still open after `seconds`.
+            DemoError: it was not after `seconds`.
         """
         deadline = time.monotonic() + seconds
         while True:
             state, outcome = await asyncio.to_thread(self._ask, unit)
-            if state >= 2:
+            if state >= _SETTLED and outcome.is_paid:
                 return outcome
             if time.monotonic() > deadline:
-                raise DemoError(f"the dispute of {unit} is {outcome.state} after {seconds:.0f} s; look at cloud.log")
+                paid = "debited" if outcome.is_paid else "not debited"
+                raise DemoError(f"{unit} is {outcome.state}, its bill {paid}, after {seconds:.0f} s; look at cloud.log")
             await asyncio.sleep(0.5)
 
     def _ask(self, unit: str) -> tuple[int, SettlementOutcome]:
@@ -65,6 +68,7 @@ class Settlement:
             challenge = usage_fees.parse_challenge(
                 _view(rpc, usage_fees.challenge(self._fees, period=period, unit_index=index, number=_LINE))
             )
+            status = usage_fees.parse_status(_view(rpc, usage_fees.status(self._fees, period=period, unit_index=index)))
             account = usage_fees.parse_account(_view(rpc, usage_fees.account(self._fees, unit_index=index)))
         except ChainSetupError as error:
             raise DemoError(str(error)) from error
@@ -73,6 +77,7 @@ class Settlement:
             charged_fen=challenge.amount,
             standing_fen=challenge.charge,
             balance_fen=account.balance,
+            is_paid=status.paid,
         )
 
 
