@@ -77,7 +77,7 @@ class Settlement:
             charged_fen=challenge.amount,
             standing_fen=challenge.charge,
             balance_fen=account.balance,
-            is_paid=status.paid,
+            is_paid=status.is_paid,
         )
 
 
