@@ -10,6 +10,7 @@ from edge.errors import EdgeError
 from edge.settings import Settings, read_settings
 
 _STATUS_SECONDS = 5.0
+_SWITCH_SECONDS = 0.0005
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +60,8 @@ def _run(settings: Settings) -> int:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
+        # The writer needs the lock back after every statement; five milliseconds each time would be its whole day.
+        sys.setswitchinterval(_SWITCH_SECONDS)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

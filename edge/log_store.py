@@ -147,13 +147,18 @@ class LogStore:
 
     def _insert_entries(self, rows: Sequence[EntryRow], leaves: Sequence[bytes]) -> None:
         start, step = self.frontier.size, schema.BLOCK_ENTRIES
-        blocks = []
+        values: list[object] = []
         for at in range(0, len(rows), step):
             part = rows[at : at + step]
-            entries = b"".join([row[0] for row in part])
-            details = pack_details([row[1] for row in part])
-            blocks.append((start + at, entries, details, b"".join(leaves[at : at + step])))
-        self._connection.executemany("INSERT INTO block VALUES (?, ?, ?, ?)", blocks)
+            values.append(start + at)
+            values.append(b"".join([row[0] for row in part]))
+            values.append(pack_details([row[1] for row in part]))
+            values.append(b"".join(leaves[at : at + step]))
+        at = 0
+        for count, statement in schema.INSERT_BLOCKS:
+            while len(values) - at >= 4 * count:
+                self._connection.execute(statement, values[at : at + 4 * count])
+                at += 4 * count
 
     def _insert_deliveries(self, delivered: Sequence[DeliveryRow]) -> None:
         """One row a commit; many rows are folded into one, which keeps what is still remembered."""

@@ -29,6 +29,11 @@ CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT 
 """
 
 
+# Every statement gives up the interpreter's lock, and a busy event loop gives it back only after a switch interval:
+# so a group's blocks go in with as few statements as possible.
+INSERT_BLOCKS = tuple((rows, "INSERT INTO block VALUES " + ",".join(["(?, ?, ?, ?)"] * rows)) for rows in (32, 8, 1))
+
+
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection with the durability the log rests on: WAL, and a commit that waits for the disk."""
     location = f"{path.as_uri()}?mode={'ro' if read_only else 'rwc'}"
