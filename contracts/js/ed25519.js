@@ -17,7 +17,7 @@ const mod = (value) => {
   return rest < 0n ? rest + P : rest;
 };
 const BASE_Y = fromBigInt(0x6666666666666666666666666666666666666666666666666666666666666658n, 32).reverse();
-const BASE = decompress(BASE_Y);
+let base = null; // the base point, once it is needed: pages with WebCrypto never do
 
 /**
  * Whether `signature` (64 bytes) is `publicKey`'s (32 bytes) over `message`.
@@ -25,7 +25,7 @@ const BASE = decompress(BASE_Y);
  */
 export async function verify(publicKey, message, signature) {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
-  if (!decompress(publicKey) || littleEndian(signature.subarray(32)) >= L) return false;
+  if (!hasCanonicalForm(publicKey, signature)) return false;
   const subtle = globalThis.crypto?.subtle;
   if (!subtle) return verifyByBigInt(publicKey, message, signature);
   let key;
@@ -37,16 +37,23 @@ export async function verify(publicKey, message, signature) {
   return subtle.verify({ name: "Ed25519" }, key, signature, message);
 }
 
+/** Whether key and s are written in their one way; what else makes them invalid, either verification finds. */
+function hasCanonicalForm(publicKey, signature) {
+  const y = littleEndian(publicKey) & ((1n << 255n) - 1n);
+  return y < P && littleEndian(signature.subarray(32)) < L;
+}
+
 /** The same answer without WebCrypto: encode(s*B - k*A) must be R. */
 export function verifyByBigInt(publicKey, message, signature) {
-  if (publicKey.length !== 32 || signature.length !== 64) return false;
+  if (publicKey.length !== 32 || signature.length !== 64 || !hasCanonicalForm(publicKey, signature)) return false;
   const a = decompress(publicKey);
+  if (!a) return false;
+  base ??= decompress(BASE_Y);
   const s = littleEndian(signature.subarray(32));
-  if (!a || s >= L) return false;
   const r = signature.subarray(0, 32);
   const k = littleEndian(sha512(concat(r, publicKey, message))) % L;
   const minusA = { x: mod(-a.x), y: a.y, z: 1n, t: mod(-a.t) };
-  return equalBytes(compress(doubleMultiply(s, BASE, k, minusA)), r);
+  return equalBytes(compress(doubleMultiply(s, base, k, minusA)), r);
 }
 
 function littleEndian(bytes) {
@@ -96,14 +103,14 @@ function add(left, right) {
   return { x: mod(e * f), y: mod(g * h), z: mod(f * g), t: mod(e * h) };
 }
 
-function doubleMultiply(s, base, k, point) {
-  const both = add(base, point);
+function doubleMultiply(s, first, k, point) {
+  const both = add(first, point);
   let sum = { x: 0n, y: 1n, z: 1n, t: 0n };
   for (let bit = 252n; bit >= 0n; bit -= 1n) {
     sum = add(sum, sum);
     const choice = ((s >> bit) & 1n) * 2n + ((k >> bit) & 1n);
     if (choice === 3n) sum = add(sum, both);
-    else if (choice === 2n) sum = add(sum, base);
+    else if (choice === 2n) sum = add(sum, first);
     else if (choice === 1n) sum = add(sum, point);
   }
   return sum;

@@ -8,17 +8,16 @@
 import { fromBigInt } from "./bytes.js";
 
 const MASK = (1n << 64n) - 1n;
-const PRIMES = firstPrimes(80);
-const K = PRIMES.map((prime) => root(prime << 192n, 3n) & MASK);
-const START = PRIMES.slice(0, 8).map((prime) => root(prime << 128n, 2n) & MASK);
+let constants = null; // derived when first needed, for pages with WebCrypto never do
 
 const rotate = (word, bits) => ((word >> bits) | (word << (64n - bits))) & MASK;
 
 /** The 64-byte SHA-512 digest of `message`. */
 export function sha512(message) {
+  constants ??= derive();
   const padded = pad(message);
   const view = new DataView(padded.buffer);
-  let state = START;
+  let state = constants.start;
   for (let offset = 0; offset < padded.length; offset += 128) {
     const round = compress(state, expand(view, offset));
     state = state.map((word, i) => (word + round[i]) & MASK);
@@ -51,12 +50,20 @@ function compress(state, w) {
   let [a, b, c, d, e, f, g, h] = state;
   for (let t = 0; t < 80; t += 1) {
     const choice = (e & f) ^ (~e & MASK & g);
-    const first = (h + (rotate(e, 14n) ^ rotate(e, 18n) ^ rotate(e, 41n)) + choice + K[t] + w[t]) & MASK;
+    const first = (h + (rotate(e, 14n) ^ rotate(e, 18n) ^ rotate(e, 41n)) + choice + constants.k[t] + w[t]) & MASK;
     const majority = (a & b) ^ (a & c) ^ (b & c);
     const second = ((rotate(a, 28n) ^ rotate(a, 34n) ^ rotate(a, 39n)) + majority) & MASK;
     [h, g, f, e, d, c, b, a] = [g, f, e, (d + first) & MASK, c, b, a, (first + second) & MASK];
   }
   return [a, b, c, d, e, f, g, h];
+}
+
+function derive() {
+  const primes = firstPrimes(80);
+  return {
+    k: primes.map((prime) => root(prime << 192n, 3n) & MASK),
+    start: primes.slice(0, 8).map((prime) => root(prime << 128n, 2n) & MASK),
+  };
 }
 
 function firstPrimes(count) {

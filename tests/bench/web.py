@@ -95,6 +95,7 @@ def _verify(browser: Browser, address: str) -> Figure:
         context = browser.new_context()
         page = context.new_page()
         page.goto(f"{address}/verify")
+        page.wait_for_load_state("networkidle")
         taken: list[float] = page.evaluate(_VERIFY, [evidence, trust, WARM_RUNS])
         first.append(taken[0])
         warm.append(median(taken[1:]))
