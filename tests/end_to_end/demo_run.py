@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -77,6 +78,18 @@ class DemoRun:
         except (OSError, ValueError):
             return {}
         return fetch(f"http://127.0.0.1:{ports['control']}/state.json")
+
+    def press(self, path: str) -> int:
+        """Press a button of the launcher's page, as the page itself does; the HTTP status."""
+        ports = json.loads((self.directory / "demo.json").read_text())["ports"]
+        base = f"http://127.0.0.1:{ports['control']}"
+        with urllib.request.urlopen(base, timeout=5) as page:
+            match = re.search(r'name="demo-token" content="([^"]+)"', page.read().decode())
+        assert match is not None
+        request = urllib.request.Request(base + path, data=b"", headers={"X-Minglou-Demo": match.group(1)})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            status: int = answer.status
+        return status
 
     def status(self, name: str) -> dict[str, Any]:
         """The gateway's (`status`) or the cloud's (`cloud`) own status."""

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,23 +26,26 @@ VICTIMS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(420)
-def test_any_process_may_be_killed_and_a_second_start_continues(tmp_path: Path) -> None:
+@pytest.mark.timeout(900)
+def test_any_process_may_be_killed_every_cheat_is_noticed_and_a_second_start_continues(tmp_path: Path) -> None:
     directory = tmp_path / "demo"
     demo = DemoRun(directory, "--month-seconds", "60")
     try:
-        demo.until(lambda: demo.status("status").get("entries", 0) > 500, seconds=90, what="first entries")
+        demo.until(lambda: demo.status("status").get("entries", 0) > 500, seconds=240, what="first entries")
         for name, words in VICTIMS.items():
             _kill(demo, name, words)
-        demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=200, what="real time")
+        demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=300, what="real time")
+        _everything_arrives(demo)
+        for name in ("change", "drop", "restore", "forge", "bill"):
+            _cheat(demo, name)
         _everything_arrives(demo)
         demo.interrupt()
         assert processes_of(directory) == []
         before = _gateway_entries(directory)
         time.sleep(5)
         demo = DemoRun(directory)
-        demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=90, what="the second start")
-        demo.until(lambda: demo.status("status").get("entries", 0) > before, seconds=90, what="new entries")
+        demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=240, what="the second start")
+        demo.until(lambda: demo.status("status").get("entries", 0) > before, seconds=180, what="new entries")
         _everything_arrives(demo)
         assert "gap" in _quantities(directory, from_index=before)
         demo.interrupt()
@@ -51,17 +55,31 @@ def test_any_process_may_be_killed_and_a_second_start_continues(tmp_path: Path) 
 
 
 def _kill(demo: DemoRun, name: str, words: str) -> None:
-    demo.until(lambda: any(words in line for line in demo.children().values()), seconds=40, what=name)
+    demo.until(lambda: any(words in line for line in demo.children().values()), seconds=120, what=name)
     said = demo.said().count(f"{name} is back")
     os.kill(demo.child(words), signal.SIGKILL)
-    demo.until(lambda: demo.said().count(f"{name} is back") > said, seconds=60, what=f"{name} to be back")
+    demo.until(lambda: demo.said().count(f"{name} is back") > said, seconds=180, what=f"{name} to be back")
+
+
+def _cheat(demo: DemoRun, name: str) -> None:
+    """Press one button; somebody must notice, and the demo must go on."""
+    assert demo.press(f"/cheats/{name}") == 200
+
+    def cheat() -> dict[str, Any]:
+        return next(cheat for cheat in demo.state()["cheats"] if cheat["name"] == name)
+
+    demo.until(lambda: cheat()["state"] not in ("idle", "running"), seconds=120, what=f"the end of {name}")
+    found = cheat()
+    assert found["state"] == "noticed", found
+    assert found["report"]["before"] != found["report"]["after"]
+    demo.until(lambda: cheat()["allowed"], seconds=20, what="the next cheat to be allowed")
 
 
 def _everything_arrives(demo: DemoRun) -> None:
     """What the gateway has logged by now reaches the cloud and the chain."""
     logged = demo.status("status")["entries"]
     demo.until(
-        lambda: demo.status("status").get("anchored", 0) >= logged, seconds=90, what=f"{logged} entries to be anchored"
+        lambda: demo.status("status").get("anchored", 0) >= logged, seconds=180, what=f"{logged} entries to be anchored"
     )
     assert demo.status("cloud")["entries"] >= logged
 
