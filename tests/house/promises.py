@@ -1,8 +1,9 @@
 """What the project promises, and whether each promise is shown: `docs/promises.md` against the last run and figures.
 
 A row is `| promise | shown by | state |`. A promise is shown by tests (`tests/edge/test_log.py::test_name`, all its
-parameters together) or by figures (`figure:gas.anchor`), several joined by commas; its state is then `shown`. A promise
-that is not shown says why: `not yet: ...` or `cannot be shown here: ...`.
+parameters together, or a file with all its tests) or by figures (`figure:gas.anchor`), several joined by commas; its
+state is then `shown`, or `shown (remark)`. A promise that is not shown says why: `not yet: ...` or
+`cannot be shown here: ...`.
 
     python -m tests.house.promises     after a full run: every named test passed and every named figure clears its bar
 """
@@ -37,7 +38,7 @@ class Promise:
     @property
     def is_shown(self) -> bool:
         """Whether the row says that something shows it."""
-        return self.state == "shown"
+        return re.fullmatch(r"shown( \(.+\))?", self.state) is not None
 
 
 def parse_promises(text: str) -> list[Promise]:
@@ -74,22 +75,22 @@ def faults_of_form(promises: Iterable[Promise]) -> list[str]:
         for test in promise.tests:
             path, _, name = test.partition("::")
             file = REPOSITORY / path
-            if not file.is_file() or not re.search(
-                rf"^(async )?def {re.escape(name)}\(", file.read_text(), re.MULTILINE
-            ):
+            pattern = rf"^def {re.escape(name)}\(" if name else r"^def test_"
+            if not file.is_file() or not re.search(pattern, file.read_text(), re.MULTILINE):
                 faults.append(f"{where}: there is no test {test}")
     return faults
 
 
 def outcomes(reports: Iterable[Path]) -> dict[str, list[str]]:
-    """Test id without parameters to the outcomes of all its parameters in the last run's reports."""
+    """File, and test id without parameters, to the outcomes of all that belongs to it in the last run's reports."""
     table: dict[str, list[str]] = {}
     for report in reports:
         for case in ElementTree.parse(report).iter("testcase"):
             path = case.get("classname", "").replace(".", "/") + ".py"
             name = re.sub(r"\[.*", "", case.get("name", ""), flags=re.DOTALL)
             kinds = [child.tag for child in case if child.tag in {"failure", "error", "skipped"}]
-            table.setdefault(f"{path}::{name}", []).append(kinds[0] if kinds else "passed")
+            for known_as in (path, f"{path}::{name}"):
+                table.setdefault(known_as, []).append(kinds[0] if kinds else "passed")
     return table
 
 

@@ -29,7 +29,7 @@ EXTRAS_OF = {
     "devices": ("edge",),
     "edge": ("edge",),
     "cloud": ("cloud",),
-    "provisioning": ("edge", "cloud"),
+    "provisioning": ("edge", "cloud", "dev"),  # the demo, which runs from a development install, drives a browser
     "tests": ("edge", "cloud", "dev"),
     "requirements": ("dev",),
 }

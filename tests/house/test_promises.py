@@ -57,4 +57,5 @@ def test_a_report_gives_the_outcomes_of_all_parameters(tmp_path: Path) -> None:
         '<testsuite><testcase classname="tests.edge.test_a" name="test_b[1]"/>'
         '<testcase classname="tests.edge.test_a" name="test_b[x::y]"><skipped/></testcase></testsuite>'
     )
-    assert outcomes([report]) == {"tests/edge/test_a.py::test_b": ["passed", "skipped"]}
+    both = ["passed", "skipped"]
+    assert outcomes([report]) == {"tests/edge/test_a.py": both, "tests/edge/test_a.py::test_b": both}
