@@ -36,9 +36,9 @@ class Artifact:
 
 
 def source_digest(contract: str) -> str:
-    """SHA-256 over the compiler's version, this file, the contract and every module that it imports."""
+    """SHA-256 over the compiler's version, the contract and every module that it imports."""
     digest = hashlib.sha256(COMPILER.encode())
-    for path in [Path(__file__), *sorted(_sources(contract))]:
+    for path in sorted(_sources(contract)):
         content = path.read_bytes()
         digest.update(f"{path.name}\n{len(content)}\n".encode() + content)
     return digest.hexdigest()
@@ -61,7 +61,7 @@ def compile_all(*, force: bool = False) -> dict[str, Artifact]:
 
 
 def compile_source(contract: str, *, folder: Path = SOURCES, evm_version: str | None = None) -> dict[str, Any]:
-    """The compiler's own output for one contract: abi, bytecode, bytecode_runtime and layout.
+    """The compiler's own output for one contract: abi, bytecode, bytecode_runtime, layout and assembly.
 
     Args:
         contract: file name without `.vy`.
@@ -81,7 +81,7 @@ def compile_source(contract: str, *, folder: Path = SOURCES, evm_version: str | 
     output: dict[str, Any] = compile_from_file_input(
         bundle.load_file(f"{contract}.vy"),
         input_bundle=bundle,
-        output_formats=["abi", "bytecode", "bytecode_runtime", "layout"],
+        output_formats=["abi", "bytecode", "bytecode_runtime", "layout", "asm"],
         settings=Settings(evm_version=evm_version),
     )
     return output
