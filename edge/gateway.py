@@ -210,7 +210,7 @@ class Gateway:
             devices = self.roster.mqtt.get("endpoint", [])
             endpoint = Endpoint(
                 settings.endpoint, devices, Credentials.read(settings.endpoint.credentials_file), self._ingest(),
-                self.committer, self._sessions,
+                self.committer, self._sessions, settings.clock.now_ms,
             )  # fmt: skip
             self.committer.on_room = endpoint.room_again
             self._counters.append(lambda: {"mqtt_connected": endpoint.connected, "mqtt_malformed": endpoint.malformed})
@@ -222,7 +222,10 @@ class Gateway:
             if devices:
                 from edge.mqtt.broker import BrokerClient
 
-                broker = BrokerClient(broker_settings, devices, self._ingest(is_behind_broker=True), self.committer)
+                ingest = self._ingest(is_behind_broker=True)
+                broker = BrokerClient(broker_settings, devices, ingest, self.committer, settings.clock.now_ms)
+                    broker_settings, devices, self._ingest(is_behind_broker=True), self.committer, settings.clock.now_ms
+                )
                 self._counters.append(_broker_counts(broker))
                 senders.update({device.recorder.urn: _sender(broker.command, device) for device in devices})
                 found.append((f"broker-{broker_settings.name}", broker.run))
@@ -264,7 +267,7 @@ class Gateway:
     def _ingest(self, *, is_behind_broker: bool = False) -> MqttIngest:
         """One for each thread that takes messages; the sessions and devices of two never overlap."""
         deliveries = Deliveries(self._deliveries_rows)
-        ingest = MqttIngest(deliveries, self._settings.clock.now_ms, is_behind_broker=is_behind_broker)
+        ingest = MqttIngest(deliveries, is_behind_broker=is_behind_broker)
         self._ingests.append(ingest)
         return ingest
 

@@ -31,7 +31,8 @@ CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT 
 
 # Every statement gives up the interpreter's lock, and a busy event loop gives it back only after a switch interval:
 # so a group's blocks go in with as few statements as possible.
-INSERT_BLOCKS = tuple((rows, "INSERT INTO block VALUES " + ",".join(["(?, ?, ?, ?)"] * rows)) for rows in (32, 8, 1))
+_BLOCK = "INSERT INTO block VALUES (?, ?, ?, ?)"
+INSERT_BLOCKS = tuple((rows, _BLOCK + ", (?, ?, ?, ?)" * (rows - 1)) for rows in (32, 8, 1))
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -37,8 +37,10 @@ class BrokerClient:
     """One broker's collector: `run` until the connection is lost, then let the supervisor start it again."""
 
     def __init__(
-        self, settings: BrokerSettings, devices: Sequence[MqttDevice], ingest: MqttIngest, committer: Committer
-    ) -> None:
+        self, settings: BrokerSettings, devices: Sequence[MqttDevice], ingest: MqttIngest, committer: Committer,
+        now_ms: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._now_ms = now_ms
         self._settings = settings
         self._routes = {topic.decode(): route for topic, route in by_topic(devices).items()}
         self._ingest = ingest
@@ -146,8 +148,8 @@ class BrokerClient:
             self.unmapped += 1
         else:
             self._ingest.take(
-                route[0], route[1], bytes(message.payload), packet_id=packet_id, dup=message.dup, session=self._session,
-                rows=rows, delivered=delivered,
+                route[0], route[1], bytes(message.payload), packet_id, message.dup, self._session, self._now_ms(),
+                rows, delivered,
             )  # fmt: skip
         self._committer.submit(Submission(rows, delivered=delivered, sink=self, token=(client, packet_id)))
 

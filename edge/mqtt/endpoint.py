@@ -8,9 +8,9 @@ import asyncio
 import json
 import logging
 import ssl
+import threading
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from edge.committer import Committer, Submission
 from edge.credentials import Credentials
@@ -102,8 +102,9 @@ class Endpoint:
 
     def __init__(
         self, settings: EndpointSettings, devices: Sequence[MqttDevice], credentials: Credentials,
-        ingest: MqttIngest, committer: Committer, sessions: Sequence[tuple[str, str, str]],
+        ingest: MqttIngest, committer: Committer, sessions: Sequence[tuple[str, str, str]], now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
+        self._now_ms = now_ms
         self._settings = settings
         self._devices = devices
         self._credentials = credentials
@@ -113,6 +114,8 @@ class Endpoint:
         self._by_session: dict[str, Client] = {}
         self._sessions: dict[str, set[str]] = {name: set(json.loads(filters)) for name, _, filters in sessions}
         self._paused: set[Client] = set()
+        self._unsent: list[tuple[Client, list[bytes]]] = []
+        self._unsent_lock = threading.Lock()
         self._logins: set[asyncio.Task[None]] = set()
         self._login_slots = asyncio.Semaphore(_LOGINS_AT_ONCE)
         self._loop = asyncio.get_running_loop()
@@ -154,7 +157,22 @@ class Endpoint:
 
     def committed(self, tokens: list[tuple[Client, list[bytes]]]) -> None:
         """Called in the writer thread: these messages are on disk."""
-        self._loop.call_soon_threadsafe(_acknowledge, tokens)
+        with self._unsent_lock:
+            self._unsent.extend(tokens)
+            is_first = len(self._unsent) == len(tokens)
+        if is_first:
+            self._loop.call_soon_threadsafe(self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        """Acknowledge what is on disk by now: one write a client, however many groups were committed meanwhile."""
+        with self._unsent_lock:
+            tokens, self._unsent = self._unsent, []
+        by_client: dict[Client, list[bytes]] = {}
+        for client, acknowledgements in tokens:
+            by_client.setdefault(client, []).extend(acknowledgements)
+        for client, acknowledgements in by_client.items():
+            if acknowledgements:
+                client.send(b"".join(acknowledgements))
 
     def command(self, device: MqttDevice, payload: bytes) -> int:
         """Send a command to a device that listens for it; how many of its connections took it."""
@@ -261,36 +279,40 @@ class Endpoint:
         self._keep_session(client)
 
     def take(self, client: Client, messages: list[Publish]) -> None:
-        """Record what one chunk of bytes brought, as one submission; acknowledged once it is on disk."""
+        """Record what one chunk of bytes brought, as one submission; acknowledged once it is on disk.
+
+        Raises:
+            PacketError: a 3.1.1 client published on a topic that is not its own; what came before is recorded.
+        """
         rows: list[EntryRow] = []
         delivered: list[DeliveryRow] = []
         acknowledged: list[bytes] = []
-        routes, session, take = client.routes, client.session, self._ingest.take
+        routes, session, take, at_ms = client.routes, client.session, self._ingest.take, self._now_ms()
+        is_v5, is_stranger = client.connection.version == packet.V5, False
         for topic, payload, packet_id, dup in messages:
             route = routes.get(topic)
             if route is None:
-                self._refuse(client, packet_id)
+                if not is_v5:
+                    is_stranger = True
+                    break
+                if packet_id:
+                    client.send(packet.encode_puback(packet_id, packet.NOT_AUTHORIZED))
                 continue
-            taken = take(
-                route[0], route[1], payload, packet_id=int.from_bytes(packet_id), dup=dup, session=session,
-                rows=rows, delivered=delivered,
-            )  # fmt: skip
+            number = int.from_bytes(packet_id)
+            taken = take(route[0], route[1], payload, number, dup, session, at_ms, rows, delivered)
             if packet_id:
-                refused = taken is Taken.REFUSED and client.connection.version == packet.V5
-                acknowledged.append(packet.encode_puback(packet_id, packet.PAYLOAD_INVALID if refused else 0))
+                if is_v5 and taken is Taken.REFUSED:
+                    acknowledged.append(packet.encode_puback(packet_id, packet.PAYLOAD_INVALID))
+                else:
+                    acknowledged.append(b"\x40\x02" + packet_id)
         if acknowledged or rows:
             token = (client, acknowledged)
             self._committer.submit(Submission(rows, delivered=delivered, sink=self, token=token))
         if not self._committer.has_room and client.transport is not None:
             client.transport.pause_reading()
             self._paused.add(client)
-
-    def _refuse(self, client: Client, packet_id: bytes) -> None:
-        """Publishing on a topic that is not its own: MQTT 5 says so, 3.1.1 can only close."""
-        if client.connection.version != packet.V5:
+        if is_stranger:
             raise PacketError("published on a topic that is not its own", reason=packet.NOT_AUTHORIZED)
-        if packet_id:
-            client.send(packet.encode_puback(packet_id, packet.NOT_AUTHORIZED))
 
     # ---- housekeeping ----
 
@@ -317,10 +339,3 @@ class Endpoint:
         except (OSError, ssl.SSLError) as error:
             raise CollectorError(f"MQTT endpoint: {cert} or {key} cannot be used: {error}; renew them") from error
         return context
-
-
-def _acknowledge(tokens: list[tuple[Client, list[bytes]]]) -> None:
-    for client, acknowledgements in tokens:
-        transport: Any = client.transport
-        if transport is not None and acknowledgements and not transport.is_closing():
-            transport.write(b"".join(acknowledgements))

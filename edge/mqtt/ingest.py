@@ -1,6 +1,6 @@
 """From published messages to rows that wait for the disk; the same for the endpoint and for a broker's client."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import Enum
 
 from devices.errors import MessageError
@@ -35,18 +35,25 @@ class MqttDevice:
 class MqttIngest:
     """Reads, dedupes and records; belongs to one thread."""
 
-    def __init__(self, deliveries: Deliveries, now_ms: Callable[[], int], *, is_behind_broker: bool = False) -> None:
+    def __init__(self, deliveries: Deliveries, *, is_behind_broker: bool = False) -> None:
         self._deliveries = deliveries
         self._is_behind_broker = is_behind_broker
-        self._now_ms = now_ms
         self.messages = 0
         self.repeated = 0
         self.refused = 0
 
     def take(
-        self, device: MqttDevice, topic: str, payload: bytes, *, packet_id: int, dup: bool, session: str,
-        rows: list[EntryRow], delivered: list[DeliveryRow],
-    ) -> Taken:  # fmt: skip
+        self,
+        device: MqttDevice,
+        topic: str,
+        payload: bytes,
+        packet_id: int,
+        dup: bool,
+        session: str,
+        at_ms: int,
+        rows: list[EntryRow],
+        delivered: list[DeliveryRow],
+    ) -> Taken:
         """Add what one message brings to `rows` and `delivered`.
 
         Args:
@@ -56,6 +63,7 @@ class MqttIngest:
             packet_id: 0 at QoS 0.
             dup: the peer says that it may have sent it before.
             session: name of the peer's persistent session, empty where it has none.
+            at_ms: when it came, by the gateway's clock.
             rows: gets the entries.
             delivered: gets what must be remembered in the same transaction.
         """
@@ -69,7 +77,7 @@ class MqttIngest:
             return Taken.REFUSED
         recorder, number = device.recorder, message.sequence
         if number is None and not (session and packet_id):
-            rows.extend(recorder.rows(message.readings, self._now_ms()))
+            rows.extend(recorder.rows(message.readings, at_ms))
             return Taken.ROWS
         key = message_key(packet_id if number is None else number, topic.encode(), payload)
         rings = []
@@ -80,8 +88,8 @@ class MqttIngest:
         if (number is not None and key in rings[0]) or (dup and key in rings[-1]):
             self.repeated += 1
             return Taken.REPEATED
+        rows.extend(recorder.rows(message.readings, at_ms))
         delivered.extend([ring.remember(key) for ring in rings])
-        rows.extend(recorder.rows(message.readings, self._now_ms()))
         return Taken.ROWS
 
     def new_session(self, session: str) -> None:
