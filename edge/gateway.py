@@ -224,8 +224,6 @@ class Gateway:
 
                 ingest = self._ingest(is_behind_broker=True)
                 broker = BrokerClient(broker_settings, devices, ingest, self.committer, settings.clock.now_ms)
-                    broker_settings, devices, self._ingest(is_behind_broker=True), self.committer, settings.clock.now_ms
-                )
                 self._counters.append(_broker_counts(broker))
                 senders.update({device.recorder.urn: _sender(broker.command, device) for device in devices})
                 found.append((f"broker-{broker_settings.name}", broker.run))
