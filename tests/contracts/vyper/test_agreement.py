@@ -13,7 +13,6 @@ from tests.contracts.vyper.conftest import undone
 from tests.contracts.vyper.site import (
     AREAS,
     CLOSING,
-    CLOSING_AT,
     ENERGY,
     METERS,
     OPENING,
@@ -78,7 +77,3 @@ def test_a_recomputed_line_is_the_billed_one(
             amount=0,
         )
         assert ask(pooled, pool) == share(cost, sum(AREAS[:unit_index]), AREAS[unit_index], sum(AREAS))
-
-
-def test_a_month_of_the_site_lies_after_its_tariffs_delay() -> None:
-    assert CLOSING_AT > 0 and RESIDENTIAL.valid_from < OPENING
