@@ -39,7 +39,7 @@ def anvil_program() -> Path:
 
 def mosquitto_program() -> Path | None:
     """The mosquitto broker, if installed."""
-    return system_program("mosquitto")
+    return None if _must_do_without("mosquitto") else system_program("mosquitto")
 
 
 def nats_program() -> Path | None:
@@ -51,12 +51,17 @@ def nats_program() -> Path | None:
 def bluezoo_python() -> Path | None:
     """The interpreter that has bluezoo: GPL, so in an environment of its own and always a process of its own."""
     python = tools_directory() / "bluezoo" / "bin" / "python"
-    return python if python.exists() else None
+    return python if python.exists() and not _must_do_without("bluetooth") else None
 
 
 def chromium_program() -> Path | None:
     """Debian's chromium, if installed."""
     return system_program("chromium")
+
+
+def _must_do_without(name: str) -> bool:
+    """Whether MINGLOU_WITHOUT names it: to see what the demo is on a machine where it cannot be installed."""
+    return name in os.environ.get("MINGLOU_WITHOUT", "").split(",")
 
 
 def node_program() -> Path | None:

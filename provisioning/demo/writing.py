@@ -30,6 +30,7 @@ __all__ = ["bus_link", "owner_keys", "write_directory", "write_passwords", "writ
 
 SEED = 7
 ANCHOR_SECONDS = 2.0
+_ANY_PORT = -1  # how NATS is told to take a free one; nobody uses its own protocol here
 
 
 def bus_link(places: Places) -> str:
@@ -52,7 +53,7 @@ def write_passwords(site: Site, names: SecretNames, places: Places, ports: Ports
         for name, text in mosquitto_files(site, names, directory=places.broker, port=ports.broker).items():
             write_private(places.broker / name, text.encode())
     else:
-        text = nats_file(site, names, directory=places.broker, port=ports.broker, client_port=0)
+        text = nats_file(site, names, directory=places.broker, port=ports.broker, client_port=_ANY_PORT)
         write_private(places.broker / "nats.conf", text.encode())
     text = credentials_file(site, names, site.gateways[0], hash_password)
     write_private(places.gateway / "credentials.toml", text.encode())

@@ -73,16 +73,20 @@ class DemoRun:
 
     def state(self) -> dict[str, Any]:
         """What the launcher's page is told; empty when it does not answer."""
+        ports = self.ports()
+        return fetch(f"http://127.0.0.1:{ports['control']}/state.json") if ports else {}
+
+    def ports(self) -> dict[str, int]:
+        """The demo's ports; empty while it is set up."""
         try:
-            ports = json.loads((self.directory / "demo.json").read_text())["ports"]
+            found: dict[str, int] = json.loads((self.directory / "demo.json").read_text())["ports"]
         except (OSError, ValueError):
             return {}
-        return fetch(f"http://127.0.0.1:{ports['control']}/state.json")
+        return found
 
     def press(self, path: str) -> int:
         """Press a button of the launcher's page, as the page itself does; the HTTP status."""
-        ports = json.loads((self.directory / "demo.json").read_text())["ports"]
-        base = f"http://127.0.0.1:{ports['control']}"
+        base = f"http://127.0.0.1:{self.ports()['control']}"
         with urllib.request.urlopen(base, timeout=5) as page:
             match = re.search(r'name="demo-token" content="([^"]+)"', page.read().decode())
         assert match is not None
@@ -93,9 +97,9 @@ class DemoRun:
 
     def status(self, name: str) -> dict[str, Any]:
         """The gateway's (`status`) or the cloud's (`cloud`) own status."""
-        ports = json.loads((self.directory / "demo.json").read_text())["ports"]
+        ports = self.ports()
         path = {"status": "/status.json", "cloud": "/v1/status"}[name]
-        return fetch(f"http://127.0.0.1:{ports[name]}{path}")
+        return fetch(f"http://127.0.0.1:{ports[name]}{path}") if ports else {}
 
     def until(self, condition: Callable[[], bool], *, seconds: float, what: str) -> None:
         """Wait for something, as long as the demo runs."""
