@@ -130,21 +130,18 @@ async def _close_period(
     unit_count: int,
 ) -> None:
     """Send `close_period` from the operator's own account, unless this very root stands on chain already."""
-    from cloud.chain.abi import contract_abi
     from cloud.chain.deploy import wait_for_receipt
     from cloud.chain.fees import first_fees
+    from contracts.calls import usage_fees
 
-    abi = contract_abi("UsageFees")
-    held_root, _sums, _count, closed_at, _window = abi.answer(
-        "period", await client.call(contract, abi.call("period", period))
-    )
-    if closed_at:
-        if held_root != root:
+    held = usage_fees.parse_period(await client.call(contract, usage_fees.period(contract, period=period).data))
+    if held.closed_at:
+        if held.root != root:
             raise BillingError(
-                f"period {period} is closed with another root, {held_root.hex()}; it cannot be posted twice"
+                f"period {period} is closed with another root, {held.root.hex()}; it cannot be posted twice"
             )
         return
-    data = abi.call("close_period", period, root, sums, unit_count)
+    data = usage_fees.close_period(contract, period=period, root=root, sums=sums, unit_count=unit_count).data
     gas = await client.estimate_gas(contract, data, sender=key.address)
     base_fee = (await client.latest()).base_fee_wei or 0
     fees = first_fees(base_fee, priority=settings.chain.priority_fee_wei, cap=settings.chain.fee_cap_wei)

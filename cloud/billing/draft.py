@@ -197,7 +197,8 @@ class _Run:
         used = sum(span.usage for span in spans)
         since, prior = 0, 0
         if tariff.by_year:
-            since = max(self._opening // 10_000 * 10_000 + 101, self._bound_since(subject, role, spans))
+            year = self._opening // 10_000 * 10_000 + 101
+            since = min(self._opening, max(year, self._bound_since(subject, role, spans)))
             if since < self._opening:
                 before = await self._spans(subject, role, register, since, self._opening)
                 prior = sum(span.usage for span in before)

@@ -13,9 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.posted import read_bill, read_block
 from cloud.billing.usage import BoundaryEntry, MeterSpan, read_spans
-from cloud.chain.abi import contract_abi
 from cloud.chain.anchoring import wish_head
-from cloud.chain.builders import contract_head
+from cloud.chain.builders import contract_head, transaction_of
 from cloud.chain.client import ChainClient
 from cloud.chain.deployment import Deployment
 from cloud.chain.intents import add_intent
@@ -24,10 +23,12 @@ from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
 from cloud.errors import BillingError
 from cloud.store import Store, tables
 from cloud.store.trees import LogTree, walk
-from contracts.abi import padded
 from contracts.bill import BLOCK, Line, LineKind
+from contracts.calls import tariffs, usage_fees
 from contracts.clock import Clock
+from contracts.entry import Entry, Kind
 from contracts.onchain import origin_id
+from contracts.person import PersonSignature
 from contracts.tree import inclusion_path
 
 __all__ = ["Settlement"]
@@ -116,14 +117,14 @@ class Settlement:
         if found is None:
             return NotYet(says="the operator has not uploaded the period's bills")
         proofs, tree = found
-        data = contract_abi("UsageFees").call(
-            "debit",
-            period,
-            first,
-            [proof.bill.abi() for proof in proofs],
-            [node.abi() for node in tree.block_path(first)],
+        call = usage_fees.debit(
+            self._deployment.usage_fees,
+            period=period,
+            first_index=first,
+            bills=[proof.bill for proof in proofs],
+            path=tree.block_path(first),
         )
-        return Transaction(to=self._deployment.usage_fees, data=data)
+        return transaction_of(call)
 
     async def reverse(self, params: Mapping[str, Any]) -> Built:
         """`{"period", "unit", "line"}`: nobody could answer in time, so the line falls."""
@@ -132,8 +133,13 @@ class Settlement:
             return NotYet(says="the challenge is not on the followed chain")
         if challenge.state != "open":
             return AlreadyDone(says=f"the challenge is {challenge.state}")
-        data = contract_abi("UsageFees").call("reverse", challenge.period, challenge.unit_index, challenge.line)
-        return Transaction(to=self._deployment.usage_fees, data=data)
+        call = usage_fees.reverse(
+            self._deployment.usage_fees,
+            period=challenge.period,
+            unit_index=challenge.unit_index,
+            number=challenge.line,
+        )
+        return transaction_of(call)
 
     async def answer(self, params: Mapping[str, Any]) -> Built:
         """`{"period", "unit", "line"}`: the boundary entries of the challenged line, under the gateway's accepted
@@ -170,18 +176,18 @@ class Settlement:
                     await wish_head(self._store, origin, size, now_ms=self._clock.now_ms())
                 return NotYet(says=f"the accepted head of {origin} does not reach entry {last} yet")
             spans = [[await self._span(connection, span, head.size) for span in part] for part in (before, during)]
-        data = contract_abi("UsageFees").call(
-            "answer",
-            challenge.period,
-            challenge.unit_index,
-            challenge.line,
-            line.abi(),
-            origin_id(origin),
-            contract_head(head),
-            spans[0],
-            spans[1],
+        call = usage_fees.answer(
+            self._deployment.usage_fees,
+            period=challenge.period,
+            unit_index=challenge.unit_index,
+            number=challenge.line,
+            line=line,
+            origin_id=origin_id(origin),
+            head=contract_head(head),
+            before=spans[0],
+            during=spans[1],
         )
-        return Transaction(to=self._deployment.usage_fees, data=data)
+        return transaction_of(call)
 
     async def challenge(self, params: Mapping[str, Any]) -> Built:
         """`{"period", "unit", "line", "signature"}`: an owner's signed challenge, relayed."""
@@ -193,30 +199,31 @@ class Settlement:
         if proof is None:
             return NotYet(says="the operator has not uploaded the period's bills")
         bill = proof.bill
-        data = contract_abi("UsageFees").call(
-            "open_challenge",
-            period,
-            unit,
-            bill.abi(),
-            [node.abi() for node in proof.path],
-            [one.abi() for one in bill.lines],
-            line,
-            _signature(params["signature"]),
+        call = usage_fees.open_challenge(
+            self._deployment.usage_fees,
+            period=period,
+            unit_index=unit,
+            bill=bill,
+            path=proof.path,
+            lines=bill.lines,
+            number=line,
+            signature=_signature(params["signature"]),
         )
-        return Transaction(to=self._deployment.usage_fees, data=data)
+        return transaction_of(call)
 
     async def withdraw(self, params: Mapping[str, Any]) -> Built:
         """`{"unit", "amount", "to", "signature"}`: an owner's signed withdrawal, relayed; the nonce tells whether it is
         done.
         """
         signature = _signature(params["signature"])
-        abi = contract_abi("UsageFees")
-        answer = await self._client.call(self._deployment.usage_fees, abi.call("account", int(params["unit"])))
-        _balance, _cap, nonce = abi.answer("account", answer)
-        if nonce >= signature[1]:
+        asked = usage_fees.account(self._deployment.usage_fees, unit_index=int(params["unit"]))
+        account = usage_fees.parse_account(await self._client.call(asked.to, asked.data))
+        if account.nonce >= signature.nonce:
             return AlreadyDone(says="the account has moved past this signature's nonce")
-        data = abi.call("withdraw", int(params["amount"]), str(params["to"]), signature)
-        return Transaction(to=self._deployment.usage_fees, data=data)
+        call = usage_fees.withdraw(
+            self._deployment.usage_fees, amount=int(params["amount"]), recipient=str(params["to"]), signature=signature
+        )
+        return transaction_of(call)
 
     # -- entries ----------------------------------------------------------------------------------------------------
 
@@ -245,26 +252,29 @@ class Settlement:
         counts_by_year = tariff is not None and tariff.announced.by_year and line.since not in (0, opening)
         return await spans(opening, closing), await spans(line.since, opening) if counts_by_year else ()
 
-    async def _span(self, connection: AsyncConnection, span: MeterSpan, size: int) -> tuple[Any, ...]:
-        """The contract's struct `Span`."""
-        opening = await self._entry_proof(connection, span.opening, size)
-        return span.from_date, span.to_date, opening, await self._entry_proof(connection, span.closing, size)
+    async def _span(self, connection: AsyncConnection, span: MeterSpan, size: int) -> tariffs.Span:
+        return tariffs.Span(
+            from_date=span.from_date,
+            to_date=span.to_date,
+            opening=await self._entry_proof(connection, span.opening, size),
+            closing=await self._entry_proof(connection, span.closing, size),
+        )
 
-    async def _entry_proof(self, connection: AsyncConnection, entry: BoundaryEntry, size: int) -> tuple[Any, ...]:
+    async def _entry_proof(self, connection: AsyncConnection, entry: BoundaryEntry, size: int) -> tariffs.EntryProof:
         column = tables.entries.c
         query = select(tables.entries).where(column.log_id == entry.log_id, column.entry_index == entry.index)
         row = (await connection.execute(query)).one()
         path = await walk(connection, LogTree(entry.log_id), lambda node: inclusion_path(node, entry.index, size))
-        words = (
-            row.kind,
-            row.device,
-            row.observed_at_ms,
-            padded(row.quantity),
-            row.value,
-            row.detail_digest,
-            row.salt.ljust(32, b"\0"),
+        logged = Entry(
+            kind=Kind(row.kind),
+            device=row.device,
+            observed_at_ms=row.observed_at_ms,
+            quantity=row.quantity,
+            value=row.value,
+            detail_digest=row.detail_digest,
+            salt=row.salt,
         )
-        return words, entry.index, path
+        return tariffs.EntryProof(entry=logged, index=entry.index, path=tuple(path))
 
     async def _checkpoint_after(self, connection: AsyncConnection, origin: str, index: int) -> int | None:
         """The size of the newest held checkpoint that covers an entry: one acceptance then serves later challenges
@@ -281,14 +291,14 @@ class Settlement:
         return (await connection.execute(query)).scalar_one_or_none()
 
 
-def _signature(fields: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The contract's struct `PersonSignature`, from JSON."""
-    return (
-        bytes.fromhex(fields["key_id"]),
-        int(fields["nonce"]),
-        int(fields["deadline"]),
-        int(fields["r"]),
-        int(fields["s"]),
-        bytes.fromhex(fields.get("authenticator_data", "")),
-        bytes.fromhex(fields.get("client_data", "")),
+def _signature(fields: Mapping[str, Any]) -> PersonSignature:
+    """A person's signature as the outbox keeps it."""
+    return PersonSignature(
+        key_id=bytes.fromhex(fields["key_id"]),
+        nonce=int(fields["nonce"]),
+        deadline=int(fields["deadline"]),
+        r=int(fields["r"]),
+        s=int(fields["s"]),
+        authenticator_data=bytes.fromhex(fields.get("authenticator_data", "")),
+        client_data=bytes.fromhex(fields.get("client_data", "")),
     )

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cloud.chain.abi import contract_abi
 from cloud.chain.client import ChainClient
 from cloud.chain.deployment import Deployment
 from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
@@ -14,10 +13,12 @@ from cloud.chain.view import ChainView, HeadRecord
 from cloud.errors import ChainError
 from cloud.store import Store, tables
 from cloud.store.trees import LogTree, SuperTree, walk
+from contracts.abi import Call
+from contracts.calls import anchor_log
 from contracts.checkpoint import SignedCheckpoint, open_checkpoint
 from contracts.tree import consistency_path, root_of
 
-__all__ = ["ChainBuilders"]
+__all__ = ["ChainBuilders", "contract_head", "transaction_of"]
 
 Built = Transaction | AlreadyDone | NotYet
 
@@ -36,8 +37,8 @@ class ChainBuilders:
         """`{"size": n}`: the super-log's head of n leaves, with the proof that it extends the one on chain."""
         size = int(params["size"])
         address = self._deployment.anchor_log
-        abi = contract_abi("AnchorLog")
-        held_size, held_root, _at = abi.answer("head", await self._client.call(address, abi.call("head")))
+        held = anchor_log.parse_head(await self._client.call(address, anchor_log.head(address).data))
+        held_size, held_root = held.size, held.root
         tree = SuperTree()
         async with self._store.read() as connection:
             if held_size:
@@ -55,7 +56,7 @@ class ChainBuilders:
             path = (
                 await walk(connection, tree, lambda node: consistency_path(node, held_size, size)) if held_size else []
             )
-        return Transaction(to=address, data=abi.call("anchor", size, root, path))
+        return transaction_of(anchor_log.anchor(address, size=size, root=root, proof=path))
 
     async def accept(self, params: Mapping[str, Any]) -> Built:
         """`{"origin": o, "size": n}`: the gateway's own signed head, from its last accepted one."""
@@ -72,10 +73,18 @@ class ChainBuilders:
                 await walk(connection, tree, lambda node: consistency_path(node, head.size, size)) if head.size else []
             )
         signed = open_checkpoint(row.note, row.public_key)
-        data = contract_abi("AnchorLog").call(
-            "accept", origin, contract_head(head), size, signed.checkpoint.root, *_numbers(signed), path
+        r, s = _numbers(signed)
+        call = anchor_log.accept(
+            self._deployment.anchor_log,
+            origin=origin,
+            previous=contract_head(head),
+            size=size,
+            root=signed.checkpoint.root,
+            r=r,
+            s=s,
+            proof=path,
         )
-        return Transaction(to=self._deployment.anchor_log, data=data)
+        return transaction_of(call)
 
     async def fork(self, params: Mapping[str, Any]) -> Built:
         """`{"fork_id": n}`: both signed heads, and for kind `leaf` both inclusion proofs."""
@@ -94,16 +103,22 @@ class ChainBuilders:
         held, other = open_checkpoint(row.held_note, key.public), open_checkpoint(row.other_note, key.public)
         address = self._deployment.anchor_log
         a, b = _signed_head(held), _signed_head(other)
-        abi = contract_abi("AnchorLog")
         if row.kind == "same_size":
-            return Transaction(to=address, data=abi.call("report_two_roots", row.origin, a, b))
+            return transaction_of(anchor_log.report_two_roots(address, origin=row.origin, a=a, b=b))
         material = json.loads(row.material)
-        proofs: list[Any] = []
-        for side in (material["held"], material["other"]):
-            proofs += [bytes.fromhex(side["leaf"]), [bytes.fromhex(node) for node in side["path"]]]
-        return Transaction(
-            to=address, data=abi.call("report_two_leaves", row.origin, a, b, int(material["index"]), *proofs)
+        ours, other = material["held"], material["other"]
+        call = anchor_log.report_two_leaves(
+            address,
+            origin=row.origin,
+            a=a,
+            b=b,
+            index=int(material["index"]),
+            leaf_a=bytes.fromhex(ours["leaf"]),
+            path_a=[bytes.fromhex(node) for node in ours["path"]],
+            leaf_b=bytes.fromhex(other["leaf"]),
+            path_b=[bytes.fromhex(node) for node in other["path"]],
         )
+        return transaction_of(call)
 
     async def _checkpoint(self, connection: Any, origin: str, size: int) -> Any:
         column = tables.checkpoints.c
@@ -115,15 +130,20 @@ class ChainBuilders:
         return (await connection.execute(query)).one_or_none()
 
 
-def contract_head(head: HeadRecord) -> tuple[int, bytes, int]:
-    """An accepted head as the contracts' struct `Head`."""
-    return head.size, head.root, head.accepted_at_s
+def contract_head(head: HeadRecord) -> anchor_log.Head:
+    """An accepted head as the contracts take it."""
+    return anchor_log.Head(size=head.size, root=head.root, accepted_at=head.accepted_at_s)
+
+
+def transaction_of(call: Call) -> Transaction:
+    """What the sender signs for a call."""
+    return Transaction(to=call.to, data=call.data)
 
 
 def _numbers(signed: SignedCheckpoint) -> tuple[int, int]:
     return int.from_bytes(signed.signature[:32]), int.from_bytes(signed.signature[32:])
 
 
-def _signed_head(signed: SignedCheckpoint) -> tuple[int, bytes, int, int]:
-    """A checkpoint as the contracts' struct `SignedHead`."""
-    return signed.checkpoint.size, signed.checkpoint.root, *_numbers(signed)
+def _signed_head(signed: SignedCheckpoint) -> anchor_log.SignedHead:
+    r, s = _numbers(signed)
+    return anchor_log.SignedHead(size=signed.checkpoint.size, root=signed.checkpoint.root, r=r, s=s)

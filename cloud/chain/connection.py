@@ -5,10 +5,8 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 from cloud.billing.settlement import Settlement
-from cloud.chain.abi import contract_abi
 from cloud.chain.anchoring import Anchoring
 from cloud.chain.builders import ChainBuilders
 from cloud.chain.client import ChainClient, SigningKey
@@ -24,6 +22,7 @@ from cloud.status import ChainStatus
 from cloud.store import Store
 from cloud.super_log import SuperLog
 from cloud.workers import Worker
+from contracts.calls import usage_fees
 
 __all__ = ["ChainConnection", "open_chain"]
 
@@ -43,17 +42,18 @@ class ChainConnection:
     outbox: "Outbox | None"
     anchoring: Anchoring
     settlement: Settlement
-    known_terms: list[tuple[int, int, int, int]] = field(default_factory=list)
+    known_terms: list[usage_fees.Terms] = field(default_factory=list)
 
-    async def usage_fees(self, function: str, *arguments: Any) -> Any:
-        """A view of UsageFees at the latest block."""
-        abi = contract_abi("UsageFees")
-        return abi.answer(function, await self.client.call(self.deployment.usage_fees, abi.call(function, *arguments)))
+    async def account(self, unit_index: int) -> usage_fees.Account:
+        """A unit's prepaid account at the latest block. Raises `ChainError`."""
+        asked = usage_fees.account(self.deployment.usage_fees, unit_index=unit_index)
+        return usage_fees.parse_account(await self.client.call(asked.to, asked.data))
 
-    async def terms(self) -> tuple[int, int, int, int]:
-        """Challenge window, answer window (seconds), bond floor, deposit (fen): immutable, so asked once."""
+    async def terms(self) -> usage_fees.Terms:
+        """What was fixed at deployment, so asked once. Raises `ChainError`."""
         if not self.known_terms:
-            self.known_terms.append(await self.usage_fees("terms"))
+            asked = usage_fees.terms(self.deployment.usage_fees)
+            self.known_terms.append(usage_fees.parse_terms(await self.client.call(asked.to, asked.data)))
         return self.known_terms[0]
 
     def status(self) -> ChainStatus:

@@ -8,18 +8,23 @@ without it.
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloud.chain.abi import contract_abi
 from cloud.chain.client import ChainClient, Receipt, SigningKey
 from cloud.chain.deployment import Deployment
 from cloud.chain.fees import first_fees
 from cloud.errors import ChainError, SettingsError
+from contracts.calls import anchor_log as anchor_log_calls
+from contracts.calls import registry as registry_calls
+from contracts.calls import tariffs as tariffs_calls
+from contracts.calls import token as token_calls
+from contracts.calls import usage_fees as usage_fees_calls
 from contracts.superlog import WitnessPolicy, superlog_id
 from contracts.trust import Trust, format_trust
+from contracts.vyper.compile import artifact
 
 __all__ = ["DeployOptions", "deploy", "read_options", "trust_of", "write_trust"]
 
@@ -96,46 +101,73 @@ async def deploy(client: ChainClient, key: SigningKey, options: DeployOptions) -
         ChainError: the chain refused one; the message carries the contract's reason.
     """
     chain_id = await client.chain_id()
-    token = await _create(client, key, chain_id, "Token", options.token_name, options.token_symbol, options.minter)
+    token = await _create(
+        client,
+        key,
+        chain_id,
+        "Token",
+        lambda bytecode: token_calls.deploy(
+            bytecode, name=options.token_name, symbol=options.token_symbol, minter=options.minter
+        ),
+    )
     registry = await _create(
         client,
         key,
         chain_id,
         "Registry",
-        options.site,
-        options.manager,
-        options.committee,
-        options.witness_delay,
-        options.recovery_delay,
-        options.verifier,
+        lambda bytecode: registry_calls.deploy(
+            bytecode,
+            site=options.site,
+            manager=options.manager,
+            committee=options.committee,
+            witness_delay=options.witness_delay,
+            recovery_delay=options.recovery_delay,
+            verifier=options.verifier,
+        ),
     )
     super_log = superlog_id(options.super_log_origin, options.super_log_public)
     anchor_log = await _create(
-        client, key, chain_id, "AnchorLog", registry.contract, options.relayer, super_log, options.verifier
+        client,
+        key,
+        chain_id,
+        "AnchorLog",
+        lambda bytecode: anchor_log_calls.deploy(
+            bytecode,
+            registry=_address(registry),
+            relayer=options.relayer,
+            super_log=super_log,
+            verifier=options.verifier,
+        ),
     )
     tariffs = await _create(
         client,
         key,
         chain_id,
         "Tariffs",
-        registry.contract,
-        anchor_log.contract,
-        options.utc_offset_seconds,
-        options.tariff_delay,
+        lambda bytecode: tariffs_calls.deploy(
+            bytecode,
+            registry=_address(registry),
+            anchor_log=_address(anchor_log),
+            utc_offset_seconds=options.utc_offset_seconds,
+            tariff_delay=options.tariff_delay,
+        ),
     )
     usage_fees = await _create(
         client,
         key,
         chain_id,
         "UsageFees",
-        registry.contract,
-        tariffs.contract,
-        token.contract,
-        options.challenge_window,
-        options.answer_window,
-        options.bond_floor,
-        options.deposit,
-        options.verifier,
+        lambda bytecode: usage_fees_calls.deploy(
+            bytecode,
+            registry=_address(registry),
+            tariffs=_address(tariffs),
+            token=_address(token),
+            challenge_window=options.challenge_window,
+            answer_window=options.answer_window,
+            bond_floor=options.bond_floor,
+            deposit=options.deposit,
+            verifier=options.verifier,
+        ),
     )
     return Deployment(
         chain_id=chain_id,
@@ -149,8 +181,10 @@ async def deploy(client: ChainClient, key: SigningKey, options: DeployOptions) -
     )
 
 
-async def _create(client: ChainClient, key: SigningKey, chain_id: int, contract: str, *arguments: Any) -> Receipt:
-    data = contract_abi(contract).creation(*arguments)
+async def _create(
+    client: ChainClient, key: SigningKey, chain_id: int, contract: str, creation: Callable[[bytes], bytes]
+) -> Receipt:
+    data = creation(artifact(contract).bytecode)
     latest = await client.latest()
     fees = first_fees(latest.base_fee_wei or 0, priority=_PRIORITY_WEI, cap=_CAP_WEI)
     gas = await client.estimate_gas(None, data, sender=key.address)

@@ -7,14 +7,13 @@ Questions about keys and bindings are asked of the head of the followed chain, f
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from types import SimpleNamespace
+from typing import Any
 
-from cloud.chain.abi import contract_abi
-from cloud.chain.deployment import CONTRACTS
 from cloud.chain.events import StoredEvent
 from cloud.chain.follower import BlockEvents
 from cloud.ingest.keys import GatewayKey, KeyState
 from cloud.mail import FinalBlock
+from contracts.calls import anchor_log, registry_events, tariffs, token, usage_fees_events
 from contracts.evidence import KEY_CLASSES, KeyClass
 from contracts.onchain import origin_id
 from contracts.tree import SIZE_END
@@ -111,7 +110,7 @@ class TariffRecord:
     """One announced tariff; see contracts.tariff for its arithmetic."""
 
     version: int
-    announced: SimpleNamespace  # TariffAnnounced: quantity, category, by_year, valid_from, valid_to, document, tiers
+    announced: tariffs.TariffAnnounced
     approved: bool = False
     vetoed: bool = False
 
@@ -193,10 +192,10 @@ class ChainView:
         self.final = (number, block_hash)
 
     def _take(self, stored: StoredEvent) -> None:
-        event = contract_abi(CONTRACTS[stored.contract]).event(stored.topics, stored.data)
-        taker = None if event is None else _TAKERS.get(event.name)
-        if event is not None and taker is not None:
-            taker(self, event.fields, stored)
+        event = _PARSERS[stored.contract](stored.topics, stored.data)
+        taker = _TAKERS.get(type(event))
+        if taker is not None:
+            taker(self, event, stored)
 
     # -- questions --------------------------------------------------------------------------------------------------
 
@@ -281,7 +280,7 @@ class ChainView:
 
     # -- Registry ---------------------------------------------------------------------------------------------------
 
-    def _gateway_key_set(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _gateway_key_set(self, event: registry_events.GatewayKeySet, _stored: StoredEvent) -> None:
         self.origins[event.origin_id] = event.origin
         public = event.x.to_bytes(32) + event.y.to_bytes(32)
         key_class: KeyClass = KEY_CLASSES[event.key_class - 1] if 1 <= event.key_class <= len(KEY_CLASSES) else "file"
@@ -289,53 +288,53 @@ class ChainView:
             KeyRecord(public=public, key_class=key_class, from_block=event.from_block)
         )
 
-    def _gateway_key_ended(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _gateway_key_ended(self, event: registry_events.GatewayKeyEnded, _stored: StoredEvent) -> None:
         for key in self.keys.get(event.origin_id, []):
             if sha256(key.public).digest() == event.key_id and key.to_block is None:
                 key.to_block = event.to_block
 
-    def _unit_added(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _unit_added(self, event: registry_events.UnitAdded, _stored: StoredEvent) -> None:
         unit = UnitRecord(
             alias=event.unit, index=event.index, area_centi_m2=event.area_centi_m2, category=event.category
         )
         self.units[unit.alias] = unit
         self.roll.append(unit)
 
-    def _pool_added(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _pool_added(self, event: registry_events.PoolAdded, _stored: StoredEvent) -> None:
         self.pools.append(event.pool)
 
-    def _owner_key_set(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _owner_key_set(self, event: registry_events.OwnerKeySet, _stored: StoredEvent) -> None:
         public = event.x.to_bytes(32) + event.y.to_bytes(32)
         self.owner_keys[event.key_id] = OwnerKeyRecord(unit=event.unit, public=public, kind=event.kind)
 
-    def _owner_key_ended(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _owner_key_ended(self, event: registry_events.OwnerKeyEnded, _stored: StoredEvent) -> None:
         if event.key_id in self.owner_keys:
             self.owner_keys[event.key_id].is_in_force = False
 
-    def _device_assigned(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+    def _device_assigned(self, event: registry_events.DeviceAssigned, stored: StoredEvent) -> None:
         self.assignments.setdefault(event.device, []).append(
             AssignmentRecord(
                 origin_id=event.origin_id, first_index=event.first_index, last_index=None, block=stored.block_number
             )
         )
 
-    def _assignment_ended(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _assignment_ended(self, event: registry_events.AssignmentEnded, _stored: StoredEvent) -> None:
         self.assignments[event.device][event.number].last_index = event.last_index
 
-    def _device_bound(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _device_bound(self, event: registry_events.DeviceBound, _stored: StoredEvent) -> None:
         self.bindings.setdefault(event.device, []).append(
             BindingRecord(subject=event.subject, role=event.role, from_date=event.from_date)
         )
 
-    def _binding_ended(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _binding_ended(self, event: registry_events.BindingEnded, _stored: StoredEvent) -> None:
         self.bindings[event.device][event.number].to_date = event.to_date
 
-    def _binding_confirmed(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _binding_confirmed(self, event: registry_events.BindingConfirmed, _stored: StoredEvent) -> None:
         self.bindings[event.device][event.number].confirmed = True
 
     # -- AnchorLog --------------------------------------------------------------------------------------------------
 
-    def _anchored(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+    def _anchored(self, event: anchor_log.Anchored, stored: StoredEvent) -> None:
         self.anchors.append(
             AnchorRecord(
                 size=event.size,
@@ -347,24 +346,24 @@ class ChainView:
             )
         )
 
-    def _accepted(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _accepted(self, event: anchor_log.Accepted, _stored: StoredEvent) -> None:
         self.heads[event.origin_id] = HeadRecord(size=event.size, root=event.root, accepted_at_s=event.accepted_at)
 
-    def _fork_reported(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _fork_reported(self, event: anchor_log.ForkReported, _stored: StoredEvent) -> None:
         self.ended.add(event.origin_id)
 
     # -- UsageFees --------------------------------------------------------------------------------------------------
 
-    def _tariff_announced(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _tariff_announced(self, event: tariffs.TariffAnnounced, _stored: StoredEvent) -> None:
         self.tariffs[event.version] = TariffRecord(version=event.version, announced=event)
 
-    def _tariff_approved(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _tariff_approved(self, event: tariffs.TariffApproved, _stored: StoredEvent) -> None:
         self.tariffs[event.version].approved = True
 
-    def _tariff_vetoed(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _tariff_vetoed(self, event: tariffs.TariffVetoed, _stored: StoredEvent) -> None:
         self.tariffs[event.version].vetoed = True
 
-    def _period_closed(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+    def _period_closed(self, event: usage_fees_events.PeriodClosed, stored: StoredEvent) -> None:
         self.periods[event.period] = PeriodRecord(
             period=event.period,
             root=event.root,
@@ -376,7 +375,7 @@ class ChainView:
             transaction_hash=stored.transaction_hash,
         )
 
-    def _debited(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+    def _debited(self, event: usage_fees_events.Debited, stored: StoredEvent) -> None:
         record = self.periods[event.period]
         record.debits.setdefault(event.first_index, []).append(stored.block_time_s)
         # A bill of zero fen is paid by its bit alone.
@@ -385,10 +384,10 @@ class ChainView:
             if event.paid_bits >> at & 1 and index not in record.paid:
                 record.paid[index] = amount
 
-    def _paid(self, event: SimpleNamespace, _stored: StoredEvent) -> None:
+    def _paid(self, event: usage_fees_events.Paid, _stored: StoredEvent) -> None:
         self.periods[event.period].paid[event.unit_index] = event.amount
 
-    def _challenge_opened(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+    def _challenge_opened(self, event: usage_fees_events.ChallengeOpened, stored: StoredEvent) -> None:
         self.challenges[event.period, event.unit_index, event.line] = ChallengeRecord(
             period=event.period,
             unit_index=event.unit_index,
@@ -399,44 +398,50 @@ class ChainView:
             transaction_hash=stored.transaction_hash,
         )
 
-    def _answered(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+    def _answered(self, event: usage_fees_events.Answered, stored: StoredEvent) -> None:
         challenge = self.challenges[event.period, event.unit_index, event.line]
         challenge.state, challenge.charge, challenge.settled_at_s = "answered", event.charge, stored.block_time_s
 
-    def _reversed(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+    def _reversed(self, event: usage_fees_events.Reversed, stored: StoredEvent) -> None:
         challenge = self.challenges[event.period, event.unit_index, event.line]
         challenge.state, challenge.charge, challenge.settled_at_s = "reversed", 0, stored.block_time_s
 
-    def _credited(self, event: SimpleNamespace, stored: StoredEvent) -> None:
+    def _credited(self, event: usage_fees_events.Credited, stored: StoredEvent) -> None:
         self.credits.append((event.unit_index, event.amount, event.reason, stored.block_time_s))
 
 
-_Taker = Callable[[ChainView, SimpleNamespace, StoredEvent], None]
-_TAKERS: dict[str, _Taker] = {
-    "GatewayKeySet": ChainView._gateway_key_set,
-    "GatewayKeyEnded": ChainView._gateway_key_ended,
-    "UnitAdded": ChainView._unit_added,
-    "PoolAdded": ChainView._pool_added,
-    "OwnerKeySet": ChainView._owner_key_set,
-    "OwnerKeyEnded": ChainView._owner_key_ended,
-    "DeviceAssigned": ChainView._device_assigned,
-    "AssignmentEnded": ChainView._assignment_ended,
-    "DeviceBound": ChainView._device_bound,
-    "BindingEnded": ChainView._binding_ended,
-    "BindingConfirmed": ChainView._binding_confirmed,
-    "Anchored": ChainView._anchored,
-    "Accepted": ChainView._accepted,
-    "ForkReported": ChainView._fork_reported,
-    "TariffAnnounced": ChainView._tariff_announced,
-    "TariffApproved": ChainView._tariff_approved,
-    "TariffVetoed": ChainView._tariff_vetoed,
-    "PeriodClosed": ChainView._period_closed,
-    "Debited": ChainView._debited,
-    "Paid": ChainView._paid,
-    "ChallengeOpened": ChainView._challenge_opened,
-    "Answered": ChainView._answered,
-    "Reversed": ChainView._reversed,
-    "Credited": ChainView._credited,
+_PARSERS: dict[str, Callable[[Sequence[bytes], bytes], object | None]] = {
+    "registry": registry_events.parse_event,
+    "anchor_log": anchor_log.parse_event,
+    "tariffs": tariffs.parse_event,
+    "usage_fees": usage_fees_events.parse_event,
+    "token": token.parse_event,
+}
+_TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
+    registry_events.GatewayKeySet: ChainView._gateway_key_set,
+    registry_events.GatewayKeyEnded: ChainView._gateway_key_ended,
+    registry_events.UnitAdded: ChainView._unit_added,
+    registry_events.PoolAdded: ChainView._pool_added,
+    registry_events.OwnerKeySet: ChainView._owner_key_set,
+    registry_events.OwnerKeyEnded: ChainView._owner_key_ended,
+    registry_events.DeviceAssigned: ChainView._device_assigned,
+    registry_events.AssignmentEnded: ChainView._assignment_ended,
+    registry_events.DeviceBound: ChainView._device_bound,
+    registry_events.BindingEnded: ChainView._binding_ended,
+    registry_events.BindingConfirmed: ChainView._binding_confirmed,
+    anchor_log.Anchored: ChainView._anchored,
+    anchor_log.Accepted: ChainView._accepted,
+    anchor_log.ForkReported: ChainView._fork_reported,
+    tariffs.TariffAnnounced: ChainView._tariff_announced,
+    tariffs.TariffApproved: ChainView._tariff_approved,
+    tariffs.TariffVetoed: ChainView._tariff_vetoed,
+    usage_fees_events.PeriodClosed: ChainView._period_closed,
+    usage_fees_events.Debited: ChainView._debited,
+    usage_fees_events.Paid: ChainView._paid,
+    usage_fees_events.ChallengeOpened: ChainView._challenge_opened,
+    usage_fees_events.Answered: ChainView._answered,
+    usage_fees_events.Reversed: ChainView._reversed,
+    usage_fees_events.Credited: ChainView._credited,
 }
 
 

@@ -329,19 +329,19 @@ class BillQuestions(Ground):
         if roll is None or self.cloud.chain is None:
             return None
         try:
-            balance, _cap, _nonce = await self.cloud.chain.usage_fees("account", roll.index)
+            account = await self.cloud.chain.account(roll.index)
         except ChainError:
             return None  # the page says that the balance was not read
-        return int(balance)
+        return account.balance
 
     async def _deposit(self) -> int:
         if self.cloud.chain is None:
             return 0
         try:
-            _window, _answer, _floor, deposit = await self.cloud.chain.terms()
+            terms = await self.cloud.chain.terms()
         except ChainError:
             return 0
-        return int(deposit)
+        return terms.deposit
 
 
 def _bill_state(

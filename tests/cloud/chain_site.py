@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 from eth_account import Account
 
-from cloud.chain.abi import contract_abi
 from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.deploy import DeployOptions, deploy, wait_for_receipt
 from cloud.chain.deployment import Deployment
 from contracts import ed25519
 from contracts.onchain import origin_id
+from tests.cloud.abi import contract_abi
 from tests.cloud.gateway import SimulatedGateway
 
 SUPER_ORIGIN = "demo.minglou.example/log"
