@@ -158,9 +158,7 @@ def _decode_row(padding: tuple[bytes, ...], words: tuple[Any, ...]) -> EntryRow:
     return kind, device, observed_at_ms, quantity, value, detail_digest, salt
 
 
-def _check_fields(
-    kind: int, device: bytes, observed_at_ms: int, value: int, detail_digest: bytes, salt: bytes
-) -> None:
+def _check_fields(kind: int, device: bytes, observed_at_ms: int, value: int, detail_digest: bytes, salt: bytes) -> None:
     if len(device) != 32 or len(detail_digest) != 32 or len(salt) != SALT_BYTES:
         raise EntryError(
             f"device, detail digest and salt have {len(device)}, {len(detail_digest)} and {len(salt)} bytes; "

@@ -71,8 +71,19 @@ def test_a_log_origin_names_host_site_gateway_and_epoch(origin: str) -> None:
 @pytest.mark.parametrize(
     "origin",
     [
-        "", "h/s/g", "h/s/g/e", "h/s/g/e01", "h/s/g/x0", "h/s/g/e0/", "h/s/g/e0\n", "H/s/g/e0", "h/s_/g/e0",
-        "h/s/g/e0/e1", "h" * 58 + "/s/g/e0", "h//g/e0", "h/s/g/e٠",
+        "",
+        "h/s/g",
+        "h/s/g/e",
+        "h/s/g/e01",
+        "h/s/g/x0",
+        "h/s/g/e0/",
+        "h/s/g/e0\n",
+        "H/s/g/e0",
+        "h/s_/g/e0",
+        "h/s/g/e0/e1",
+        "h" * 58 + "/s/g/e0",
+        "h//g/e0",
+        "h/s/g/e٠",
     ],
 )
 def test_another_text_is_no_log_origin(origin: str) -> None:

@@ -35,7 +35,7 @@ def test_the_rfcs_key_order_is_ours() -> None:
 
 def test_the_rfcs_string_is_escaped_as_in_the_rfc() -> None:
     # RFC 8785, 3.2.2: the string of its example.
-    value = "\u20ac$\u000f\nA'B\"\\\\\"/"
+    value = '\u20ac$\u000f\nA\'B"\\\\"/'
     assert canonical_json(value) == '"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'.encode()
 
 

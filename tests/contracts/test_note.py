@@ -65,7 +65,8 @@ def test_gos_own_note_verifies_under_its_key() -> None:
     typed = decode_base64(encoded)
     text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
     note = parse_note(
-        text + "\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"  # noqa: E501
+        text
+        + "\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"  # noqa: E501
     )
     assert typed[0] == ED25519
     assert key_id(name, ED25519, typed[1:]).hex() == "c74f20a3"

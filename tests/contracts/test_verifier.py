@@ -141,8 +141,12 @@ nonsense = st.recursive(
     | st.integers()
     | st.text(max_size=8)
     | st.sampled_from(["0x", "0x00", "0xzz", "0x" + "0" * 64]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["number", "hash", "timestamp", "topics", "address", "data"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["number", "hash", "timestamp", "topics", "address", "data"]), inner, max_size=4
+        )
+    ),
     max_leaves=6,
 )
 

@@ -142,9 +142,7 @@ def _honest() -> list[Case]:
 
     return [
         Case(name="recorded only", expected=State.RECORDED, change=recorded),
-        Case(
-            name="logged only", expected=State.LOGGED, change=lambda _, e: replace(e, super_proof=None, anchor=None)
-        ),
+        Case(name="logged only", expected=State.LOGGED, change=lambda _, e: replace(e, super_proof=None, anchor=None)),
         Case(name="in the super-log, not anchored", expected=State.LOGGED, change=lambda _, e: replace(e, anchor=None)),
         Case(name="detail redacted", expected=State.FINAL, change=lambda _, e: replace(e, detail="redacted")),
         Case(name="device's name withheld", expected=State.FINAL, change=lambda _, e: _with_assignment(e, urn=None)),
