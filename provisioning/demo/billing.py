@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from contracts.tariff import Tariff
@@ -20,6 +22,8 @@ from provisioning.tariffs import contract_tariff
 
 __all__ = ["PADDING_WH", "Billing", "Padding", "pad_draft"]
 
+_DRAFTS_MAX = 5
+_DRAFT_PAUSE_SECONDS = 3.0
 PADDING_WH = 100_000  # 100 kWh more than the meter counted
 
 
@@ -63,20 +67,7 @@ class Billing:
         month, places = self._state.month, self._places
         draft_file = places.root / "draft.json"
         with self._progress.step("The period is closed: bills drafted from boundary readings") as step:
-            await run_command(
-                minglou(
-                    "billing",
-                    "draft",
-                    "--config",
-                    str(places.cloud / "cloud.toml"),
-                    "--period",
-                    f"{month.opening:%Y%m%d}..{month.closing:%Y%m%d}",
-                    "--out",
-                    str(draft_file),
-                ),
-                directory=places.root,
-            )
-            draft = json.loads(draft_file.read_text())
+            draft = await self._draft(draft_file)
             step.says = f"{len(draft['units'])} bills, {len(draft['problems'])} problems"
         for problem in draft["problems"]:
             self._progress.say(f"draft: {problem}")
@@ -98,6 +89,27 @@ class Billing:
             step.says = (
                 f"period {period_number(month)}, {self._state.challenge_seconds} s for disputes (7 days in production)"
             )
+
+    async def _draft(self, draft_file: Path) -> dict[str, Any]:
+        """The draft; taken again for a while if readings are still missing, as they are just after midnight."""
+        month = self._state.month
+        command = minglou(
+            "billing",
+            "draft",
+            "--config",
+            str(self._places.cloud / "cloud.toml"),
+            "--period",
+            f"{month.opening:%Y%m%d}..{month.closing:%Y%m%d}",
+            "--out",
+            str(draft_file),
+        )
+        for _ in range(_DRAFTS_MAX):
+            await run_command(command, directory=self._places.root)
+            draft: dict[str, Any] = json.loads(await asyncio.to_thread(draft_file.read_text))
+            if draft["units"] and not draft["problems"]:
+                break
+            await asyncio.sleep(_DRAFT_PAUSE_SECONDS)
+        return draft
 
 
 def padding_document(padding: Padding) -> dict[str, Any]:
