@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from edge.log_reader import LogReader
+from tests.bench.edge_load import LoadDevice
 from tests.bench.figure import Figure, median
 from tests.edge.cloud_stub import CloudStub
 from tests.edge.site import ORIGIN, Site
@@ -21,13 +23,14 @@ RUNS = 5
 DEVICES = 100
 DIRECT_MESSAGES = 100_000
 BROKER_MESSAGES = 20_000
+IDLE_DEVICES, IDLE_INTERVAL_S = 300, 15
 PROFILE = REPOSITORY / "tests" / "bench" / "edge_sensor.toml"
 _TICKS = 100
 
 
 def figures() -> dict[str, Figure]:
     """All of the group; a few minutes."""
-    return {**direct_figures(), **broker_figures(), **start_figures()}
+    return {**direct_figures(), **broker_figures(), **start_figures(), **idle_figures()}
 
 
 def load(port: int, messages: int) -> dict[str, float]:
@@ -41,10 +44,10 @@ def load(port: int, messages: int) -> dict[str, float]:
     return measured
 
 
-def make_site(directory: Path, line: str = "endpoint") -> Site:
+def make_site(directory: Path, line: str = "endpoint", devices: int = DEVICES) -> Site:
     """A gateway with the load's devices."""
     site = Site(directory=directory, checkpoint="entries=256\nseconds=2.0")
-    for number in range(DEVICES):
+    for number in range(devices):
         site.add_sensor(f"s{number}", profile=str(PROFILE), line=line)
     return site
 
@@ -136,12 +139,12 @@ def _broker_run(directory: Path) -> float:
         with site.running():
             wait_signed(site)
             wait_until(lambda: site.status()["counts"].get("brokers_connected", 0) == 1, seconds=10, what="the broker")
-            start = site.status()["entries"]
+            reader = LogReader(site.data_dir / "e0.sqlite3")
+            start = reader.size()
             began = time.perf_counter()
             load(port, BROKER_MESSAGES)
-            wait_until(
-                lambda: site.status()["entries"] - start >= 3 * BROKER_MESSAGES, seconds=120, what="all entries on disk"
-            )
+            wait_until(lambda: reader.size() - start >= 3 * BROKER_MESSAGES, seconds=120, what="all entries on disk")
+            reader.close()
             return BROKER_MESSAGES / (time.perf_counter() - began)
 
 
@@ -185,3 +188,30 @@ def start_figures() -> dict[str, Figure]:
                     taken.append(time.perf_counter() - began)
     note = f"median of {RUNS}, process start included; {DEVICES} devices configured; polled every 20 ms"
     return {"edge.first_forward_s": Figure(value=median(taken[2:]), unit="s", note=note)}
+
+
+def idle_figures() -> dict[str, Figure]:
+    """300 devices that report every 15 s, forwarded as they come: memory and share of one core over half a minute."""
+    with tempfile.TemporaryDirectory() as directory:
+        site = make_site(Path(directory) / "site", devices=IDLE_DEVICES)
+        with CloudStub(site.public) as cloud:
+            site.uplink, cloud.mail_seconds = cloud.url, 25.0
+            with site.running() as process:
+                devices = [
+                    LoadDevice(site.endpoint_port, f"s{number}", 3, f"t/s{number}") for number in range(IDLE_DEVICES)
+                ]
+                before, began = cpu_seconds(process), time.perf_counter()
+                for number in range(2 * IDLE_DEVICES):
+                    devices[number % IDLE_DEVICES].send(1, 0.0)
+                    due = began + (number + 1) * IDLE_INTERVAL_S / IDLE_DEVICES
+                    time.sleep(max(0.0, due - time.perf_counter()))
+                share = (cpu_seconds(process) - before) / (time.perf_counter() - began)
+                memory = rss_mb(process)
+                wait_until(lambda: cloud.size(ORIGIN) > 6 * IDLE_DEVICES, seconds=10, what="all entries")
+                for device in devices:
+                    device.socket.close()
+    note = f"{IDLE_DEVICES} devices connected, one message of three quantities each {IDLE_INTERVAL_S} s, forwarded"
+    return {
+        "edge.rss_mb": Figure(value=memory, unit="MB", note=note),
+        "edge.idle_cpu": Figure(value=share, unit="of one core", note=note),
+    }

@@ -41,6 +41,7 @@ class CloudStub:
         self.head: tuple[int, dict[str, Any]] | None = None  # says this to every question for a head
         self.lose_answers = False  # takes the batch, then cuts the connection
         self.batches = 0
+        self.mail_seconds = 0.05  # a short long-poll: tests must not wait for it
         self.lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.cloud = self
@@ -110,6 +111,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     cloud: CloudStub
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A killed gateway cuts its connections; that is what the tests are about."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -143,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         after = int(parse_qs(url.query).get("after", ["0"])[0])
         messages = [message for message in cloud.mail if message["number"] > after]
         if not messages:
-            threading.Event().wait(0.05)  # a short long-poll: tests must not wait for it
+            threading.Event().wait(cloud.mail_seconds)
         self._send(200, {"messages": messages})
 
     def _send(self, code: int, answer: dict[str, Any]) -> None:
