@@ -50,6 +50,7 @@ _CHALLENGE = Function(
 _STATUS = Function("status", bytes.fromhex("b3dd803a"), ("uint256", "uint256"), ("bool", "bool", "uint256"))
 _FUNDS = Function("funds", bytes.fromhex("c89f2ce4"), (), ("uint256", "uint256", "uint256", "uint256"))
 _TERMS = Function("terms", bytes.fromhex("d5025625"), (), ("uint256", "uint256", "uint256", "uint256"))
+_TARIFFS = Function("tariffs", bytes.fromhex("79073d58"), (), ("address",))
 _COLLECTED = Function("collected", bytes.fromhex("84bcefd4"), (), ("uint256",))
 
 
@@ -337,6 +338,17 @@ def terms(to: str) -> Call:
 def parse_terms(result: bytes) -> Terms:
     """The result of `terms`."""
     return Terms(*_TERMS.decode(result))
+
+
+def tariffs(to: str) -> Call:
+    """Where tariffs are announced and challenged lines recomputed."""
+    return _TARIFFS.call(to)
+
+
+def parse_tariffs(result: bytes) -> str:
+    """The result of `tariffs`: an address."""
+    value: str = _TARIFFS.decode(result)[0]
+    return value
 
 
 def collected(to: str) -> Call:

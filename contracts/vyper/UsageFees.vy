@@ -606,6 +606,15 @@ def funds() -> (uint256, uint256, uint256, uint256):
 
 @external
 @view
+def tariffs() -> address:
+    """
+    @notice Where tariffs are announced and challenged lines recomputed.
+    """
+    return TARIFFS.address
+
+
+@external
+@view
 def terms() -> (uint256, uint256, uint256, uint256):
     """
     @notice Challenge window and answer window (seconds), bond floor and deposit (fen).
