@@ -47,7 +47,7 @@ from provisioning.site import Site, read_site
 __all__ = ["DemoOptions", "Launcher"]
 
 _LEAD_SECONDS_MIN = 11.0  # from the deployment to the month's begin; the site is set up meanwhile
-_LEAD_FACTOR = 1.3  # of the time from the launcher's start to the end of the deployment
+_LEAD_FACTOR = 1.6  # of the time from the launcher's start to the end of the deployment
 _FIELD_START_MS = 5_000  # what gateway and building need to start, at least
 _FIELD_START_PART = 0.3  # and as a part of the lead, which a slow machine lengthens
 _WITNESS_DAYS = 7.1  # the Registry's public delay is 7 days
@@ -178,13 +178,13 @@ class Launcher:
         """A state whose month begins late enough: a gateway that starts after the opening midnight has not seen it."""
         needed_ms = max(_FIELD_START_MS, round(_FIELD_START_PART * lead_seconds * 1000))
         while state.clock.real_start_ms - _now_ms() < needed_ms:
-            self.progress.say(f"this machine is slow today: the month begins {2 * lead_seconds:.0f} s later")
+            self.progress.say(f"this machine is slow today: the month begins {lead_seconds:.0f} s later than planned")
             await self.supervisor.children["cloud"].stop()
-            lead_seconds *= 2
             state = replace(state, clock=self._month_clock(state.month, lead_seconds=lead_seconds))
             self._state = state
             self._write_settings(site, names, state)
             await self.supervisor.start(cloud_program(self.places, state.ports))
+            lead_seconds *= 1.5
         return state
 
     def _month_clock(self, month: Month, *, lead_seconds: float) -> DemoClock:
