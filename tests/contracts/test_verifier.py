@@ -1,8 +1,7 @@
 """The verifier: any changed byte breaks exactly the step it belongs to; a silent or lying node breaks nothing."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -179,16 +178,6 @@ def test_a_file_is_parsed_and_written_back_byte_for_byte(index: int) -> None:
     encoded = format_evidence(DEPLOYMENT.evidence(index))
     assert format_evidence(parse_evidence(encoded)) == encoded
     assert len(encoded) < 8192
-
-
-def test_evidence_is_verified_within_five_milliseconds() -> None:
-    def milliseconds(run: Callable[[], object]) -> float:
-        started = time.perf_counter()
-        run()
-        return 1000 * (time.perf_counter() - started)
-
-    # The quickest of many: the machine is shared, and it is the work that is measured.
-    assert min(milliseconds(lambda: verify_evidence(FILE, TRUST)) for _ in range(30)) < 5
 
 
 def test_the_error_of_a_silent_node_reaches_the_reader() -> None:

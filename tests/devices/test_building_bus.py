@@ -10,7 +10,7 @@ import pytest
 
 from devices.dlt645.connection import Timing
 from devices.dlt645.discovery import Discovery
-from devices.dlt645.meter import Poller, freeze, local_midnight_ms, poll, settlement
+from devices.dlt645.meter import freeze, local_midnight_ms, poll, settlement
 from devices.dlt645.profile import Dlt645Profile
 from devices.dlt645.request import Answered, NoAnswer, Noise, ReadAddress, ReadData, Refused, Unasked
 from devices.plausibility import suspicions
@@ -239,18 +239,3 @@ def test_the_gateway_may_close_and_open_the_bus_as_it_likes(start_building: Star
         master = open_master(building.bus)
         assert master.do(poll(profile(), METER)).readings
         master.close()
-
-
-def test_an_exchange_is_quick_enough_for_a_month_in_a_minute(start_building: Start, open_master: Open) -> None:
-    """18,750 exchanges in 60 s leave 3.2 ms each; the two processes together need a fraction of it."""
-    building = start_building(meters(25))
-    master = open_master(building.bus)
-    pollers = [Poller(profile(), f"{number:012d}") for number in range(5011, 5011 + 240, 10)]
-    started, cpu_started = time.perf_counter(), time.process_time()
-    for _ in range(20):
-        for poller in pollers:
-            assert master.do(poller.poll()).readings
-    exchanges = 20 * len(pollers)
-    cpu_ms = (time.process_time() - cpu_started) * 1000 / exchanges
-    wall_ms = (time.perf_counter() - started) * 1000 / exchanges
-    assert cpu_ms < 1.0, f"{cpu_ms:.2f} ms CPU, {wall_ms:.2f} ms wall an exchange"

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -39,12 +38,10 @@ def install(tmp_path: Path) -> ModuleType:
     return module
 
 
-def test_with_nothing_to_do_the_installer_takes_under_a_second() -> None:
+def test_with_nothing_to_do_the_installer_does_nothing() -> None:
     words = [sys.executable, str(SCRIPT)]
     subprocess.run(words, check=True, timeout=100, capture_output=True)
-    started = time.perf_counter()
     told = subprocess.run(words, check=True, timeout=100, capture_output=True, text=True)
-    assert time.perf_counter() - started < 1
     assert " ... " not in told.stdout
 
 

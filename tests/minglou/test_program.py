@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,17 +51,6 @@ def node_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
         thread.join(timeout=5)
-
-
-def test_help_comes_within_three_tenths_of_a_second() -> None:
-    def seconds() -> float:
-        started = time.perf_counter()
-        run = subprocess.run([sys.executable, "-c", "import minglou; minglou.main(['--help'])"], capture_output=True)
-        assert b"verify" in run.stdout
-        return time.perf_counter() - started
-
-    # The quickest of several: the machine is shared, and it is the work that is measured.
-    assert min(seconds() for _ in range(5)) < 0.3
 
 
 def test_help_imports_no_room() -> None:
