@@ -118,7 +118,9 @@ class EvidenceRoom:
     def _binding(self, row: Any) -> Binding | None:
         records = self.view.bindings.get(row.device, []) if self.view else []
         boundary = row.quantity.partition("*")[2]
-        at = next((r for r in records if boundary and _covers(r, int(boundary))), records[-1] if records else None)
+        # A boundary entry counts only for whom the meter was bound to on that day; other entries show the present one.
+        fitting = [record for record in records if not boundary or _covers(record, int(boundary))]
+        at = fitting[-1] if fitting else None
         if at is None:
             return None
         return Binding(

@@ -13,7 +13,7 @@ from cloud.service import Cloud
 
 __all__ = ["billing_router"]
 
-_BILLS_BYTES_MAX = 64 * 1024 * 1024
+_BILL_BYTES_MAX = 16 * 1024
 _ACT_BYTES_MAX = 16 * 1024
 
 
@@ -29,8 +29,12 @@ def billing_router(cloud: Cloud) -> APIRouter:
             return _refused(503, "no_chain", "this cloud follows no chain")
         from cloud.billing.posted import accept_bills
 
+        # Anyone may upload; so nothing is read for a period that is not closed, and no more than its units can fill.
+        closed = cloud.chain.view.periods.get(period)
+        if closed is None:
+            return _refused(409, "bad_bills", f"period {period} is not closed on the followed chain; post it first")
         try:
-            document = _parse(await read_body(request, _BILLS_BYTES_MAX))
+            document = _parse(await read_body(request, _BILL_BYTES_MAX * closed.unit_count))
             accepted = await accept_bills(
                 cloud.store,
                 view=cloud.chain.view,
@@ -43,7 +47,7 @@ def billing_router(cloud: Cloud) -> APIRouter:
         except IngestRefused as refusal:
             return refusal_answer(refusal)
         except BillingError as error:
-            return _refused(409 if period not in cloud.chain.view.periods else 422, "bad_bills", str(error))
+            return _refused(422, "bad_bills", str(error))
         except (KeyError, TypeError) as error:
             return _refused(400, "malformed", f'send {{"bills": [minglou-bill/1, …]}}: {error!r}')
         cloud.bell.ring()
