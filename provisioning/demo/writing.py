@@ -76,6 +76,7 @@ def write_settings(
             bus_ports={bus.name: bus_link(places) for bus in site.buses},
             broker_urls={broker.name: f"mqtt://127.0.0.1:{ports.broker}" for broker in site.brokers},
             with_bluetooth=with_bluetooth,
+            broker_protocol="5" if mosquitto_program() is not None else "3.1.1",  # NATS speaks no MQTT 5
         ),
     )
     write_text(

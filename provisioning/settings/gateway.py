@@ -25,6 +25,7 @@ def gateway_file(
     bus_ports: Mapping[str, str],
     broker_urls: Mapping[str, str],
     with_bluetooth: bool,
+    broker_protocol: str = "5",
 ) -> str:
     """The settings of one gateway.
 
@@ -33,6 +34,7 @@ def gateway_file(
         bus_ports: serial ports by bus name, where they differ from the site file.
         broker_urls: brokers by name, where they differ from the site file.
         with_bluetooth: False leaves out the adapter and every device behind it.
+        broker_protocol: MQTT version that the brokers speak, "5" or "3.1.1".
     """
     home = places.gateway
     brokers = [broker for broker in site.brokers if broker.gateway == gateway.name]
@@ -65,6 +67,7 @@ def gateway_file(
                 "client_id": f"minglou-{gateway.log}",
                 "username": "gateway",
                 "password_file": str(places.password("gateway")),
+                "protocol": broker_protocol,
             },
         )
         for broker in brokers
