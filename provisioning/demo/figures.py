@@ -17,7 +17,7 @@ from provisioning.settings import Places
 
 __all__ = ["Figures", "Snapshot"]
 
-_ANCHOR_WAIT_SECONDS = 60.0
+_WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,25 +61,33 @@ class Figures:
             }
             await asyncio.sleep(every_seconds)
 
-    async def wait_until_anchored(self) -> Snapshot:
-        """Wait until the cloud holds everything that the gateway had logged when asked, and all of it is anchored.
+    async def wait_until_sent(self) -> None:
+        """Wait until the cloud holds everything that the gateway had logged when asked."""
+        await self._wait("uploaded")
+
+    async def wait_until_anchored(self) -> None:
+        """Wait until everything that the gateway had logged when asked is anchored, and the gateway was told so."""
+        await self._wait("anchored")
+
+    async def _wait(self, name: str) -> None:
+        """Wait until the gateway's count `name` reaches the entries that it has now.
 
         Raises:
-            DemoError: it took longer than a minute; the message carries the three sizes.
+            DemoError: it took longer than a minute; the message carries the sizes.
         """
-        deadline = time.monotonic() + _ANCHOR_WAIT_SECONDS
-        logged = int((await self.snapshot()).gateway.get("entries", 0))
+        deadline = time.monotonic() + _WAIT_SECONDS
+        logged = 0
         while time.monotonic() < deadline:
-            now = await self.snapshot()
-            if logged and int(now.gateway.get("anchored") or 0) >= logged:
-                return now
-            logged = logged or int(now.gateway.get("entries", 0))
-            await asyncio.sleep(0.25)
-        gateway, cloud = now.gateway, now.cloud
+            gateway = await asyncio.to_thread(fetch_json, self._status_url)
+            logged = logged or int(str(gateway.get("entries", 0)))
+            if logged and int(str(gateway.get(name) or 0)) >= logged:
+                return
+            await asyncio.sleep(0.2)
+        now = await self.snapshot()
         raise DemoError(
-            f"not all was anchored within {_ANCHOR_WAIT_SECONDS:.0f} s: gateway {gateway.get('entries')} entries, "
-            f"{gateway.get('uploaded')} sent, {gateway.get('anchored')} anchored; "
-            f"the cloud holds {cloud.get('entries')}; look at cloud.log"
+            f"not everything was {name} within {_WAIT_SECONDS:.0f} s: gateway {now.gateway.get('entries')} entries, "
+            f"{now.gateway.get('uploaded')} sent, {now.gateway.get('anchored')} anchored; "
+            f"the cloud holds {now.cloud.get('entries')}; look at cloud.log"
         )
 
 

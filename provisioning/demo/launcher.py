@@ -236,16 +236,19 @@ class Launcher:
                 await _sleep_until((state.clock.real_start_ms + state.clock.real_end_ms) // 2)
                 await self._keep_old_log()
                 await _sleep_until(state.clock.real_end_ms)
-            with self.progress.step("Everything sent and anchored"):
-                await figures.wait_until_anchored()
             if self.options.once:
                 once = OnceRun(scene, self.progress, figures, billing, self._control.doors, self._started)
-                return await once.run(billing.close)
-            await billing.close()
+                return await once.run()
+            await self._close_month(figures, billing)
             self._keep(state := state.at("live"))
         self.progress.say(f"live; open http://localhost:{state.ports.control} (Ctrl-C stops everything)")
         await asyncio.Event().wait()
         return 0
+
+    async def _close_month(self, figures: Figures, billing: Billing) -> None:
+        with self.progress.step("Everything sent"):
+            await figures.wait_until_sent()
+        await billing.close()
 
     async def _keep_old_log(self) -> None:
         """A copy of the gateway's log in the middle of the month, as somebody with a disk image would have one."""

@@ -57,16 +57,19 @@ class OnceRun:
         self._started = started
         self._rows: list[Row] = []
 
-    async def run(self, close_period: Callable[[], Awaitable[None]]) -> int:
+    async def run(self) -> int:
         """Close the period and do all of it, print the table; 0 when every row holds.
 
         The browser stands ready before the bills are posted: the time for disputes is short here.
         """
         async with owners_browser(f"http://localhost:{self._scene.state.ports.cloud}") as browser:
-            with self._progress.step("Two owners sign in with their letters, in Chromium"):
-                padded = await browser.sign_in(self._doors[self._scene.state.padded_unit].link)
-                honest = await browser.sign_in(self._doors[HONEST_UNIT].link)
-            await close_period()
+            with self._progress.step("Everything sent; two owners sign in with their letters, in Chromium"):
+                padded, honest, _ = await asyncio.gather(
+                    browser.sign_in(self._doors[self._scene.state.padded_unit].link),
+                    browser.sign_in(self._doors[HONEST_UNIT].link),
+                    self._figures.wait_until_sent(),
+                )
+            await self._billing.close()
             await self._attempt("The padded line is checked and disputed", self._padded_line, padded)
             await self._attempt("Another owner checks his bill", self._honest_bill, honest)
         await self._attempt("Ten evidence files by the command line verifier", self._evidence)
@@ -98,6 +101,7 @@ class OnceRun:
         return now
 
     async def _evidence(self) -> None:
+        await self._figures.wait_until_anchored()
         chosen = await choose_entries(self._scene)
         directory = self._scene.places.root / "evidence"
         directory.mkdir(exist_ok=True)
