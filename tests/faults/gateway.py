@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import sqlite3
 import subprocess
 import threading
 from collections import Counter
@@ -21,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from contracts.entry import Kind, decode_entry
 from edge.credentials import hash_password
+from edge.log_reader import LogReader
 from tests.processes import Program, free_port, program, running, wait_until
 
 SOCKET = "tasmota"  # told apart by its packets alone: its messages carry no number of their own
@@ -125,16 +125,14 @@ def logged(folder: Path, *, from_number: int = 1) -> dict[str, Counter[int]]:
     """How often the log holds each device's numbers; 0 belongs to the probe."""
     registers = {"1-0:1.8.0": SOCKET, "lift.trips": LIFT}
     found = {SOCKET: Counter[int](), LIFT: Counter[int]()}
-    for path in sorted((folder / "data").glob("e*.sqlite3")):
-        with closing(sqlite3.connect(path)) as connection:
-            for (row,) in connection.execute("SELECT entry FROM entry ORDER BY position"):
-                entry = decode_entry(row)
-                if (
-                    entry.kind in (Kind.READING, Kind.STATUS)
-                    and entry.quantity in registers
-                    and entry.value >= from_number
-                ):
-                    found[registers[entry.quantity]][entry.value] += 1
+    for path in sorted((folder / "data").glob("e[0-9]*.sqlite3")):
+        with closing(LogReader(path)) as reader:
+            entries = [decode_entry(row) for row, _ in reader.rows(0, reader.size())]
+        for entry in entries:
+            if entry.kind in (Kind.READING, Kind.STATUS) and entry.value >= from_number:
+                name = registers.get(entry.quantity)
+                if name is not None:
+                    found[name][entry.value] += 1
     return found
 
 
