@@ -55,7 +55,14 @@ def test_a_report_gives_the_outcomes_of_all_parameters(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     report.write_text(
         '<testsuite><testcase classname="tests.edge.test_a" name="test_b[1]"/>'
-        '<testcase classname="tests.edge.test_a" name="test_b[x::y]"><skipped/></testcase></testsuite>'
+        '<testcase classname="tests.edge.test_a" name="test_b[x::y]"><skipped/></testcase>'
+        '<testcase classname="tests.edge.test_c" name="test_d">'
+        '<skipped message="the published vectors are not beside the project"/></testcase></testsuite>'
     )
     both = ["passed", "skipped"]
-    assert outcomes([report]) == {"tests/edge/test_a.py": both, "tests/edge/test_a.py::test_b": both}
+    assert outcomes([report]) == {
+        "tests/edge/test_a.py": both,
+        "tests/edge/test_a.py::test_b": both,
+        "tests/edge/test_c.py": ["left out"],
+        "tests/edge/test_c.py::test_d": ["left out"],
+    }
