@@ -53,6 +53,11 @@ class Rpc:
             raise RpcRefusedError(f"{method}: {answer['error'].get('message', answer['error'])}")
         return answer.get("result")
 
+    def view(self, call: CallLike) -> bytes:
+        """The returned bytes of a view, as the newest block has it."""
+        answer: str = self.call("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, "latest"])
+        return bytes.fromhex(answer.removeprefix("0x"))
+
     def close(self) -> None:
         """Close the kept connection; the next call opens another."""
         self._connection.close()
@@ -126,8 +131,7 @@ class Sender:
 
     def view(self, call: CallLike) -> bytes:
         """The returned bytes of a view."""
-        answer: str = self._rpc.call("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, "latest"])
-        return bytes.fromhex(answer.removeprefix("0x"))
+        return self._rpc.view(call)
 
     def _gas(self, sender: str, call: CallLike, purpose: str) -> int:
         fields = {"from": sender, "to": call.to, "data": "0x" + call.data.hex()}

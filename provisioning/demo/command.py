@@ -10,9 +10,12 @@ from pathlib import Path
 __all__ = ["add_arguments", "run"]
 
 FAILED = 1
-_ONCE_CHALLENGE_SECONDS = 15
+_ONCE_CHALLENGE_SECONDS = 12
 _CHALLENGE_SECONDS = 15 * 60
 _MONTH_SECONDS = 60.0
+_ONCE_MONTH_SECONDS = 55.0
+_DIRECTORY = Path(".demo")
+_ONCE_DIRECTORY = _DIRECTORY / "once"  # begun anew each time, beside a demo that goes on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,14 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--once", action="store_true", help="live through the month, verify everything, print a table, stop"
     )
     parser.add_argument(
-        "--dir", type=Path, default=Path(".demo"), help="where the demo keeps everything (default: .demo)"
+        "--dir",
+        type=Path,
+        help=f"where the demo keeps everything (default: {_DIRECTORY}, with --once {_ONCE_DIRECTORY})",
     )
     parser.add_argument(
         "--month-seconds",
         type=float,
-        default=_MONTH_SECONDS,
         metavar="S",
-        help="real seconds that the month takes (default: 60)",
+        help=f"real seconds that the month takes (default: {_MONTH_SECONDS:.0f}, with --once {_ONCE_MONTH_SECONDS:.0f})",
     )
 
 
@@ -37,11 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     from provisioning.demo.launcher import DemoOptions, Launcher
     from provisioning.errors import ProvisioningError
 
+    once: bool = arguments.once
+    directory: Path = arguments.dir or (_ONCE_DIRECTORY if once else _DIRECTORY)
     options = DemoOptions(
-        directory=arguments.dir.absolute(),
-        once=arguments.once,
-        month_seconds=arguments.month_seconds,
-        challenge_seconds=_ONCE_CHALLENGE_SECONDS if arguments.once else _CHALLENGE_SECONDS,
+        directory=directory.absolute(),
+        once=once,
+        month_seconds=arguments.month_seconds or (_ONCE_MONTH_SECONDS if once else _MONTH_SECONDS),
+        challenge_seconds=_ONCE_CHALLENGE_SECONDS if once else _CHALLENGE_SECONDS,
     )
     try:
         return asyncio.run(Launcher(options).run())

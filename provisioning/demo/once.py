@@ -26,6 +26,8 @@ __all__ = ["OnceRun", "Row", "agreements", "choose_entries", "table"]
 HONEST_UNIT = "b07-0502"
 _PAGE = 1000  # what the cloud lists at once
 _FILES = 10
+_UNCONFIRMED = "binding not confirmed"
+_POOL_MARK = "binding not confirmed: the contract takes an owner's signature for it, and a pool has no owner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +239,7 @@ def _equal(what: str, left: object, right: object) -> Row:
 
 def _verdict_row(name: str, index: int, verdict: dict[str, Any]) -> Row:
     failed = [check["name"] for check in verdict["checks"] if check["outcome"] == "failed"]
-    marks = f" ({', '.join(verdict['marks'])})" if verdict["marks"] else ""
+    told = [_POOL_MARK if name.startswith("common") and mark == _UNCONFIRMED else mark for mark in verdict["marks"]]
+    marks = f" ({', '.join(told)})" if told else ""
     found = f"{verdict['state'] or 'broken at ' + ', '.join(failed)}{marks}"
     return Row(what=f"evidence {name}, entry {index}", found=found, holds=verdict["state"] == "final")

@@ -13,7 +13,7 @@ from provisioning.demo.calendar import period_number
 from provisioning.demo.cheats.scene import Scene
 from provisioning.demo.errors import DemoError
 from provisioning.errors import ChainSetupError
-from provisioning.rpc import CallLike, Rpc
+from provisioning.rpc import Rpc
 
 __all__ = ["Settlement", "SettlementOutcome"]
 
@@ -66,10 +66,10 @@ class Settlement:
         period = period_number(self._scene.state.month)
         try:
             challenge = usage_fees.parse_challenge(
-                _view(rpc, usage_fees.challenge(self._fees, period=period, unit_index=index, number=_LINE))
+                rpc.view(usage_fees.challenge(self._fees, period=period, unit_index=index, number=_LINE))
             )
-            status = usage_fees.parse_status(_view(rpc, usage_fees.status(self._fees, period=period, unit_index=index)))
-            account = usage_fees.parse_account(_view(rpc, usage_fees.account(self._fees, unit_index=index)))
+            status = usage_fees.parse_status(rpc.view(usage_fees.status(self._fees, period=period, unit_index=index)))
+            account = usage_fees.parse_account(rpc.view(usage_fees.account(self._fees, unit_index=index)))
         except ChainSetupError as error:
             raise DemoError(str(error)) from error
         return challenge.state, SettlementOutcome(
@@ -79,8 +79,3 @@ class Settlement:
             balance_fen=account.balance,
             is_paid=status.is_paid,
         )
-
-
-def _view(rpc: Rpc, call: CallLike) -> bytes:
-    answer: str = rpc.call("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, "latest"])
-    return bytes.fromhex(answer.removeprefix("0x"))
