@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--month-seconds",
         type=float,
         metavar="S",
-        help=f"real seconds that the month takes (default: {_MONTH_SECONDS:.0f}, with --once {_ONCE_MONTH_SECONDS:.0f})",
+        help=f"real seconds of the month (default: {_MONTH_SECONDS:.0f}, with --once {_ONCE_MONTH_SECONDS:.0f})",
     )
 
 

@@ -24,6 +24,7 @@ from provisioning.registration import Change, Enrolled, TwoParties, site_changes
 from provisioning.rpc import Rpc, RpcRefusedError, Sender
 from provisioning.site import Site
 from tests.conftest import Endpoint
+from tests.processes import wait_until
 
 ORIGIN = "demo.minglou.example/cuiyuan/b07/e0"
 OPENING = date(2026, 10, 23)
@@ -66,6 +67,7 @@ def ground(anvil: Endpoint, tmp_path: Path) -> Iterator[Ground]:
         )
         account = rpc.call("eth_accounts", [])[0]
         sent = rpc.call("eth_sendTransaction", [{"from": account, "data": "0x" + data.hex(), "gas": hex(16_000_000)}])
+        wait_until(lambda: rpc.call("eth_getTransactionReceipt", [sent]) is not None, seconds=20, what="the Registry")
         contract = rpc.call("eth_getTransactionReceipt", [sent])["contractAddress"]
         sender = Sender(rpc)
         yield Ground(
