@@ -37,6 +37,7 @@ def test_any_process_may_be_killed_every_cheat_is_noticed_and_a_second_start_con
             _kill(demo, name, words)
         demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=300, what="real time")
         _everything_arrives(demo)
+        _the_chain_comes_back_shorter(demo)
         for name in ("change", "drop", "restore", "forge", "bill"):
             _cheat(demo, name)
         _everything_arrives(demo)
@@ -61,6 +62,31 @@ def _kill(demo: DemoRun, name: str, words: str) -> None:
     said = demo.said().count(f"{name} is back")
     os.kill(demo.child(words), signal.SIGKILL)
     demo.until(lambda: demo.said().count(f"{name} is back") > said, seconds=180, what=f"{name} to be back")
+
+
+def _the_chain_comes_back_shorter(demo: DemoRun) -> None:
+    """The chain loses blocks that it had called final; the cloud says so in one line and sends them again."""
+    state = demo.directory / "chain" / "state.json"
+    earlier = state.read_bytes()
+    before = demo.status("cloud")
+    demo.until(
+        lambda: demo.status("cloud").get("anchored_final_size", 0) > before["anchored_final_size"],
+        seconds=240,
+        what="another anchor to be final",
+    )
+    lost = demo.status("cloud")["anchored_final_size"]
+    os.kill(demo.child("bin/anvil"), signal.SIGKILL)
+    state.write_bytes(earlier)  # within the fifth of a second before it is started again
+    demo.until(
+        lambda: any("chain came back shorter" in notice for notice in demo.status("cloud").get("notices", [])),
+        seconds=120,
+        what="the cloud to notice the shorter chain",
+    )
+    demo.until(
+        lambda: demo.status("cloud").get("anchored_final_size", 0) >= lost,
+        seconds=120,
+        what="the lost anchors to be sent again",
+    )
 
 
 def _cheat(demo: DemoRun, name: str) -> None:
