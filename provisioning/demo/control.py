@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from string import Template
 from typing import Any
@@ -17,14 +17,23 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from provisioning.demo.cheats.report import Cheat, CheatState
 from provisioning.demo.doors import Door
 from provisioning.demo.progress import Progress
+from provisioning.site import Title
 
-__all__ = ["Control", "serve_control"]
+__all__ = ["Control", "OpenPage", "serve_control"]
 
 _TYPES = {"page.css": "text/css", "page.js": "text/javascript"}
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPage:
+    """A page that needs no door."""
+
+    title: Title
+    link: str
 
 
 class Control:
@@ -40,6 +49,7 @@ class Control:
         new_doors: Callable[[], Awaitable[tuple[Door, ...]]],
     ) -> None:
         self.doors: tuple[Door, ...] = ()
+        self.pages: tuple[OpenPage, ...] = ()
         self.cheats: Mapping[str, CheatState] = {}
         self._progress = progress
         self._port = port
@@ -106,6 +116,7 @@ class Control:
             "steps": [asdict(step) for step in self._progress.steps],
             "figures": self._progress.figures,
             "lines": self._progress.lines,
+            "pages": [{"title": asdict(page.title), "link": page.link} for page in self.pages],
             "doors": [{"role": door.role, "title": asdict(door.title), "link": door.link} for door in self.doors],
             "cheats": [
                 state.to_json(allowed=self._is_live() and not self._at_work.locked()) for state in self.cheats.values()

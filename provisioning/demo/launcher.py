@@ -21,7 +21,7 @@ from provisioning.demo.chain_setup import DAY_MS, SetupClock, SiteOnChain
 from provisioning.demo.cheats.catalogue import cheats_of
 from provisioning.demo.cheats.gateway_log import copy_log
 from provisioning.demo.cheats.scene import Scene
-from provisioning.demo.control import Control, serve_control
+from provisioning.demo.control import Control, OpenPage, serve_control
 from provisioning.demo.doors import Door, make_doors
 from provisioning.demo.errors import DemoError
 from provisioning.demo.figures import Figures
@@ -42,7 +42,7 @@ from provisioning.demo.supervisor import Supervisor
 from provisioning.demo.writing import write_directory, write_passwords, write_settings
 from provisioning.names import SecretNames, read_names
 from provisioning.settings import Places, Ports
-from provisioning.site import Site, read_site
+from provisioning.site import Site, Title, read_site
 
 __all__ = ["DemoOptions", "Launcher"]
 
@@ -105,7 +105,7 @@ class Launcher:
             new_doors=self._change_doors,
         )
         self._control = control
-        for line in left_out_lines():
+        for line in left_out_lines(with_browser=self.options.once):
             self.progress.say(line)
         async with serve_control(control, ports.control):
             self.progress.say(f"page: http://localhost:{ports.control}")
@@ -306,6 +306,7 @@ class Launcher:
             with_bluetooth="water" not in state.left_out,
         )
         self._control.doors = doors
+        self._control.pages = _open_pages(state.ports)
         return doors
 
     def _site(self) -> tuple[Site, SecretNames]:
@@ -353,6 +354,15 @@ class Launcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.supervisor.stop()
         self.progress.say(f"everything is stopped after {time.monotonic() - self._started:.1f} s")
+
+
+def _open_pages(ports: Ports) -> tuple[OpenPage, ...]:
+    cloud = f"http://localhost:{ports.cloud}"
+    return (
+        OpenPage(title=Title(zh="电梯（人人可看）", en="Lifts, for everybody"), link=f"{cloud}/lifts"),
+        OpenPage(title=Title(zh="核对任何文件", en="Check any file"), link=f"{cloud}/verify"),
+        OpenPage(title=Title(zh="网关", en="The gateway's own page"), link=f"http://localhost:{ports.status}/"),
+    )
 
 
 def _now_ms() -> int:

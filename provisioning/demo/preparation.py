@@ -16,7 +16,7 @@ from provisioning.account import ChainAccount
 from provisioning.demo.chain_setup import ACCOUNTS, SetupClock, SiteOnChain, fund_accounts
 from provisioning.demo.commands import run_command
 from provisioning.demo.processes import has_bluetooth, minglou
-from provisioning.demo.programs import mosquitto_program
+from provisioning.demo.programs import chromium_program, mosquitto_program
 from provisioning.demo.writing import owner_keys, write_passwords
 from provisioning.enrolment import GatewayIdentity, check_claim, claims_file, parse_identity
 from provisioning.files import write_private, write_text
@@ -59,7 +59,7 @@ def clear_unfinished(places: Places) -> None:
             path.unlink(missing_ok=True)
 
 
-def left_out_lines() -> list[str]:
+def left_out_lines(*, with_browser: bool) -> list[str]:
     """What this machine lacks, one line each."""
     lines = []
     if mosquitto_program() is None:
@@ -70,6 +70,10 @@ def left_out_lines() -> list[str]:
         lines.append(
             "left out: the two Bluetooth water meters, since dbus-daemon or bluezoo is missing "
             "(apt install dbus, make install)"
+        )
+    if with_browser and chromium_program() is None:
+        lines.append(
+            "left out: the owners' browser, and with it the dispute: chromium is missing (apt install chromium)"
         )
     return lines
 

@@ -9,11 +9,11 @@ function element(tag, text, attributes = {}) {
   return made;
 }
 
-function showDoors(doors) {
-  const key = JSON.stringify(doors);
-  if (place('doors').dataset.key === key) return;
-  place('doors').dataset.key = key;
-  place('doors').replaceChildren(...doors.map((door) => {
+function showLinks(id, links) {
+  const key = JSON.stringify(links);
+  if (place(id).dataset.key === key) return;
+  place(id).dataset.key = key;
+  place(id).replaceChildren(...links.map((door) => {
     const row = element('li', '');
     row.append(element('a', `${door.title.zh} · ${door.title.en}`, { href: door.link, target: '_blank', rel: 'noopener' }));
     return row;
@@ -52,7 +52,8 @@ function showCheats(cheats) {
 
 function show(state) {
   place('sentence').textContent = state.sentence;
-  showDoors(state.doors);
+  showLinks('doors', state.doors);
+  showLinks('pages', state.pages);
   showCheats(state.cheats);
   place('figures').replaceChildren(...Object.entries(state.figures).map(([name, value]) => {
     const group = element('div', '');
