@@ -56,7 +56,7 @@ def bluezoo_python() -> Path | None:
 
 def chromium_program() -> Path | None:
     """Debian's chromium, if installed."""
-    return system_program("chromium")
+    return None if _must_do_without("chromium") else system_program("chromium")
 
 
 def _must_do_without(name: str) -> bool:

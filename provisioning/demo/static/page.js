@@ -57,7 +57,7 @@ function show(state) {
   showCheats(state.cheats);
   place('figures').replaceChildren(...Object.entries(state.figures).map(([name, value]) => {
     const group = element('div', '');
-    group.append(element('dt', name), element('dd', String(value)));
+    group.append(element('dt', name), element('dd', typeof value === 'number' ? value.toLocaleString('en') : value));
     return group;
   }));
   place('steps').replaceChildren(...state.steps.map((step) => {
