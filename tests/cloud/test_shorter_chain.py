@@ -1,5 +1,6 @@
 """A chain that comes back shorter than what was called final: said in one line, and sent again by business key."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -70,9 +71,7 @@ def test_anvil_killed_and_restored_from_an_older_state_is_caught_up(run: Run, tm
                 await chain.bench.send(gateway, 0, 5)
                 await chain.settle()
                 saved = state.stat().st_mtime_ns if state.exists() else 0
-                wait_until(
-                    lambda: state.exists() and state.stat().st_mtime_ns > saved, seconds=30, what="anvil's state"
-                )
+                wait_until(lambda: _is_saved_whole(state, since_ns=saved), seconds=30, what="anvil's state")
                 shutil.copy(state, older)
                 await chain.bench.send(gateway, 5, 10)
                 await chain.settle()
@@ -87,3 +86,14 @@ def test_anvil_killed_and_restored_from_an_older_state_is_caught_up(run: Run, tm
             await site.close()
 
         run(scenario())
+
+
+def _is_saved_whole(state: Path, *, since_ns: int) -> bool:
+    """Whether anvil has written its state anew, and to the end: it writes into the file itself."""
+    if not state.exists() or state.stat().st_mtime_ns <= since_ns:
+        return False
+    try:
+        json.loads(state.read_bytes())
+    except ValueError:
+        return False
+    return True
