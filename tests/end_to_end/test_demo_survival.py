@@ -50,7 +50,7 @@ def test_any_process_may_be_killed_every_cheat_is_noticed_and_a_second_start_con
         _everything_arrives(demo)
         assert "the contract holds this period already" in demo.said()
         assert demo.said().count("The clerk pads the bill") == 1
-        assert "gap" in _quantities(directory, from_index=before)
+        demo.until(lambda: "gap" in _quantities(directory, from_index=before), seconds=120, what="the absence as a gap")
         demo.interrupt()
         assert processes_of(directory) == []
     finally:
@@ -67,7 +67,7 @@ def _kill(demo: DemoRun, name: str, words: str) -> None:
 def _the_chain_comes_back_shorter(demo: DemoRun) -> None:
     """The chain loses blocks that it had called final; the cloud says so in one line and sends them again."""
     state = demo.directory / "chain" / "state.json"
-    earlier = state.read_bytes()
+    earlier = _whole_state(state)
     before = demo.status("cloud")
     demo.until(
         lambda: demo.status("cloud").get("anchored_final_size", 0) > before["anchored_final_size"],
@@ -87,6 +87,20 @@ def _the_chain_comes_back_shorter(demo: DemoRun) -> None:
         seconds=120,
         what="the lost anchors to be sent again",
     )
+
+
+def _whole_state(state: Path) -> bytes:
+    """anvil's state as it stands; it is written in place, so a half of it may be read first."""
+    deadline = time.monotonic() + 30
+    while True:
+        encoded = state.read_bytes()
+        try:
+            json.loads(encoded)
+        except ValueError:
+            assert time.monotonic() < deadline, f"{state} is never whole"
+            time.sleep(0.05)
+        else:
+            return encoded
 
 
 def _cheat(demo: DemoRun, name: str) -> None:
