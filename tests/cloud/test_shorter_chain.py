@@ -1,8 +1,9 @@
 """A chain that comes back shorter than what was called final: said in one line, and sent again by business key."""
 
 import json
-import shutil
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_what_a_lost_chain_took_with_it_is_sent_again(run: Run, tmp_path: Path, 
 @pytest.mark.timeout(240)
 def test_anvil_killed_and_restored_from_an_older_state_is_caught_up(run: Run, tmp_path: Path) -> None:
     port = free_port()
-    state, older = tmp_path / "state.json", tmp_path / "older.json"
+    state = tmp_path / "state.json"
     command = [
         program("anvil"),
         "--port",
@@ -63,37 +64,39 @@ def test_anvil_killed_and_restored_from_an_older_state_is_caught_up(run: Run, tm
 
         async def scenario() -> None:
             site = await ChainSite.deploy(f"http://127.0.0.1:{port}")
-            gateway = SimulatedGateway()
-            gateway.log_readings(9)
-            await site.enrol(gateway)
-            async with open_chain_bench(tmp_path / "c.sqlite3", site) as chain:
-                await chain.follow()
-                await chain.bench.send(gateway, 0, 5)
-                await chain.settle()
-                saved = state.stat().st_mtime_ns if state.exists() else 0
-                wait_until(lambda: _is_saved_whole(state, since_ns=saved), seconds=30, what="anvil's state")
-                shutil.copy(state, older)
-                await chain.bench.send(gateway, 5, 10)
-                await chain.settle()
-                assert chain.view.final_super_size() == 2
-                anvil.kill()
-                shutil.copy(older, state)
-                anvil.restart()
-                wait_until(lambda: is_listening(port), seconds=30, what="anvil again")
-                await chain.settle(8)
-                assert await chain.states() == {"anchor:1": "final", "anchor:2": "final"}
-                assert (await site.view("AnchorLog", "head"))[0] == 2
-            await site.close()
+            try:
+                gateway = SimulatedGateway()
+                gateway.log_readings(9)
+                await site.enrol(gateway)
+                async with open_chain_bench(tmp_path / "c.sqlite3", site) as chain:
+                    await chain.follow()
+                    await chain.bench.send(gateway, 0, 5)
+                    await chain.settle()
+                    saved = state.stat().st_mtime_ns if state.exists() else 0
+                    older = _next_whole_state(state, since_ns=saved)
+                    await chain.bench.send(gateway, 5, 10)
+                    await chain.settle()
+                    assert chain.view.final_super_size() == 2
+                    anvil.kill()
+                    state.write_bytes(older)
+                    anvil.restart()
+                    wait_until(lambda: is_listening(port), seconds=30, what="anvil again")
+                    await chain.settle(8)
+                    assert await chain.states() == {"anchor:1": "final", "anchor:2": "final"}
+                    assert (await site.view("AnchorLog", "head"))[0] == 2
+            finally:
+                await site.close()
 
         run(scenario())
 
 
-def _is_saved_whole(state: Path, *, since_ns: int) -> bool:
-    """Whether anvil has written its state anew, and to the end: it writes into the file itself."""
-    if not state.exists() or state.stat().st_mtime_ns <= since_ns:
-        return False
-    try:
-        json.loads(state.read_bytes())
-    except ValueError:
-        return False
-    return True
+def _next_whole_state(state: Path, *, since_ns: int) -> bytes:
+    """The next state that anvil saves; it writes into the file itself, so half of it may be read first."""
+    for _ in range(300):
+        time.sleep(0.1)
+        if state.exists() and state.stat().st_mtime_ns > since_ns:
+            encoded = state.read_bytes()
+            with suppress(ValueError):
+                json.loads(encoded)
+                return encoded
+    raise AssertionError(f"anvil did not save {state} within 30 s")
