@@ -13,6 +13,7 @@ from typing import Any
 from contracts import p256
 from contracts.abi import encode_arguments, padded
 from contracts.errors import ContractsError
+from contracts.visit import RECORD_TYPES
 
 TAG = padded("minglou/person/1")
 AUTHENTICATOR_DATA_MAX = 256
@@ -40,6 +41,8 @@ class Purpose(Enum):
     CHALLENGE = ("fees.challenge", ("uint256", "uint256", "uint256", "bytes32"))  # period, unit, line, lines digest
     WITHDRAW = ("fees.withdraw", ("uint256", "uint256", "address"))  # unit index, amount, to
     MANDATE = ("fees.mandate", ("uint256", "uint256"))  # unit index, cap
+    VISIT = ("visit", RECORD_TYPES)  # the visit record: its body digest is the visit's digest
+    COUNTERSIGN_VISIT = ("visit.countersign", RECORD_TYPES)
 
     def body_digest(self, *body: Any) -> bytes:
         """SHA-256 of the ABI-encoded body. Raises AbiError if the values are not this purpose's."""

@@ -15,6 +15,7 @@ from contracts.superlog import open_superlog, superlog_id, superlog_leaf, verify
 from contracts.tree import MemoryTree, leaf_hash, verify_consistency, verify_inclusion
 from contracts.trust import parse_trust
 from contracts.verifier import verify_evidence
+from contracts.visit import VisitError, decode_visit, format_visit, parse_visit
 from tests.vectors import make
 
 
@@ -42,6 +43,19 @@ def test_entries() -> None:
     for vector in vectors["invalid"]:
         with pytest.raises(EntryError):
             decode_entry(h(vector["encoded"]))
+
+
+def test_visits() -> None:
+    vectors = load("visit.json")
+    for vector in vectors["valid"]:
+        visit = decode_visit(h(vector["encoded"]))
+        assert visit.encode().hex() == vector["encoded"]
+        assert visit.digest().hex() == vector["digest"]
+        assert parse_visit(json.dumps(vector["visit"]).encode()) == visit
+        assert json.loads(format_visit(visit)) == vector["visit"]
+    for vector in vectors["invalid"]:
+        with pytest.raises(VisitError):
+            decode_visit(h(vector["encoded"]))
 
 
 def test_details() -> None:
