@@ -1,7 +1,8 @@
 """Downlink mail: numbered messages that a gateway fetches from its cloud, which is only the postman.
 
 What the chain says (`block`, `anchored`, `revoked`) needs no signature: the gateway merely notes it, and a false one
-shows at the next verifier. What changes what a gateway does (`config`, `visit`) is signed by whoever may say it.
+shows at the next verifier. What changes what a gateway does (`config`) is signed by whoever may say it. A `visit` is
+signed by its crew: its body is a whole `minglou-signed-visit/1`, which names no gateway, for its crew knows none.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,11 +31,12 @@ class MailKind(StrEnum):
     ANCHORED = "anchored"  # how much of this log is anchored and final, and may be pruned
     REVOKED = "revoked"  # a gateway's key is no longer in force
     CONFIG = "config"  # settings or their meaning, signed by the site's admin
-    VISIT = "visit"  # a visit to judge, signed by its crew
+    VISIT = "visit"  # a visit to judge, with its crew's signatures in its body
 
     @property
     def needs_signature(self) -> bool:
-        return self in (MailKind.CONFIG, MailKind.VISIT)
+        """Whether the message itself is signed; a visit's body carries signatures of its own."""
+        return self is MailKind.CONFIG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from contracts.entry import Kind
 from devices.plausibility import Limits
 from devices.profile_header import Header, parse_quantity, parse_unit
 from devices.toml_table import Table
+from devices.visit_rules import VisitRule, parse_visit_rules
 
 Path = tuple[str | int, ...]
 """Keys and list positions from the message's top to a value."""
@@ -65,6 +66,7 @@ class MqttJsonProfile:
     protocol = "mqtt-json"
     header: Header
     messages: tuple[MessageRule, ...]
+    visit_rules: tuple[VisitRule, ...] = ()
 
     @property
     def name(self) -> str:
@@ -84,7 +86,8 @@ def parse_mqtt_json_profile(top: Table, header: Header) -> MqttJsonProfile:
     messages = tuple(_parse_message(table) for table in top.tables("message"))
     if not messages:
         top.fail("message", "is missing; add a [[message]] with its topic and [[message.value]] tables")
-    return MqttJsonProfile(header=header, messages=messages)
+    codes = {value.quantity: value.codes for message in messages for value in message.values}
+    return MqttJsonProfile(header=header, messages=messages, visit_rules=parse_visit_rules(top, codes))
 
 
 def _parse_message(table: Table) -> MessageRule:

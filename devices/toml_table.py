@@ -78,6 +78,12 @@ class Table:
             self.fail(key, f"is {value!r}; write a list of texts")
         return tuple(value)
 
+    def integers(self, key: str, *, minimum: int, maximum: int) -> tuple[int, ...]:
+        value = self._take(key, None)
+        if not isinstance(value, list) or not all(type(one) is int and minimum <= one <= maximum for one in value):
+            self.fail(key, f"is {value!r}; write a list of whole numbers from {minimum} to {maximum}")
+        return tuple(value)
+
     def integers_by_name(self, key: str) -> dict[str, int]:
         """An inline table of names and whole numbers, such as codes; empty where the key is absent."""
         value = self._take(key, {})

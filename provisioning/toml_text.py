@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 __all__ = ["toml_document"]
 
-Value = str | int | float | bool | list[str]
+Value = str | int | float | bool | Sequence[str] | Sequence[int]
 Section = Mapping[str, Value | None]
 
 
@@ -32,6 +32,6 @@ def _value(value: Value) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)  # a JSON string is a TOML basic string, but for U+007F
-    if isinstance(value, list):
+    if isinstance(value, Sequence):
         return "[" + ", ".join(_value(entry) for entry in value) + "]"
     return repr(value)

@@ -111,7 +111,7 @@ class Building:
     def _publisher(self, module: ModuleSettings) -> Publisher:
         seed, zone, name = self._settings.seed, self._settings.zone, module.link.name
         schedule = (
-            Lift(seed, name, zone, floors=module.size)
+            Lift(seed, name, zone, floors=module.size, visits_ms=module.visits_ms)
             if module.is_lift
             else AccessController(seed, name, zone, entries_a_day=module.size)
         )

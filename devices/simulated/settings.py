@@ -27,11 +27,15 @@ class MeterSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleSettings:
-    """A lift or an access controller; `size` is its floors, or how many people pass it in a day."""
+    """A lift or an access controller; `size` is its floors, or how many people pass it in a day.
+
+    `visits_ms` is when a lift's mechanic comes; None for every other week.
+    """
 
     link: Link
     is_lift: bool
     size: int
+    visits_ms: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +169,9 @@ def _parse_module(table: Table, urls: dict[str, str], *, is_lift: bool) -> Modul
         size=table.integer("floors", 12, minimum=2, maximum=200)
         if is_lift
         else table.integer("entries_a_day", 50, minimum=1, maximum=100_000),
+        visits_ms=table.integers("visits_ms", minimum=0, maximum=2**53 - 1)
+        if is_lift and "visits_ms" in table
+        else None,
     )
     table.finish()
     return module

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from devices.simulated.calendar import day_start_ms
 from devices.simulated.consumption import COMMON_SHAPE, WATER_SHAPE, Consumption, Shape, flat_shape
-from devices.simulated.schedule import INSPECTION_REPORTS, AccessController, Lift, Numbered, Schedule
+from devices.simulated.schedule import VISIT_DOOR_CYCLES, VISIT_STAGES, AccessController, Lift, Numbered, Schedule
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NOW_MS = day_start_ms(date(2026, 11, 22), ZONE) + 37_000_123
@@ -89,7 +89,21 @@ def test_a_lift_is_inspected_every_fortnight_and_comes_back_to_normal() -> None:
     modes = [[content["mode"] for _, content in day] for day in days]
     inspected = [day for day in modes if "inspection" in day]
     assert len(inspected) == 2
-    assert all(day[-1] == "normal" and day.count("inspection") >= INSPECTION_REPORTS - 1 for day in inspected)
+    assert all(day[-1] == "normal" and day.count("inspection") >= 5 for day in inspected)
+
+
+def test_a_lift_is_visited_when_its_building_says_and_its_doors_remember_it() -> None:
+    day_ms = day_start_ms(date(2026, 9, 15), ZONE)
+    visit_ms = day_ms + (9 * 60 + 40) * 60_000
+    visited, neglected = Lift(7, "l1", ZONE, 12, (visit_ms,)), Lift(7, "l1", ZONE, 12, ())
+    told = [row for row in visited.contents(date(2026, 9, 15)) if visit_ms <= row[0] < visit_ms + 3_600_000]
+    stages = [(row[0] - visit_ms, row[1]["mode"]) for row in told if (row[0] - day_ms) % 3_600_000]
+    assert stages == [(minute * 60_000, mode) for minute, mode, _ in VISIT_STAGES]
+    for offset, more in ((-1, 0), (0, VISIT_DOOR_CYCLES), (1, VISIT_DOOR_CYCLES)):
+        day = date(2026, 9, 15) + timedelta(days=offset)
+        last, plain = (lift.contents(day)[-1][1]["door_cycles"] for lift in (visited, neglected))
+        assert int(str(last)) - int(str(plain)) == more
+        assert not any(content["mode"] == "inspection" for _, content in neglected.contents(day))
 
 
 def test_a_lifts_counters_never_fall() -> None:
