@@ -33,6 +33,7 @@ from edge.settings import Settings
 from edge.signer import CheckpointRule, Signer
 from edge.supervision import Health, supervise
 from edge.uplink import Uplink
+from edge.visits.desk import open_visit_desk
 from edge.voice import GAP_STOPPED, Voice
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Gateway:
         self.roster: Roster = make_roster(settings, self.registers, self.committer, self._secrets.credential_secret)
         for recorder in self.roster.recorders:
             recorder.may_use_last_reading = lambda: self._signer.permitted
+        self._visits = open_visit_desk(settings, self.roster.visit_rules, self.committer, self._tell)
         self._healths: list[Health] = []
         self._ingests: list[MqttIngest] = []
         self._listeners: list[asyncio.Event] = []
@@ -157,7 +159,7 @@ class Gateway:
         self.committer.on_checkpoint = forwarder.checkpoint_made
         mailbox = Mailbox(
             uplink, self.committer, forwarder, self._voice, self._settings.clock, self._settings.chain_id, self._rng,
-            self._tell,
+            self._tell, self._visits,
         )  # fmt: skip
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -168,6 +170,8 @@ class Gateway:
                     tasks.create_task(self._supervised("midnight", self._sweep), name="midnight"),
                     tasks.create_task(self._watch_writer(notifier), name="writer"),
                 ]
+                if self.roster.visit_rules:
+                    running.append(tasks.create_task(self._supervised("visits", self._visits.run), name="visits"))
                 for name, run in self._collectors():
                     running.append(tasks.create_task(self._supervised(name, run), name=name))
                 running.extend(self._start_status(tasks, forwarder, mailbox))
@@ -198,6 +202,7 @@ class Gateway:
         self._snapshot()
         self.committer.stop()
         self.committer.store.close()
+        self._visits.close()
 
     def _collectors(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """The collectors that the settings name; their libraries are imported here and not before."""
@@ -291,6 +296,8 @@ class Gateway:
             "messages": sum(ingest.messages for ingest in self._ingests),
             "duplicates": sum(ingest.repeated for ingest in self._ingests),
             "messages_refused": sum(ingest.refused for ingest in self._ingests),
+            "visits_judged": self._visits.judged,
+            "visits_refused": self._visits.refused,
         }
         for counter in self._counters:
             for name, count in counter().items():

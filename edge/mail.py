@@ -1,7 +1,8 @@
 """Downlink mail: numbered messages from the cloud, each acted on once. The cloud is only the postman.
 
 Nothing in it can change what is logged or how: a block hash becomes a beacon entry, an anchored size lets old rows be
-pruned to their hashes, a revocation stops the signing. Each at most delays; none can forge.
+pruned to their hashes, a revocation stops the signing, a visit carries its crew's signatures and is judged by what this
+gateway saw itself. Each at most delays; none can forge.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from edge.committer import Committer, Submission
 from edge.errors import UplinkError
 from edge.forwarder import Forwarder
 from edge.uplink import Message, Uplink
+from edge.visits.desk import VisitDesk
 from edge.voice import Voice
 
 _WAIT_SECONDS = 25
@@ -31,7 +33,7 @@ class Mailbox:
 
     def __init__(
         self, uplink: Uplink, committer: Committer, forwarder: Forwarder, voice: Voice, clock: Clock, chain_id: int,
-        rng: random.Random, say: Callable[[str], None],
+        rng: random.Random, say: Callable[[str], None], visits: VisitDesk,
     ) -> None:  # fmt: skip
         self._uplink = uplink
         self._committer = committer
@@ -40,6 +42,7 @@ class Mailbox:
         self._clock = clock
         self._chain_id = chain_id
         self._say = say
+        self._visits = visits
         self._backoff = Backoff(0.5, 60.0, rng)
         self._origin = ""
         self._after = 0
@@ -73,10 +76,10 @@ class Mailbox:
         self._after, self.anchored = reader.number("mail"), reader.number("anchored")
         self._block, self.pruned = reader.number("block"), reader.number("pruned")
         reader.close()
+        self._visits.start_epoch()
 
     async def _take(self, message: Message) -> None:
-        states = {"mail": str(message.number).encode()}
-        rows = []
+        states, rows = dict[str, bytes](), []
         if message.kind == "block" and (block := _block(message.body, self._chain_id)) and block[0] > self._block:
             self._block = block[0]
             states["block"] = str(block[0]).encode()
@@ -86,9 +89,12 @@ class Mailbox:
             states["anchored"] = str(self.anchored).encode()
         elif message.kind == "revoked":
             self._revoke()
-        elif message.kind not in ("block", "config", "visit"):
+        elif message.kind == "visit":
+            self._visits.take(message.number, message.body)
+        elif message.kind not in ("block", "config"):
             _log.warning("mail %d is of the unknown kind %r; a newer program is needed", message.number, message.kind)
         self._after = message.number
+        states["mail"] = self._visits.acknowledged(message.number)
         # The beacon and its number share one transaction, so a restart repeats neither.
         self._committer.submit(Submission(rows, states=states))
         await self._prune()

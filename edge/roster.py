@@ -11,6 +11,7 @@ from devices.errors import DevicesError
 from devices.mqtt_json import MqttJsonDevice
 from devices.mqtt_profile import MqttJsonProfile
 from devices.profile import Profile, load_profile
+from devices.visit_rules import VisitRule
 from edge.committer import Committer
 from edge.errors import SettingsError
 from edge.mqtt.ingest import MqttDevice
@@ -31,6 +32,7 @@ class Roster:
     mqtt: dict[str, list[MqttDevice]] = field(default_factory=dict)  # "endpoint" or a broker's name
     meters: "dict[str, list[tuple[Meter, int]]]" = field(default_factory=dict)  # bus -> meter, poll interval in s
     sensors: "dict[str, BleSensor]" = field(default_factory=dict)  # BLE address
+    visit_rules: dict[bytes, tuple[VisitRule, ...]] = field(default_factory=dict)  # devices that can testify to visits
 
 
 def make_roster(settings: Settings, registers: Registers, committer: Committer, credential_secret: bytes) -> Roster:
@@ -65,6 +67,8 @@ def _place(
         recorder.know(Kind.READING, recorder.cumulative)
         decoder = MqttJsonDevice(profile, device.topic, commit_credential=commit_credential)
         entry = MqttDevice(device.username, device.topic, decoder, recorder)
+        if profile.visit_rules:
+            roster.visit_rules[recorder.device] = profile.visit_rules
         roster.mqtt.setdefault(device.mqtt, []).append(entry)
     else:
         _place_sensor(roster, device, profile, recorder)

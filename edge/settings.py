@@ -13,6 +13,7 @@ from edge.toml_text import TomlTable, read_toml
 
 _ORIGIN = re.compile(r"[a-z0-9.-]+(/[a-z0-9-]+){2}/e0")
 _URN = re.compile(r"urn:minglou:[a-z0-9:-]+")
+_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 _PARITIES = ("none", "even", "odd")
 
 
@@ -107,6 +108,7 @@ class Settings:
     ble_silence_seconds: float
     home_assistant: HomeAssistantSettings | None
     devices: tuple[DeviceSettings, ...]
+    maintenance_contract: str = ""  # whose visits are judged, 0x…; "" judges none
 
     @property
     def origin_stem(self) -> str:
@@ -123,7 +125,7 @@ def read_settings(path: Path) -> Settings:
     top = read_toml(path)
     top.only(
         "gateway", "clock", "uplink", "checkpoint", "commit", "status", "mqtt", "serial", "ble", "home_assistant",
-        "device",
+        "device", "maintenance",
     )  # fmt: skip
     gateway = _required(top, "gateway")
     gateway.only("origin", "urn", "data_dir", "key_file", "key_password_file", "timezone")
@@ -161,6 +163,7 @@ def read_settings(path: Path) -> Settings:
         ble_silence_seconds=ble.seconds("silence_seconds", 30.0, least=1.0) if ble else 30.0,
         home_assistant=_home_assistant(top),
         devices=tuple(_device(table) for table in top.tables("device")),
+        maintenance_contract=_maintenance(top),
     )
     _check_devices(top, settings)
     return settings
@@ -294,6 +297,17 @@ def _home_assistant(top: TomlTable) -> HomeAssistantSettings | None:
     return HomeAssistantSettings(
         broker=table.string("broker"), discovery_prefix=table.string("discovery_prefix", "homeassistant")
     )
+
+
+def _maintenance(top: TomlTable) -> str:
+    table = top.table("maintenance")
+    if table is None:
+        return ""
+    table.only("contract")
+    contract = table.string("contract").lower()
+    if not _ADDRESS.fullmatch(contract):
+        raise table.error("contract", f"is {contract!r}; write the address 0x… of the site's maintenance contract")
+    return contract
 
 
 def _device(table: TomlTable) -> DeviceSettings:
