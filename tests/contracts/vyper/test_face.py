@@ -12,6 +12,8 @@ from contracts.calls import (
     registry,
     registry_changes,
     registry_events,
+    reserve_fund,
+    reserve_fund_events,
     tariffs,
     token,
     usage_fees,
@@ -25,6 +27,7 @@ FACES: dict[str, tuple[ModuleType, ...]] = {
     "Tariffs": (tariffs,),
     "UsageFees": (usage_fees, usage_fees_events),
     "Token": (token,),
+    "ReserveFund": (reserve_fund, reserve_fund_events),
 }
 
 

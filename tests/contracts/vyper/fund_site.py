@@ -1,0 +1,203 @@
+"""A small site with a fund: five units in two buildings, a manager, a committee, and resolutions as tests want them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from contracts.abi import Call, Function, padded
+from contracts.calls import reserve_fund, token
+from contracts.calls import reserve_fund_events as events
+from contracts.fund import (
+    Budget,
+    Household,
+    Ledger,
+    Order,
+    Pot,
+    Terms,
+    budget_payload,
+    move_payload,
+    payload_digest,
+    raise_payload,
+    ratify_payload,
+    replayed,
+)
+from contracts.vyper.compile import artifact
+from tests.contracts.vyper.chain import Chain, Receipt
+from tests.contracts.vyper.harness import compiled, creation_code
+from tests.contracts.vyper.site import DAY, name
+from tests.contracts.vyper.test_face import abi_type
+
+CHAIN_ID = 31337
+AREAS = (8930, 12050, 7777, 10001, 6000)
+BUILDINGS = (0, 0, 1, 1, 1)
+UNITS = tuple(name(f"flat {index}") for index in range(7))
+FUND_MATTER, RAISE_MATTER, INCOME_MATTER = 5, 6, 8
+PASSED = 4
+FOREVER = 2**63
+CAP = 50_000
+RATIFY_WITHIN = 60 * DAY
+PUBLIC_DELAY = 7 * DAY
+TERMS = Terms(
+    public_delay=PUBLIC_DELAY,
+    share_bp=7000,
+    cost_bp=3000,
+    review_above=100_000,
+    emergency_cap=CAP,
+    ratify_within=RATIFY_WITHIN,
+    first_rates=(0, 10_000),
+    notice_below_bp=3000,
+    utc_offset_seconds=8 * 3600,
+    since=20260701,
+    months=(6, 3, 12),
+    grace_days=(30, 15, 90),
+)
+
+
+class StandIn:
+    """The contract whose answers tests write."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self.address = chain.deploy(chain.accounts[0], creation_code("FundStandIn"))
+        self._functions: dict[str, Function] = {}
+        for item in compiled("FundStandIn")["abi"]:
+            if item["type"] == "function":
+                inputs = tuple(abi_type(parameter) for parameter in item["inputs"])
+                selector = keccak(text=f"{item['name']}({','.join(inputs)})")[:4]
+                self._functions[item["name"]] = Function(item["name"], selector, inputs, ())
+
+    def tell(self, function: str, *arguments: Any) -> None:
+        self.chain.send(self.chain.accounts[0], self._functions[function].call(self.address, *arguments))
+
+
+class FundSite:
+    """The deployed contracts, the parties, and shorthand for what they do."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        accounts = chain.accounts
+        self.deployer, self.manager, self.committee, self.firm, self.relayer, self.stranger = accounts[:6]
+        self.stand_in = StandIn(chain)
+        self.stand_in.tell("set_parties", self.manager, self.committee)
+        self.token = chain.deploy(
+            self.deployer,
+            token.deploy(artifact("Token").bytecode, name="Test yuan", symbol="TCNY", minter=self.deployer),
+        )
+        for part, address in (
+            ("roll", self.stand_in.address),
+            ("assembly", self.stand_in.address),
+            ("token", self.token),
+        ):
+            self.stand_in.tell("set_contract", padded(part), address)
+        self.fund = self.deploy(TERMS)
+        for alias, area, building in zip(UNITS, AREAS, BUILDINGS, strict=False):
+            self.stand_in.tell("add_unit", alias, area, building)
+        self.logs = [*chain.send(self.stranger, reserve_fund.enter(self.fund, count=5)).logs]
+        for account in (self.manager, self.stranger):
+            chain.send(self.deployer, token.mint(self.token, recipient=account, amount=10_000_000))
+            chain.send(account, token.approve(self.token, spender=self.fund, amount=2**200))
+        self.resolutions = 0
+
+    def deploy(self, terms: Terms) -> str:
+        creation = reserve_fund.deploy(artifact("ReserveFund").bytecode, registry=self.stand_in.address, terms=terms)
+        return self.chain.deploy(self.deployer, creation)
+
+    def send(self, sender: str, call: Call) -> Receipt:
+        """Mine a transaction and keep what the fund says."""
+        receipt = self.chain.send(sender, call)
+        self.logs += [log for log in receipt.logs if log.address.lower() == self.fund.lower()]
+        return receipt
+
+    # --- Resolutions ---
+
+    def resolve(self, matter: int, purse: int, payload: bytes, *, state: int = PASSED, age: int = PUBLIC_DELAY) -> int:
+        """A resolution as the Assembly tells it; returns its number."""
+        self.resolutions += 1
+        decided_at = self.chain.now() - age
+        outcome = (state, matter, payload_digest(payload), decided_at, purse)
+        self.stand_in.tell("set_outcome", self.resolutions, outcome)
+        return self.resolutions
+
+    def budget(self, amount: int, *, purse: int = 1, pot: Pot = Pot.FUND, **changes: Any) -> Budget:
+        fields: dict[str, Any] = {
+            "payee": self.firm,
+            "is_drawn": False,
+            "until": FOREVER,
+            "document": name(f"roof {self.resolutions}"),
+        }
+        return Budget(purse=purse, pot=pot, amount=amount, **(fields | changes))
+
+    def open(self, budget: Budget) -> int:
+        """Owners resolve a budget and somebody opens it."""
+        matter = FUND_MATTER if budget.pot is Pot.FUND else INCOME_MATTER
+        number = self.resolve(matter, budget.purse, self.payload_of(budget))
+        self.send(self.stranger, reserve_fund.open_budget(self.fund, resolution=number, budget=budget))
+        return number
+
+    def payload_of(self, budget: Budget) -> bytes:
+        return budget_payload(chain_id=CHAIN_ID, fund=self.fund, budget=budget)
+
+    def raised(self, purse: int, rate: int, due_at: int, document: bytes) -> bytes:
+        return raise_payload(
+            chain_id=CHAIN_ID, fund=self.fund, purse=purse, rate=rate, due_at=due_at, document=document
+        )
+
+    def moved(self, purse: int, amount: int, document: bytes) -> bytes:
+        return move_payload(chain_id=CHAIN_ID, fund=self.fund, purse=purse, amount=amount, document=document)
+
+    def ratified(self, purse: int, number: int, amount: int) -> bytes:
+        return ratify_payload(chain_id=CHAIN_ID, fund=self.fund, purse=purse, number=number, amount=amount)
+
+    # --- Money ---
+
+    def deposit(self, purse: int, indexes: Sequence[int], amounts: Sequence[int]) -> Receipt:
+        call = reserve_fund.deposit(self.fund, purse=purse, indexes=indexes, amounts=amounts)
+        return self.send(self.stranger, call)
+
+    def order(self, amount: int, *, budget: int = 0, purse: int = 1, **changes: Any) -> Order:
+        fields: dict[str, Any] = {
+            "payee": self.firm,
+            "invoice": name("invoice"),
+            "evidence": name("works"),
+            "until": FOREVER,
+        }
+        return Order(budget=budget, purse=purse, amount=amount, **(fields | changes))
+
+    def propose(self, order: Order, by: str | None = None) -> int:
+        receipt = self.send(by or self.manager, reserve_fund.propose(self.fund, order=order))
+        proposed = events.parse_event(receipt.logs[0].topics, receipt.logs[0].data)
+        assert isinstance(proposed, events.OrderProposed)
+        return proposed.number
+
+    def approve(self, number: int, order: Order, by: str | None = None) -> Receipt:
+        return self.send(by or self.committee, reserve_fund.approve(self.fund, number=number, order=order))
+
+    def pay(self, order: Order) -> int:
+        """Both parties pay; returns the order's number."""
+        number = self.propose(order)
+        self.approve(number, order)
+        return number
+
+    # --- What stands ---
+
+    def held(self, account: str) -> int:
+        return token.parse_balance_of(self.chain.view(token.balance_of(self.token, account=account)))
+
+    def purse(self, purse: int) -> reserve_fund.Purse:
+        return reserve_fund.parse_purse(self.chain.view(reserve_fund.purse(self.fund, purse=purse)))
+
+    def household(self, purse: int, index: int) -> Household:
+        call = reserve_fund.household(self.fund, purse=purse, index=index)
+        return reserve_fund.parse_household(self.chain.view(call))
+
+    def unratified(self, purse: int) -> reserve_fund.Unratified:
+        return reserve_fund.parse_unratified(self.chain.view(reserve_fund.unratified(self.fund, purse=purse)))
+
+    def accounted(self) -> int:
+        return reserve_fund.parse_accounted(self.chain.view(reserve_fund.accounted(self.fund)))
+
+    def ledger(self) -> Ledger:
+        """What the fund's events so far give."""
+        told = [events.parse_event(log.topics, log.data) for log in self.logs]
+        return replayed(TERMS.share_bp, [event for event in told if event is not None])
