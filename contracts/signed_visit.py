@@ -23,6 +23,7 @@ from contracts.person import (
     challenge_text,
     key_id_of,
     person_digest,
+    sign_software,
 )
 from contracts.visit import NOBODY, Visit, VisitError, visit_from_json, visit_to_json
 
@@ -66,6 +67,34 @@ class SignedVisit:
     def purposes(self) -> Sequence[Purpose]:
         """What each signature is for, in their order."""
         return [Purpose.VISIT] * len(self.visit.mechanics) + [Purpose.COUNTERSIGN_VISIT]
+
+
+def sign_visit(
+    visit: Visit, keys: Sequence[p256.PrivateKey], *, chain_id: int, contract: str, nonce: int, deadline: int
+) -> SignedVisit:
+    """The visit signed with software keys, one for each person of the record, in its order."""
+    purposes = [Purpose.VISIT] * len(visit.mechanics) + [Purpose.COUNTERSIGN_VISIT]
+    signatures = [
+        sign_software(
+            key,
+            chain_id=chain_id,
+            contract=contract,
+            purpose=purpose,
+            nonce=nonce,
+            deadline=deadline,
+            body_digest=visit.digest(),
+        )
+        for key, purpose in zip(keys, purposes, strict=False)
+    ]
+    return SignedVisit(
+        chain_id=chain_id,
+        contract=contract.lower(),
+        visit=visit,
+        signatures=tuple(
+            VisitSignature(public=p256.public_bytes(key), kind=KeyKind.SOFTWARE, signature=signature)
+            for key, signature in zip(keys, signatures, strict=True)
+        ),
+    )
 
 
 def verify_signed_visit(signed: SignedVisit) -> None:
