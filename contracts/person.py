@@ -44,6 +44,12 @@ class Purpose(Enum):
     VISIT = ("visit", RECORD_TYPES)  # the visit record: its body digest is the visit's digest
     COUNTERSIGN_VISIT = ("visit.countersign", RECORD_TYPES)
 
+    PROPOSE = ("vote.propose", ("bytes32",))  # digest of the proposal; contract Resolutions
+    VOTE = ("vote.cast", ("bytes32", "uint256"))  # digest of the resolution, choice; contract Ballots, as all below
+    SEAL = ("vote.seal", ("bytes32", "bytes32"))  # digest of the resolution, commitment
+    PROXY = ("vote.proxy", ("bytes32", "uint256"))  # digest of the resolution, holder + 1 or 0
+    PAPER = ("vote.paper", ("bytes32",))  # chained digest of the paper ballots
+
     def body_digest(self, *body: Any) -> bytes:
         """SHA-256 of the ABI-encoded body. Raises AbiError if the values are not this purpose's."""
         name, types = self.value

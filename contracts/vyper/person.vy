@@ -26,6 +26,9 @@ TAG: constant(bytes32) = 0x6d696e676c6f752f706572736f6e2f31000000000000000000000
 WEBAUTHN: constant(uint256) = 1
 SOFTWARE: constant(uint256) = 2
 
+# How client data begins, up to the challenge.
+CLIENT_DATA_HEAD: constant(Bytes[36]) = b'{"type":"webauthn.get","challenge":"'
+
 # User present and user verified (WebAuthn level 3, section 6.1).
 FLAGS_NEEDED: constant(uint256) = 5
 AUTHENTICATOR_DATA_MIN: constant(uint256) = 37
@@ -101,7 +104,7 @@ def _is_authenticator_data(rp_id_hash: bytes32, authenticator_data: Bytes[256]) 
 @pure
 def _is_client_data(digest: bytes32, origin: String[128], client_data: Bytes[512]) -> bool:
     expected: Bytes[256] = concat(
-        b'{"type":"webauthn.get","challenge":"',
+        CLIENT_DATA_HEAD,
         base64._url(digest),
         b'","origin":"',
         convert(origin, Bytes[128]),
@@ -115,6 +118,35 @@ def _is_client_data(digest: bytes32, origin: String[128], client_data: Bytes[512
             return False
         end += 20
     return self._has_at(client_data, end, b",") or self._has_at(client_data, end, b"}")
+
+
+@internal
+@pure
+def _client_data_end(origin: String[128], tail: Bytes[256]) -> Bytes[397]:
+    """
+    @notice What follows the challenge in client data that many passkeys of one origin signed alike; empty if the tail is none
+        that `_is_client_data` takes.
+    @param tail What follows the origin and its closing quote, e.g. `,"crossOrigin":false}`.
+    """
+    end: uint256 = 0
+    if self._has_at(tail, 0, b',"crossOrigin":'):
+        if not self._has_at(tail, 0, b',"crossOrigin":false'):
+            return b""
+        end = 20
+    if not (self._has_at(tail, end, b",") or self._has_at(tail, end, b"}")):
+        return b""
+    return concat(b'","origin":"', convert(origin, Bytes[128]), b'"', tail)
+
+
+@internal
+@pure
+def _passkey_hash(digest: bytes32, authenticator_data: Bytes[256], client_data_end: Bytes[397]) -> bytes32:
+    """
+    @notice What a passkey signed, its client data rebuilt from the digest: nobody has to send it. The caller has checked the
+        authenticator data and made the end with `_client_data_end`.
+    """
+    client_data: Bytes[476] = concat(CLIENT_DATA_HEAD, base64._url(digest), client_data_end)
+    return sha256(concat(authenticator_data, sha256(client_data)))
 
 
 @internal
