@@ -72,6 +72,11 @@ BARS: dict[str, Bar] = {
     "gas.vote_each_100": Bar("<= 25000", "gas of one relayed vote", "一张代发选票的 gas"),
     "gas.debit_each_64": Bar("<= 10000", "gas of one bill debited among 64", "64 户一组每户扣款的 gas"),
     "gas.per_event": Bar("<= 4", "anchor gas over entries, 256 gateways x 60", "每条记录分摊的锚定 gas"),
+    "gas.passkey": Bar("shown", "gas of checking one passkey signature", "核验一次通行密钥签名的 gas"),
+    "gas.base64url": Bar("<= 2400", "gas of 32 bytes in base64url", "32 字节转 base64url 的 gas"),
+    "gas.p256_fallback": Bar(
+        "<= 246000", "gas of a P-256 signature without the precompile", "无预编译时核验一次 P-256 签名的 gas"
+    ),
     "cloud.ingest_per_s_postgres": Bar(">= 50000", "entries ingested, PostgreSQL", "接收速度，PostgreSQL"),
     "cloud.ingest_ratio_to_copy": Bar(">= 0.35", "that, beside a bare COPY", "与裸 COPY 相比"),
     "cloud.ingest_per_s_sqlite": Bar(">= 25000", "entries verified and stored, SQLite", "核验并存储速度，SQLite"),

@@ -15,6 +15,7 @@ from contracts.p256 import PrivateKey
 from contracts.person import Purpose
 from contracts.tree import MemoryTree, consistency_path
 from tests.bench.figure import Figure
+from tests.bench.gas_signatures import signature_figures
 from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.month import SINCE, close_month
 from tests.contracts.vyper.site import (
@@ -45,7 +46,7 @@ def figures() -> dict[str, Figure]:
     with fresh_site() as site:
         taken |= challenge_figures(site)
     with fresh_site() as site:
-        taken |= billing_figures(site)
+        taken |= billing_figures(site) | signature_figures(site.chain)
     return taken
 
 

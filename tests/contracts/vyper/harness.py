@@ -24,10 +24,10 @@ def compiled(name: str) -> dict[str, Any]:
 
 
 class Harness:
-    """The harness contract on a chain: `harness.days(20261201)`."""
+    """A contract that only tests have, with a verifier, on a chain: `harness.ask("days", 20261201)`."""
 
-    def __init__(self, chain: Chain, verifier: str = PRECOMPILE) -> None:
-        output = compiled("Harness")
+    def __init__(self, chain: Chain, verifier: str = PRECOMPILE, *, contract: str = "Harness") -> None:
+        output = compiled(contract)
         self._chain = chain
         self.creation = bytes.fromhex(str(output["bytecode"])[2:])
         self._address = chain.deploy(chain.accounts[0], self.creation + encode_arguments("", ("address",), (verifier,)))
