@@ -1,0 +1,156 @@
+"""Ballots as owners sign them, and batches of them as anyone relays them (Ballots.vy).
+
+A ballot is a person's signature whose nonce is a sequence number (1 to 255, the highest counts) and whose deadline is the
+close. In a batch, ballots with equal authenticator data stand together; client data is not sent but for what follows the
+origin, for the contract rebuilds it from the digest.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import groupby
+from typing import Any
+
+from contracts.abi import encode_arguments
+from contracts.errors import ContractsError
+from contracts.person import PersonSignature
+from contracts.quorum import Choice
+
+BATCH_MAX = 100
+GROUPS_MAX = 8
+PAPERS_MAX = 64
+SEQUENCE_MAX = 255
+GROUP_TYPE = "(uint256,bytes,bytes)"
+BALLOT_TYPE = "(bytes32,uint256,uint256,uint256)"
+OPENING_TYPE = "(bytes32,uint256,bytes32)"
+PAPER_TYPE = "(uint256,uint256,bytes32)"
+# What a resolution on the assembly's rules (matter 1) adopts so that non-voters follow the majority.
+POLICY = sha256(b"minglou/policy/non-voters-follow/1").digest()
+
+
+class BallotError(ContractsError):
+    """A ballot cannot be put into a batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedBallot:
+    """What an owner signed: a choice, or the holder + 1 of a proxy (0 revokes it), or 0 beside a commitment."""
+
+    says: int
+    signature: PersonSignature
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.signature.nonce <= SEQUENCE_MAX:
+            raise BallotError(f"ballot has sequence number {self.signature.nonce}; there are 1 to {SEQUENCE_MAX}")
+
+    def tail(self) -> bytes:
+        """Client data after the origin and its closing quote; empty for software keys.
+
+        Raises:
+            BallotError: the client data is no JSON object with an origin as its third member.
+        """
+        client_data = self.signature.client_data
+        if not client_data:
+            return b""
+        try:
+            origin = json.loads(client_data)["origin"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BallotError("client data of the passkey is no JSON object with an origin") from error
+        head, found, tail = client_data.partition(b'"origin":"' + str(origin).encode() + b'"')
+        if not found or not head.startswith(b'{"type":"webauthn.get","challenge":"'):
+            raise BallotError(
+                "client data does not begin with type, challenge and origin; sign again in another browser"
+            )
+        return tail
+
+    def abi(self) -> tuple[bytes, int, int, int]:
+        """The fields in the contract's order."""
+        signature = self.signature
+        return (signature.key_id, signature.r, signature.s, self.says << 8 | signature.nonce)
+
+
+@dataclass(frozen=True, slots=True)
+class BallotBatch:
+    """Ballots in the order in which they are sent, and how many of them share their data."""
+
+    groups: tuple[tuple[int, bytes, bytes], ...]
+    ballots: tuple[SignedBallot, ...]
+
+    def abi(self) -> tuple[list[Any], list[Any]]:
+        """Groups and ballots in the contract's order."""
+        return list(self.groups), [ballot.abi() for ballot in self.ballots]
+
+
+def batch_of(ballots: Iterable[SignedBallot], *, order: Callable[[SignedBallot], Any] | None = None) -> BallotBatch:
+    """Group ballots by equal authenticator data and tail.
+
+    Args:
+        order: within a group; by head is cheapest, for eight neighbours share a word. As given without it.
+
+    Raises:
+        BallotError: too many ballots or groups for one transaction.
+    """
+    keyed = [((ballot.signature.authenticator_data, ballot.tail()), ballot) for ballot in ballots]
+    if order is not None:
+        keyed.sort(key=lambda each: order(each[1]))
+    keyed.sort(key=lambda each: each[0])  # stable: the order within a group stays
+    groups, sent = [], []
+    for (data, tail), members in groupby(keyed, key=lambda each: each[0]):
+        mine = [ballot for _, ballot in members]
+        groups.append((len(mine), data, tail))
+        sent += mine
+    if len(sent) > BATCH_MAX or len(groups) > GROUPS_MAX:
+        raise BallotError(f"{len(sent)} ballots in {len(groups)} groups; a batch takes {BATCH_MAX} in {GROUPS_MAX}")
+    return BallotBatch(tuple(groups), tuple(sent))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What opens a sealed ballot."""
+
+    key_id: bytes
+    choice: Choice
+    salt: bytes  # 32 random bytes
+
+    def commitment(self, resolution: bytes) -> bytes:
+        """What the owner signs before: SHA-256 of resolution's digest, key id, choice, salt."""
+        values = (resolution, self.key_id, int(self.choice), self.salt)
+        return sha256(encode_arguments("commitment", ("bytes32", "bytes32", "uint256", "bytes32"), values)).digest()
+
+    def abi(self) -> tuple[bytes, int, bytes]:
+        """The fields in the contract's order."""
+        return (self.key_id, int(self.choice), self.salt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperBallot:
+    """A paper ballot as two returning officers record it."""
+
+    head: int
+    choice: Choice
+    scan: bytes  # SHA-256 of the scanned sheet
+
+    def abi(self) -> tuple[int, int, bytes]:
+        """The fields in the contract's order."""
+        return (self.head, int(self.choice), self.scan)
+
+
+def chained_papers(resolution: bytes, papers: Iterable[PaperBallot]) -> bytes:
+    """What the officers sign as the body of `Purpose.PAPER`: a hash chain over the ballots, from the resolution's digest."""
+    chained = resolution
+    for paper in papers:
+        values = (chained, *paper.abi())
+        chained = sha256(encode_arguments("paper", ("bytes32", "uint256", "uint256", "bytes32"), values)).digest()
+    return chained
+
+
+def held_ballot(entry: int) -> Mapping[str, int]:
+    """A word of the event Cast: head, choice, whether all its keys are software ones, whether there are several, sequence."""
+    return {
+        "head": entry >> 32,
+        "choice": entry & 3,
+        "software": entry >> 2 & 1,
+        "several": entry >> 3 & 1,
+        "sequence": entry >> 4 & 255,
+    }
