@@ -16,7 +16,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cloud.errors import SettingsError
 from contracts.entry import device_id
 
-__all__ = ["Directory", "DirectoryDevice", "DirectoryFile", "DirectoryPool", "DirectoryUnit", "SignIn", "Words"]
+__all__ = [
+    "CrewMember",
+    "Directory",
+    "DirectoryDevice",
+    "DirectoryFile",
+    "DirectoryPool",
+    "DirectoryUnit",
+    "SignIn",
+    "Words",
+]
 
 FORMAT = "minglou-directory/1"
 _log = logging.getLogger("cloud.directory")
@@ -70,6 +79,15 @@ class DirectoryPool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CrewMember:
+    """Somebody who serves devices. Pages show the firm, never the person."""
+
+    alias: bytes
+    public: bytes  # x || y
+    firm: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
     """One one-time link: only the token's hash."""
 
@@ -91,6 +109,10 @@ class Directory:
     pools: Sequence[DirectoryPool] = ()
     tariffs: Mapping[str, int] = field(default_factory=dict)  # versions on chain by name
     sign_ins: Mapping[bytes, SignIn] = field(default_factory=dict)
+    crew: Sequence[CrewMember] = ()
+
+    def crew_of(self, alias: bytes) -> CrewMember | None:
+        return next((one for one in self.crew if one.alias == alias), None)
 
     def unit_named(self, name: str) -> DirectoryUnit | None:
         return next((unit for unit in self.units if unit.name == name), None)
@@ -158,6 +180,12 @@ def parse_directory(document: Mapping[str, Any]) -> Directory:
             if tariff.get("version") is not None
         },
         sign_ins={one.token_digest: one for one in map(_sign_in, document.get("sign_in", ()))},
+        crew=tuple(
+            CrewMember(
+                alias=bytes.fromhex(one["alias"]), public=bytes.fromhex(one["public"]), firm=_words(one.get("firm"))
+            )
+            for one in document.get("crew", ())
+        ),
     )
 
 

@@ -15,11 +15,14 @@ from typing import Any, Protocol
 from sqlalchemy import delete, insert, select
 
 from cloud.store import Store, tables
+from cloud.visits.letters import letters_for, letters_sent
 from contracts.clock import Clock
 
 __all__ = ["Bell", "ChainNews", "FinalBlock", "MailRoom"]
 
 _KEPT_MESSAGES = 100
+_AT_ONCE = 50  # with a visit of 16 KB in each, the answer stays under the 1 MB that a gateway reads
+_VISIT = "visit"
 _RECHECK_SECONDS = 5.0
 
 
@@ -118,12 +121,16 @@ class MailRoom:
             if log_id is None:
                 return
             news = await self._news_for(connection, origin, log_id)
-        if not news:
+            letters = await letters_for(connection, origin, log_id, self._clock.now_ms())
+        if not news and not letters:
             return
         async with self._store.write() as connection:
             # Asked again under the writer's lock: two requests of one gateway must not say the same thing twice.
             news = await self._news_for(connection, origin, log_id)
-            await self._append(connection, log_id, news)
+            letters = await letters_for(connection, origin, log_id, self._clock.now_ms())
+            messages = [(_VISIT, letter.body) for letter in letters] + news
+            first = await self._append(connection, log_id, messages)
+            await letters_sent(connection, letters, log_id, first)
         if any(kind == "block" for kind, _body in news):
             self._block_told_at[origin] = self._monotonic()
 
@@ -144,7 +151,8 @@ class MailRoom:
             news.append(("revoked", {"origin": origin, "from_block": str(revoked)}))
         return news
 
-    async def _append(self, connection: Any, log_id: int, news: list[tuple[str, dict[str, Any]]]) -> None:
+    async def _append(self, connection: Any, log_id: int, news: list[tuple[str, dict[str, Any]]]) -> int:
+        """Number and keep messages, and let old ones go, visits excepted; the first one's number."""
         column = tables.mail.c
         query = select(column.number).where(column.log_id == log_id).order_by(column.number.desc()).limit(1)
         last = (await connection.execute(query)).scalar_one_or_none() or 0
@@ -156,8 +164,11 @@ class MailRoom:
                 )
             )
         await connection.execute(
-            delete(tables.mail).where(column.log_id == log_id, column.number <= last + len(news) - _KEPT_MESSAGES)
+            delete(tables.mail).where(
+                column.log_id == log_id, column.number <= last + len(news) - _KEPT_MESSAGES, column.kind != _VISIT
+            )
         )
+        return int(last) + 1
 
     async def _read(self, origin: str, after: int) -> list[dict[str, Any]]:
         column = tables.mail.c
@@ -166,6 +177,7 @@ class MailRoom:
             .join(tables.logs, tables.logs.c.log_id == column.log_id)
             .where(tables.logs.c.origin == origin, column.number > after)
             .order_by(column.number)
+            .limit(_AT_ONCE)
         )
         async with self._store.read() as connection:
             return [

@@ -19,6 +19,7 @@ from cloud.settings import CloudSettings, read_secret
 from cloud.status import ChainStatus
 from cloud.store import Store
 from cloud.super_log import SuperLog, open_super_key
+from cloud.visits.room import VisitRoom
 from cloud.workers import Worker, supervise
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Cloud:
     ingest: Ingest
     mail: MailRoom
     bell: Bell
+    visits: VisitRoom
     directory: DirectoryFile
     evidence: EvidenceRoom
     chain: "ChainConnection | None"
@@ -107,6 +109,14 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
             ingest=ingest,
             mail=mail,
             bell=bell,
+            visits=VisitRoom(
+                store=store,
+                directory=directory,
+                bell=bell,
+                clock=settings.clock,
+                chain_id=settings.chain.chain_id if settings.chain else 0,
+                contract=settings.maintenance_contract,
+            ),
             directory=directory,
             evidence=EvidenceRoom(
                 store=store,

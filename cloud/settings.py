@@ -1,5 +1,6 @@
 """The cloud's settings: one TOML file, read once, every key checked."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 _GWEI = 10**9
+_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class CloudSettings:
     entries_per_second: float
     claims_file: Path | None
     block_mail_seconds: float
+    maintenance_contract: str | None = None  # whose visits are relayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +119,14 @@ def load_settings(file: Path) -> CloudSettings:
         SettingsError: naming file, table, key and remedy.
     """
     document = _read_toml(file)
-    _check_tables(file, document, {"cloud", "clock", "store", "chain", "super_log", "ingest", "mail"})
+    _check_tables(file, document, {"cloud", "clock", "store", "chain", "super_log", "ingest", "mail", "maintenance"})
     cloud, superlog = (
         _Table(file, "cloud", document.get("cloud", {})),
         _Table(file, "super_log", document.get("super_log", {})),
     )
     ingest, mail = _Table(file, "ingest", document.get("ingest", {})), _Table(file, "mail", document.get("mail", {}))
     store = _Table(file, "store", document.get("store", {}))
+    maintenance = _Table(file, "maintenance", document["maintenance"]) if "maintenance" in document else None
     chain = _Table(file, "chain", document["chain"]) if "chain" in document else None
     host, _, port = str(cloud.take("listen", str)).rpartition(":")
     if not host or not port.isdecimal():
@@ -152,8 +156,9 @@ def load_settings(file: Path) -> CloudSettings:
         entries_per_second=ingest.take("entries_per_gateway_per_second", float, 20_000.0),
         claims_file=ingest.path("claims_file", None),
         block_mail_seconds=mail.take("block_seconds", float, 60.0),
+        maintenance_contract=_address(file, maintenance) if maintenance else None,
     )
-    for table in (cloud, superlog, ingest, mail, store, chain):
+    for table in (cloud, superlog, ingest, mail, store, chain, maintenance):
         if table is not None:
             table.done()
     return settings
@@ -211,6 +216,13 @@ def _chain_settings(table: _Table) -> ChainSettings:
         priority_fee_wei=int(table.take("priority_fee_gwei", float, 1.0) * _GWEI),
         proof_of_authority=table.take("poa", bool, False),
     )
+
+
+def _address(file: Path, table: _Table) -> str:
+    contract = str(table.take("contract", str)).lower()
+    if not _ADDRESS.fullmatch(contract):
+        raise SettingsError(f"{file}: [maintenance] contract is {contract!r}; write the address 0x…")
+    return contract
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Tables of the cloud's store, as SQLAlchemy Core metadata.
 
-Primary data: `entries` with their details, `checkpoints` and the super-log's notes. Everything else is derived from
-them and from the chain. Keys that hold entries lead with `log_id`, the column by which a larger store would be spread.
-Instants are UTC milliseconds, hashes raw bytes, integers that may pass 2^63 decimal strings.
+Primary data: `entries` with their details, `checkpoints` and the super-log's notes; and `visits`, until their gateway
+has judged them. Everything else is derived from them and from the chain. Keys that hold entries lead with `log_id`, the
+column by which a larger store would be spread. Instants are UTC milliseconds, hashes raw bytes, integers that may pass
+2^63 decimal strings.
 """
 
 from sqlalchemy import (
@@ -41,6 +42,7 @@ __all__ = [
     "super_head",
     "super_nodes",
     "super_notes",
+    "visits",
 ]
 
 metadata = MetaData()
@@ -163,6 +165,27 @@ mail = Table(
     Column("kind", String(16), nullable=False),
     Column("body", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("device", LargeBinary, nullable=False),
+    # The gateway's origin without its epoch: a new epoch gets what the old one left unjudged.
+    Column("gateway", String(64), nullable=False),
+    Column("file", Text, nullable=False),
+    Column("visit_class", SmallInteger, nullable=False),
+    Column("started_at_s", BigInteger, nullable=False),
+    Column("ended_at_s", BigInteger, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("mailed_log_id", Integer, nullable=True),
+    Column("mail_number", Integer, nullable=True),
+    # Where the gateway's entry is, once it was looked up; derived.
+    Column("entry_log_id", Integer, nullable=True),
+    Column("entry_index", BigInteger, nullable=True),
+    Index("visits_of_device", "device", "started_at_s"),
+    Index("visits_of_gateway", "gateway", "entry_index"),
 )
 
 chain_cursor = Table(

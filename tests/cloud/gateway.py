@@ -52,8 +52,9 @@ class SimulatedGateway:
         *,
         detail: dict[str, object] | None = None,
         at_ms: int | None = None,
+        digest: bytes = NO_DETAIL,
     ) -> int:
-        """Append one entry; its index."""
+        """Append one entry; its index. `digest` stands raw in the detail word of visits and beacons."""
         index = len(self.entries)
         salt = hashlib.sha256(f"salt {self.origin} {self.seed} {index}".encode()).digest()[:16]
         encoded = b"" if detail is None else encode_detail(detail, salt=salt[::-1])
@@ -63,7 +64,7 @@ class SimulatedGateway:
             observed_at_ms=START_MS + 1000 * index if at_ms is None else at_ms,
             quantity=quantity,
             value=value,
-            detail_digest=detail_digest(encoded) if encoded else NO_DETAIL,
+            detail_digest=detail_digest(encoded) if encoded else digest,
             salt=salt,
         )
         self.entries.append(encode_entry(entry))
@@ -77,6 +78,15 @@ class SimulatedGateway:
         for _ in range(count):
             detail: dict[str, object] | None = {"source": "poll"} if detailed else None
             self.log(Kind.READING, urn, "1-0:1.8.0", 7 * self.size, detail=detail)
+
+    def log_visit(self, urn: str, level: int, digest: bytes, *, at_ms: int) -> int:
+        """Append a judged visit and its verdict, as the edge does; the visit's index."""
+        index = self.log(Kind.VISIT, urn, "visit", level, digest=digest, at_ms=at_ms)
+        items = dict.fromkeys(("inspection-mode", "door-cycles"), "confirmed" if level >= 2 else "not-seen")
+        verdict: dict[str, object] = {"items": items, "presence": "not-observable", "key_class": "file"}
+        detail: dict[str, object] = {"visit": digest.hex(), "facts": {"heard": 8}, "verdict": verdict}
+        self.log(Kind.STATUS, urn, "visit.verdict", level, detail=detail, at_ms=at_ms)
+        return index
 
     def tree(self) -> MemoryTree:
         return MemoryTree([leaf_hash(entry) for entry in self.entries])

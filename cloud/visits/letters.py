@@ -1,0 +1,89 @@
+"""Visits on their way to a gateway: which ones its mail still lacks, and which have been judged.
+
+A visit stays in the mail until its gateway has logged it. A gateway that opened a new epoch gets what the old one left
+unjudged again, in the new log's mail.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from cloud.store import tables
+from contracts.entry import Kind
+
+__all__ = ["Letter", "find_judgement", "gateway_of", "letters_for", "letters_sent"]
+
+KEPT_S = 60 * 86_400  # gateways keep what they saw for 60 days: older visits are judged by nobody
+_EARLY_MS = 10 * 60_000  # a gateway judges visits that end so soon by its own clock
+_AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One visit to be put into the mail."""
+
+    digest: bytes
+    body: dict[str, Any]
+
+
+def gateway_of(origin: str) -> str:
+    """What all epochs of a gateway share: its origin without the epoch."""
+    return origin.rpartition("/")[0]
+
+
+async def letters_for(connection: Any, origin: str, log_id: int, now_ms: int) -> Sequence[Letter]:
+    """The unjudged visits that are not in this log's mail yet."""
+    column = tables.visits.c
+    query = (
+        select(tables.visits)
+        .where(
+            column.gateway == gateway_of(origin),
+            column.entry_index.is_(None),
+            column.mailed_log_id.is_distinct_from(log_id),
+            column.started_at_s > now_ms // 1000 - KEPT_S,
+        )
+        .order_by(column.received_at_ms, column.digest)
+        .limit(_AT_ONCE)
+    )
+    found = (await connection.execute(query)).all()
+    return [
+        Letter(digest=row.digest, body=json.loads(row.file))
+        for row in found
+        if await find_judgement(connection, row) is None
+    ]
+
+
+async def letters_sent(connection: Any, letters: Sequence[Letter], log_id: int, first: int) -> None:
+    """Note which message carries which visit; and take what has been judged out of this log's mail."""
+    column = tables.visits.c
+    for number, letter in enumerate(letters, first):
+        change = update(tables.visits).where(column.digest == letter.digest)
+        await connection.execute(change.values(mailed_log_id=log_id, mail_number=number))
+    open_ones = select(tables.visits).where(column.mailed_log_id == log_id, column.entry_index.is_(None))
+    for row in (await connection.execute(open_ones)).all():
+        judged = await find_judgement(connection, row)
+        if judged is not None:
+            mail = tables.mail.c
+            await connection.execute(delete(tables.mail).where(mail.log_id == log_id, mail.number == row.mail_number))
+            change = update(tables.visits).where(column.digest == row.digest)
+            await connection.execute(change.values(entry_log_id=judged.log_id, entry_index=judged.entry_index))
+
+
+async def find_judgement(connection: Any, visit: Any) -> Any:
+    """The gateway's entry for a row of `visits`, with its log's origin; None while there is none."""
+    column = tables.entries.c
+    query = select(tables.entries, tables.logs.c.origin).join(tables.logs, tables.logs.c.log_id == column.log_id)
+    if visit.entry_index is not None:
+        query = query.where(column.log_id == visit.entry_log_id, column.entry_index == visit.entry_index)
+    else:
+        query = query.where(
+            column.device == visit.device,
+            column.observed_at_ms >= visit.ended_at_s * 1000 - _EARLY_MS,
+            column.kind == int(Kind.VISIT),
+            column.detail_digest == visit.digest,
+            tables.logs.c.origin.startswith(visit.gateway + "/", autoescape=True),
+        )
+    return (await connection.execute(query.order_by(column.log_id, column.entry_index).limit(1))).one_or_none()

@@ -1,0 +1,266 @@
+"""Visits in the cloud: the postman takes what a gateway could judge, delivers it once, and finds what became of it."""
+
+import asyncio
+import copy
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from cloud.directory import DirectoryFile
+from cloud.mail import Bell, MailRoom
+from cloud.visits.room import UNJUDGED_MAX, VisitRoom
+from cloud.visits.routes import visit_router
+from contracts import p256
+from contracts.entry import Kind
+from contracts.signed_visit import SIGNED_VISIT_BYTES_MAX, SignedVisit, signed_visit_to_json
+from tests.cloud.conftest import Bench, open_bench
+from tests.cloud.gateway import ORIGIN, SimulatedGateway
+from tests.visits import ALIASES, CHAIN_ID, CONTRACT, LIFT, MANAGER, MECHANIC, OTHER, signed, visit_of
+
+NOW_S = 1_764_000_000
+
+
+class Clock:
+    """A clock that tests turn."""
+
+    def __init__(self) -> None:
+        self.ms = NOW_S * 1000
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def real_ms_until(self, at_ms: int) -> int:
+        return max(0, at_ms - self.ms)
+
+
+class NoNews:
+    """A chain that has nothing to say."""
+
+    def final_block(self) -> None:
+        return None
+
+    def final_super_size(self) -> int:
+        return 0
+
+    def revoked_from_block(self, _origin: str) -> None:
+        return None
+
+
+class Desk:
+    """One cloud's visits over HTTP, its mail, and a gateway that can answer."""
+
+    def __init__(self, bench: Bench, mail: MailRoom, client: httpx.AsyncClient, clock: Clock) -> None:
+        self.bench, self.mail, self.client, self.clock = bench, mail, client, clock
+        self.gateway = SimulatedGateway()
+
+    async def post(self, visit: SignedVisit | bytes) -> tuple[int, dict[str, Any]]:
+        content = visit if isinstance(visit, bytes) else json.dumps(signed_visit_to_json(visit)).encode()
+        answer = await self.client.post("/v1/visits", content=content)
+        return answer.status_code, answer.json()
+
+    async def send(self) -> None:
+        """The gateway sends all that it has logged."""
+        self.bench.keys.enrol(self.gateway)
+        await self.bench.send(self.gateway)
+
+    async def letters(self, *, after: int = 0, origin: str = ORIGIN) -> list[dict[str, Any]]:
+        found = await self.mail.fetch(origin, after=after, wait_seconds=0)
+        return [message for message in found if message["kind"] == "visit"]
+
+    def judge(self, visit: SignedVisit, level: int) -> None:
+        at_ms = visit.visit.ended_at_s * 1000 + 60_000
+        self.gateway.log_visit(LIFT, level, visit.visit.digest(), at_ms=at_ms)
+
+
+def directory(*keys: p256.PrivateKey) -> str:
+    words = {"zh": "电梯", "en": "Lift"}
+    device = {"urn": LIFT, "kind": "lift", "name": "l1", "origin": ORIGIN, "floor": 1, "title": words}
+    crew = [
+        {"alias": ALIASES[key].hex(), "public": p256.public_bytes(key).hex(), "kind": "software", "firm": words}
+        for key in keys
+    ]
+    site = {"name": "cuiyuan", "host": "x.example", "title": words, "timezone": "Asia/Shanghai", "site_id": "00" * 32}
+    document = {
+        "format": "minglou-directory/1", "site": site, "units": [], "devices": [device], "pools": [], "crew": crew,
+    }  # fmt: skip
+    return json.dumps(document)
+
+
+@asynccontextmanager
+async def open_desk(folder: Path, *, contract: str | None = CONTRACT) -> AsyncIterator[Desk]:
+    (folder / "directory.json").write_text(directory(MECHANIC, MANAGER))
+    clock, bell = Clock(), Bell()
+    async with open_bench(folder / "c.sqlite3") as bench:
+        room = VisitRoom(
+            store=bench.store, directory=DirectoryFile(folder / "directory.json"), bell=bell, clock=clock,
+            chain_id=CHAIN_ID, contract=contract,
+        )  # fmt: skip
+        mail = MailRoom(store=bench.store, news=NoNews(), clock=clock, bell=bell, block_seconds=60.0)
+        app = FastAPI()
+        app.include_router(visit_router(room))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://cloud") as client:
+            yield Desk(bench, mail, client, clock)
+
+
+Run = Callable[[Any], Any]
+
+
+def test_a_visit_is_delivered_until_its_gateway_has_judged_it(tmp_path: Path, run: Run) -> None:
+    visit = signed(visit_of(NOW_S - 7200, manager=MANAGER), MECHANIC, MANAGER)
+    digest = visit.visit.digest().hex()
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as desk:
+            await desk.send()
+            waiting = {"digest": digest, "state": "waiting", "level": None, "entry": None}
+            assert await desk.post(visit) == (200, waiting)
+            assert await desk.post(visit) == (200, waiting), "handing it in again is harmless"
+            (letter,) = await desk.letters()
+            assert letter["body"] == signed_visit_to_json(visit)
+            assert await desk.letters(after=letter["number"]) == []
+            assert await desk.letters() == [letter], "until it is judged"
+            desk.judge(visit, 3)
+            await desk.send()
+            entry = {"origin": ORIGIN, "index": "1"}
+            judged = {"digest": digest, "state": "judged", "level": 3, "entry": entry}
+            assert (await desk.client.get(f"/v1/visits/{digest}")).json() == judged
+            assert await desk.post(visit) == (200, judged)
+            await desk.post(signed(visit_of(NOW_S - 7200, salt=2)))  # the next letter clears away what is done
+            assert [one["number"] for one in await desk.letters()] == [letter["number"] + 1]
+            assert (await desk.client.get(f"/v1/visits/{digest}")).json() == judged
+
+    run(scenario())
+
+
+def test_a_new_epoch_gets_what_the_old_one_left_unjudged(tmp_path: Path, run: Run) -> None:
+    done, left = signed(visit_of(NOW_S - 7200)), signed(visit_of(NOW_S - 7200, salt=2))
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as desk:
+            await desk.send()
+            await desk.post(done)
+            await desk.post(left)
+            assert len(await desk.letters()) == 2
+            desk.judge(done, 0)
+            await desk.send()
+            desk.gateway = SimulatedGateway(origin=ORIGIN.replace("/e0", "/e1"))
+            await desk.send()
+            again = await desk.letters(origin=desk.gateway.origin)
+            assert [one["body"] for one in again] == [signed_visit_to_json(left)]
+
+    run(scenario())
+
+
+def test_letters_outlast_a_hundred_later_messages(tmp_path: Path, run: Run) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as desk:
+            await desk.send()
+            await desk.post(signed(visit_of(NOW_S - 7200)))
+            (letter,) = await desk.letters()
+            for number in range(150):
+                await desk.mail.post(ORIGIN, "anchored", {"size": str(number)})
+            assert (await desk.mail.fetch(ORIGIN, after=0, wait_seconds=0))[0] == letter
+
+    run(scenario())
+
+
+def _without_salt() -> bytes:
+    file = signed_visit_to_json(signed(visit_of(NOW_S - 7200)))
+    del file["visit"]["salt"]
+    return json.dumps(file).encode()
+
+
+def _forged() -> bytes:
+    file = copy.deepcopy(signed_visit_to_json(signed(visit_of(NOW_S - 7200))))
+    file["visit"]["started_at"] += 1
+    return json.dumps(file).encode()
+
+
+@pytest.mark.parametrize(
+    ("visit", "status", "code"),
+    [
+        (b"{", 400, "malformed"),
+        (_without_salt(), 400, "malformed"),
+        (b" " * (SIGNED_VISIT_BYTES_MAX + 1), 413, "too_large"),
+        (_forged(), 422, "bad_signature"),
+        (signed(visit_of(NOW_S - 7200), contract="0x" + "d2" * 20), 422, "wrong_contract"),
+        (signed(visit_of(NOW_S - 7200), chain_id=1), 422, "wrong_contract"),
+        (signed(visit_of(NOW_S - 60)), 422, "bad_time"),
+        (signed(visit_of(NOW_S - 61 * 86_400)), 422, "bad_time"),
+        (signed(visit_of(NOW_S - 7200, urn="urn:minglou:other:lift:l9")), 404, "unknown_device"),
+        (signed(visit_of(NOW_S - 7200), OTHER), 403, "unknown_crew"),
+        (signed(visit_of(NOW_S - 7200, mechanics=(OTHER,)), OTHER), 403, "unknown_crew"),
+    ],
+)
+def test_what_no_gateway_would_judge_is_refused_and_not_kept(
+    tmp_path: Path, run: Run, visit: SignedVisit | bytes, status: int, code: str
+) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as desk:
+            await desk.send()
+            answered, says = await desk.post(visit)
+            assert (answered, says["error"]) == (status, code)
+            assert says["message"]
+            assert await desk.letters() == []
+
+    run(scenario())
+
+
+def test_a_cloud_without_a_maintenance_contract_says_so(tmp_path: Path, run: Run) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path, contract=None) as desk:
+            answered, says = await desk.post(signed(visit_of(NOW_S - 7200)))
+            assert (answered, says["error"]) == (503, "no_maintenance")
+
+    run(scenario())
+
+
+def test_a_flood_of_visits_is_dammed_and_unknown_ones_are_not_found(tmp_path: Path, run: Run) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as desk:
+            for salt in range(UNJUDGED_MAX):
+                assert (await desk.post(signed(visit_of(NOW_S - 7200, salt=salt))))[0] == 200
+            answered, says = await desk.post(signed(visit_of(NOW_S - 7200, salt=UNJUDGED_MAX)))
+            assert (answered, says["error"]) == (429, "too_many")
+            assert (await desk.client.get(f"/v1/visits/{'ab' * 32}")).status_code == 404
+            assert (await desk.client.get("/v1/visits/nonsense")).status_code == 400
+            await desk.send()
+            first = await desk.letters()
+            assert 0 < len(first) <= 50
+            assert len(await desk.letters(after=first[-1]["number"])) > 0
+
+    run(scenario())
+
+
+def test_a_neighbours_entry_judges_no_visit_here(tmp_path: Path, run: Run) -> None:
+    """Neither this gateway's for another lift, nor another gateway's for this one."""
+    visit = signed(visit_of(NOW_S - 7200))
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as desk:
+            await desk.post(visit)
+            desk.gateway.log_visit("urn:minglou:site:b02:lift:l1", 3, visit.visit.digest(), at_ms=NOW_S * 1000)
+            await desk.send()
+            own, desk.gateway = desk.gateway, SimulatedGateway(origin=ORIGIN.replace("/b07/", "/b08/"), seed=2)
+            desk.judge(visit, 3)
+            await desk.send()
+            desk.gateway = own
+            assert (await desk.post(visit))[1]["state"] == "waiting"
+            assert len(await desk.letters()) == 1
+
+    run(scenario())
+
+
+def test_the_api_describes_visits() -> None:
+    app = FastAPI()
+    app.include_router(visit_router(None))  # type: ignore[arg-type]  # routes are only described, not called
+    paths = app.openapi()["paths"]
+    assert set(paths["/v1/visits"]["post"]["responses"]) >= {"200", "400", "403", "404", "413", "422", "429", "503"}
+    assert set(paths["/v1/visits/{digest}"]["get"]["responses"]) >= {"200", "400", "404"}
+    assert asyncio.iscoroutinefunction(VisitRoom.take) and Kind.VISIT == 4
