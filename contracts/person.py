@@ -50,6 +50,13 @@ class Purpose(Enum):
     PROXY = ("vote.proxy", ("bytes32", "uint256"))  # digest of the resolution, holder + 1 or 0
     PAPER = ("vote.paper", ("bytes32",))  # chained digest of the paper ballots
 
+    REPORT_WORK = ("work.report", ("bytes32", "bytes32"))  # device, report; contract WorkOrders, as all below
+    WITHDRAW_WORK = ("work.withdraw", ("bytes32", "uint256"))  # order, round
+    ACCEPT_WORK = ("work.accept", ("bytes32", "uint256", "uint256"))  # order, promise, round; a crew's key
+    FINISH_WORK = ("work.done", ("bytes32", "bytes32", "uint256"))  # order, evidence, round; a crew's key
+    CONFIRM_WORK = ("work.confirm", ("bytes32", "uint256"))  # order, round
+    REOPEN_WORK = ("work.reopen", ("bytes32", "bytes32", "uint256"))  # order, reason, round
+
     def body_digest(self, *body: Any) -> bytes:
         """SHA-256 of the ABI-encoded body. Raises AbiError if the values are not this purpose's."""
         name, types = self.value

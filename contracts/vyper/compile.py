@@ -17,7 +17,7 @@ from contracts.errors import ContractsError
 SOURCES = Path(__file__).parent
 BUILD = SOURCES / "build"
 COMPILER = "0.4.3"
-CONTRACTS = ("Registry", "AnchorLog", "Tariffs", "UsageFees", "Token", "ReserveFund")
+CONTRACTS = ("Registry", "AnchorLog", "Tariffs", "UsageFees", "Token", "ReserveFund", "WorkOrders")
 RUNTIME_BYTES_MAX = 24_576  # EIP-170
 
 

@@ -26,6 +26,41 @@ struct Outcome:
     building: uint256
 
 
+struct PersonKey:
+    unit: bytes32
+    index: uint256
+    x: uint256
+    y: uint256
+    kind: uint256
+    rp_id_hash: bytes32
+    origin: String[128]
+
+
+struct CrewKey:
+    alias: bytes32
+    firm: uint256
+    duties: uint256
+    licence_until: uint256
+    x: uint256
+    y: uint256
+    kind: uint256
+    rp_id_hash: bytes32
+    origin: String[128]
+    since: uint256
+
+
+struct Firm:
+    exists: bool
+    licence_until: uint256
+    name_digest: bytes32
+
+
+struct Head:
+    size: uint256
+    root: bytes32
+    accepted_at: uint256
+
+
 manager: public(address)
 committee: public(address)
 contract_named: public(HashMap[bytes32, address])
@@ -33,6 +68,11 @@ unit_count: public(uint256)
 unit_at: public(HashMap[uint256, bytes32])
 outcome: public(HashMap[uint256, Outcome])
 units: HashMap[bytes32, Unit]
+persons: HashMap[bytes32, PersonKey]
+crews: HashMap[bytes32, CrewKey]
+firms: HashMap[uint256, Firm]
+assigned: HashMap[bytes32, bytes32]
+roots: HashMap[bytes32, bytes32]
 area: uint256
 
 
@@ -79,3 +119,79 @@ def unit(alias: bytes32) -> Unit:
 def set_outcome(number: uint256, outcome: Outcome):
     """@notice What a resolution came to."""
     self.outcome[number] = outcome
+
+
+@external
+def set_owner(key_id: bytes32, unit: bytes32, x: uint256, y: uint256):
+    """@notice A software key of a unit; unit zero ends it."""
+    self.persons[key_id] = PersonKey(unit=unit, index=0, x=x, y=y, kind=2, rp_id_hash=empty(bytes32), origin="")
+
+
+@external
+@view
+def person_key(key_id: bytes32) -> PersonKey:
+    """@notice An owner's key."""
+    return self.persons[key_id]
+
+
+@external
+def set_crew(key_id: bytes32, alias: bytes32, firm: uint256, licence_until: uint256, x: uint256, y: uint256):
+    """@notice A software key of somebody who serves; alias zero ends it."""
+    self.crews[key_id] = CrewKey(
+        alias=alias,
+        firm=firm,
+        duties=1,
+        licence_until=licence_until,
+        x=x,
+        y=y,
+        kind=2,
+        rp_id_hash=empty(bytes32),
+        origin="",
+        since=block.timestamp,
+    )
+
+
+@external
+@view
+def crew_key(key_id: bytes32) -> CrewKey:
+    """@notice A crew member's key."""
+    return self.crews[key_id]
+
+
+@external
+def set_firm(number: uint256, licence_until: uint256):
+    """@notice A firm's licence."""
+    self.firms[number] = Firm(exists=True, licence_until=licence_until, name_digest=empty(bytes32))
+
+
+@external
+@view
+def firm(number: uint256) -> Firm:
+    """@notice A firm."""
+    return self.firms[number]
+
+
+@external
+def assign(device: bytes32, origin_id: bytes32):
+    """@notice The log that a device writes to."""
+    self.assigned[device] = origin_id
+
+
+@external
+@view
+def is_assigned(device: bytes32, origin_id: bytes32, index: uint256) -> bool:
+    """@notice Whether it does."""
+    return self.assigned[device] == origin_id
+
+
+@external
+def accept(origin_id: bytes32, root: bytes32):
+    """@notice The accepted head's root."""
+    self.roots[origin_id] = root
+
+
+@external
+@view
+def accepted(origin_id: bytes32, head: Head) -> (bool, bool):
+    """@notice Whether it is, and that no fork ended the epoch."""
+    return head.size != 0 and self.roots[origin_id] == head.root, False

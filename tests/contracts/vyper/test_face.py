@@ -18,6 +18,8 @@ from contracts.calls import (
     token,
     usage_fees,
     usage_fees_events,
+    work_orders,
+    work_orders_events,
 )
 from contracts.vyper.compile import artifact
 
@@ -28,6 +30,7 @@ FACES: dict[str, tuple[ModuleType, ...]] = {
     "UsageFees": (usage_fees, usage_fees_events),
     "Token": (token,),
     "ReserveFund": (reserve_fund, reserve_fund_events),
+    "WorkOrders": (work_orders, work_orders_events),
 }
 
 
