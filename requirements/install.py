@@ -128,6 +128,14 @@ def install_bluetooth_service() -> str | None:
     return None
 
 
+def install_second_evm() -> str | None:
+    """The Ethereum execution specification, a chain's rules as plain Python: its own environment, for it pins libraries."""
+    environment = TOOLS / "evm"
+    make_environment(environment)
+    sync(environment, LOCKS / "evm.lock")
+    return None
+
+
 def make_environment(folder: Path) -> None:
     """A fresh virtual environment of this interpreter; one of another version is replaced."""
     python = folder / "bin" / "python"
@@ -324,6 +332,8 @@ def steps() -> Iterable[Step]:
     if sys.platform == "linux":
         bluezoo = TOOLS / "bluezoo" / "bin" / "bluezoo"
         yield Step("Bluetooth service for tests", (LOCKS / "bluezoo.lock",), bluezoo, install_bluetooth_service)
+    specification = TOOLS / "evm" / "lib"
+    yield Step("a second EVM for tests", (LOCKS / "evm.lock",), specification, install_second_evm)
     yield Step("Node.js", (LOCKS / "node.lock",), TOOLS / "bin" / "node", install_node)
     yield Step("development chain", node_locks, TOOLS / "bin" / "anvil", install_chain)
 

