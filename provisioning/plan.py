@@ -10,7 +10,7 @@ from pathlib import Path
 from provisioning.files import write_private, write_text
 from provisioning.keys import ensure_chain_key, ensure_ed25519_key, ensure_person_seed
 from provisioning.names import complete_names, read_names, write_names
-from provisioning.settings import Places, Ports, cloud_file, gateway_file, operator_file
+from provisioning.settings import Places, Ports, cloud_file, gateway_file, maintenance_contract, operator_file
 from provisioning.site import Site
 
 __all__ = ["ROLES", "Step", "apply_steps", "plan_site"]
@@ -54,8 +54,11 @@ def plan_site(site: Site, text: str, places: Places) -> list[Step]:
                 do=lambda: write_names(places.names_file, names),
             ),
         )
+    maintenance = maintenance_contract(places)
     settings = {
-        places.cloud / "cloud.toml": cloud_file(site, places=places, ports=_PORTS, clock=None, anchor_seconds=600.0),
+        places.cloud / "cloud.toml": cloud_file(
+            site, places=places, ports=_PORTS, clock=None, anchor_seconds=600.0, maintenance=maintenance
+        ),
         places.cloud / "operator.toml": operator_file(site, places=places, ports=_PORTS, clock=None),
     }
     for gateway in site.gateways:
@@ -70,6 +73,7 @@ def plan_site(site: Site, text: str, places: Places) -> list[Step]:
             bus_ports={},
             broker_urls={},
             with_bluetooth=True,
+            maintenance=maintenance,
         )
     return [*steps, *_text_steps(settings)]
 

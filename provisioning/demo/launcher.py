@@ -22,6 +22,7 @@ from provisioning.demo.cheats.catalogue import cheats_of
 from provisioning.demo.cheats.gateway_log import copy_log
 from provisioning.demo.cheats.scene import Scene
 from provisioning.demo.control import Control, OpenPage, serve_control
+from provisioning.demo.crew import Crew, crew_members, mechanic_visits
 from provisioning.demo.doors import Door, make_doors
 from provisioning.demo.errors import DemoError
 from provisioning.demo.figures import Figures
@@ -203,7 +204,15 @@ class Launcher:
 
     def _write_settings(self, site: Site, names: SecretNames, state: DemoState) -> None:
         with_bluetooth = "water" not in state.left_out
-        write_settings(site, names, self.places, state.ports, state.clock, with_bluetooth=with_bluetooth)
+        write_settings(
+            site,
+            names,
+            self.places,
+            state.ports,
+            state.clock,
+            with_bluetooth=with_bluetooth,
+            visits=mechanic_visits(state.month),
+        )
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -241,13 +250,15 @@ class Launcher:
         billing = Billing(self.places, state, site, names, self.progress)
         scene = Scene(places=self.places, state=state, site=site, names=names, supervisor=self.supervisor)
         self._control.offer(cheats_of(scene))
+        crew = Crew(scene, self.progress)
+        self._start_task(crew.work(), "crew")
         if state.phase in ("prepared", "month"):
             with self.progress.step(f"The month, {state.month.opening} to {state.month.closing}, and today so far"):
                 await _sleep_until((state.clock.real_start_ms + state.clock.real_end_ms) // 2)
                 await self._keep_old_log()
                 await _sleep_until(state.clock.real_end_ms)
             if self.options.once:
-                once = OnceRun(scene, self.progress, figures, billing, self._control.doors, self._started)
+                once = OnceRun(scene, self.progress, figures, billing, crew, self._control.doors, self._started)
                 code = await once.run()
                 self._keep(state.at("live"))
                 return code
@@ -304,6 +315,7 @@ class Launcher:
             sign_ins=[door.sign_in for door in doors],
             tariffs={tariff.name: version for version, tariff in enumerate(site.tariffs, start=1)},
             with_bluetooth="water" not in state.left_out,
+            crew=crew_members(self.places),
         )
         self._control.doors = doors
         self._control.pages = _open_pages(state.ports)

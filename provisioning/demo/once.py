@@ -9,11 +9,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.entry import Kind
+from contracts.quantities import VISIT_VERDICT
 from provisioning.demo.billing import Billing
 from provisioning.demo.browser import OwnerSession, owners_browser
 from provisioning.demo.calendar import period_number
 from provisioning.demo.cheats.scene import Scene
 from provisioning.demo.commands import try_command
+from provisioning.demo.crew import PAPER_LIFT, SERVICED_LIFT, Crew
 from provisioning.demo.doors import Door
 from provisioning.demo.errors import DemoError
 from provisioning.demo.figures import Figures, Snapshot
@@ -27,6 +30,8 @@ __all__ = ["OnceRun", "Row", "agreements", "choose_entries", "table"]
 HONEST_UNIT = "b07-0502"
 _PAGE = 1000  # what the cloud lists at once
 _FILES = 10
+_VERDICT_SECONDS = 30.0
+_MADE_LEVEL = 3  # the most that a gateway whose key lies in a file can give
 _UNCONFIRMED = "binding not confirmed"
 _POOL_MARK = "binding not confirmed: the contract takes an owner's signature for it, and a pool has no owner"
 
@@ -49,6 +54,7 @@ class OnceRun:
         progress: Progress,
         figures: Figures,
         billing: Billing,
+        crew: Crew,
         doors: tuple[Door, ...],
         started: float,
     ) -> None:
@@ -56,6 +62,7 @@ class OnceRun:
         self._progress = progress
         self._figures = figures
         self._billing = billing
+        self._crew = crew
         self._doors = {door.unit: door for door in doors if door.role == "owner"}
         self._started = started
         self._rows: list[Row] = []
@@ -70,6 +77,7 @@ class OnceRun:
             await self._without_browser()
         else:
             await self._with_browser()
+        await self._attempt("Two visits, judged by what the lifts said", self._visits)
         await self._attempt("Ten evidence files by the command line verifier", self._evidence)
         if self._is_disputed:
             await self._attempt("The dispute is settled and the money is back", self._dispute)
@@ -141,9 +149,20 @@ class OnceRun:
         verdicts = [json.loads(line) for line in outcome.stdout.splitlines()]
         for (name, index), verdict in zip(chosen.items(), verdicts, strict=False):
             self._rows.append(_verdict_row(name, index, verdict))
-        sound = outcome.code == 0 and len(verdicts) >= _FILES
-        found = f"{len(verdicts)} files, exit code {outcome.code}"
+        kinds = {int(json.loads(path.read_bytes())["entry"]["kind"]) for path in paths}
+        sound = outcome.code == 0 and len(verdicts) >= _FILES and kinds == set(Kind)
+        found = f"{len(verdicts)} files of kinds {', '.join(map(str, sorted(kinds)))}, exit code {outcome.code}"
         self._rows.append(Row(what="`minglou verify` on all of them", found=found, holds=sound))
+
+    async def _visits(self) -> None:
+        verdicts = await self._crew.verdicts(seconds=_VERDICT_SECONDS)
+        for lift, what, level in (
+            (SERVICED_LIFT, f"visit of {SERVICED_LIFT}, signed and made", _MADE_LEVEL),
+            (PAPER_LIFT, f"visit of {PAPER_LIFT}, signed but never made", 0),
+        ):
+            found = verdicts[lift]
+            says = f"level {found.level} of 4, entry {found.index} of the gateway"
+            self._rows.append(Row(what=what, found=says, holds=found.level == level))
 
     async def _padded_line(self, owner: OwnerSession) -> None:
         unit = self._scene.state.padded_unit
@@ -215,6 +234,10 @@ async def choose_entries(scene: Scene) -> dict[str, int]:
         "water": lambda row: row["device"] in water,
         "lift-endpoint": lambda row: row["device"] == device["l1"],
         "lift-broker": lambda row: row["device"] == device["l2"],
+        "visit-made": lambda row: int(row["kind"]) == Kind.VISIT and row["device"] == device[SERVICED_LIFT],
+        "visit-made-verdict": lambda row: row["quantity"] == VISIT_VERDICT and row["device"] == device[SERVICED_LIFT],
+        "visit-on-paper": lambda row: int(row["kind"]) == Kind.VISIT and row["device"] == device[PAPER_LIFT],
+        "visit-on-paper-verdict": lambda row: row["quantity"] == VISIT_VERDICT and row["device"] == device[PAPER_LIFT],
         "access-endpoint": lambda row: row["device"] == device["gate"],
         "access-broker": lambda row: row["device"] == device["garage"],
     }

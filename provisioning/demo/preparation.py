@@ -45,6 +45,7 @@ _OWN_NAMES = (
     "site.toml",
     "trust.json",
     "evidence",
+    "visits",
     "draft.json",
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from contracts.clock import DemoClock
 from edge.credentials import hash_password
@@ -19,11 +20,12 @@ from provisioning.settings import (
     credentials_file,
     directory_file,
     gateway_file,
+    maintenance_contract,
     mosquitto_files,
     nats_file,
     operator_file,
 )
-from provisioning.settings.cloud import SignIn
+from provisioning.settings.cloud import CrewMember, SignIn
 from provisioning.site import Site
 
 __all__ = ["bus_link", "owner_keys", "write_directory", "write_passwords", "write_settings"]
@@ -60,9 +62,21 @@ def write_passwords(site: Site, names: SecretNames, places: Places, ports: Ports
 
 
 def write_settings(
-    site: Site, names: SecretNames, places: Places, ports: Ports, clock: DemoClock, *, with_bluetooth: bool
+    site: Site,
+    names: SecretNames,
+    places: Places,
+    ports: Ports,
+    clock: DemoClock,
+    *,
+    with_bluetooth: bool,
+    visits: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> None:
-    """The settings of gateway, building, cloud and operator, with one clock in all of them."""
+    """The settings of gateway, building, cloud and operator, with one clock in all of them.
+
+    Once the contracts are deployed, gateway and cloud also learn which one visits are signed for. `visits` is when
+    the mechanic really comes, by lift.
+    """
+    maintenance = maintenance_contract(places)
     write_text(
         places.gateway / "edge.toml",
         gateway_file(
@@ -77,6 +91,7 @@ def write_settings(
             broker_urls={broker.name: f"mqtt://127.0.0.1:{ports.broker}" for broker in site.brokers},
             with_bluetooth=with_bluetooth,
             broker_protocol="5" if mosquitto_program() is not None else "3.1.1",  # NATS speaks no MQTT 5
+            maintenance=maintenance,
         ),
     )
     write_text(
@@ -89,11 +104,14 @@ def write_settings(
             seed=SEED,
             link=bus_link(places),
             bluetooth=bluetooth_address(places) if with_bluetooth else None,
+            visits=visits,
         ),
     )
     write_text(
         places.cloud / "cloud.toml",
-        cloud_file(site, places=places, ports=ports, clock=clock, anchor_seconds=ANCHOR_SECONDS),
+        cloud_file(
+            site, places=places, ports=ports, clock=clock, anchor_seconds=ANCHOR_SECONDS, maintenance=maintenance
+        ),
     )
     write_text(places.cloud / "operator.toml", operator_file(site, places=places, ports=ports, clock=clock))
 
@@ -106,6 +124,7 @@ def write_directory(
     sign_ins: Sequence[SignIn],
     tariffs: Mapping[str, int],
     with_bluetooth: bool,
+    crew: Sequence[CrewMember] = (),
 ) -> None:
     """What the cloud knows of the site's people and things."""
     text = directory_file(
@@ -115,5 +134,6 @@ def write_directory(
         tariffs=tariffs,
         sign_ins=sign_ins,
         left_out=frozenset() if with_bluetooth else frozenset({"water"}),
+        crew=crew,
     )
     write_private(places.cloud / "directory.json", text.encode())

@@ -4,6 +4,7 @@ from provisioning.settings.broker import mosquitto_files, nats_file
 from provisioning.settings.building import building_file
 from provisioning.settings.cloud import cloud_file, directory_file, operator_file
 from provisioning.settings.gateway import credentials_file, gateway_file
+from provisioning.settings.maintenance import maintenance_contract
 from provisioning.settings.places import Places, Ports, clock_section
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "credentials_file",
     "directory_file",
     "gateway_file",
+    "maintenance_contract",
     "mosquitto_files",
     "nats_file",
     "operator_file",

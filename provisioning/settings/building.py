@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from contracts.clock import DemoClock
 from provisioning.settings.places import Places, Ports, clock_section
 from provisioning.site import Device, Site
@@ -13,13 +15,22 @@ _COMMON_AREA_CENTI_M2 = 60_000  # what the simulation scales the common meter's 
 
 
 def building_file(
-    site: Site, *, places: Places, ports: Ports, clock: DemoClock | None, seed: int, link: str, bluetooth: str | None
+    site: Site,
+    *,
+    places: Places,
+    ports: Ports,
+    clock: DemoClock | None,
+    seed: int,
+    link: str,
+    bluetooth: str | None,
+    visits: Mapping[str, Sequence[int]],
 ) -> str:
     """The simulation's settings.
 
     Args:
         link: where the gateway's serial port of the bus is to appear.
         bluetooth: D-Bus address of the BlueZ service; None leaves the water meters out.
+        visits: when, in ms, a lift's mechanic comes, by its name; every other week for lifts that it does not name.
     """
     home = places.building
     sections: list[tuple[str, Section]] = [
@@ -40,7 +51,7 @@ def building_file(
     if bluetooth is not None:
         sections.append(("bluetooth", {"bus": bluetooth}))
     sections += [("[meter]", _meter(site, device)) for device in site.devices if device.kind == "meter"]
-    sections += [("[lift]", _lift(site, places, device)) for device in site.devices if device.kind == "lift"]
+    sections += [("[lift]", _lift(site, places, device, visits)) for device in site.devices if device.kind == "lift"]
     sections += [("[access]", _publisher(places, device)) for device in site.devices if device.kind == "access"]
     if bluetooth is not None:
         water = [device for device in site.devices if device.ble_address]
@@ -62,9 +73,9 @@ def _meter(site: Site, device: Device) -> Section:
     }
 
 
-def _lift(site: Site, places: Places, device: Device) -> Section:
+def _lift(site: Site, places: Places, device: Device, visits: Mapping[str, Sequence[int]]) -> Section:
     floors = next(building.floors for building in site.buildings if building.name == device.building)
-    return {**_publisher(places, device), "floors": floors}
+    return {**_publisher(places, device), "floors": floors, "visits_ms": visits.get(device.name)}
 
 
 def _publisher(places: Places, device: Device) -> Section:

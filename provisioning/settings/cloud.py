@@ -12,7 +12,7 @@ from provisioning.settings.places import Places, Ports, clock_section
 from provisioning.site import Device, Site, Title
 from provisioning.toml_text import Section, toml_document
 
-__all__ = ["SignIn", "cloud_file", "directory_file", "operator_file"]
+__all__ = ["CrewMember", "SignIn", "cloud_file", "directory_file", "operator_file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,25 @@ class SignIn:
     token_sha256: str
 
 
-def cloud_file(site: Site, *, places: Places, ports: Ports, clock: DemoClock | None, anchor_seconds: float) -> str:
-    """The cloud's settings."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrewMember:
+    """Somebody who serves devices, with a software key."""
+
+    alias: bytes
+    public: bytes
+    firm: Title
+
+
+def cloud_file(
+    site: Site,
+    *,
+    places: Places,
+    ports: Ports,
+    clock: DemoClock | None,
+    anchor_seconds: float,
+    maintenance: str | None = None,
+) -> str:
+    """The cloud's settings. `maintenance`: address of the contract whose visits it relays; None relays none."""
     home = places.cloud
     sections: list[tuple[str, Section]] = [
         (
@@ -52,6 +69,8 @@ def cloud_file(site: Site, *, places: Places, ports: Ports, clock: DemoClock | N
         ),
         ("ingest", {"claims_file": str(home / "claims.json")}),
     ]
+    if maintenance is not None:
+        sections.append(("maintenance", {"contract": maintenance}))
     return toml_document("Written by `minglou provision`; change the site file and apply it again.", sections)
 
 
@@ -87,6 +106,7 @@ def directory_file(
     tariffs: Mapping[str, int],
     sign_ins: Sequence[SignIn],
     left_out: frozenset[str] = frozenset(),
+    crew: Sequence[CrewMember] = (),
 ) -> str:
     """`minglou-directory/1` as JSON text.
 
@@ -160,6 +180,15 @@ def directory_file(
                 "token_sha256": sign_in.token_sha256,
             }
             for sign_in in sign_ins
+        ],
+        "crew": [
+            {
+                "alias": member.alias.hex(),
+                "public": member.public.hex(),
+                "kind": "software",
+                "firm": _title(member.firm),
+            }
+            for member in crew
         ],
     }
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"

@@ -26,6 +26,7 @@ def gateway_file(
     broker_urls: Mapping[str, str],
     with_bluetooth: bool,
     broker_protocol: str = "5",
+    maintenance: str | None = None,
 ) -> str:
     """The settings of one gateway.
 
@@ -35,6 +36,7 @@ def gateway_file(
         broker_urls: brokers by name, where they differ from the site file.
         with_bluetooth: False leaves out the adapter and every device behind it.
         broker_protocol: MQTT version that the brokers speak, "5" or "3.1.1".
+        maintenance: address of the contract whose visits it judges; None judges none.
     """
     home = places.gateway
     brokers = [broker for broker in site.brokers if broker.gateway == gateway.name]
@@ -77,6 +79,8 @@ def gateway_file(
         sections.append(("ble", {"adapter": gateway.adapter}))
     if brokers:
         sections.append(("home_assistant", {"broker": brokers[0].name, "discovery_prefix": "homeassistant"}))
+    if maintenance is not None:
+        sections.append(("maintenance", {"contract": maintenance}))
     devices = [device for device in site.devices if device.gateway == gateway.name]
     sections += [
         ("[device]", _device(site, names, device)) for device in devices if with_bluetooth or not device.ble_address

@@ -49,6 +49,10 @@ class Places:
         return self.keys / "owners"
 
     @property
+    def crews(self) -> Path:
+        return self.keys / "crews"
+
+    @property
     def chain(self) -> Path:
         return self.root / "chain"
 
