@@ -129,7 +129,7 @@ def install_bluetooth_service() -> str | None:
 
 
 def install_second_evm() -> str | None:
-    """The Ethereum execution specification, a chain's rules as plain Python: its own environment, for it pins libraries."""
+    """Ethereum's execution specification, plain Python: in its own environment, for it pins older libraries."""
     environment = TOOLS / "evm"
     make_environment(environment)
     sync(environment, LOCKS / "evm.lock")
