@@ -1,15 +1,16 @@
 """A lift's public page: what its module said, who inspected it, since when there are records."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import func, select
 
 from cloud.directory import DirectoryDevice
-from cloud.questions.ground import Ground, title
+from cloud.questions.ground import title
+from cloud.questions.visits import VisitQuestions
 from cloud.store import tables
 from cloud.web.answers import Lift, LiftState, LiftSummary, Title
-from contracts.entry import Kind
 
 __all__ = ["LiftQuestions"]
 
@@ -22,12 +23,13 @@ _STATES = {
     3: LiftState.STOPPED,
     4: LiftState.STOPPED,
 }
-_INSPECTION = 1
+_NORMAL, _INSPECTION = 0, 1
+_DAY_MS = 86_400_000
 _SILENT_MS = 3 * 3_600_000  # three of the module's hourly messages
 _MONTH_MS = 30 * 86_400_000
 
 
-class LiftQuestions(Ground):
+class LiftQuestions(VisitQuestions):
     """Lifts, for everybody."""
 
     async def lifts(self) -> Sequence[LiftSummary]:
@@ -48,7 +50,6 @@ class LiftQuestions(Ground):
             inspection = await self.latest_entry(
                 connection, device.device, column.quantity == MODE, column.value == _INSPECTION
             )
-            visit = await self.latest_entry(connection, device.device, column.kind == int(Kind.VISIT))
             begun, ended = await self._inspection_span(connection, device, inspection)
             total, month = await self._trips(connection, device)
             return Lift(
@@ -57,7 +58,7 @@ class LiftQuestions(Ground):
                 records_since_ms=since,
                 last_inspection_from_ms=begun,
                 last_inspection_to_ms=ended,
-                last_visit_at_ms=visit.observed_at_ms if visit else None,
+                visits=await self.visits_of(connection, device.device),
                 trips_total=total,
                 trips_30_days=month,
                 last_status=await self.reference(connection, mode) if mode else None,
@@ -84,31 +85,20 @@ class LiftQuestions(Ground):
     async def _inspection_span(
         self, connection: Any, device: DirectoryDevice, inspection: Any
     ) -> tuple[int | None, int | None]:
-        """From when to when the mode switch last stood on inspection."""
+        """From when to when, by the lift's own time, it was last on inspection before it went back into service."""
         if inspection is None:
             return None, None
         column = tables.entries.c
-        modes = (column.device == device.device, column.quantity == MODE)
-        before = (
-            await connection.execute(
-                select(func.max(column.observed_at_ms)).where(
-                    *modes, column.value != _INSPECTION, column.observed_at_ms < inspection.observed_at_ms
-                )
-            )
-        ).scalar_one_or_none()
-        begun = (
-            await connection.execute(
-                select(func.min(column.observed_at_ms)).where(
-                    *modes, column.value == _INSPECTION, column.observed_at_ms > (-1 if before is None else before)
-                )
-            )
-        ).scalar_one()
-        ended = (
-            await connection.execute(
-                select(func.min(column.observed_at_ms)).where(*modes, column.observed_at_ms > inspection.observed_at_ms)
-            )
-        ).scalar_one_or_none()
-        return begun, ended
+        query = select(column.observed_at_ms, column.value, column.detail).where(
+            column.device == device.device,
+            column.quantity == MODE,
+            column.observed_at_ms.between(inspection.observed_at_ms - _DAY_MS, inspection.observed_at_ms + _DAY_MS),
+        )
+        told = sorted((_own_time_ms(row), row.value) for row in await connection.execute(query))
+        last = max(at_ms for at_ms, mode in told if mode == _INSPECTION)
+        in_service = max((at_ms for at_ms, mode in told if mode == _NORMAL and at_ms < last), default=-1)
+        begun = min(at_ms for at_ms, mode in told if mode == _INSPECTION and at_ms > in_service)
+        return begun, min((at_ms for at_ms, mode in told if mode == _NORMAL and at_ms > last), default=None)
 
     async def _trips(self, connection: Any, device: DirectoryDevice) -> tuple[int | None, int | None]:
         column = tables.entries.c
@@ -127,6 +117,12 @@ class LiftQuestions(Ground):
         )
         first = (await connection.execute(query)).scalar_one()
         return last.value, last.value - first
+
+
+def _own_time_ms(row: Any) -> int:
+    """When the module says it was; when the gateway heard it, where the module has no clock."""
+    told = json.loads(row.detail).get("meter_at_ms") if row.detail else None
+    return told if isinstance(told, int) else int(row.observed_at_ms)
 
 
 def _place(device: DirectoryDevice) -> Title:

@@ -52,7 +52,15 @@ class VisitRoom:
     """Takes and finds visits."""
 
     def __init__(
-        self, *, store: Store, directory: DirectoryFile, bell: Bell, clock: Clock, chain_id: int, contract: str | None
+        self,
+        *,
+        store: Store,
+        directory: DirectoryFile,
+        bell: Bell,
+        clock: Clock,
+        chain_id: int,
+        contract: str | None,
+        unjudged_max: int = UNJUDGED_MAX,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -60,6 +68,7 @@ class VisitRoom:
         self._clock = clock
         self._chain_id = chain_id
         self._contract = contract
+        self._unjudged_max = unjudged_max
 
     async def take(self, encoded: bytes) -> StoredVisit:
         """Keep one signed visit for its gateway; the same visit again changes nothing.
@@ -76,8 +85,8 @@ class VisitRoom:
             known = await connection.execute(select(column.digest).where(column.digest == digest))
             if known.scalar_one_or_none() is None:
                 unjudged = select(func.count()).where(column.gateway == gateway, column.entry_index.is_(None))
-                if (await connection.execute(unjudged)).scalar_one() >= UNJUDGED_MAX:
-                    says = f"{UNJUDGED_MAX} visits wait for {gateway} already; send it again when they are judged"
+                if (await connection.execute(unjudged)).scalar_one() >= self._unjudged_max:
+                    says = f"{self._unjudged_max} visits wait for {gateway} already; send it again when they are judged"
                     raise VisitRefused(429, "too_many", says)
                 await connection.execute(insert(tables.visits).values(**self._row(signed, gateway)))
         self._bell.ring()

@@ -283,6 +283,22 @@ class LiftSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceVisit:
+    """A signed visit, beside what the gateway found of it."""
+
+    started_at_ms: int  # by the crew's word
+    ended_at_ms: int
+    visit_class: str  # repair, half-month, quarter, half-year, year
+    firm: Title | None
+    people: int  # who signed
+    has_software_key: bool
+    level: int | None  # 0 to 4; None until the gateway has judged
+    was_silent: bool  # the machine said nothing then, so nothing can be told
+    items: tuple[tuple[str, str], ...]  # what the machine can show, and whether it did
+    reference: ReadingRef | None  # the gateway's entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
     """A lift's public page."""
 
@@ -291,7 +307,7 @@ class Lift:
     records_since_ms: int | None  # the first entry that any log holds about it
     last_inspection_from_ms: int | None  # last time its mode switch stood on inspection
     last_inspection_to_ms: int | None
-    last_visit_at_ms: int | None  # last signed visit
+    visits: tuple[DeviceVisit, ...]  # the last signed ones, newest first
     trips_total: int | None
     trips_30_days: int | None
     last_status: ReadingRef | None

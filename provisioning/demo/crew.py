@@ -107,7 +107,8 @@ class Crew:
         while True:
             answer = await self._scene.ask_cloud("/v1/visits", body=file)
             if answer.code == _TAKEN:
-                self._progress.say(f"the mechanic's phone handed in his visit of {lift}")
+                if answer.json().get("state") == "waiting":
+                    self._progress.say(f"the mechanic's phone handed in his visit of {lift}")
                 return
             if 400 <= answer.code < 500 and answer.code != 429:
                 self._say_refused(lift, answer)

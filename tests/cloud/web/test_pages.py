@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from cloud.web.answers import RelayAnswer
+from cloud.web.answers import DeviceVisit, RelayAnswer, Title
 from tests.cloud.web.conftest import SignIn
 from tests.cloud.web.reader import Reader
 from tests.cloud.web.test_roles import BILL, HOUSEHOLD, PUBLIC, READING
-from tests.cloud.web.world import DOOR, MANAGER, OWNER, World, fen
+from tests.cloud.web.world import DOOR, LIFT_INDEX, MANAGER, OWNER, World, fen
 
 EN = {"accept-language": "en"}
 
@@ -110,6 +110,43 @@ def test_a_lift_without_records_says_so(world: World, stranger: Reader) -> None:
     page = text_of(stranger.get("/lifts/b07-l1", headers=EN).text)
     assert "No word" in page
     assert "This lift has not reported yet." in page
+
+
+ITEMS = ("inspection-mode", "door-cycles", "stop-switch", "back-in-service")
+
+
+def a_visit(world: World, level: int | None, *findings: str) -> DeviceVisit:
+    return DeviceVisit(
+        started_at_ms=world.now_ms - 9 * 86_400_000, ended_at_ms=world.now_ms - 9 * 86_400_000 + 2_100_000,
+        visit_class="half-month", firm=Title(zh="安行维保", en="Anxing Service"), people=1, has_software_key=True,
+        level=level, was_silent=bool(findings) and set(findings) == {"not-observable"},
+        items=tuple(zip(ITEMS, findings, strict=False)), reference=world.ref(LIFT_INDEX) if findings else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("level", "findings", "english", "chinese"),
+    [
+        (3, ["confirmed"] * 4, "The lift agrees", "与电梯的记录吻合"),
+        (2, ["confirmed", "not-seen", "confirmed", "contradicted"], "The lift agrees in part", "部分吻合"),
+        (1, ["not-seen"] * 4, "Somebody came; the lift shows no work", "有人到场，但电梯没有检修迹象"),
+        (0, ["not-seen"] * 3 + ["confirmed"], "The lift shows no trace of it", "电梯没有任何检修迹象"),
+        (0, ["not-observable"] * 4, "The lift was silent and cannot tell", "当时电梯没有信号，无法判断"),
+        (None, [], "Signed; the gateway is comparing", "已签名，网关正在核对"),
+    ],
+)
+def test_a_visit_is_told_in_peoples_words(
+    world: World, stranger: Reader, level: int | None, findings: list[str], english: str, chinese: str
+) -> None:
+    world.visits = (a_visit(world, level, *findings),)
+    page = text_of(stranger.get("/lifts/b07-l1", headers=EN).text)
+    assert page.count(english) == 2, "beside the last visit, and in the list"
+    assert "Half-month service · Anxing Service 1 signature, with a software key" in page
+    assert ("This visit, with proof" in page) == bool(findings)
+    spoken = text_of(stranger.get("/lifts/b07-l1", headers={"accept-language": "zh"}).text)
+    assert spoken.count(chinese) == 2
+    assert "软件密钥" in spoken
+    assert "visit" not in text_of(stranger.get("/lifts/b07-l2", headers=EN).text).replace("Last signed visit", "")
 
 
 def test_the_trust_page_shows_the_roots_and_a_short_form(stranger: Reader) -> None:

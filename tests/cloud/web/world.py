@@ -17,6 +17,7 @@ from cloud.web.answers import (
     ChallengeRequest,
     ChallengeTerms,
     DayPoint,
+    DeviceVisit,
     Dispute,
     DisputeState,
     GatewaySummary,
@@ -103,6 +104,7 @@ class World:
     refusal: RelayAnswer | None = None
     tampered: dict[int, bytes] = field(default_factory=dict)
     has_records: bool = True
+    visits: tuple[DeviceVisit, ...] = ()  # of the first lift
     round_trips: int = 0  # that browsers made to the node
 
     # The doors.
@@ -326,11 +328,13 @@ class World:
         if summary is None:
             return None
         known = self.has_records
+        visits = self.visits if name == "b07-l1" else ()
         return Lift(
             summary=summary, place=Title(zh="7幢东侧", en="Building 7, east"),
             records_since_ms=self.now_ms - 30 * DAY_MS if known else None,
             last_inspection_from_ms=self.now_ms - 9 * DAY_MS if known else None,
-            last_inspection_to_ms=self.now_ms - 9 * DAY_MS + 2_520_000 if known else None, last_visit_at_ms=None,
+            last_inspection_to_ms=self.now_ms - 9 * DAY_MS + 2_520_000 if known else None,
+            visits=visits,
             trips_total=184_210 if known else None, trips_30_days=7_315 if known else None,
             last_status=self.ref(LIFT_INDEX) if known else None, last_inspection=None,
         )  # fmt: skip
