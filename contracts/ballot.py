@@ -1,12 +1,12 @@
 """Ballots as owners sign them, and batches of them as anyone relays them (Ballots.vy).
 
-A ballot is a person's signature whose nonce is a sequence number (1 to 255, the highest counts) and whose deadline is the
-close. In a batch, ballots with equal authenticator data stand together; client data is not sent but for what follows the
-origin, for the contract rebuilds it from the digest.
+A ballot is a person's signature whose nonce is a sequence number (1 to 31, the highest counts) and whose deadline is
+the close. In a batch, ballots with equal authenticator data stand together; client data is not sent but for what
+follows the origin, for the contract rebuilds it from the digest.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
@@ -18,11 +18,11 @@ from contracts.person import PersonSignature
 from contracts.quorum import Choice
 
 BATCH_MAX = 100
-GROUPS_MAX = 8
+GROUPS_MAX = 16
 PAPERS_MAX = 64
-SEQUENCE_MAX = 255
-GROUP_TYPE = "(uint256,bytes,bytes)"
-BALLOT_TYPE = "(bytes32,uint256,uint256,uint256)"
+SEQUENCE_MAX = 31
+GROUP_TYPE = "(uint256,uint256,uint256,bytes,bytes)"
+BALLOT_TYPE = "(bytes32,uint256,uint256)"
 OPENING_TYPE = "(bytes32,uint256,bytes32)"
 PAPER_TYPE = "(uint256,uint256,bytes32)"
 # What a resolution on the assembly's rules (matter 1) adopts so that non-voters follow the majority.
@@ -64,17 +64,20 @@ class SignedBallot:
             )
         return tail
 
-    def abi(self) -> tuple[bytes, int, int, int]:
+    def group(self) -> tuple[int, int, bytes, bytes]:
+        """What ballots of one group have in common: what they say, sequence number, authenticator data, tail."""
+        return (self.says, self.signature.nonce, self.signature.authenticator_data, self.tail())
+
+    def abi(self) -> tuple[bytes, int, int]:
         """The fields in the contract's order."""
-        signature = self.signature
-        return (signature.key_id, signature.r, signature.s, self.says << 8 | signature.nonce)
+        return (self.signature.key_id, self.signature.r, self.signature.s)
 
 
 @dataclass(frozen=True, slots=True)
 class BallotBatch:
     """Ballots in the order in which they are sent, and how many of them share their data."""
 
-    groups: tuple[tuple[int, bytes, bytes], ...]
+    groups: tuple[tuple[int, int, int, bytes, bytes], ...]
     ballots: tuple[SignedBallot, ...]
 
     def abi(self) -> tuple[list[Any], list[Any]]:
@@ -83,7 +86,7 @@ class BallotBatch:
 
 
 def batch_of(ballots: Iterable[SignedBallot], *, order: Callable[[SignedBallot], Any] | None = None) -> BallotBatch:
-    """Group ballots by equal authenticator data and tail.
+    """Group ballots that say the same with equal sequence number, authenticator data and tail.
 
     Args:
         order: within a group; by head is cheapest, for eight neighbours share a word. As given without it.
@@ -91,14 +94,15 @@ def batch_of(ballots: Iterable[SignedBallot], *, order: Callable[[SignedBallot],
     Raises:
         BallotError: too many ballots or groups for one transaction.
     """
-    keyed = [((ballot.signature.authenticator_data, ballot.tail()), ballot) for ballot in ballots]
+    keyed = [(ballot.group(), ballot) for ballot in ballots]
     if order is not None:
         keyed.sort(key=lambda each: order(each[1]))
     keyed.sort(key=lambda each: each[0])  # stable: the order within a group stays
-    groups, sent = [], []
-    for (data, tail), members in groupby(keyed, key=lambda each: each[0]):
+    groups: list[tuple[int, int, int, bytes, bytes]] = []
+    sent: list[SignedBallot] = []
+    for group, members in groupby(keyed, key=lambda each: each[0]):
         mine = [ballot for _, ballot in members]
-        groups.append((len(mine), data, tail))
+        groups.append((len(mine), *group))
         sent += mine
     if len(sent) > BATCH_MAX or len(groups) > GROUPS_MAX:
         raise BallotError(f"{len(sent)} ballots in {len(groups)} groups; a batch takes {BATCH_MAX} in {GROUPS_MAX}")
@@ -137,7 +141,7 @@ class PaperBallot:
 
 
 def chained_papers(resolution: bytes, papers: Iterable[PaperBallot]) -> bytes:
-    """What the officers sign as the body of `Purpose.PAPER`: a hash chain over the ballots, from the resolution's digest."""
+    """What the officers sign as the body of `Purpose.PAPER`: a hash chain over them from the resolution's digest."""
     chained = resolution
     for paper in papers:
         values = (chained, *paper.abi())
@@ -145,12 +149,22 @@ def chained_papers(resolution: bytes, papers: Iterable[PaperBallot]) -> bytes:
     return chained
 
 
-def held_ballot(entry: int) -> Mapping[str, int]:
-    """A word of the event Cast: head, choice, whether all its keys are software ones, whether there are several, sequence."""
-    return {
-        "head": entry >> 32,
-        "choice": entry & 3,
-        "software": entry >> 2 & 1,
-        "several": entry >> 3 & 1,
-        "sequence": entry >> 4 & 255,
-    }
+@dataclass(frozen=True, slots=True)
+class HeldBallot:
+    """A head's ballot as it stands in its word."""
+
+    choice: Choice
+    software: bool  # no passkey of the head voted
+    several: bool  # several keys of the head voted: the choice is what they have in common, else abstention
+    sequence: int  # 0 where there are several
+
+
+def held_ballots(place: int, word: int) -> dict[int, HeldBallot]:
+    """By head, the ballots in a word of the event Cast: ten of 25 bits, from the right."""
+    found = {}
+    for lane in range(10):
+        ballot = word >> (25 * lane) & (2**25 - 1)
+        if ballot:
+            choice = Choice(ballot & 3)
+            found[10 * place + lane] = HeldBallot(choice, bool(ballot & 4), bool(ballot & 8), ballot >> 4 & 31)
+    return found

@@ -82,7 +82,7 @@ class Tally:
         return self + Tally(in_favour=weights[0], against=weights[1], abstained=weights[2])
 
     def word(self) -> int:
-        """Six lanes of 42 bits from the right, as Assembly keeps them: areas in favour, against, abstained, then heads."""
+        """Six lanes of 42 bits from the right: areas in favour, against, abstained, then heads (Assembly.vy)."""
         weights = (self.in_favour, self.against, self.abstained)
         lanes = [weight.area_centi_m2 for weight in weights] + [weight.heads for weight in weights]
         if not all(0 <= lane < LANE_END for lane in lanes):

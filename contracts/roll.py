@@ -1,7 +1,7 @@
 """The roll of those who may vote on one resolution: a sum tree with one leaf per head (DESIGN section 7, roll_tree.vy).
 
 A head is an owner: one buyer's several units are one head (Supreme Court interpretation, art. 9). The leaf of head i
-is SHA-256(0x00 || tag || i || area || digest of its units); nodes are the bill tree's, with area << 64 | heads for sums.
+is SHA-256(0x00 || tag || i || area || digest of its units); nodes are the bill tree's, with area << 64 | heads as sums.
 In a matter of one building, heads without a unit there have an empty leaf, which counts for nothing.
 """
 

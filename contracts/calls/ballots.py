@@ -10,10 +10,10 @@ from contracts.person import PERSON_SIGNATURE_TYPE, PersonSignature
 from contracts.quorum import Choice, Means
 
 _BATCH = (GROUP_TYPE + "[]", BALLOT_TYPE + "[]")
-_CAST = Function("cast", bytes.fromhex("c2aaea7f"), ("uint256", *_BATCH), ())
-_SEAL = Function("seal", bytes.fromhex("ce6c3b5a"), ("uint256", *_BATCH, "bytes32[]"), ())
+_CAST = Function("cast", bytes.fromhex("f3fe2590"), ("uint256", *_BATCH), ())
+_SEAL = Function("seal", bytes.fromhex("536900bd"), ("uint256", *_BATCH, "bytes32[]"), ())
 _REVEAL = Function("reveal", bytes.fromhex("c059e606"), ("uint256", OPENING_TYPE + "[]"), ())
-_SET_PROXIES = Function("set_proxies", bytes.fromhex("02830771"), ("uint256", *_BATCH), ())
+_SET_PROXIES = Function("set_proxies", bytes.fromhex("1a880d50"), ("uint256", *_BATCH), ())
 _RECORD_PAPERS = Function(
     "record_papers",
     bytes.fromhex("d4e6a2d3"),
@@ -150,17 +150,33 @@ def parse_proxies_max(result: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Ballots as they stand now; `contracts.ballot.held_ballot` reads one."""
+    """Words of ballots as they stand now: (first head // 10, word), which `contracts.ballot.held_ballots` reads."""
 
     FORM: ClassVar[EventForm] = EventForm(
         "Cast",
-        bytes.fromhex("aaaeda30d89f54ba35d8dcb36eeaadb5e6b24cec61e29df38a490aa5813b4bda"),
+        bytes.fromhex("e3686a69625c7d9198a36238f8547923a5b6eba74d2f192707518c0c212d3bc5"),
         ("uint256",),
-        ("uint256[]",),
+        ("(uint256,uint256)[]",),
     )
 
     number: int
-    ballots: tuple[int, ...]
+    words: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Differed:
+    """Several keys of one head voted; these are their ballots, 25 bits each."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "Differed",
+        bytes.fromhex("a69634ecf0441d44685be5a4ce9499030f4fa9b4082eb6f17a8e6bf0cd9f8b2a"),
+        ("uint256", "uint256"),
+        ("uint256",),
+    )
+
+    number: int
+    head: int
+    ballots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +229,9 @@ class PapersRecorded:
     papers: tuple[tuple[int, int, bytes], ...]  # head, choice, scan
 
 
-Event = Cast | Sealed | ProxySet | PapersRecorded
+Event = Cast | Differed | Sealed | ProxySet | PapersRecorded
 
-_EVENTS = event_table(Cast, Sealed, ProxySet, PapersRecorded)
+_EVENTS = event_table(Cast, Differed, Sealed, ProxySet, PapersRecorded)
 
 
 def parse_event(topics: Sequence[bytes], data: bytes) -> Event | None:

@@ -13,7 +13,8 @@ from contracts.quorum import Weight
 from contracts.roll import Roll, RollLeaf
 
 PROPOSAL_TYPE = "(uint256,uint256,bytes32,bytes32,uint256,bool,uint256)"
-RESOLUTION_TYPE = "(bytes32,bytes32,bytes32,uint256,uint256,uint256,uint256,bool,uint256,uint256,uint256,uint256,uint256,uint256,bool)"
+RESOLUTION_TYPE = f"(bytes32,bytes32,bytes32,{'uint256,' * 4}bool,{'uint256,' * 6}bool)"
+VOTING_TYPE = "(bytes32,uint256,uint256,uint256,uint256,uint256,bool,bool)"
 PATH_TYPE = NODE_TYPE + "[]"
 SIGNATURES_MAX = 16
 _TAG = padded("minglou/proposal/1")
@@ -27,6 +28,7 @@ _REFUTE = Function(
     "refute", bytes.fromhex("46aef957"), ("uint256", "uint256", "uint256", "bytes", PATH_TYPE, "uint256"), ()
 )
 _RESOLUTION = Function("resolution", bytes.fromhex("f5a467b6"), ("uint256",), (RESOLUTION_TYPE,))
+_VOTING = Function("voting", bytes.fromhex("fd4a77f1"), ("uint256",), (VOTING_TYPE,))
 _BLOCKS_SHOWN = Function("blocks_shown", bytes.fromhex("d6df18ce"), ("uint256",), ("uint256", "uint256"))
 _PROPOSAL_DIGEST = Function("proposal_digest", bytes.fromhex("c8ecf51c"), (PROPOSAL_TYPE,), ("bytes32",))
 _TERMS = Function("terms", bytes.fromhex("d5025625"), (), ("uint256", "uint256", "uint256"))
@@ -101,6 +103,20 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
+class Voting:
+    """What casting a ballot needs; zeros if there is no such resolution."""
+
+    digest: bytes
+    convened_at: int
+    opens_at: int
+    closes_at: int
+    ends_at: int
+    head_count: int
+    sealed: bool
+    void: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What was fixed at deployment, in seconds."""
 
@@ -138,7 +154,7 @@ def convene_by_owners(
 
 
 def support(to: str, *, proposal: Proposal, signatures: Sequence[PersonSignature]) -> Call:
-    """Owners' signatures (`Purpose.PROPOSE` over the proposal's digest) that it be put to the vote. Anyone may relay."""
+    """Owners' signatures (`Purpose.PROPOSE` over the proposal's digest) to put it to the vote. Anyone may relay."""
     return _SUPPORT.call(to, proposal.abi(), [signature.abi() for signature in signatures])
 
 
@@ -174,6 +190,16 @@ def resolution(to: str, *, number: int) -> Call:
 def parse_resolution(result: bytes) -> Resolution:
     """The result of `resolution`."""
     return Resolution(*_RESOLUTION.decode(result)[0])
+
+
+def voting(to: str, *, number: int) -> Call:
+    """What casting a ballot needs."""
+    return _VOTING.call(to, number)
+
+
+def parse_voting(result: bytes) -> Voting:
+    """The result of `voting`."""
+    return Voting(*_VOTING.decode(result)[0])
 
 
 def blocks_shown(to: str, *, number: int) -> Call:

@@ -7,7 +7,7 @@
         Assembly counts them.
 
         How it moves. Owners sign ballots with a passkey or a software key; anyone relays them in batches, grouped by equal
-        authenticator data. Choices of eight heads share a word; keys are read from the Roll when they vote, areas only
+        authenticator data. Choices of ten heads share a word; keys are read from the Roll when they vote, areas only
         when Assembly counts.
 
         Invariants
@@ -23,7 +23,7 @@
         - The events alone rebuild the state.
 
         Limits. Sealed until close is not secret for ever, and nothing here is free of receipts. Sealed votes take no paper
-        ballots. A mark of 20 bits tells keys of one head apart; it depends on a block hash that nobody knew when they were
+        ballots. A mark of 16 bits tells keys of one head apart; it depends on a block hash that nobody knew when they were
         registered. A key that was rotated after it voted is another key of its head.
 """
 
@@ -34,7 +34,7 @@ initializes: p256
 initializes: person[p256 := p256]
 
 BATCH: constant(uint256) = 100
-GROUPS: constant(uint256) = 8
+GROUPS: constant(uint256) = 16
 PAPERS: constant(uint256) = 64
 
 PURPOSE_CAST: constant(bytes32) = 0x766f74652e636173740000000000000000000000000000000000000000000000
@@ -50,28 +50,26 @@ ABSTAIN: constant(uint256) = 3
 PROXY: constant(uint256) = 2
 PAPER: constant(uint256) = 3
 
-# A head's ballot in 32 bits, from the right: choice (2), software, several keys, sequence (8), mark of the key (20).
-BALLOT: constant(uint256) = 2**32 - 1
+# A head's ballot in 25 bits, from the right: choice (2), software, several keys, sequence (5), mark of the key (16). Ten
+# share a word, for a new slot is what costs.
+HEADS: constant(uint256) = 10
+BITS: constant(uint256) = 25
+BALLOT: constant(uint256) = 2**BITS - 1
+SEQUENCE_MAX: constant(uint256) = 31
+LANE: constant(uint256) = 2**32 - 1
 SOFTWARE_BIT: constant(uint256) = 4
 SEVERAL_BIT: constant(uint256) = 8
-MARK: constant(uint256) = (2**20 - 1) << 12
+MARK: constant(uint256) = (2**16 - 1) << 9
 
 
-struct Resolution:
-    digest: bytes32
-    payload: bytes32
-    root: bytes32
-    sums: uint256
-    matter: uint256
-    building: uint256
-    mode: uint256
-    sealed: bool
-    policy: uint256
-    head_count: uint256
+struct Voting:
+    digest: bytes32  # what ballots name; zero if there is no such resolution
     convened_at: uint256
     opens_at: uint256
     closes_at: uint256
     ends_at: uint256
+    head_count: uint256
+    sealed: bool
     void: bool
 
 
@@ -104,7 +102,7 @@ struct CrewKey:
 
 
 interface Resolutions:
-    def resolution(number: uint256) -> Resolution: view
+    def voting(number: uint256) -> Voting: view
     def terms() -> (uint256, uint256, uint256): view
     def roll() -> address: view
 
@@ -127,6 +125,8 @@ WINDOW: immutable(uint256)
 
 struct Group:
     count: uint256  # so many of the ballots, in turn
+    says: uint256  # choice, or the holder + 1 of a proxy (0 revokes it)
+    sequence: uint256  # 1 to 31
     authenticator_data: Bytes[256]  # empty for software keys
     tail: Bytes[256]  # client data after the origin and its closing quote; empty for software keys
 
@@ -135,7 +135,6 @@ struct Ballot:
     key_id: bytes32
     r: uint256
     s: uint256
-    say: uint256  # what is said (choice, or holder + 1 of a proxy) << 8 | sequence number, 1 to 255
 
 
 struct Opening:
@@ -144,14 +143,19 @@ struct Opening:
     salt: bytes32
 
 
+struct Word:
+    place: uint256  # first of its ten heads // 10
+    ballots: uint256
+
+
 struct PaperBallot:
     head: uint256
     choice: uint256
     scan: bytes32  # SHA-256 of the scanned sheet
 
 
-ballots: HashMap[uint256, HashMap[uint256, uint256]]  # eight heads a word
-several: HashMap[uint256, HashMap[uint256, uint256]]  # head -> ballots of up to eight keys
+ballots: HashMap[uint256, HashMap[uint256, uint256]]  # ten heads a word
+several: HashMap[uint256, HashMap[uint256, uint256]]  # head -> ballots of up to ten keys
 sealed: HashMap[uint256, HashMap[bytes32, uint256]]  # key -> commitment (192) | head (32) | software (8) | sequence (8)
 proxies: HashMap[uint256, HashMap[uint256, uint256]]  # eight heads a word: sequence (8) | holder + 1 (24)
 held: public(HashMap[uint256, HashMap[uint256, uint256]])  # proxies that a head holds
@@ -160,8 +164,13 @@ papers: HashMap[uint256, HashMap[uint256, uint256]]  # 128 heads a word: choice 
 
 event Cast:
     number: indexed(uint256)
-    # head << 32 | the ballot as it stands in its word; those that changed nothing are left out
-    ballots: DynArray[uint256, BATCH]
+    words: DynArray[Word, BATCH]  # the changed words as they stand now
+
+
+event Differed:
+    number: indexed(uint256)
+    head: indexed(uint256)
+    ballots: uint256  # of up to ten keys of the head, 25 bits each
 
 
 event Sealed:
@@ -211,29 +220,14 @@ def __init__(resolutions: address, crews: address, proxies_max: uint256, verifie
 def cast(number: uint256, groups: DynArray[Group, GROUPS], ballots: DynArray[Ballot, BATCH]):
     """
     @notice Cast ballots that owners signed. Anyone may relay them. One that is not newer than the key's last is left out.
-    @param groups How many of the ballots have equal authenticator data and client data but for the challenge.
+    @param groups Which of the ballots say the same with equal authenticator data and client data but for the challenge.
     """
-    resolution: Resolution = staticcall RESOLUTIONS.resolution(number)
-    self._check_open(resolution, resolution.opens_at)
-    assert not resolution.sealed, "ballots: ballots are sealed until close"
-    bodies: DynArray[bytes32, BATCH] = []
-    of_choice: bytes32[4] = [
-        empty(bytes32),
-        sha256(abi_encode(resolution.digest, IN_FAVOUR)),
-        sha256(abi_encode(resolution.digest, AGAINST)),
-        sha256(abi_encode(resolution.digest, ABSTAIN)),
-    ]
-    for ballot: Ballot in ballots:
-        choice: uint256 = ballot.say >> 8
-        assert choice >= IN_FAVOUR and choice <= ABSTAIN, "ballots: no such choice"
-        bodies.append(of_choice[choice])
-    signers: DynArray[uint256, BATCH] = self._verified(resolution, PURPOSE_CAST, groups, ballots, bodies)
-    entries: DynArray[uint256, BATCH] = []
-    place: uint256 = 0
-    for signer: uint256 in signers:
-        entries.append(signer | ballots[place].say >> 8 | (ballots[place].say & 255) << 4)
-        place = unsafe_add(place, 1)
-    self._enter(number, entries)
+    voting: Voting = staticcall RESOLUTIONS.voting(number)
+    self._check_open(voting, voting.opens_at)
+    assert not voting.sealed, "ballots: votes are sealed until close"
+    for group: Group in groups:
+        assert group.says >= IN_FAVOUR and group.says <= ABSTAIN, "ballots: no such choice"
+    self._enter(number, self._verified(voting, PURPOSE_CAST, groups, ballots, []))
 
 
 @external
@@ -246,29 +240,27 @@ def seal(
     """
     @notice Cast sealed ballots: owners signed commitments, SHA-256 of (resolution's digest, key id, choice, salt). Anyone may
         relay them.
+    @param groups What they say is left out of account.
     """
-    resolution: Resolution = staticcall RESOLUTIONS.resolution(number)
-    self._check_open(resolution, resolution.opens_at)
-    assert resolution.sealed, "ballots: ballots are not sealed"
-    assert len(commitments) == len(ballots), "ballots: one commitment a ballot"
-    bodies: DynArray[bytes32, BATCH] = []
-    for commitment: bytes32 in commitments:
-        bodies.append(sha256(abi_encode(resolution.digest, commitment)))
-    signers: DynArray[uint256, BATCH] = self._verified(resolution, PURPOSE_SEAL, groups, ballots, bodies)
+    voting: Voting = staticcall RESOLUTIONS.voting(number)
+    self._check_open(voting, voting.opens_at)
+    assert voting.sealed, "ballots: votes are not sealed"
+    assert len(commitments) == len(ballots) and len(ballots) != 0, "ballots: one commitment a ballot"
     key_ids: DynArray[bytes32, BATCH] = []
-    stored: DynArray[uint256, BATCH] = []
+    words: DynArray[uint256, BATCH] = []
     place: uint256 = 0
-    for signer: uint256 in signers:
-        ballot: Ballot = ballots[place]
-        sequence: uint256 = ballot.say & 255
-        if sequence > self.sealed[number][ballot.key_id] & 255:
+    entries: DynArray[uint256, BATCH] = self._verified(voting, PURPOSE_SEAL, groups, ballots, commitments)
+    for entry: uint256 in entries:
+        key_id: bytes32 = ballots[place].key_id
+        sequence: uint256 = entry >> 4 & SEQUENCE_MAX
+        if sequence > self.sealed[number][key_id] & 255:
             word: uint256 = convert(commitments[place], uint256) >> 64 << 64
-            word |= signer >> 32 << 16 | (signer & SOFTWARE_BIT) << 6 | sequence
-            self.sealed[number][ballot.key_id] = word
-            key_ids.append(ballot.key_id)
-            stored.append(word)
+            word |= entry >> 32 << 16 | (entry & SOFTWARE_BIT) << 6 | sequence
+            self.sealed[number][key_id] = word
+            key_ids.append(key_id)
+            words.append(word)
         place = unsafe_add(place, 1)
-    log Sealed(number=number, key_ids=key_ids, commitments=stored)
+    log Sealed(number=number, key_ids=key_ids, commitments=words)
 
 
 @external
@@ -276,17 +268,17 @@ def reveal(number: uint256, openings: DynArray[Opening, BATCH]):
     """
     @notice Open sealed ballots in the window after the close. Anyone who knows the salts may.
     """
-    resolution: Resolution = staticcall RESOLUTIONS.resolution(number)
-    self._check_valid(resolution)
-    assert resolution.sealed, "ballots: ballots are not sealed"
-    assert block.timestamp > resolution.closes_at and block.timestamp <= resolution.ends_at, "ballots: not the time to reveal"
+    voting: Voting = staticcall RESOLUTIONS.voting(number)
+    self._check_valid(voting)
+    assert voting.sealed, "ballots: votes are not sealed"
+    assert block.timestamp > voting.closes_at and block.timestamp <= voting.ends_at, "ballots: not the time to reveal"
     entries: DynArray[uint256, BATCH] = []
     for opening: Opening in openings:
         word: uint256 = self.sealed[number][opening.key_id]
         assert opening.choice >= IN_FAVOUR and opening.choice <= ABSTAIN, "ballots: no such choice"
-        commitment: bytes32 = sha256(abi_encode(resolution.digest, opening.key_id, opening.choice, opening.salt))
+        commitment: bytes32 = sha256(abi_encode(voting.digest, opening.key_id, opening.choice, opening.salt))
         assert word != 0 and convert(commitment, uint256) >> 64 == word >> 64, "ballots: opening does not match the sealed ballot"
-        entry: uint256 = (word >> 16 & BALLOT) << 32 | self._mark(resolution.digest, opening.key_id)
+        entry: uint256 = (word >> 16 & LANE) << 32 | self._mark(voting.digest, opening.key_id)
         entry |= (word & 255) << 4 | word >> 6 & SOFTWARE_BIT | opening.choice
         entries.append(entry)
     self._enter(number, entries)
@@ -298,19 +290,17 @@ def reveal(number: uint256, openings: DynArray[Opening, BATCH]):
 @external
 def set_proxies(number: uint256, groups: DynArray[Group, GROUPS], ballots: DynArray[Ballot, BATCH]):
     """
-    @notice Owners let another head's own ballot speak for them, or end that. Anyone may relay it, until close.
-    @param ballots Each says holder + 1, or 0 to revoke; one that is not newer than the head's last is left out.
+    @notice Owners let another head's own ballot speak for them, or end that. Anyone may relay it, until close. One that is not
+        newer than the head's last is left out.
     """
-    resolution: Resolution = staticcall RESOLUTIONS.resolution(number)
-    self._check_open(resolution, 0)
-    bodies: DynArray[bytes32, BATCH] = []
-    for ballot: Ballot in ballots:
-        bodies.append(sha256(abi_encode(resolution.digest, ballot.say >> 8)))
-    signers: DynArray[uint256, BATCH] = self._verified(resolution, PURPOSE_PROXY, groups, ballots, bodies)
+    voting: Voting = staticcall RESOLUTIONS.voting(number)
+    self._check_open(voting, 0)
+    entries: DynArray[uint256, BATCH] = self._verified(voting, PURPOSE_PROXY, groups, ballots, [])
     place: uint256 = 0
-    for signer: uint256 in signers:
-        self._set_proxy(number, resolution.head_count, signer >> 32, ballots[place].say >> 8, ballots[place].say & 255)
-        place = unsafe_add(place, 1)
+    for group: Group in groups:
+        for i: uint256 in range(group.count, bound=BATCH):
+            self._set_proxy(number, voting.head_count, entries[place] >> 32, group.says, group.sequence)
+            place = unsafe_add(place, 1)
 
 
 @external
@@ -324,22 +314,22 @@ def record_papers(
     @notice Two returning officers record paper ballots, each with the digest of its scan. Anyone may relay it, until a window
         before close; after that owners can still object by their own ballot.
     """
-    resolution: Resolution = staticcall RESOLUTIONS.resolution(number)
-    self._check_open(resolution, resolution.opens_at)
-    assert not resolution.sealed, "ballots: sealed votes take no paper ballots"
-    assert block.timestamp <= resolution.closes_at - WINDOW, "ballots: too late for paper ballots"
-    chained: bytes32 = resolution.digest
+    voting: Voting = staticcall RESOLUTIONS.voting(number)
+    self._check_open(voting, voting.opens_at)
+    assert not voting.sealed, "ballots: sealed votes take no paper ballots"
+    assert block.timestamp <= voting.closes_at - WINDOW, "ballots: too late for paper ballots"
+    chained: bytes32 = voting.digest
     for paper: PaperBallot in papers:
         assert paper.choice >= IN_FAVOUR and paper.choice <= ABSTAIN, "ballots: no such choice"
-        assert paper.head < resolution.head_count, "ballots: no such head"
+        assert paper.head < voting.head_count, "ballots: no such head"
         word: uint256 = self.papers[number][paper.head // 128]
         place: uint256 = paper.head % 128 * 2
         assert word >> place & 3 == 0, "ballots: paper ballot of this head is recorded"
         self.papers[number][paper.head // 128] = word | paper.choice << place
         chained = sha256(abi_encode(chained, paper))
     body: bytes32 = sha256(abi_encode(chained))
-    first_officer: bytes32 = self._officer(resolution, body, first)
-    second_officer: bytes32 = self._officer(resolution, body, second)
+    first_officer: bytes32 = self._officer(voting, body, first)
+    second_officer: bytes32 = self._officer(voting, body, second)
     assert first_officer != second_officer, "ballots: a second officer must sign"
     log PapersRecorded(number=number, first_officer=first_officer, second_officer=second_officer, papers=papers)
 
@@ -378,7 +368,7 @@ def proxy(number: uint256, head: uint256) -> (uint256, uint256):
     """
     @notice Holder + 1 of a head's proxy (0: none) and the sequence number that set it.
     """
-    lane: uint256 = self.proxies[number][head // 8] >> (head % 8 * 32) & BALLOT
+    lane: uint256 = self.proxies[number][head // 8] >> (head % 8 * 32) & LANE
     return lane & (2**24 - 1), lane >> 24
 
 
@@ -405,139 +395,153 @@ def proxies_max() -> uint256:
 
 @internal
 @pure
-def _check_valid(resolution: Resolution):
-    assert resolution.digest != empty(bytes32), "ballots: no such resolution"
-    assert not resolution.void, "ballots: the roll was refuted or not shown"
+def _check_valid(voting: Voting):
+    assert voting.digest != empty(bytes32), "ballots: no such resolution"
+    assert not voting.void, "ballots: the roll was refuted or not shown"
 
 
 @internal
 @view
-def _check_open(resolution: Resolution, opens_at: uint256):
-    self._check_valid(resolution)
+def _check_open(voting: Voting, opens_at: uint256):
+    self._check_valid(voting)
     assert block.timestamp >= opens_at, "ballots: voting is not open yet"
-    assert block.timestamp <= resolution.closes_at, "ballots: voting is closed"
+    assert block.timestamp <= voting.closes_at, "ballots: voting is closed"
 
 
 @internal
 @view
 def _verified(
-    resolution: Resolution,
+    voting: Voting,
     purpose: bytes32,
     groups: DynArray[Group, GROUPS],
     ballots: DynArray[Ballot, BATCH],
-    bodies: DynArray[bytes32, BATCH],
+    commitments: DynArray[bytes32, BATCH],
 ) -> DynArray[uint256, BATCH]:
     """
-    @notice Check every signature. A ballot's nonce is its sequence number and its deadline the close.
-    @return For each ballot: head << 32 | mark of the key << 12 | software << 2.
+    @notice Check every signature. A ballot's nonce is its sequence number and its deadline the close; its body is the
+        resolution's digest and what it says, or its commitment.
+    @return For each ballot: head << 32 | the ballot as it stands in its word.
     """
-    signers: DynArray[uint256, BATCH] = []
+    entries: DynArray[uint256, BATCH] = []
+    # The words of a person digest (see person.vy); key, nonce and body change.
+    words: bytes32[8] = [
+        person.TAG,
+        convert(chain.id, bytes32),
+        convert(self, bytes32),
+        purpose,
+        empty(bytes32),
+        empty(bytes32),
+        convert(voting.closes_at, bytes32),
+        empty(bytes32),
+    ]
     place: uint256 = 0
     for group: Group in groups:
-        is_software: bool = len(group.authenticator_data) == 0
+        assert group.sequence != 0 and group.sequence <= SEQUENCE_MAX, "ballots: sequence is 1 to 31"
+        said: uint256 = group.sequence << 4 | group.says & 3
         kind: uint256 = person.WEBAUTHN
-        if is_software:
+        if len(group.authenticator_data) == 0:
             kind = person.SOFTWARE
+            said |= SOFTWARE_BIT
+        words[5] = convert(group.sequence, bytes32)
+        words[7] = sha256(abi_encode(voting.digest, group.says))
         relying_party: uint256 = max_value(uint256)
         end: Bytes[397] = b""
         for i: uint256 in range(group.count, bound=BATCH):
             ballot: Ballot = ballots[place]
             key: BallotKey = staticcall ROLL.ballot_key(ballot.key_id)
             assert key.kind == kind, "ballots: key is not in force, or of the other kind"
-            assert key.since < resolution.convened_at, "ballots: key is younger than the roll"
-            sequence: uint256 = ballot.say & 255
-            assert sequence != 0, "ballots: sequence begins at one"
-            hash: bytes32 = sha256(
-                abi_encode(
-                    person.TAG,
-                    chain.id,
-                    self,
-                    purpose,
-                    ballot.key_id,
-                    sequence,
-                    resolution.closes_at,
-                    bodies[place],
-                )
-            )
-            if is_software:
+            assert key.since < voting.convened_at, "ballots: key is younger than the roll"
+            words[4] = ballot.key_id
+            if purpose == PURPOSE_SEAL:
+                words[7] = sha256(abi_encode(voting.digest, commitments[place]))
+            hash: bytes32 = sha256(abi_encode(words))
+            if kind == person.SOFTWARE:
                 hash = sha256(hash)
             else:
                 if key.relying_party != relying_party:
                     relying_party = key.relying_party
                     party: RelyingParty = staticcall ROLL.relying_party(relying_party)
                     end = person._client_data_end(party.origin, group.tail)
-                    assert len(end) != 0 and person._is_authenticator_data(party.rp_id_hash, group.authenticator_data), "ballots: authenticator data is not as it must be"
+                    assert len(end) != 0 and person._is_authenticator_data(party.rp_id_hash, group.authenticator_data), "ballots: authenticator or client data is not as it must be"
                 hash = person._passkey_hash(hash, group.authenticator_data, end)
             assert p256._is_signed(hash, ballot.r, ballot.s, key.x, key.y), "ballots: signature does not match the ballot"
-            signer: uint256 = key.head << 32 | self._mark(resolution.digest, ballot.key_id)
-            if is_software:
-                signer |= SOFTWARE_BIT
-            signers.append(signer)
+            entries.append(key.head << 32 | self._mark(voting.digest, ballot.key_id) | said)
             place = unsafe_add(place, 1)
     assert place == len(ballots), "ballots: groups do not cover the ballots"
-    return signers
+    return entries
 
 
 @internal
 @pure
 def _mark(digest: bytes32, key_id: bytes32) -> uint256:
     """
-    @notice Twenty bits that tell the keys of one head apart.
+    @notice Sixteen bits that tell the keys of one head apart: multiply-shift hashing by a number that nobody knew when keys
+        were registered, so that two keys share a mark once in thirty thousand votes.
     """
-    return convert(keccak256(abi_encode(digest, key_id)), uint256) & MARK
+    return unsafe_mul(convert(digest, uint256) | 1, convert(key_id, uint256)) >> 240 << 9
 
 
 @internal
 def _enter(number: uint256, entries: DynArray[uint256, BATCH]):
     """
-    @notice Put ballots into their words, eight heads a word; neighbours in the batch share the writing.
+    @notice Put ballots into their words, ten heads a word; neighbours in the batch share the writing.
     @param entries head << 32 | ballot.
     """
-    changed: DynArray[uint256, BATCH] = []
+    words: DynArray[Word, BATCH] = []
     place: uint256 = max_value(uint256)
+    before: uint256 = 0
     word: uint256 = 0
+    is_news: bool = False
     for entry: uint256 in entries:
         head: uint256 = entry >> 32
-        if head >> 3 != place:
-            if place != max_value(uint256):
+        if unsafe_div(head, HEADS) != place:
+            if word != before:
                 self.ballots[number][place] = word
-            place = head >> 3
-            word = self.ballots[number][place]
-        lane: uint256 = (head & 7) << 5
-        held: uint256 = word >> lane & BALLOT
+                words.append(Word(place=place, ballots=word))
+            place = unsafe_div(head, HEADS)
+            before = self.ballots[number][place]
+            word = before
+        lane: uint256 = unsafe_mul(head % HEADS, BITS)
         new: uint256 = entry & BALLOT
-        if held != 0:
-            new = self._joined(number, head, held, new)
-        if new != held:
-            word = word & ~(BALLOT << lane) | new << lane
-            changed.append(head << 32 | new)
-    if place != max_value(uint256):
+        held: uint256 = word >> lane & BALLOT
+        if held == 0:
+            is_news = True
+        else:
+            changed: bool = False
+            new, changed = self._joined(number, head, held, new)
+            is_news = is_news or changed
+        word ^= (held ^ new) << lane
+    if word != before:
         self.ballots[number][place] = word
-    log Cast(number=number, ballots=changed)
+        words.append(Word(place=place, ballots=word))
+    assert is_news, "ballots: nothing new"
+    log Cast(number=number, words=words)
 
 
 @internal
-def _joined(number: uint256, head: uint256, held: uint256, new: uint256) -> uint256:
+def _joined(number: uint256, head: uint256, held: uint256, new: uint256) -> (uint256, bool):
     """
-    @notice A head's ballot after one of its keys said something new.
+    @notice A head's ballot after one of its keys said something, and whether that was new.
     """
-    if held & SEVERAL_BIT == 0:
-        if (held ^ new) & MARK == 0:
-            if new >> 4 & 255 > held >> 4 & 255:
-                return new
-            return held
-        self.several[number][head] = new << 32 | held
-        return self._common(new << 32 | held)
+    if held & SEVERAL_BIT == 0 and (held ^ new) & MARK == 0:
+        if new >> 4 & SEQUENCE_MAX > held >> 4 & SEQUENCE_MAX:
+            return new, True
+        return held, False
     word: uint256 = self.several[number][head]
-    for i: uint256 in range(8):
-        entry: uint256 = word >> (32 * i) & BALLOT
+    if held & SEVERAL_BIT == 0:
+        word = held
+    for i: uint256 in range(HEADS):
+        lane: uint256 = BITS * i
+        entry: uint256 = word >> lane & BALLOT
         if entry == 0 or (entry ^ new) & MARK == 0:
-            if new >> 4 & 255 > entry >> 4 & 255:
-                word = word & ~(BALLOT << (32 * i)) | new << (32 * i)
-                self.several[number][head] = word
-            return self._common(word)
-    assert False, "ballots: more than eight keys of one head vote"
-    return 0
+            if new >> 4 & SEQUENCE_MAX <= entry >> 4 & SEQUENCE_MAX:
+                return held, False
+            word ^= (entry ^ new) << lane
+            self.several[number][head] = word
+            log Differed(number=number, head=head, ballots=word)
+            return self._common(word), True
+    assert False, "ballots: more than ten keys of one head vote"
+    return held, False
 
 
 @internal
@@ -549,8 +553,8 @@ def _common(word: uint256) -> uint256:
     """
     common: uint256 = word & 3
     software: uint256 = SOFTWARE_BIT
-    for i: uint256 in range(8):
-        entry: uint256 = word >> (32 * i) & BALLOT
+    for i: uint256 in range(HEADS):
+        entry: uint256 = word >> (BITS * i) & BALLOT
         if entry == 0:
             break
         if entry & 3 != common:
@@ -563,7 +567,7 @@ def _common(word: uint256) -> uint256:
 def _set_proxy(number: uint256, head_count: uint256, head: uint256, holder: uint256, sequence: uint256):
     lane: uint256 = head % 8 * 32
     word: uint256 = self.proxies[number][head // 8]
-    old: uint256 = word >> lane & BALLOT
+    old: uint256 = word >> lane & LANE
     if sequence <= old >> 24:
         return
     assert holder <= head_count and holder < 2**24 and holder != head + 1, "ballots: no such holder"
@@ -573,19 +577,19 @@ def _set_proxy(number: uint256, head_count: uint256, head: uint256, holder: uint
         count: uint256 = self.held[number][holder - 1] + 1
         assert count <= PROXIES_MAX, "ballots: holder has too many proxies"
         self.held[number][holder - 1] = count
-    self.proxies[number][head // 8] = word & ~(BALLOT << lane) | (sequence << 24 | holder) << lane
+    self.proxies[number][head // 8] = word & ~(LANE << lane) | (sequence << 24 | holder) << lane
     log ProxySet(number=number, head=head, holder=holder, sequence=sequence)
 
 
 @internal
 @view
-def _officer(resolution: Resolution, body: bytes32, signature: person.PersonSignature) -> bytes32:
+def _officer(voting: Voting, body: bytes32, signature: person.PersonSignature) -> bytes32:
     """
     @notice The returning officer who signed.
     """
     crew: CrewKey = staticcall CREWS.crew_key(signature.key_id)
     assert crew.alias != empty(bytes32) and crew.duties & RETURNING_OFFICER != 0, "ballots: no returning officer's key"
-    assert crew.since < resolution.convened_at, "ballots: officer's key is younger than the roll"
+    assert crew.since < voting.convened_at, "ballots: officer's key is younger than the roll"
     assert block.timestamp <= signature.deadline, "ballots: officer's signature has expired"
     key: person.PersonKey = person.PersonKey(
         unit=crew.alias,
@@ -621,6 +625,6 @@ def _spoken(number: uint256, head: uint256) -> (uint256, uint256):
 @internal
 @view
 def _own(number: uint256, head: uint256) -> uint256:
-    return self.ballots[number][head >> 3] >> ((head & 7) << 5) & BALLOT
+    return self.ballots[number][head // HEADS] >> (head % HEADS * BITS) & BALLOT
 
 

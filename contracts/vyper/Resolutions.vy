@@ -113,6 +113,18 @@ struct Resolution:
     void: bool
 
 
+# What casting a ballot needs of it.
+struct Voting:
+    digest: bytes32
+    convened_at: uint256
+    opens_at: uint256
+    closes_at: uint256
+    ends_at: uint256
+    head_count: uint256
+    sealed: bool
+    void: bool
+
+
 # What stands in storage: small numbers share two words.
 struct Stored:
     digest: bytes32
@@ -352,6 +364,28 @@ def resolution(number: uint256) -> Resolution:
 
 @external
 @view
+def voting(number: uint256) -> Voting:
+    """
+    @notice What casting a ballot needs: cheaper than all of it; zeros if there is no such resolution.
+    """
+    stored: Stored = empty(Stored)
+    stored.digest = self.resolutions[number].digest
+    stored.facts = self.resolutions[number].facts
+    stored.times = self.resolutions[number].times
+    return Voting(
+        digest=stored.digest,
+        convened_at=self._time(stored, 192),
+        opens_at=self._time(stored, 128),
+        closes_at=self._time(stored, 64),
+        ends_at=self._time(stored, 0),
+        head_count=self._fact(stored, 96),
+        sealed=stored.facts >> 16 & 1 == 1,
+        void=self._is_void(stored),
+    )
+
+
+@external
+@view
 def blocks_shown(number: uint256) -> (uint256, uint256):
     """
     @notice How many blocks of the roll are shown, and how many there are.
@@ -545,6 +579,8 @@ def _is_void(stored: Stored) -> bool:
     """
     if stored.facts >> 192 & 1 == 1:
         return True
+    if stored.digest == empty(bytes32):
+        return False
     return block.timestamp > self._time(stored, 128) - WINDOW and self._fact(stored, 160) < self._blocks(stored)
 
 

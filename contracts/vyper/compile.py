@@ -17,7 +17,19 @@ from contracts.errors import ContractsError
 SOURCES = Path(__file__).parent
 BUILD = SOURCES / "build"
 COMPILER = "0.4.3"
-CONTRACTS = ("Registry", "AnchorLog", "Tariffs", "UsageFees", "Token", "ReserveFund", "WorkOrders")
+CONTRACTS = (
+    "Registry",
+    "AnchorLog",
+    "Tariffs",
+    "UsageFees",
+    "Token",
+    "ReserveFund",
+    "WorkOrders",
+    "P256Verifier",
+    "Resolutions",
+    "Ballots",
+    "Assembly",
+)
 RUNTIME_BYTES_MAX = 24_576  # EIP-170
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.contracts.vyper.assembly_site import Hall
 from tests.contracts.vyper.chain import Chain, Reverted
 from tests.contracts.vyper.forks import chain_at
 from tests.contracts.vyper.site import Site
@@ -31,6 +32,21 @@ def site(enrolled: Site) -> Iterator[Site]:
     """The enrolled site; everything that a test does is undone after it."""
     with undone(enrolled):
         yield enrolled
+
+
+@pytest.fixture(scope="session")
+def assembled(chain: Chain) -> Hall:
+    """The hall after its set-up; tests use `hall`, which puts it back."""
+    hall = Hall(chain)
+    hall.set_up()
+    return hall
+
+
+@pytest.fixture
+def hall(assembled: Hall) -> Iterator[Hall]:
+    """The owners' assembly of a site; everything that a test does is undone after it."""
+    with assembled.undone():
+        yield assembled
 
 
 @contextmanager

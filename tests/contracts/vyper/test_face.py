@@ -9,11 +9,14 @@ from eth_utils.crypto import keccak
 from contracts.abi import EventForm, Function
 from contracts.calls import (
     anchor_log,
+    assembly,
+    ballots,
     registry,
     registry_changes,
     registry_events,
     reserve_fund,
     reserve_fund_events,
+    resolutions,
     tariffs,
     token,
     usage_fees,
@@ -29,6 +32,9 @@ FACES: dict[str, tuple[ModuleType, ...]] = {
     "Tariffs": (tariffs,),
     "UsageFees": (usage_fees, usage_fees_events),
     "Token": (token,),
+    "Resolutions": (resolutions,),
+    "Ballots": (ballots,),
+    "Assembly": (assembly,),
     "ReserveFund": (reserve_fund, reserve_fund_events),
     "WorkOrders": (work_orders, work_orders_events),
 }

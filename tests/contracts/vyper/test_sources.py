@@ -24,6 +24,8 @@ FLOORS = {
     "tariffs: tariff delay is below 30 days",
     "usage_fees: challenge window is below 7 days",
     "usage_fees: answer window is below 7 days",
+    "resolutions: notice is below 15 days",
+    "resolutions: window is below 3 days",
     "reserve_fund: public delay is below 3 days",
 }
 
@@ -72,7 +74,7 @@ def test_every_contract_compiles_for_london(contract: str) -> None:
 
 
 def test_floors_hold_on_every_chain_but_the_development_one() -> None:
-    for contract in ("Registry", "Tariffs", "UsageFees", "ReserveFund"):
+    for contract in ("Registry", "Tariffs", "UsageFees", "Resolutions", "ReserveFund"):
         source = (SOURCES / f"{contract}.vy").read_text(encoding="utf-8")
         guarded = source.split("if chain.id != DEVELOPMENT_CHAIN:\n", 1)[1].split("\n    ", 6)
         for reason in FLOORS & reasons(SOURCES / f"{contract}.vy"):
