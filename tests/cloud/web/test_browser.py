@@ -274,7 +274,13 @@ def test_the_check_is_reached_and_run_by_keyboard_alone(owner: Page, address: st
 
 
 @pytest.mark.parametrize("view", ["normal", "elder"])
-def test_no_page_is_wider_than_a_small_phone_and_targets_are_large(owner: Page, address: str, view: str) -> None:
+def test_no_page_is_wider_than_a_small_phone_and_targets_are_large(
+    world: World, owner: Page, address: str, view: str
+) -> None:
+    world.visits = (
+        world.signed_visit(0, *["not-seen"] * 3, "confirmed"), world.signed_visit(2, *["contradicted"] * 4),
+        world.signed_visit(0, *["not-observable"] * 4), world.signed_visit(None),
+    )  # fmt: skip
     owner.request.post(f"{address}/preferences", form={"view": view, "back": "/"})
     owner.set_viewport_size({"width": 360, "height": 640})
     for path in ("/home", BILL, LINE, f"{BILL}/lines/1", READING, "/lifts/b07-l1", "/verify", "/trust", "/nope"):

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from cloud.web.answers import DeviceVisit, RelayAnswer, Title
+from cloud.web.answers import RelayAnswer
 from tests.cloud.web.conftest import SignIn
 from tests.cloud.web.reader import Reader
 from tests.cloud.web.test_roles import BILL, HOUSEHOLD, PUBLIC, READING
-from tests.cloud.web.world import DOOR, LIFT_INDEX, MANAGER, OWNER, World, fen
+from tests.cloud.web.world import DOOR, MANAGER, OWNER, World, fen
 
 EN = {"accept-language": "en"}
 
@@ -112,18 +112,6 @@ def test_a_lift_without_records_says_so(world: World, stranger: Reader) -> None:
     assert "This lift has not reported yet." in page
 
 
-ITEMS = ("inspection-mode", "door-cycles", "stop-switch", "back-in-service")
-
-
-def a_visit(world: World, level: int | None, *findings: str) -> DeviceVisit:
-    return DeviceVisit(
-        started_at_ms=world.now_ms - 9 * 86_400_000, ended_at_ms=world.now_ms - 9 * 86_400_000 + 2_100_000,
-        visit_class="half-month", firm=Title(zh="安行维保", en="Anxing Service"), people=1, has_software_key=True,
-        level=level, was_silent=bool(findings) and set(findings) == {"not-observable"},
-        items=tuple(zip(ITEMS, findings, strict=False)), reference=world.ref(LIFT_INDEX) if findings else None,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("level", "findings", "english", "chinese"),
     [
@@ -138,7 +126,7 @@ def a_visit(world: World, level: int | None, *findings: str) -> DeviceVisit:
 def test_a_visit_is_told_in_peoples_words(
     world: World, stranger: Reader, level: int | None, findings: list[str], english: str, chinese: str
 ) -> None:
-    world.visits = (a_visit(world, level, *findings),)
+    world.visits = (world.signed_visit(level, *findings),)
     page = text_of(stranger.get("/lifts/b07-l1", headers=EN).text)
     assert page.count(english) == 2, "beside the last visit, and in the list"
     assert "Half-month service · Anxing Service 1 signature, with a software key" in page

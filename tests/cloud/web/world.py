@@ -53,6 +53,7 @@ OPENING, CLOSING = date(2026, 10, 23), date(2026, 11, 27)
 NOW_MS = 1_795_744_800_000  # 2026-11-27 10:00 in Shanghai
 OWNER_SEED = sha256(b"owner 0501").digest()
 OWNER_KEY = p256.key_from_secret(int.from_bytes(OWNER_SEED))
+VISIT_ITEMS = ("inspection-mode", "door-cycles", "stop-switch", "back-in-service")
 OPENING_INDEX, CLOSING_INDEX, LIFT_INDEX = 2, 9, 4
 USAGE_WH, PADDED_WH = 122_456, 162_456
 TARIFF_PRICE = 53_800_000  # nanofen a Wh: 0.538 CNY a kWh
@@ -337,6 +338,17 @@ class World:
             visits=visits,
             trips_total=184_210 if known else None, trips_30_days=7_315 if known else None,
             last_status=self.ref(LIFT_INDEX) if known else None, last_inspection=None,
+        )  # fmt: skip
+
+    def signed_visit(self, level: int | None, *findings: str) -> DeviceVisit:
+        """A visit of the first lift; findings in the order of `VISIT_ITEMS`."""
+        started_at_ms = self.now_ms - 9 * DAY_MS
+        return DeviceVisit(
+            started_at_ms=started_at_ms, ended_at_ms=started_at_ms + 2_100_000, visit_class="half-month",
+            firm=Title(zh="安行维保", en="Anxing Service"), people=1, has_software_key=True, level=level,
+            was_silent=bool(findings) and set(findings) == {"not-observable"},
+            items=tuple(zip(VISIT_ITEMS, findings, strict=False)),
+            reference=self.ref(LIFT_INDEX) if findings else None,
         )  # fmt: skip
 
     async def trust_file(self) -> bytes:
