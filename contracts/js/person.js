@@ -41,3 +41,18 @@ export function personDigest({ chainId, contract, purpose, keyId, nonce, deadlin
 export function challengeBody({ period, unitIndex, line, linesDigest }) {
   return concat(word(period), word(unitIndex), word(line), linesDigest);
 }
+
+export const VOTE = "vote.cast";
+export const SEAL = "vote.seal";
+export const PROXY = "vote.proxy";
+export const PROPOSE = "vote.propose";
+
+/** ABI body of a ballot: the resolution's digest and the choice; of a proxy: the digest and holder + 1, or 0 to revoke it. */
+export function ballotBody({ resolution, says }) {
+  return concat(resolution, word(BigInt(says)));
+}
+
+/** What a sealed ballot's owner signs beside the resolution's digest; it is opened by choice and salt after the close. */
+export function commitment({ resolution, keyId, choice, salt }) {
+  return sha256(concat(resolution, keyId, word(BigInt(choice)), salt));
+}

@@ -11,7 +11,7 @@ from eth_utils import keccak
 from contracts.evidence import format_evidence
 from contracts.trust import format_trust
 from contracts.vyper.compile import artifact
-from tests.contracts.js import make
+from tests.contracts.js import make, make_assembly
 from tests.vectors.deployment import TRUST, Deployment
 
 HERE = Path(__file__).parent
@@ -28,6 +28,10 @@ def test_the_browser_verifier_passes_every_vector_under_node(node: Path) -> None
 
 def test_the_bill_vectors_are_what_the_contracts_package_writes() -> None:
     assert make.PATH.read_text() == make.written(), "run python -m tests.contracts.js.make"
+
+
+def test_the_assemblys_vectors_are_what_the_contracts_package_writes() -> None:
+    assert make_assembly.PATH.read_text() == make_assembly.written(), "run python -m tests.contracts.js.make_assembly"
 
 
 def test_selectors_are_those_of_the_compiled_contracts() -> None:

@@ -4,9 +4,9 @@ import { readFileSync } from "node:fs";
 
 const DIRECTORY = new URL("../../vectors/", import.meta.url);
 
-/** One vector file's JSON; bills' stand beside these tests, where `make.py` writes them. */
+/** One vector file's JSON; bills' and the assembly's stand beside these tests, where `make*.py` writes them. */
 export function vectors(name) {
-  const directory = name === "bill" ? import.meta.url : DIRECTORY;
+  const directory = ["bill", "assembly"].includes(name) ? import.meta.url : DIRECTORY;
   return JSON.parse(readFileSync(new URL(`${name}.json`, directory), "utf8"));
 }
 
