@@ -49,6 +49,7 @@ class VisitDesk:
         self._clock = clock
         self._say = say
         self._held: dict[int, SignedVisit] = {}  # by the number of their messages
+        self._taken_at_ms: dict[int, int] = {}
         self._taken = 0  # number of the last message that was taken, of whatever kind
         self._arrived = asyncio.Event()
         self.judged = 0
@@ -59,6 +60,7 @@ class VisitDesk:
     def start_epoch(self) -> None:
         """A new log: its mail is numbered anew, and what waited comes again."""
         self._held.clear()
+        self._taken_at_ms.clear()
 
     def take(self, number: int, body: Mapping[str, Any]) -> None:
         """Receive one visit message; what is wrong with it is told, and the message is done with."""
@@ -70,6 +72,7 @@ class VisitDesk:
             return
         if signed.visit.digest() not in {held.visit.digest() for held in self._held.values()}:
             self._held[number] = signed
+            self._taken_at_ms[number] = self._clock.now_ms()
             self._arrived.set()
 
     def acknowledged(self, number: int) -> bytes:
@@ -120,7 +123,7 @@ class VisitDesk:
             self._arrived.clear()
             await asyncio.to_thread(self._look)
             for number, signed in sorted(self._held.items()):
-                if self._is_ready(signed.visit):
+                if self._is_ready(number, signed.visit):
                     self._log(number, signed.visit)
             seconds = _WAITING_SECONDS if self._held else _LOOK_SECONDS
             try:
@@ -141,10 +144,14 @@ class VisitDesk:
         except sqlite3.DatabaseError as error:
             self._sightings.make_anew(error)
 
-    def _is_ready(self, visit: Visit) -> bool:
-        """Whether the machine has told what came after, or has been silent for too long to wait on."""
+    def _is_ready(self, number: int, visit: Visit) -> bool:
+        """Whether the machine has told what came after, or has been silent for too long to wait on.
+
+        An old visit waits as well: after a power cut its message may come before what the lift's module still keeps.
+        """
         end_ms = window_of(visit)[1]
-        return self._sightings.heard_after(visit.device, end_ms) or self._clock.now_ms() >= end_ms + SILENT_MS
+        wait_from_ms = max(end_ms, self._taken_at_ms[number])
+        return self._sightings.heard_after(visit.device, end_ms) or self._clock.now_ms() >= wait_from_ms + SILENT_MS
 
     def _log(self, number: int, visit: Visit) -> None:
         judgement = judge(
@@ -153,7 +160,7 @@ class VisitDesk:
             presence=Finding.NOT_OBSERVABLE,
             key_class=self._key_class,
         )  # fmt: skip
-        del self._held[number]
+        del self._held[number], self._taken_at_ms[number]
         self._committer.submit(
             Submission(
                 visit_rows(visit, judgement, self._clock.now_ms()),

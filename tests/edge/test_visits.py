@@ -2,6 +2,7 @@
 
 import json
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -140,12 +141,17 @@ def test_no_track_breaks_the_judge(samples: list[tuple[int, int]]) -> None:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     site = Site(directory=tmp_path / "gateway")
+    add_lift(site)
+    return site
+
+
+def add_lift(site: Site) -> None:
+    """One lift at the endpoint, and the contract whose visits are judged."""
     site.users["l1"] = hash_password(PASSWORD)
     site.tables.append(
         f'[[device]]\nurn="{LIFT}"\nprofile="lift-module-json"\nmqtt="endpoint"\ntopic="t/l1"\nusername="l1"\n'
         f'[maintenance]\ncontract="{CONTRACT}"\n'
     )
-    return site
 
 
 def publish(site: Site, start_ms: int, *, is_visited: bool, first: int = 0) -> None:
@@ -316,3 +322,27 @@ def test_a_broken_store_of_what_was_seen_is_made_anew_from_the_log(site: Site) -
 
 def test_the_windows_of_a_visit_are_its_times_and_the_tolerance() -> None:
     assert window_of(VISIT) == (START_MS - 10 * MINUTE_MS, START_MS + 45 * MINUTE_MS)
+
+
+def test_a_new_epoch_remembers_what_was_judged_and_judges_what_was_not(site: Site) -> None:
+    start_ms = started_ms(hours_ago=30)
+    done, left = signed(visit_of(start_ms // 1000)), signed(visit_of(start_ms // 1000, salt=2))
+    with CloudStub(site.public) as cloud:
+        site.uplink = cloud.url
+        cloud.mail = [mailed(1, done)]
+        with site.running():
+            publish(site, start_ms, is_visited=True)
+            assert wait_for_verdict(cloud, done.visit)[0] == 3
+        log = sqlite3.connect(site.data_dir / "e0.sqlite3")
+        start, entries = log.execute("SELECT start, entries FROM block ORDER BY start DESC").fetchone()
+        log.execute("UPDATE block SET entries = ? WHERE start = ?", (bytes(len(entries)), start))
+        log.commit()
+        log.close()
+        cloud.mail = [mailed(1, done), mailed(2, left)]
+        epoch = ORIGIN.replace("/e0", "/e1")
+        with site.running() as process:
+            assert "epoch e1 opened: store-broken" in process.said()
+            wait_until(lambda: bool(cloud.of(epoch, "visit")), seconds=10, what="the visit in the new epoch")
+            assert "was judged before" in " ".join(site.status()["notices"])
+        assert [(one.detail_digest, one.value) for one in cloud.of(epoch, "visit")] == [(left.visit.digest(), 3)]
+        assert cloud.refusals == []
