@@ -385,7 +385,7 @@ def test_an_entry_counts_only_as_proven_and_in_time(work: WorkSite) -> None:
         wrong = replace(head, root=name("another root"))
         work.send(work.stranger, entry_call(work.orders, origin_id=origin_id, head=wrong, proof=proof))
     with refused("work_orders: entry is not in the log"):
-        forged = replace(proof, entry=replace(proof.entry, salt=bytes(16)))
+        forged = replace(proof, entry=replace(proof.entry, salt=bytes(range(16))))
         work.send(work.stranger, entry_call(work.orders, origin_id=origin_id, head=head, proof=forged))
     with refused("work_orders: entry reports no fault"):
         work.report_by_machine(NORMAL)

@@ -182,7 +182,7 @@ class WorkSite:
             quantity="lift.mode",
             value=value,
             detail_digest=bytes(32),
-            salt=bytes(range(16)),
+            salt=len(self.log.entries).to_bytes(16),
         )
         self.log.append(entry)
         return entry
