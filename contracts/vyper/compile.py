@@ -26,6 +26,7 @@ CONTRACTS = (
     "ReserveFund",
     "WorkOrders",
     "P256Verifier",
+    "ServiceAgreements",
     "Resolutions",
     "Ballots",
     "Assembly",

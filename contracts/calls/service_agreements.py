@@ -1,0 +1,294 @@
+"""ServiceAgreements: agreements on maintenance, visits, overdue days and their money (ServiceAgreements.vy)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.abi import AbiError, Call, Function, encode_arguments
+from contracts.calls.anchor_log import Head
+from contracts.crew_signature import CREW_SIGNATURE_TYPE
+from contracts.due import CLASSES, TERMS_TYPE, Terms
+from contracts.entry import Entry, Kind
+from contracts.visit import RECORD_TYPE, Visit, VisitClass
+
+RING = 1464  # days whose slots a line of visits uses in turn
+REPAIRS = 2**16  # the first slot of repairs
+REPAIR_SECONDS = 600
+DIGEST_BYTES = 24  # of a visit's digest that its slot keeps
+
+_PROPOSE = Function("propose", bytes.fromhex("94927e84"), (TERMS_TYPE,), ("bytes32",))
+_RETRACT = Function("retract", bytes.fromhex("117b4705"), ("bytes32",), ())
+_AGREE = Function("agree", bytes.fromhex("ba997383"), ("bytes32", "bytes32"), ())
+_END = Function("end", bytes.fromhex("b48e2128"), ("bytes32", "uint256"), ())
+_RECORD_VISIT = Function(
+    "record_visit",
+    bytes.fromhex("16263079"),
+    (RECORD_TYPE, "uint256", "bytes32", "bytes32[]", CREW_SIGNATURE_TYPE + "[]"),
+    (),
+)
+_ADD_BUDGET = Function("add_budget", bytes.fromhex("c284f0dc"), ("bytes32", "uint256"), ())
+_ADD_DEPOSIT = Function("add_deposit", bytes.fromhex("0962e55f"), ("bytes32", "uint256"), ())
+_PAY_FEES = Function("pay_fees", bytes.fromhex("33515419"), ("bytes32", "uint256[]"), ())
+_CLOSE = Function("close", bytes.fromhex("39c79e0c"), ("bytes32",), ())
+_CLAIM_OVERDUE = Function("claim_overdue", bytes.fromhex("6b13853e"), ("bytes32", "uint256", "uint256"), ("uint256",))
+_COUNT_CLAIM = Function("count_claim", bytes.fromhex("7c7c7ccc"), ("bytes32", "uint256"), ())
+_PROPOSAL = Function("proposal", bytes.fromhex("6da59041"), ("bytes32",), ("bytes32",))
+_AGREEMENT = Function(
+    "agreement", bytes.fromhex("a4df7e93"), ("bytes32",), ("(bytes32,address,address,uint256,uint256,uint256)",)
+)
+_VISIT = Function("visit", bytes.fromhex("4a6e3aa7"), ("bytes32", "uint256"), ("uint256",))
+_CLAIM = Function(
+    "claim", bytes.fromhex("63f44968"), ("bytes32", "uint256"), ("(uint256,uint256,uint256,uint256,uint256)",)
+)
+_OVERDUE_DAYS = Function(
+    "overdue_days", bytes.fromhex("2b91c34e"), ("bytes32", "uint256", "uint256", "uint256"), ("uint256",)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedVisit:
+    """A gateway's visit entry, where it stands in the log, and its path to the accepted head."""
+
+    entry: Entry
+    index: int
+    assignment: int  # which of the device's assignments in the Registry holds the index
+    head: Head
+    path: tuple[bytes, ...]
+
+    def lanes(self, firm: int) -> int:
+        """What the contract needs in one word; the rest of the entry follows from the record.
+
+        Raises:
+            AbiError: no visit's entry, or a number too large for its lane.
+        """
+        entry, head = self.entry, self.head
+        values = (entry.observed_at_ms, entry.value, self.index, self.assignment, head.size, head.accepted_at, firm)
+        lanes = shift = 0
+        for width, value in zip((48, 8, 48, 16, 48, 40, 24), values, strict=True):
+            if entry.kind is not Kind.VISIT or not 0 <= value < 2**width:
+                raise AbiError(f"no visit's entry, or {value} does not fit {width} bits; it cannot prove a visit")
+            lanes |= value << shift
+            shift += width
+        return lanes
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVisit:
+    """What the contract keeps of the best visit of a day."""
+
+    day: int
+    visit_class: VisitClass
+    level: int
+    two_people: bool
+    countersigned: bool
+    paid: int  # fen
+    digest: bytes  # the first `DIGEST_BYTES`
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What the contract keeps of an agreement; `is_agreed` is False while it is only proposed, or is none."""
+
+    line: bytes  # Keccak-256 of device, plan and firm: names its visits
+    account: str
+    payer: str
+    starts_on: int  # day number
+    ends_on: int
+    fees: tuple[int, ...]
+    factors: tuple[int, ...]
+    two_people: bool
+    countersigned: bool
+    is_agreed: bool
+    interval_days: tuple[int, ...]
+    done_on: tuple[int, ...]
+    claimed_through: tuple[int, ...]  # last day of each class that a claim looked at
+    grace_days: int
+    penalty: int
+    claims: int  # how many were ever made
+    budget: int  # fen
+    deposit: int  # fen that is not claimed
+    claimed: int  # fen
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim for overdue days that is not settled; zeros for none."""
+
+    visit_class: int
+    from_day: int
+    through_day: int
+    days: int  # overdue when it was last counted
+    claimed_at: int  # Unix seconds
+
+
+def deploy(
+    bytecode: bytes, *, registry: str, anchor_log: str, crews: str, token: str, utc_offset_seconds: int, verifier: str
+) -> bytes:
+    """Creation data: the compiled bytecode with its constructor's arguments."""
+    types = ("address", "address", "address", "address", "uint256", "address")
+    arguments = (registry, anchor_log, crews, token, utc_offset_seconds, verifier)
+    return bytecode + encode_arguments("ServiceAgreements", types, arguments)
+
+
+def propose(to: str, *, terms: Terms) -> Call:
+    """The manager offers terms to a firm."""
+    return _PROPOSE.call(to, terms.abi())
+
+
+def retract(to: str, *, agreement: bytes) -> Call:
+    """The manager takes an offer back."""
+    return _RETRACT.call(to, agreement)
+
+
+def agree(to: str, *, agreement: bytes, terms_digest: bytes) -> Call:
+    """The firm agrees and puts down the deposit.
+
+    Args:
+        terms_digest: Keccak-256 of the ABI-encoded terms, as `Proposed` names it.
+    """
+    return _AGREE.call(to, agreement, terms_digest)
+
+
+def end(to: str, *, agreement: bytes, day: int) -> Call:
+    """Manager or firm name an earlier last day; it holds when both named it."""
+    return _END.call(to, agreement, day)
+
+
+def record_visit(
+    to: str, *, visit: Visit, firm: int, logged: LoggedVisit, signatures: Sequence[tuple[Any, ...]]
+) -> Call:
+    """Record a visit. Anyone may.
+
+    Args:
+        firm: whose people the mechanics are.
+        signatures: `contracts.crew_signature.crew_signature` of each person in the record's order.
+    """
+    salt = logged.entry.salt.ljust(32, b"\0")
+    return _RECORD_VISIT.call(to, visit.abi(), logged.lanes(firm), salt, list(logged.path), list(signatures))
+
+
+def add_budget(to: str, *, agreement: bytes, amount: int) -> Call:
+    """Add to what visits are paid from. Anyone may."""
+    return _ADD_BUDGET.call(to, agreement, amount)
+
+
+def add_deposit(to: str, *, agreement: bytes, amount: int) -> Call:
+    """Add to what overdue days are paid from. Anyone may."""
+    return _ADD_DEPOSIT.call(to, agreement, amount)
+
+
+def pay_fees(to: str, *, agreement: bytes, days: Sequence[int]) -> Call:
+    """Pay the firm for the visits of at most 64 days what is not paid yet. Anyone may."""
+    return _PAY_FEES.call(to, agreement, list(days))
+
+
+def close(to: str, *, agreement: bytes) -> Call:
+    """Give deposit and budget back, 90 days after the end. Anyone may."""
+    return _CLOSE.call(to, agreement)
+
+
+def claim_overdue(to: str, *, agreement: bytes, visit_class: VisitClass, through_day: int) -> Call:
+    """Claim the overdue days of a class since the last claim. Anyone may."""
+    return _CLAIM_OVERDUE.call(to, agreement, int(visit_class), through_day)
+
+
+def count_claim(to: str, *, agreement: bytes, number: int) -> Call:
+    """Count a claim again from the visits known now, and settle it after 30 days. Anyone may."""
+    return _COUNT_CLAIM.call(to, agreement, number)
+
+
+def proposal(to: str, *, agreement: bytes) -> Call:
+    """Digest of the terms that wait for the firm."""
+    return _PROPOSAL.call(to, agreement)
+
+
+def parse_proposal(result: bytes) -> bytes:
+    """The result of `proposal`; zeros if nothing waits."""
+    value: bytes = _PROPOSAL.decode(result)[0]
+    return value
+
+
+def agreement(to: str, *, agreement: bytes) -> Call:
+    """An agreement."""
+    return _AGREEMENT.call(to, agreement)
+
+
+def parse_agreement(result: bytes) -> Agreement:
+    """The result of `agreement`, unpacked."""
+    line, account, payer, rule, clock, purse = _AGREEMENT.decode(result)[0]
+    classes = range(len(CLASSES))
+    return Agreement(
+        line=line,
+        account=account,
+        payer=payer,
+        starts_on=_bits(rule, 202, 16),
+        ends_on=_bits(rule, 183, 16),
+        fees=tuple(_bits(rule, 32 * lane, 32) for lane in classes),
+        factors=tuple(_bits(rule, 128 + 11 * level, 11) for level in range(5)),
+        two_people=bool(_bits(rule, 199, 1)),
+        countersigned=bool(_bits(rule, 200, 1)),
+        is_agreed=bool(_bits(rule, 201, 1)),
+        interval_days=tuple(_bits(clock, 16 * lane, 16) for lane in classes),
+        done_on=tuple(_bits(clock, 64 + 16 * lane, 16) for lane in classes),
+        claimed_through=tuple(_bits(clock, 128 + 16 * lane, 16) for lane in classes),
+        grace_days=_bits(clock, 192, 8),
+        penalty=_bits(clock, 200, 32),
+        claims=_bits(clock, 232, 16),
+        budget=_bits(purse, 0, 96),
+        deposit=_bits(purse, 96, 96),
+        claimed=_bits(purse, 192, 64),
+    )
+
+
+def visit(to: str, *, line: bytes, slot: int) -> Call:
+    """What a slot keeps: that of a day (`day % RING`) or of a repair (`repair_slot`)."""
+    return _VISIT.call(to, line, slot)
+
+
+def repair_slot(ended_at_s: int) -> int:
+    """The slot of a repair that ended at this Unix time."""
+    return REPAIRS + ended_at_s // REPAIR_SECONDS
+
+
+def parse_visit(result: bytes) -> KeptVisit | None:
+    """The result of `visit`; None while the slot is empty."""
+    word: int = _VISIT.decode(result)[0]
+    return kept_visit(word) if word else None
+
+
+def kept_visit(word: int) -> KeptVisit:
+    """A slot's word, or the lanes of `VisitRecorded`, unpacked."""
+    return KeptVisit(
+        day=_bits(word, 0, 16),
+        visit_class=VisitClass(_bits(word, 21, 3)),
+        level=_bits(word, 16, 3),
+        two_people=bool(_bits(word, 19, 1)),
+        countersigned=bool(_bits(word, 20, 1)),
+        paid=_bits(word, 24, 40),
+        digest=(word >> 64).to_bytes(DIGEST_BYTES),
+    )
+
+
+def claim(to: str, *, agreement: bytes, number: int) -> Call:
+    """An open claim."""
+    return _CLAIM.call(to, agreement, number)
+
+
+def parse_claim(result: bytes) -> Claim:
+    """The result of `claim`."""
+    return Claim(*_CLAIM.decode(result)[0])
+
+
+def overdue_days(to: str, *, agreement: bytes, visit_class: VisitClass, from_day: int, through_day: int) -> Call:
+    """How many of these days, at most 64, are overdue by the visits known now."""
+    return _OVERDUE_DAYS.call(to, agreement, int(visit_class), from_day, through_day)
+
+
+def parse_overdue_days(result: bytes) -> int:
+    """The result of `overdue_days`."""
+    value: int = _OVERDUE_DAYS.decode(result)[0]
+    return value
+
+
+def _bits(word: int, shift: int, count: int) -> int:
+    return int((word >> shift) & (2**count - 1))
