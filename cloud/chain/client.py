@@ -126,6 +126,17 @@ class ChainClient:
             raise ChainError(f"{self.urls[0]} has no latest block; is it a chain node?")
         return block
 
+    async def request(self, method: str, *parameters: Any) -> Any:
+        """The raw answer to one JSON-RPC question. Raises `ChainError` with what the node says against it."""
+
+        async def ask(web3: Any) -> Any:
+            answer = await web3.provider.make_request(method, list(parameters))
+            if "error" in answer:
+                raise ChainError(f"{method}: the node says {str(answer['error'].get('message', ''))[:300]}")
+            return answer["result"]
+
+        return await self._ask(method, ask)
+
     async def logs(self, block_hash: str, addresses: Sequence[str]) -> list[EventLog]:
         """The events of our contracts in exactly this block."""
         wanted = [_address(address) for address in addresses]

@@ -39,6 +39,7 @@ class Chain:
     """One connection to anvil."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         address = urlsplit(url)
         assert address.hostname is not None
         self._connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)

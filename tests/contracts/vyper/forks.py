@@ -21,15 +21,15 @@ SECONDS_MAX = 900
 
 
 @contextmanager
-def chain_at(fork: str, output_dir: Path, *, accounts: int = 12) -> Iterator[Chain]:
+def chain_at(fork: str, output_dir: Path, *, with_verifier: bool = True) -> Iterator[Chain]:
     """A development chain with this fork's rules; where it has no P-256 precompile, our verifier stands there."""
     port = free_port()
     command: list[str | Path] = [program("anvil"), "--port", str(port), "--silent", "--chain-id", "31337"]
-    command += ["--hardfork", fork, "--timestamp", str(START), "--accounts", str(accounts)]
+    command += ["--hardfork", fork, "--timestamp", str(START), "--accounts", "12"]
     with running(command, name="anvil", output_dir=output_dir, ready=lambda: is_listening(port)):
         chain = Chain(f"http://127.0.0.1:{port}")
         try:
-            if fork not in FORKS_WITH_PRECOMPILE:
+            if with_verifier and fork not in FORKS_WITH_PRECOMPILE:
                 put_verifier_in_place(chain, fork)
             yield chain
         finally:
