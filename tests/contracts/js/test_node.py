@@ -11,7 +11,7 @@ from eth_utils import keccak
 from contracts.evidence import format_evidence
 from contracts.trust import format_trust
 from contracts.vyper.compile import artifact
-from tests.contracts.js import make, make_assembly
+from tests.contracts.js import make, make_assembly, make_fund
 from tests.vectors.deployment import TRUST, Deployment
 
 HERE = Path(__file__).parent
@@ -32,6 +32,10 @@ def test_the_bill_vectors_are_what_the_contracts_package_writes() -> None:
 
 def test_the_assemblys_vectors_are_what_the_contracts_package_writes() -> None:
     assert make_assembly.PATH.read_text() == make_assembly.written(), "run python -m tests.contracts.js.make_assembly"
+
+
+def test_the_funds_vectors_are_what_the_contracts_package_writes() -> None:
+    assert make_fund.PATH.read_text() == make_fund.written(), "run python -m tests.contracts.js.make_fund"
 
 
 def test_selectors_are_those_of_the_compiled_contracts() -> None:

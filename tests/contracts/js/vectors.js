@@ -4,9 +4,9 @@ import { readFileSync } from "node:fs";
 
 const DIRECTORY = new URL("../../vectors/", import.meta.url);
 
-/** One vector file's JSON; bills' and the assembly's stand beside these tests, where `make*.py` writes them. */
+/** One vector file's JSON; bills', the assembly's and the fund's stand beside these tests, where `make*.py` writes them. */
 export function vectors(name) {
-  const directory = ["bill", "assembly"].includes(name) ? import.meta.url : DIRECTORY;
+  const directory = ["bill", "assembly", "fund"].includes(name) ? import.meta.url : DIRECTORY;
   return JSON.parse(readFileSync(new URL(`${name}.json`, directory), "utf8"));
 }
 
