@@ -13,7 +13,7 @@ import pytest
 from vyper import ast as vy_ast
 
 from contracts.vyper.compile import CONTRACTS
-from tests.contracts.vyper.rules import deeds_of, external_functions, loops, refusals, tree_of
+from tests.contracts.vyper.rules import Deeds, deeds_of, external_functions, loops, refusals, tree_of
 from tests.contracts.vyper.test_sources import FLOORS
 
 TESTS = Path(__file__).parents[1]
@@ -58,6 +58,7 @@ OPEN = {
 }
 
 
+@cache
 def functions_of(contract: str) -> dict[str, Any]:
     """External functions that can change something, by `Contract.function`."""
     found = {}
@@ -67,36 +68,43 @@ def functions_of(contract: str) -> dict[str, Any]:
     return found
 
 
+@cache
+def deeds_in(contract: str) -> dict[str, Deeds]:
+    """What each of those functions does; walked once a run."""
+    return {name: deeds_of(function) for name, function in functions_of(contract).items()}
+
+
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_nothing_is_written_after_foreign_code_may_have_run(contract: str) -> None:
-    for name, function in functions_of(contract).items():
-        assert not deeds_of(function).writes_after_call, name
+    for name, deeds in deeds_in(contract).items():
+        assert not deeds.writes_after_call, name
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_every_change_of_state_is_told_by_an_event(contract: str) -> None:
-    for name, function in functions_of(contract).items():
-        deeds = deeds_of(function)
+    for name, deeds in deeds_in(contract).items():
         assert deeds.logs or not deeds.writes, f"{name} writes and logs nothing"
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_whoever_calls_is_asked_for_a_role_or_a_signature_or_is_nobody_on_purpose(contract: str) -> None:
-    for name, function in functions_of(contract).items():
-        deeds = deeds_of(function)
+    for name, deeds in deeds_in(contract).items():
         asked = deeds.asks_sender or deeds.asks_signature
         assert asked or name in OPEN, f"{name} asks for nothing; if that is meant, put it into OPEN with the reason"
         if not asked and contract != "Token":
-            assert re.search(r"\b[Aa]nyone\b", notice_of(function)), f"{name}: its notice does not say that anyone may"
+            assert re.search(r"\b[Aa]nyone\b", notice_of(functions_of(contract)[name])), (
+                f"{name}: its notice does not say that anyone may"
+            )
 
 
 def test_the_open_functions_are_all_there_and_still_open() -> None:
-    every = {name: function for contract in CONTRACTS for name, function in functions_of(contract).items()}
+    every = {name: deeds for contract in CONTRACTS for name, deeds in deeds_in(contract).items()}
     for name in OPEN:
         if name.partition(".")[0] in CONTRACTS:
             assert name in every, f"{name} is gone; take it out of OPEN"
-            deeds = deeds_of(every[name])
-            assert not deeds.asks_sender and not deeds.asks_signature, f"{name} asks by now; take it out of OPEN"
+            assert not every[name].asks_sender and not every[name].asks_signature, (
+                f"{name} asks by now; take it out of OPEN"
+            )
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
