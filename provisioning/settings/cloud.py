@@ -181,17 +181,18 @@ def directory_file(
             }
             for sign_in in sign_ins
         ],
-        "crew": [
-            {
-                "alias": member.alias.hex(),
-                "public": member.public.hex(),
-                "kind": "software",
-                "firm": _title(member.firm),
-            }
-            for member in crew
-        ],
+        "crew": [_member(member) for member in crew],
     }
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _member(member: CrewMember) -> dict[str, object]:
+    return {
+        "alias": member.alias.hex(),
+        "public": member.public.hex(),
+        "kind": "software",
+        "firm": _title(member.firm),
+    }
 
 
 def _device(site: Site, names: SecretNames, device: Device) -> dict[str, object]:

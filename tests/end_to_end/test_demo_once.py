@@ -31,6 +31,9 @@ def test_a_month_is_verified_from_the_meters_to_the_refund(tmp_path: Path) -> No
         "evidence flat-closing",
         "checked in Chromium",
         "after the dispute",
+        "visit of l1, signed and made",
+        "visit of l2, signed but never made",
+        "files of kinds 1, 2, 3, 4, 5, 6",
     ):
         assert row in said
     assert processes_of(directory) == []
