@@ -35,7 +35,9 @@ KIND_NAMES = {KeyKind.WEBAUTHN: "passkey", KeyKind.SOFTWARE: "software"}
 _KIND_OF = {name: kind for kind, name in KIND_NAMES.items()}
 _SIGNERS_MAX = 3
 _NUMBER_END = 2**64
+_NONCE_END = 2**48  # crew_signature.vy's lane
 _AUTHENTICATOR_DATA_MIN = 37
+_CROSS_ORIGIN = b',"crossOrigin":'
 _PRESENT_AND_VERIFIED = 5  # user present, user verified (WebAuthn level 3, section 6.1)
 
 
@@ -171,7 +173,7 @@ def _parse_signature(fields: Fields) -> VisitSignature:
         kind=kind,
         signature=PersonSignature(
             key_id=key_id_of(public),
-            nonce=fields.decimal("nonce", end=_NUMBER_END),
+            nonce=fields.decimal("nonce", end=_NONCE_END),
             deadline=fields.decimal("deadline", end=_NUMBER_END),
             r=int.from_bytes(rs[:32]),
             s=int.from_bytes(rs[32:]),
@@ -215,4 +217,8 @@ def _verify_one(one: VisitSignature, digest: bytes) -> None:
     begin = f'{{"type":"webauthn.get","challenge":"{challenge_text(digest)}","origin":"'
     if not signature.client_data.startswith(begin.encode()):
         raise VisitError("visit: the passkey was asked to sign something else than this visit")
+    rest = signature.client_data[len(begin) :].partition(b'"')[2]
+    is_foreign = rest.startswith(_CROSS_ORIGIN) and not rest.startswith(_CROSS_ORIGIN + b"false")
+    if rest[:1] not in (b",", b"}") or is_foreign:
+        raise VisitError("visit: the passkey was asked from within another site's page")
     p256.verify_digest(one.public, sha256(data + sha256(signature.client_data).digest()).digest(), rs)

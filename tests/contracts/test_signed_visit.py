@@ -32,7 +32,9 @@ SIGNED = signed(VISIT, MECHANIC, OTHER, MANAGER)
 FILE = signed_visit_to_json(SIGNED)
 
 
-def passkey_signed(*, challenge_of: bytes | None = None, flags: int = 5, high_s: bool = False) -> SignedVisit:
+def passkey_signed(
+    *, challenge_of: bytes | None = None, flags: int = 5, high_s: bool = False, end: str = ',"crossOrigin":false}'
+) -> SignedVisit:
     """One mechanic with a passkey, signing as an authenticator does."""
     visit = visit_of(START_S)
     public = p256.public_bytes(MECHANIC)
@@ -41,7 +43,7 @@ def passkey_signed(*, challenge_of: bytes | None = None, flags: int = 5, high_s:
         deadline=START_S + 1, body_digest=challenge_of or visit.digest(),
     )  # fmt: skip
     challenge = urlsafe_b64encode(digest).rstrip(b"=").decode()
-    client_data = f'{{"type":"webauthn.get","challenge":"{challenge}","origin":"https://x.example"}}'.encode()
+    client_data = f'{{"type":"webauthn.get","challenge":"{challenge}","origin":"https://x.example"{end}'.encode()
     data = bytes(32) + bytes([flags]) + bytes(4)
     rs = p256.sign(MECHANIC, data + sha256(client_data).digest())
     r, s = int.from_bytes(rs[:32]), int.from_bytes(rs[32:])
@@ -70,6 +72,8 @@ def test_a_passkey_signs_too_with_either_s(high_s: bool) -> None:
     [
         (lambda: passkey_signed(flags=1), "present and verified"),
         (lambda: passkey_signed(challenge_of=bytes(32)), "something else"),
+        (lambda: passkey_signed(end=',"crossOrigin":true}'), "another site's page"),
+        (lambda: passkey_signed(end="]"), "another site's page"),
         (lambda: replace(SIGNED, visit=visit_of(START_S + 1, mechanics=(MECHANIC, OTHER), manager=MANAGER)), "sign"),
         (lambda: replace(SIGNED, contract="0x" + "d2" * 20), "sign"),
         (lambda: replace(SIGNED, chain_id=1), "sign"),
