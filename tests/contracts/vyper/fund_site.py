@@ -1,6 +1,7 @@
 """A small site with a fund: five units in two buildings, a manager, a committee, and resolutions as tests want them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from eth_utils.crypto import keccak
@@ -201,3 +202,23 @@ class FundSite:
         """What the fund's events so far give."""
         told = [events.parse_event(log.topics, log.data) for log in self.logs]
         return replayed(TERMS.share_bp, [event for event in told if event is not None])
+
+
+@contextmanager
+def funded(chain: Chain) -> Iterator[FundSite]:
+    """The site with money in both buildings' purses; undone at the end."""
+    snapshot = chain.snapshot()
+    site = FundSite(chain)
+    site.deposit(1, (0, 1), (500_000, 700_000))
+    site.deposit(2, (2, 3, 4), (400_000, 500_000, 300_000))
+    yield site
+    chain.revert_to(snapshot)
+
+
+@contextmanager
+def kept(site: FundSite) -> Iterator[FundSite]:
+    """The site, put back afterwards."""
+    snapshot, logs, resolutions = site.chain.snapshot(), [*site.logs], site.resolutions
+    yield site
+    site.logs, site.resolutions = logs, resolutions
+    site.chain.revert_to(snapshot)
