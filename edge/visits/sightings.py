@@ -69,7 +69,9 @@ class Sightings:
     def fold(self, log: LogReader, origin: str, now_ms: int) -> None:
         """Take in what the log got since the last time."""
         size = log.size()
-        at = max(self._folded.get(origin, 0), log.number("pruned"))
+        reached = self._folded.get(origin, 0)
+        # A log shorter than what was reached was put back from a copy: what is logged there now may be new.
+        at = max(reached if reached <= size else 0, log.number("pruned"))
         found: list[_Seen] = []
         while at < size:
             end = min(at + _STEP_ENTRIES, size)

@@ -9,8 +9,8 @@ from provisioning.settings.places import Places
 
 __all__ = ["maintenance_contract"]
 
-# The Registry stands in until the deployment holds the contract of service agreements.
-_CONTRACT = "registry"
+# The Registry stands in where a deployment holds no contract of service agreements.
+_CONTRACTS = ("service_agreements", "registry")
 
 
 def maintenance_contract(places: Places) -> str | None:
@@ -21,10 +21,11 @@ def maintenance_contract(places: Places) -> str | None:
     """
     path = places.deployment_file
     try:
-        return str(json.loads(path.read_text())["contracts"][_CONTRACT]).lower()
+        deployed = json.loads(path.read_text())["contracts"]
+        return str(deployed[next(name for name in _CONTRACTS if name in deployed)]).lower()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise ProvisioningError(
-            f"{path}: names no {_CONTRACT} ({error!r}); write it with `minglou chain deploy`"
+            f"{path}: names none of {', '.join(_CONTRACTS)} ({error!r}); write it with `minglou chain deploy`"
         ) from error

@@ -14,14 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.detail import decode_detail
-from contracts.entry import Kind, device_id
+from contracts.entry import Kind, Series, device_id
 from contracts.signed_visit import SignedVisit, signed_visit_to_json
 from contracts.visit import Visit
 from devices.mqtt_profile import MqttJsonProfile
 from devices.profile import load_profile
 from devices.simulated.schedule import MINUTE_MS, VISIT_STAGES
 from edge.credentials import hash_password
+from edge.log_reader import LogReader
+from edge.log_store import Group, LogStore
 from edge.visits.judge import Finding, Track, judge, window_of
+from edge.visits.sightings import Sightings
 from tests.edge.cloud_stub import CloudStub
 from tests.edge.mqtt_device import Device
 from tests.edge.site import ORIGIN, PASSWORD, Site
@@ -346,3 +349,26 @@ def test_a_new_epoch_remembers_what_was_judged_and_judges_what_was_not(site: Sit
             assert "was judged before" in " ".join(site.status()["notices"])
         assert [(one.detail_digest, one.value) for one in cloud.of(epoch, "visit")] == [(left.visit.digest(), 3)]
         assert cloud.refusals == []
+
+
+def test_a_log_put_back_from_a_copy_is_looked_through_again(tmp_path: Path) -> None:
+    window = window_of(VISIT)
+
+    def logged(name: str, reports: Sequence[tuple[int, str, int]]) -> LogReader:
+        store = LogStore.open(tmp_path / f"{name}.sqlite3", ORIGIN)
+        series = Series(Kind.STATUS, device_id(LIFT), "lift.mode")
+        store.append(
+            Group(rows=[(series.encode(at, CODES[mode], bytes(32), bytes(16)), b"") for at, mode, _ in reports])
+        )
+        store.close()
+        return LogReader(store.path)
+
+    sightings = Sightings(tmp_path / "visits.sqlite3", {device_id(LIFT): RULES})
+    for name, is_visited in (("whole", False), ("put-back", True)):
+        reports = told(START_MS, is_visited=is_visited)
+        reader = logged(name, reports if is_visited else reports * 4)
+        sightings.fold(reader, ORIGIN, START_MS)
+        reader.close()
+        seen = dict(sightings.tracks(device_id(LIFT), window)["lift.mode"])
+        assert (CODES["out_of_service"] in seen.values()) == is_visited
+    sightings.close()

@@ -5,13 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from datetime import date
 from pathlib import Path
+
+import pytest
 
 from cloud.settings import load_operator_settings, load_settings
 from contracts.clock import DemoClock
 from devices.simulated.settings import load_building
 from edge.settings import read_settings
+from provisioning.demo.calendar import Month
+from provisioning.demo.crew import crew_members, mechanic_visits
 from provisioning.demo.writing import owner_keys, write_directory, write_passwords, write_settings
+from provisioning.errors import ProvisioningError
 from provisioning.keys import ensure_ed25519_key, ensure_person_seed
 from provisioning.names import SecretNames
 from provisioning.settings import Places
@@ -20,6 +26,7 @@ from provisioning.site import Site
 from provisioning.toml_text import toml_document
 from tests.provisioning.conftest import PORTS
 
+REGISTRY, AGREEMENTS = "0x" + "Aa" * 20, "0x" + "bB" * 20
 CLOCK = DemoClock(real_start_ms=1_800_000_000_000, real_end_ms=1_800_000_060_000, demo_start_ms=1_797_000_000_000)
 
 
@@ -69,6 +76,52 @@ def test_the_cloud_and_the_operator_read_theirs(site: Site, names: SecretNames, 
     assert settings.super_origin == "demo.minglou.example/log"
     load_operator_settings(places.cloud / "operator.toml")
     assert str(places.key("operator")) not in (places.cloud / "cloud.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("contracts", "address"),
+    [({"registry": REGISTRY}, REGISTRY), ({"registry": REGISTRY, "service_agreements": AGREEMENTS}, AGREEMENTS)],
+)
+def test_gateway_and_cloud_learn_which_contract_visits_are_signed_for(
+    site: Site, names: SecretNames, tmp_path: Path, contracts: dict[str, str], address: str
+) -> None:
+    places = written(site, names, tmp_path)
+    assert read_settings(places.gateway / "edge.toml").maintenance_contract == ""
+    assert load_settings(places.cloud / "cloud.toml").maintenance_contract is None
+    places.deployment_file.parent.mkdir()
+    places.deployment_file.write_text(json.dumps({"contracts": contracts}))
+    written(site, names, tmp_path)
+    assert read_settings(places.gateway / "edge.toml").maintenance_contract == address.lower()
+    assert load_settings(places.cloud / "cloud.toml").maintenance_contract == address.lower()
+    places.deployment_file.write_text("{}")
+    with pytest.raises(ProvisioningError, match="minglou chain deploy"):
+        written(site, names, tmp_path)
+
+
+def test_the_building_is_told_when_the_mechanic_comes(site: Site, names: SecretNames, tmp_path: Path) -> None:
+    month = Month(opening=date(2026, 10, 23), closing=date(2026, 11, 22), opening_ms=10**12, closing_ms=2 * 10**12)
+    visits = mechanic_visits(month)
+    places = written(site, names, tmp_path)
+    write_settings(site, names, places, PORTS, CLOCK, with_bluetooth=True, visits=visits)
+    modules = {module.link.name: module for module in load_building(places.building / "building.toml").modules}
+    assert modules["l1"].visits_ms == visits["l1"] and len(visits["l1"]) == 1
+    assert modules["l2"].visits_ms == ()
+    written(site, names, tmp_path)
+    assert all(module.visits_ms is None for module in load_building(places.building / "building.toml").modules)
+
+
+def test_the_crew_is_in_the_directory_with_its_firm_and_a_key_called_software(
+    site: Site, names: SecretNames, tmp_path: Path
+) -> None:
+    places = written(site, names, tmp_path)
+    crew = crew_members(places)
+    write_directory(site, names, places, sign_ins=(), tariffs={"electricity": 1, "electricity-common": 2},
+                    with_bluetooth=True, crew=crew)  # fmt: skip
+    text = (places.cloud / "directory.json").read_text()
+    (member,) = json.loads(text)["crew"]
+    assert (member["public"], member["kind"]) == (crew[0].public.hex(), "software")
+    assert ensure_person_seed(places.crews / "mechanic.seed").hex() not in text
+    assert crew_members(places) == crew, "his key is made once"
 
 
 def test_the_directory_tells_the_cloud_no_secret(site: Site, names: SecretNames, tmp_path: Path) -> None:
