@@ -77,6 +77,12 @@ BARS: dict[str, Bar] = {
     "gas.p256_fallback": Bar(
         "<= 246000", "gas of a P-256 signature without the precompile", "无预编译时核验一次 P-256 签名的 gas"
     ),
+    "gas.fund_deposit": Bar("shown", "gas of a deposit into the fund", "向维修资金存入一笔的 gas"),
+    "gas.fund_income": Bar("shown", "gas of public income recorded and shared", "登记并分配一笔公共收益的 gas"),
+    "gas.fund_budget": Bar("shown", "gas of a resolution's budget opened", "按决议开立预算的 gas"),
+    "gas.fund_payment": Bar("shown", "gas of a payment by both parties", "双方签付一笔款的 gas"),
+    "gas.work_order": Bar("shown", "gas of a repair, from report to payment", "一次报修从报修到付款的 gas"),
+    "gas.work_fault": Bar("shown", "gas of a lift's own fault report", "电梯自报故障的 gas"),
     "cloud.ingest_per_s_postgres": Bar(">= 50000", "entries ingested, PostgreSQL", "接收速度，PostgreSQL"),
     "cloud.ingest_ratio_to_copy": Bar(">= 0.35", "that, beside a bare COPY", "与裸 COPY 相比"),
     "cloud.ingest_per_s_sqlite": Bar(">= 25000", "entries verified and stored, SQLite", "核验并存储速度，SQLite"),

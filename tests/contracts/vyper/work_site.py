@@ -73,6 +73,7 @@ class WorkSite:
         tell("assign", LIFT, self.log.origin_id)
         chain.send(self.manager, token.approve(self.token, spender=self.orders, amount=2**200))
         self.logs: list[tuple[events.Event, int]] = []
+        self.steps: list[int] = []  # gas of each transaction
         self.reports = 0
 
     def deploy(self, terms: Terms, faults: Sequence[Fault] = (LIFT_FAULT,)) -> str:
@@ -88,6 +89,7 @@ class WorkSite:
     def send(self, sender: str, call: Call) -> Receipt:
         """Mine a transaction and keep what is said."""
         receipt = self.chain.send(sender, call)
+        self.steps.append(receipt.gas_used)
         at = self.chain.now()
         for log in receipt.logs:
             if log.address.lower() == self.orders.lower():
