@@ -169,7 +169,13 @@ def main() -> int:
     """Compile what changed and say how large each contract is."""
     parser = argparse.ArgumentParser(description="Compile the Vyper contracts into contracts/vyper/build.")
     parser.add_argument("--force", action="store_true", help="compile although nothing changed")
+    parser.add_argument("--evm-version", metavar="NAME", help="only say how large each would be for this target")
     arguments = parser.parse_args()
+    if arguments.evm_version is not None:
+        for name in CONTRACTS:
+            size = deployed_bytes(compile_source(name, evm_version=arguments.evm_version))
+            print(f"{name:20} {size:6} bytes for {arguments.evm_version}" + ", too large" * (size > RUNTIME_BYTES_MAX))
+        return 0
     for name, built in compile_all(force=arguments.force).items():
         print(f"{name:10} {built.runtime_bytes:6} bytes of {RUNTIME_BYTES_MAX}")
     return 0
