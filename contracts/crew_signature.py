@@ -10,13 +10,13 @@ from typing import Any
 from contracts.errors import ContractsError
 from contracts.person import KeyKind, PersonSignature
 
-CREW_SIGNATURE_TYPE = "(uint256,uint256,uint256,bytes32,uint256,uint256,bytes)"
+CREW_SIGNATURE_TYPE = "(uint256,uint256,uint256,bytes32,uint256,uint256)"
+CLIENT_DATA_MAX = 256  # bytes from the origin on, of all signers of one act together
 DUTY_MECHANIC = 1
 DUTY_MANAGER = 2
 
 _BEFORE_ORIGIN = b'","origin":"'
 _USUAL_END = b'","crossOrigin":false}'
-_CLIENT_DATA_MAX = 192  # from the origin on
 
 
 class CrewSignatureError(ContractsError):
@@ -46,8 +46,16 @@ class CrewKey:
         )  # fmt: skip
 
 
-def crew_signature(key: CrewKey, signature: PersonSignature) -> tuple[Any, ...]:
-    """The signature in the contract's order.
+@dataclass(frozen=True, slots=True)
+class CrewSignature:
+    """One signature as the contract takes it."""
+
+    words: tuple[Any, ...]
+    client_data: bytes
+
+
+def crew_signature(key: CrewKey, signature: PersonSignature) -> CrewSignature:
+    """The signature in the form that contracts take.
 
     Raises:
         CrewSignatureError: the passkey answered for another relying party or origin, or with extensions.
@@ -60,18 +68,17 @@ def crew_signature(key: CrewKey, signature: PersonSignature) -> tuple[Any, ...]:
             raise CrewSignatureError(f"passkey did not sign for {key.origin}; sign again on the page of that address")
         if client == key.origin.encode() + _USUAL_END:
             client = key.origin.encode()
-        if len(authenticator) != 5 or len(client) > _CLIENT_DATA_MAX:
+        if len(authenticator) != 5 or len(client) >= CLIENT_DATA_MAX:
             raise CrewSignatureError("passkey answered with extensions; sign again without them")
-    return (
-        _lanes(key, signature, authenticator), key.x, key.y, key.rp_id_hash, signature.r, signature.s, client
-    )  # fmt: skip
+    lanes = _lanes(key, signature, authenticator, len(client))
+    return CrewSignature((lanes, key.x, key.y, key.rp_id_hash, signature.r, signature.s), client)
 
 
-def _lanes(key: CrewKey, signature: PersonSignature, authenticator: bytes) -> int:
-    widths = (64, 48, 64, 16, 8, 8, 40)
+def _lanes(key: CrewKey, signature: PersonSignature, authenticator: bytes, client_data_length: int) -> int:
+    widths = (64, 48, 64, 16, 8, 8, 40, 8)
     values = (
         signature.deadline, signature.nonce, key.licence_until_s, key.duties, int(key.kind), len(key.origin),
-        int.from_bytes(authenticator),
+        int.from_bytes(authenticator), client_data_length,
     )  # fmt: skip
     lanes = shift = 0
     for width, value in zip(widths, values, strict=True):

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from contracts.abi import AbiError, Call, Function, encode_arguments
 from contracts.calls.anchor_log import Head
-from contracts.crew_signature import CREW_SIGNATURE_TYPE
+from contracts.crew_signature import CLIENT_DATA_MAX, CREW_SIGNATURE_TYPE, CrewSignature
 from contracts.due import CLASSES, TERMS_TYPE, Terms
 from contracts.entry import Entry, Kind
 from contracts.visit import RECORD_TYPE, Visit, VisitClass
@@ -22,8 +21,8 @@ _AGREE = Function("agree", bytes.fromhex("ba997383"), ("bytes32", "bytes32"), ()
 _END = Function("end", bytes.fromhex("b48e2128"), ("bytes32", "uint256"), ())
 _RECORD_VISIT = Function(
     "record_visit",
-    bytes.fromhex("16263079"),
-    (RECORD_TYPE, "uint256", "bytes32", "bytes32[]", CREW_SIGNATURE_TYPE + "[]"),
+    bytes.fromhex("03ac7b16"),
+    (RECORD_TYPE, "uint256", "bytes32", "bytes32[]", CREW_SIGNATURE_TYPE + "[]", "bytes"),
     (),
 )
 _ADD_BUDGET = Function("add_budget", bytes.fromhex("c284f0dc"), ("bytes32", "uint256"), ())
@@ -154,17 +153,25 @@ def end(to: str, *, agreement: bytes, day: int) -> Call:
     return _END.call(to, agreement, day)
 
 
-def record_visit(
-    to: str, *, visit: Visit, firm: int, logged: LoggedVisit, signatures: Sequence[tuple[Any, ...]]
-) -> Call:
+def record_visit(to: str, *, visit: Visit, firm: int, logged: LoggedVisit, signatures: Sequence[CrewSignature]) -> Call:
     """Record a visit. Anyone may.
 
     Args:
         firm: whose people the mechanics are.
         signatures: `contracts.crew_signature.crew_signature` of each person in the record's order.
+
+    Raises:
+        AbiError: the logged entry is no visit's, or client data are too long together.
     """
-    salt = logged.entry.salt.ljust(32, b"\0")
-    return _RECORD_VISIT.call(to, visit.abi(), logged.lanes(firm), salt, list(logged.path), list(signatures))
+    client_data = b"".join(each.client_data for each in signatures)
+    if len(client_data) > CLIENT_DATA_MAX:
+        raise AbiError(
+            f"the passkeys' client data have {len(client_data)} bytes together; {CLIENT_DATA_MAX} is the limit"
+        )
+    return _RECORD_VISIT.call(
+        to, visit.abi(), logged.lanes(firm), logged.entry.salt.ljust(32, b"\0"), list(logged.path),
+        [each.words for each in signatures], client_data,
+    )  # fmt: skip
 
 
 def add_budget(to: str, *, agreement: bytes, amount: int) -> Call:

@@ -375,6 +375,7 @@ def record_visit(
     salt: bytes32,
     path: DynArray[bytes32, PATH_MAX],
     signatures: DynArray[crew_signature.CrewSignature, SIGNERS_MAX],
+    client_data: Bytes[crew_signature.CLIENT_DATA_MAX],
 ):
     """
     @notice Record a visit that its crew signed and a gateway logged. Anyone may relay it. It calls nothing but views of the
@@ -384,16 +385,20 @@ def record_visit(
     @param salt The entry's.
     @param path From the entry to the accepted head's root.
     @param signatures The mechanics', then the site manager's if the record names one.
+    @param client_data What their passkeys' answers hold from the origin on, one after another; see crew_signature.vy.
     """
     digest: bytes32 = sha256(abi_encode(visit))
     firm: uint256 = logged >> 208
     rank: uint256 = self._people(visit.mechanics, visit.manager, len(signatures))
-    self._check_signature(visit.mechanics[0], firm, DUTY_MECHANIC, digest, visit.ended_at, signatures[0])
+    self._check_signature(visit.mechanics[0], firm, DUTY_MECHANIC, digest, visit.ended_at, signatures[0], client_data, 0)
+    start: uint256 = crew_signature._client_data_length(signatures[0].lanes)
     if rank & TWO_MECHANICS != 0:
         # One of the two must be qualified; the other may be learning.
-        self._check_signature(visit.mechanics[1], firm, 0, digest, visit.ended_at, signatures[1])
+        self._check_signature(visit.mechanics[1], firm, 0, digest, visit.ended_at, signatures[1], client_data, start)
+        start += crew_signature._client_data_length(signatures[1].lanes)
     if rank & COUNTERSIGNED != 0:
-        self._check_signature(visit.manager, 0, DUTY_MANAGER, digest, visit.ended_at, signatures[len(signatures) - 1])
+        last: crew_signature.CrewSignature = signatures[len(signatures) - 1]
+        self._check_signature(visit.manager, 0, DUTY_MANAGER, digest, visit.ended_at, last, client_data, start)
     root: bytes32 = self._root(self._leaf(visit.device, digest, logged, salt), logged, path)
     level: uint256 = self._proven_level(visit.device, logged, root)
     day: uint256 = self._visit_day(visit.visit_class, visit.started_at, visit.ended_at, logged, level)
@@ -622,6 +627,8 @@ def _check_signature(
     digest: bytes32,
     ended_at: uint256,
     signature: crew_signature.CrewSignature,
+    client_data: Bytes[crew_signature.CLIENT_DATA_MAX],
+    start: uint256,
 ):
     """
     @notice The person served this firm (0: the site), with this duty and a licence, and signed.
@@ -635,7 +642,7 @@ def _check_signature(
         assert crew_signature._licence_until(signature.lanes) >= ended_at, "service_agreements: person's licence had ended"
     assert block.timestamp <= crew_signature._deadline(signature.lanes), "service_agreements: signature's deadline has passed"
     purpose: bytes32 = PURPOSE_COUNTERSIGN if duty == DUTY_MANAGER else PURPOSE_VISIT
-    assert crew_signature._is_signed(purpose, digest, firm, commitment, signature), "service_agreements: signature does not match the visit"
+    assert crew_signature._is_signed(purpose, digest, firm, commitment, signature, client_data, start), "service_agreements: signature does not match the visit"
 
 
 @internal
@@ -663,7 +670,15 @@ def _root(leaf: bytes32, logged: uint256, path: DynArray[bytes32, PATH_MAX]) -> 
     size: uint256 = (logged >> 120) & (2**48 - 1)
     assert index < size, "service_agreements: index is not in the log"
     inner: uint256 = tree._bit_length(index ^ (size - 1))
-    assert len(path) == inner + tree._ones(index >> inner), "service_agreements: path has another length"
+    # Above the inner part the path has a sibling for each one bit of the index.
+    length: uint256 = inner
+    border: uint256 = index >> inner
+    for i: uint256 in range(PATH_MAX):
+        if border == 0:
+            break
+        border &= border - 1
+        length += 1
+    assert len(path) == length, "service_agreements: path has another length"
     hash: bytes32 = leaf
     lefts: uint256 = index | (max_value(uint256) << inner)
     for sibling: bytes32 in path:
@@ -824,7 +839,7 @@ def _check_terms(terms: Terms):
     assert terms.device != empty(bytes32) and terms.plan != empty(bytes32) and terms.firm != 0, "service_agreements: device, plan or firm is missing"
     assert terms.account != empty(address) and terms.payer != empty(address), "service_agreements: an account is missing"
     assert terms.starts_on != 0 and terms.ends_on >= terms.starts_on and terms.ends_on <= terms.starts_on + TERM_MAX, "service_agreements: term is empty or over ten years"
-    is_in_range: bool = terms.ends_on < 2**16 and terms.grace <= GRACE_MAX and terms.penalty < 2**32 and terms.deposit < 2**64
+    is_in_range: bool = terms.ends_on < 2**16 and terms.grace <= GRACE_MAX and terms.penalty < 2**32 and terms.deposit < 2**64 and terms.firm < 2**24
     is_rising: bool = terms.factors[LEVELS - 1] <= FACTOR_MAX
     for i: uint256 in range(CLASSES):
         is_in_range = is_in_range and terms.fees[i] < 2**32 and terms.intervals[i] <= INTERVAL_MAX

@@ -35,22 +35,22 @@ COMMA: constant(uint256) = 44
 BRACE: constant(uint256) = 125
 CROSS_ORIGIN: constant(uint256) = 229158542706172569475591933908623930  # ,"crossOrigin":
 CROSS_ORIGIN_FALSE: constant(uint256) = 251962482309639813946868537953006907758247441253  # ,"crossOrigin":false
-CLIENT_DATA_MAX: constant(uint256) = 192
+# Client data of all signers of one act, one after another, each from the origin on; the origin alone where they end as
+# browsers end them, with `","crossOrigin":false}`; none for software keys.
+CLIENT_DATA_MAX: constant(uint256) = 256
 
 
 struct CrewSignature:
     # From the right: deadline 64 bits (Unix seconds; valid up to and including it), nonce 48, the member's licence_until 64
     # (Unix seconds), duties 16 (1 mechanic, 2 site manager, 4 installer, 8 returning officer, 16 cashier), kind 8
-    # (1 webauthn, 2 software), length of the origin 8, what the authenticator wrote behind the relying party's hash 40.
+    # (1 webauthn, 2 software), length of the origin 8, what the authenticator wrote behind the relying party's hash 40, length
+    # of the client data 8.
     lanes: uint256
     x: uint256
     y: uint256
     rp_id_hash: bytes32  # zero for software keys
     r: uint256
     s: uint256
-    # From the origin on; the origin alone where client data end as browsers end them, with `","crossOrigin":false}`; empty for
-    # software keys.
-    client_data: Bytes[CLIENT_DATA_MAX]
 
 
 @internal
@@ -72,19 +72,36 @@ def _duties(lanes: uint256) -> uint256:
 
 
 @internal
+@pure
+def _client_data_length(lanes: uint256) -> uint256:
+    return lanes >> 248
+
+
+@internal
 @view
 def _is_signed(
-    purpose: bytes32, body_digest: bytes32, firm: uint256, commitment: bytes32, signature: CrewSignature
+    purpose: bytes32,
+    body_digest: bytes32,
+    firm: uint256,
+    commitment: bytes32,
+    signature: CrewSignature,
+    all_client_data: Bytes[CLIENT_DATA_MAX],
+    start: uint256,
 ) -> bool:
     """
     @notice Whether the key to which Crews is committed signed the act, in the manner of its kind. The caller checks the deadline.
     @param purpose ASCII name of the act.
     @param body_digest SHA-256 of the act's ABI-encoded parameters.
     @param commitment What Crews keeps for a member of the firm; zero while no key is in force.
+    @param start Where this signer's client data begin among all.
     """
     lanes: uint256 = signature.lanes
     kind: uint256 = (lanes >> 192) & 255
     origin_length: uint256 = (lanes >> 200) & 255
+    length: uint256 = lanes >> 248
+    if origin_length > length or start + length > len(all_client_data):
+        return False
+    client_data: Bytes[CLIENT_DATA_MAX] = slice(all_client_data, start, length)
     committed: bytes32 = keccak256(
         abi_encode(
             firm,
@@ -94,7 +111,7 @@ def _is_signed(
             signature.y,
             kind,
             signature.rp_id_hash,
-            keccak256(slice(signature.client_data, 0, origin_length)),
+            keccak256(slice(client_data, 0, origin_length)),
         )
     )
     if committed != commitment:
@@ -114,20 +131,18 @@ def _is_signed(
     if kind == WEBAUTHN:
         if (lanes >> 240) & FLAGS_NEEDED != FLAGS_NEEDED:
             return False
-        client_data: bytes32 = empty(bytes32)
-        if len(signature.client_data) == origin_length:
-            client_data = sha256(
-                concat(
-                    BEFORE_CHALLENGE, base64._url(signed), BEFORE_ORIGIN, signature.client_data, b'","crossOrigin":false}'
-                )
+        client_hash: bytes32 = empty(bytes32)
+        if length == origin_length:
+            client_hash = sha256(
+                concat(BEFORE_CHALLENGE, base64._url(signed), BEFORE_ORIGIN, client_data, b'","crossOrigin":false}')
             )
-        elif self._is_end(signature.client_data, origin_length):
-            client_data = sha256(concat(BEFORE_CHALLENGE, base64._url(signed), BEFORE_ORIGIN, signature.client_data))
+        elif self._is_end(client_data, origin_length):
+            client_hash = sha256(concat(BEFORE_CHALLENGE, base64._url(signed), BEFORE_ORIGIN, client_data))
         else:
             return False
         authenticator: bytes32 = convert((lanes >> 208) << 216, bytes32)
-        signed = sha256(concat(signature.rp_id_hash, slice(authenticator, 0, 5), client_data))
-    elif kind == SOFTWARE and lanes >> 200 == 0 and len(signature.client_data) == 0:
+        signed = sha256(concat(signature.rp_id_hash, slice(authenticator, 0, 5), client_hash))
+    elif kind == SOFTWARE and lanes >> 200 == 0:
         signed = sha256(signed)
     else:
         return False

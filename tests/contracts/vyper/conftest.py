@@ -9,6 +9,7 @@ import pytest
 from tests.contracts.vyper.assembly_site import Hall
 from tests.contracts.vyper.chain import Chain, Reverted
 from tests.contracts.vyper.forks import chain_at
+from tests.contracts.vyper.service import Service
 from tests.contracts.vyper.site import Site
 
 
@@ -68,3 +69,19 @@ def refused(reason: str) -> Iterator[None]:
     with pytest.raises(Reverted) as caught:
         yield
     assert caught.value.reason == reason
+
+
+@pytest.fixture(scope="module")
+def serving(enrolled: Site) -> Iterator[Service]:
+    """The site with ServiceAgreements and one lift's agreement; tests use `service`, which puts it back."""
+    with undone(enrolled):
+        service = Service(enrolled)
+        service.terms_now = service.start()
+        yield service
+
+
+@pytest.fixture
+def service(serving: Service) -> Iterator[Service]:
+    """The lift on the first day of its agreement; everything that a test does is undone after it."""
+    with undone(serving.site):
+        yield serving

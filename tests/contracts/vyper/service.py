@@ -12,7 +12,7 @@ from contracts.calls import service_agreements, token
 from contracts.calls.anchor_log import Head
 from contracts.calls.service_agreements import RING, Agreement, KeptVisit, LoggedVisit
 from contracts.calls.service_agreements_events import VisitRecorded, parse_event
-from contracts.crew_signature import DUTY_MANAGER, DUTY_MECHANIC, CrewKey, crew_signature
+from contracts.crew_signature import DUTY_MANAGER, DUTY_MECHANIC, CrewKey, CrewSignature, crew_signature
 from contracts.due import TERMS_TYPE, Terms, local_day
 from contracts.entry import Entry, Kind
 from contracts.person import (
@@ -97,6 +97,7 @@ class Service:
 
     def __init__(self, site: Site) -> None:
         self.site, self.chain = site, site.chain
+        self.terms_now: Terms  # of the agreement that fixtures start
         self.account, self.payer = self.chain.accounts[6:8]
         self.crews = self.chain.deploy(site.deployer, creation_code("CrewsStandIn"))
         creation = service_agreements.deploy(
@@ -181,8 +182,12 @@ class Service:
         return service_agreements.parse_agreement(self.chain.view(call))
 
     def kept(self, terms: Terms, day: int) -> KeptVisit | None:
-        """The best visit of a day."""
-        call = service_agreements.visit(self.address, line=line_name(terms), slot=day % RING)
+        """The best visit of a day, if its slot holds that day."""
+        kept = self.kept_at(terms, day % RING)
+        return kept if kept is not None and kept.day == day else None
+
+    def kept_at(self, terms: Terms, slot: int) -> KeptVisit | None:
+        call = service_agreements.visit(self.address, line=line_name(terms), slot=slot)
         return service_agreements.parse_visit(self.chain.view(call))
 
     # --- Visits ---
@@ -257,7 +262,7 @@ class Service:
         self.site.accept(self.site.log)
         return self.chain.send(self.site.relayer, self.call(terms, visit, index, signers=signers, **changes))
 
-    def sign(self, visit: Visit, member: Member, **changes: Any) -> tuple[Any, ...]:
+    def sign(self, visit: Visit, member: Member, **changes: Any) -> CrewSignature:
         """The member's signature as the contract takes it."""
         return crew_signature(member.key, self.person_signature(visit, member, **changes))
 

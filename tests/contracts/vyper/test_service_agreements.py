@@ -1,0 +1,398 @@
+"""Agreements through the contract: two parties and terms, fees, overdue days and claims, the end; and the money."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from eth_utils.crypto import keccak
+
+from contracts.abi import AbiError, encode_arguments
+from contracts.calls import service_agreements
+from contracts.calls.service_agreements import Claim
+from contracts.due import AFTERMATH_DAYS, PROVISIONAL_S, TERMS_TYPE, DoneDay, Terms, fee, overdue_days
+from contracts.visit import VisitClass
+from tests.contracts.vyper.conftest import refused
+from tests.contracts.vyper.service import FIRM, MECHANIC, OTHER_FIRM, SECOND, SITE_MANAGER, Service, agreement_name
+from tests.contracts.vyper.site import DAY
+
+BUDGET, DEPOSIT = 500_000, 1_000_000
+HALF_MONTH = VisitClass.HALF_MONTH
+
+
+def send(service: Service, by: str, builder: Any, **arguments: Any) -> None:
+    arguments = {"agreement": agreement_name(service.terms_now)} | arguments
+    service.chain.send(by, builder(service.address, **arguments))
+
+
+def held(service: Service) -> int:
+    return service.site.balance(service.address)
+
+
+def overdue(service: Service, visit_class: VisitClass, from_day: int, through_day: int) -> int:
+    call = service_agreements.overdue_days(
+        service.address,
+        agreement=agreement_name(service.terms_now),
+        visit_class=visit_class,
+        from_day=from_day,
+        through_day=through_day,
+    )
+    return service_agreements.parse_overdue_days(service.chain.view(call))
+
+
+def claim_of(service: Service, number: int) -> Claim:
+    call = service_agreements.claim(service.address, agreement=agreement_name(service.terms_now), number=number)
+    return service_agreements.parse_claim(service.chain.view(call))
+
+
+# --- Two parties ---
+
+
+def test_an_agreement_holds_what_both_agreed_to(service: Service) -> None:
+    terms, kept = service.terms_now, service.agreement(service.terms_now)
+    assert kept.is_agreed and (kept.starts_on, kept.ends_on) == (terms.starts_on, terms.ends_on)
+    assert (kept.fees, kept.factors) == (terms.fees, terms.factors)
+    assert (kept.interval_days, kept.done_on, kept.grace_days) == (terms.interval_days, terms.done_on, terms.grace_days)
+    assert kept.claimed_through == (terms.starts_on - 1,) * 4
+    assert (kept.account, kept.payer) == (service.account.lower(), service.payer.lower())
+    assert (kept.penalty, kept.claims, kept.two_people, kept.countersigned) == (terms.penalty, 0, False, False)
+    assert (kept.budget, kept.deposit, kept.claimed) == (BUDGET, DEPOSIT, 0)
+    assert held(service) == BUDGET + DEPOSIT
+
+
+def test_only_the_manager_offers_and_only_the_firms_account_agrees(service: Service) -> None:
+    site, terms = service.site, service.terms(firm=OTHER_FIRM)
+    for stranger in (site.committee, site.relayer, service.account):
+        with refused("service_agreements: only the manager may do this"):
+            service.chain.send(stranger, service_agreements.propose(service.address, terms=terms))
+    with refused("service_agreements: these terms are not proposed"):
+        service.chain.send(service.account, service.agree_call(terms))
+    service.chain.send(site.manager, service_agreements.propose(service.address, terms=terms))
+    with refused("service_agreements: only the firm's account agrees"):
+        service.chain.send(site.manager, service.agree_call(terms))
+    with refused("service_agreements: these terms are not proposed"):
+        service.chain.send(service.account, service.agree_call(replace(terms, penalty=1)))
+    with refused("service_agreements: no such agreement"):
+        send(service, site.stranger, service_agreements.add_budget, agreement=agreement_name(terms), amount=1)
+    digest = keccak(encode_arguments("terms", (TERMS_TYPE,), (terms.abi(),)))
+    call = service_agreements.proposal(service.address, agreement=agreement_name(terms))
+    assert service_agreements.parse_proposal(service.chain.view(call)) == digest
+    service.chain.send(service.account, service.agree_call(terms))
+    with refused("service_agreements: these terms are not proposed"):
+        service.chain.send(service.account, service.agree_call(terms))
+    with refused("service_agreements: agreement stands already"):
+        service.chain.send(site.manager, service_agreements.propose(service.address, terms=terms))
+
+
+def test_an_offer_can_be_replaced_or_taken_back_until_the_firm_agrees(service: Service) -> None:
+    site, terms = service.site, service.terms(firm=OTHER_FIRM)
+    better = replace(terms, penalty=1)
+    for offer in (terms, better):
+        service.chain.send(site.manager, service_agreements.propose(service.address, terms=offer))
+    with refused("service_agreements: these terms are not proposed"):
+        service.chain.send(service.account, service.agree_call(terms))
+    with refused("service_agreements: only the manager may do this"):
+        send(service, site.stranger, service_agreements.retract, agreement=agreement_name(terms))
+    send(service, site.manager, service_agreements.retract, agreement=agreement_name(terms))
+    with refused("service_agreements: nothing is proposed"):
+        send(service, site.manager, service_agreements.retract, agreement=agreement_name(terms))
+    with refused("service_agreements: these terms are not proposed"):
+        service.chain.send(service.account, service.agree_call(better))
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "reason"),
+    [
+        (0, bytes(32), "service_agreements: device, plan or firm is missing"),
+        (2, 0, "service_agreements: device, plan or firm is missing"),
+        (2, 2**24, "service_agreements: a number is out of range"),
+        (15, "0x" + "00" * 20, "service_agreements: an account is missing"),
+        (4, 1, "service_agreements: term is empty or over ten years"),
+        (4, 40_000, "service_agreements: term is empty or over ten years"),
+        (6, (15, 90, 180, 732), "service_agreements: a number is out of range"),
+        (7, (60_000, 0, 0, 0), "service_agreements: a number is out of range"),
+        (8, 31, "service_agreements: a number is out of range"),
+        (9, (1, 2, 3, 2**32), "service_agreements: a number is out of range"),
+        (11, 2**32, "service_agreements: a number is out of range"),
+        (12, 2**64, "service_agreements: a number is out of range"),
+        (9, (1, 3, 2, 4), "service_agreements: fees or factors fall, or over 2000"),
+        (10, (0, 5, 4, 6, 7), "service_agreements: fees or factors fall, or over 2000"),
+        (10, (0, 5, 5, 6, 2001), "service_agreements: fees or factors fall, or over 2000"),
+    ],
+)
+def test_terms_that_python_refuses_are_refused_by_the_contract_too(
+    service: Service, at: int, value: object, reason: str
+) -> None:
+    words = list(service.terms(firm=OTHER_FIRM).abi())
+    words[at] = value
+
+    class Broken:
+        def abi(self) -> tuple[Any, ...]:
+            return tuple(words)
+
+    broken: Any = Broken()
+    with refused(reason):
+        service.chain.send(service.site.manager, service_agreements.propose(service.address, terms=broken))
+
+
+def test_agreements_on_the_same_service_do_not_overlap_and_do_not_begin_in_the_past(service: Service) -> None:
+    site = service.site
+    during = service.terms(starts_on=service.today + 9, ends_on=service.today + 900, done_on=(0,) * 4)
+    service.chain.send(site.manager, service_agreements.propose(service.address, terms=during))
+    with refused("service_agreements: agreement overlaps the last one"):
+        service.chain.send(service.account, service.agree_call(during))
+    past = service.terms(firm=OTHER_FIRM, starts_on=service.today - 1, done_on=(0,) * 4)
+    service.chain.send(site.manager, service_agreements.propose(service.address, terms=past))
+    with refused("service_agreements: agreement begins in the past"):
+        service.chain.send(service.account, service.agree_call(past))
+
+
+# --- Fees ---
+
+
+@pytest.mark.parametrize("level", range(5))
+def test_a_visit_earns_its_class_by_what_the_gateway_saw(service: Service, level: int) -> None:
+    terms = service.terms_now
+    service.record(terms, service.visit(VisitClass.QUARTER), level=level)
+    earned = fee(terms, VisitClass.QUARTER, min(level, 3))
+    if earned == 0:
+        with refused("service_agreements: nothing to pay"):
+            send(service, service.site.stranger, service_agreements.pay_fees, days=[terms.starts_on])
+        return
+    before = service.site.balance(service.account)
+    send(service, service.site.stranger, service_agreements.pay_fees, days=[terms.starts_on])
+    assert service.site.balance(service.account) == before + earned
+    assert service.agreement(terms).budget == BUDGET - earned
+    with refused("service_agreements: nothing to pay"):
+        send(service, service.account, service_agreements.pay_fees, days=[terms.starts_on])
+
+
+def test_a_better_visit_of_the_same_day_adds_what_it_is_worth_more(service: Service) -> None:
+    terms, days = service.terms_now, [service.terms_now.starts_on]
+    service.record(terms, service.visit(), level=1)
+    send(service, service.account, service_agreements.pay_fees, days=days)
+    service.record(terms, service.visit(VisitClass.YEAR), level=3)
+    send(service, service.account, service_agreements.pay_fees, days=days * 2)
+    assert service.agreement(terms).budget == BUDGET - fee(terms, VisitClass.YEAR, 3)
+    kept = service.kept(terms, days[0])
+    assert kept is not None and kept.paid == fee(terms, VisitClass.YEAR, 3)
+
+
+def test_fees_come_from_this_agreements_days_and_budget_alone(service: Service) -> None:
+    terms = service.terms_now
+    service.record(terms, service.visit(VisitClass.YEAR))
+    for day in (terms.starts_on - 1, terms.ends_on + 1):
+        with refused("service_agreements: day is not the agreement's"):
+            send(service, service.account, service_agreements.pay_fees, days=[day])
+    with refused("service_agreements: nothing to pay"):
+        send(service, service.account, service_agreements.pay_fees, days=[terms.starts_on + 1])
+    with refused("token: allowance is too small"):
+        send(service, service.payer, service_agreements.add_budget, amount=1)
+    other = service.start(firm=OTHER_FIRM, fees=(0, 0, 0, 600_000))
+    stranger = replace(MECHANIC, alias=SECOND.alias, firm=OTHER_FIRM)
+    service.enrol(stranger)
+    service.record(other, service.visit(VisitClass.YEAR, mechanics=(stranger,)), signers=(stranger,))
+    with refused("service_agreements: budget does not cover it"):
+        send(
+            service,
+            service.account,
+            service_agreements.pay_fees,
+            agreement=agreement_name(other),
+            days=[other.starts_on],
+        )
+    assert held(service) == 2 * (BUDGET + DEPOSIT)
+
+
+def test_a_repair_earns_nothing_here(service: Service) -> None:
+    terms = service.terms_now
+    service.record(terms, service.visit(VisitClass.REPAIR))
+    with refused("service_agreements: nothing to pay"):
+        send(service, service.account, service_agreements.pay_fees, days=[terms.starts_on])
+
+
+def test_without_the_signatures_that_the_agreement_asks_for_a_visit_neither_pays_nor_counts(service: Service) -> None:
+    terms = service.start(firm=OTHER_FIRM, two_people=True, countersigned=True)
+    first, second = (replace(each, firm=OTHER_FIRM) for each in (MECHANIC, SECOND))
+    for member in (first, second):
+        service.enrol(member)
+    name, days = agreement_name(terms), [terms.starts_on]
+    for mechanics, manager in (((first,), SITE_MANAGER), ((first, second), None)):
+        signers = mechanics + ((manager,) if manager else ())
+        service.record(terms, service.visit(mechanics=mechanics, manager=manager), signers=signers)
+        with refused("service_agreements: nothing to pay"):
+            send(service, service.account, service_agreements.pay_fees, agreement=name, days=days)
+        service.chain.wait(DAY)
+        days = [days[0] + 1]
+    whole = service.visit(mechanics=(first, second), manager=SITE_MANAGER)
+    service.record(terms, whole, signers=(first, second, SITE_MANAGER))
+    send(service, service.account, service_agreements.pay_fees, agreement=name, days=days)
+    service.go_to(terms.starts_on + 30)
+    call = service_agreements.overdue_days(
+        service.address,
+        agreement=name,
+        visit_class=HALF_MONTH,
+        from_day=terms.starts_on,
+        through_day=terms.starts_on + 30,
+    )
+    done = [DoneDay(days[0], HALF_MONTH)]
+    expected = overdue_days(terms, done, HALF_MONTH, from_day=terms.starts_on, through_day=terms.starts_on + 30)
+    assert service_agreements.parse_overdue_days(service.chain.view(call)) == expected == 13
+
+
+# --- Overdue ---
+
+
+def test_anyone_claims_overdue_days_and_after_thirty_days_they_are_paid(service: Service) -> None:
+    terms, anyone = service.terms_now, service.site.stranger
+    # Done three days before the start, so the first overdue day is the thirteenth after it.
+    service.go_to(terms.starts_on + 12)
+    with refused("service_agreements: no day is overdue"):
+        send(
+            service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 12
+        )
+    service.go_to(terms.starts_on + 20)
+    send(service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 20)
+    assert claim_of(service, 0).days == 8
+    kept = service.agreement(terms)
+    assert (kept.deposit, kept.claimed) == (DEPOSIT - 40_000, 40_000)
+    with refused("service_agreements: days were looked at before"):
+        send(
+            service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 20
+        )
+    with refused("service_agreements: claim stands as counted"):
+        send(service, anyone, service_agreements.count_claim, number=0)
+    service.chain.wait(PROVISIONAL_S)
+    send(service, anyone, service_agreements.count_claim, number=0)
+    kept = service.agreement(terms)
+    assert (kept.budget, kept.deposit, kept.claimed) == (BUDGET + 40_000, DEPOSIT - 40_000, 0)
+    with refused("service_agreements: no such claim is open"):
+        send(service, anyone, service_agreements.count_claim, number=0)
+    assert held(service) == BUDGET + DEPOSIT
+
+
+def test_a_visit_proven_in_time_leaves_no_penalty_standing(service: Service) -> None:
+    """The cloud keeps the visit back; anyone who has the file brings it, before or after somebody claims."""
+    terms, anyone = service.terms_now, service.site.stranger
+    service.go_to(terms.starts_on + 11)
+    visit = service.visit()
+    index = service.log(visit)
+    service.go_to(terms.starts_on + 20)
+    send(service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 20)
+    service.go_to(terms.starts_on + 40)
+    service.site.accept(service.site.log)
+    service.chain.send(anyone, service.call(terms, visit, index, signers=(MECHANIC,)))
+    send(service, anyone, service_agreements.count_claim, number=0)
+    kept = service.agreement(terms)
+    assert (kept.budget, kept.deposit, kept.claimed) == (BUDGET, DEPOSIT, 0)
+
+
+def test_a_late_visit_ends_the_overdue_days_and_a_claim_is_counted_again(service: Service) -> None:
+    terms, anyone = service.terms_now, service.site.stranger
+    service.go_to(terms.starts_on + 15)
+    visit = service.visit()
+    index = service.log(visit)
+    service.go_to(terms.starts_on + 20)
+    send(service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 20)
+    service.site.accept(service.site.log)
+    service.chain.send(anyone, service.call(terms, visit, index, signers=(MECHANIC,)))
+    send(service, anyone, service_agreements.count_claim, number=0)
+    assert claim_of(service, 0).days == 3
+    kept = service.agreement(terms)
+    assert (kept.deposit, kept.claimed) == (DEPOSIT - 15_000, 15_000)
+
+
+def test_a_higher_class_counts_for_the_lower_ones_and_not_the_reverse(service: Service) -> None:
+    terms = service.terms_now
+    service.go_to(terms.starts_on + 10)
+    service.record(terms, service.visit(VisitClass.QUARTER))
+    service.go_to(terms.starts_on + 80)
+    service.record(terms, service.visit())
+    window = (terms.starts_on + 40, terms.starts_on + 80)
+    done = [DoneDay(terms.starts_on + 10, VisitClass.QUARTER), DoneDay(terms.starts_on + 80, HALF_MONTH)]
+    for visit_class in (HALF_MONTH, VisitClass.QUARTER, VisitClass.HALF_YEAR):
+        expected = overdue_days(terms, done, visit_class, from_day=window[0], through_day=window[1])
+        assert overdue(service, visit_class, *window) == expected
+    assert overdue(service, HALF_MONTH, *window) == 41
+    assert overdue(service, VisitClass.QUARTER, *window) == 0
+
+
+def test_what_cannot_be_claimed_is_refused(service: Service) -> None:
+    terms, anyone = service.terms_now, service.site.stranger
+    claim = service_agreements.claim_overdue
+    service.go_to(terms.starts_on + 90)
+    for wrong in (0, 5):
+        with refused("service_agreements: no such class"):
+            send(service, anyone, claim, visit_class=wrong, through_day=terms.starts_on)
+    with refused("service_agreements: day has not begun or is past the end"):
+        send(service, anyone, claim, visit_class=HALF_MONTH, through_day=terms.starts_on + 91)
+    with refused("service_agreements: more than 64 days at once"):
+        send(service, anyone, claim, visit_class=HALF_MONTH, through_day=terms.starts_on + 64)
+    with refused("service_agreements: days end before they begin"):
+        overdue(service, HALF_MONTH, terms.starts_on + 1, terms.starts_on)
+    unscheduled = service.start(firm=OTHER_FIRM, interval_days=(0, 90, 180, 365), deposit=4_999, done_on=(0,) * 4)
+    name = agreement_name(unscheduled)
+    with refused("service_agreements: no day is overdue"):
+        send(service, anyone, claim, agreement=name, visit_class=HALF_MONTH, through_day=unscheduled.starts_on)
+    with refused("service_agreements: deposit does not cover so many days"):
+        send(service, anyone, claim, agreement=name, visit_class=VisitClass.YEAR, through_day=unscheduled.starts_on)
+    send(service, anyone, service_agreements.add_deposit, agreement=name, amount=1)
+    send(service, anyone, claim, agreement=name, visit_class=VisitClass.YEAR, through_day=unscheduled.starts_on)
+
+
+# --- The end ---
+
+
+def test_an_earlier_end_needs_both_parties_and_the_same_day(service: Service) -> None:
+    terms, manager = service.terms_now, service.site.manager
+    day = terms.starts_on + 20
+    for wrong in (terms.starts_on - 1, terms.ends_on):
+        with refused("service_agreements: day is not from today to the end"):
+            send(service, manager, service_agreements.end, day=wrong)
+    with refused("service_agreements: only the manager may do this"):
+        send(service, service.site.stranger, service_agreements.end, day=day)
+    send(service, manager, service_agreements.end, day=day)
+    send(service, manager, service_agreements.end, day=day)
+    send(service, service.account, service_agreements.end, day=day + 1)
+    assert service.agreement(terms).ends_on == terms.ends_on
+    send(service, manager, service_agreements.end, day=day + 1)
+    kept = service.agreement(terms)
+    assert (kept.ends_on, kept.fees, kept.starts_on) == (day + 1, terms.fees, terms.starts_on)
+    following = service.terms(starts_on=day + 2, ends_on=day + 100, done_on=(0,) * 4, firm=FIRM)
+    service.chain.send(manager, service_agreements.propose(service.address, terms=following))
+    service.chain.send(service.account, service.agree_call(following))
+
+
+def test_ninety_days_after_the_end_deposit_and_budget_go_back(service: Service) -> None:
+    terms, anyone = service.terms_now, service.site.stranger
+    service.go_to(terms.starts_on + 20)
+    send(service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 20)
+    for party in (service.site.manager, service.account):
+        send(service, party, service_agreements.end, day=terms.starts_on + 20)
+    service.go_to(terms.starts_on + 20 + AFTERMATH_DAYS)
+    with refused("service_agreements: 90 days after the end are not over"):
+        send(service, anyone, service_agreements.close)
+    service.go_to(terms.starts_on + 21 + AFTERMATH_DAYS)
+    with refused("service_agreements: a claim is open"):
+        send(service, anyone, service_agreements.close)
+    send(service, anyone, service_agreements.count_claim, number=0)
+    firm, payer = service.site.balance(service.account), service.site.balance(service.payer)
+    send(service, anyone, service_agreements.close)
+    assert service.site.balance(service.account) == firm + DEPOSIT - 40_000
+    assert service.site.balance(service.payer) == payer + BUDGET + 40_000
+    assert held(service) == 0
+    send(service, anyone, service_agreements.close)  # nothing is left to give
+
+
+def test_numbers_beyond_their_lanes_are_refused(service: Service) -> None:
+    with refused("service_agreements: a number is out of range"):
+        send(service, service.site.stranger, service_agreements.add_budget, amount=2**96)
+    with pytest.raises(AbiError, match="does not fit"):
+        visit = service.visit()
+        index = service.log(visit)
+        service.chain.wait(120)
+        service.site.accept(service.site.log)
+        service.call(replace(service.terms_now, firm=2**24), visit, index, signers=(MECHANIC,))
+
+
+def test_a_line_of_terms_is_named_by_device_plan_and_firm(service: Service) -> None:
+    terms: Terms = service.terms_now
+    assert service.agreement(terms).line != service.agreement(replace(terms, firm=OTHER_FIRM)).line
