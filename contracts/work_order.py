@@ -112,7 +112,7 @@ class Order:
     round: int = 0  # part of what is signed; rises whenever it is reopened or released
     reported_at: int  # Unix seconds, as all instants here
     promise_at: int = 0
-    done_at: int = 0
+    done_at: int = 0  # said so, or seen to be well again by the machine
     seen_at: int = 0  # of the machine's entry; 0 for an owner's report
     price: int = 0  # fen in escrow
     source: bytes  # unit; for the machine's report `source_of(...)`
@@ -202,7 +202,7 @@ class OrderBook:
             case events.WorkDone():
                 self._change(event.order, state=State.DONE, done_at=at)
             case events.Closed():
-                self._change(event.order, state=State(event.state), price=0)
+                self._change(event.order, state=State(event.state), done_at=event.done_at, price=0)
             case events.Reopened():
                 order = self.order(event.order)
                 self._change(

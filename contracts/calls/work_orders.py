@@ -34,7 +34,7 @@ _ESCALATE = Function("escalate", bytes.fromhex("7427ec6e"), ("bytes32",), ())
 _ORDER = Function("order", bytes.fromhex("e80160ab"), ("bytes32",), (ORDER_TYPE,))
 _TERMS = Function("terms", bytes.fromhex("d5025625"), (), (TERMS_TYPE,))
 _FAULT = Function("fault", bytes.fromhex("7cb1b73a"), ("bytes32",), ("uint256", "uint256"))
-_OPEN_FAULTS = Function("open_faults", bytes.fromhex("ebff3ead"), ("bytes32",), ("bytes32",))
+_LAST_ORDERS = Function("last_orders", bytes.fromhex("455e1ec2"), ("bytes32",), ("bytes32",))
 _ESCROWED = Function("escrowed", bytes.fromhex("01522b1e"), (), ("uint256",))
 
 
@@ -177,14 +177,14 @@ def parse_fault(result: bytes) -> tuple[int, int]:
     return faulty, sound
 
 
-def open_faults(to: str, *, source: bytes) -> Call:
-    """The machine's open order by its source; zero where there is none."""
-    return _OPEN_FAULTS.call(to, source)
+def last_orders(to: str, *, source: bytes) -> Call:
+    """The machine's last order by its source; zero where there is none."""
+    return _LAST_ORDERS.call(to, source)
 
 
-def parse_open_faults(result: bytes) -> bytes:
-    """The result of `open_faults`."""
-    value: bytes = _OPEN_FAULTS.decode(result)[0]
+def parse_last_orders(result: bytes) -> bytes:
+    """The result of `last_orders`."""
+    value: bytes = _LAST_ORDERS.decode(result)[0]
     return value
 
 

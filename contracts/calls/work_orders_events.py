@@ -103,13 +103,14 @@ class Closed:
 
     FORM: ClassVar[EventForm] = EventForm(
         "Closed",
-        bytes.fromhex("ba3a3ddcad62c5b72645b600a2fe1a8f5eb547a75ee0e90310d3ba2531e56dfb"),
+        bytes.fromhex("3810855121a551724c39ffbde8a9f85956822c99c651f7f452c72d170896bd26"),
         ("bytes32",),
-        ("uint256", "bytes32"),
+        ("uint256", "uint256", "bytes32"),
     )
 
     order: bytes
     state: int
+    done_at: int
     by: bytes
 
 

@@ -147,7 +147,7 @@ struct Order:
     round: uint256  # rises whenever it is reopened or released, so that no signature serves twice
     reported_at: uint256  # Unix seconds
     promise_at: uint256
-    done_at: uint256
+    done_at: uint256  # said so, or seen to be well again by the machine
     seen_at: uint256  # the machine's entry; zero for an owner's report
     price: uint256  # fen in escrow
     source: bytes32  # unit; for the machine's report SHA-256(device || quantity)
@@ -167,7 +167,7 @@ struct StoredOrder:
 orders: HashMap[bytes32, StoredOrder]
 payers: HashMap[bytes32, address]  # of escrow that is not drawn from a budget
 faults: HashMap[bytes32, Fault]
-open_faults: public(HashMap[bytes32, bytes32])  # the machine's open order by its source
+last_orders: public(HashMap[bytes32, bytes32])  # the machine's last order by its source
 escrowed: public(uint256)
 
 
@@ -214,6 +214,7 @@ event WorkDone:
 event Closed:
     order: indexed(bytes32)
     state: uint256
+    done_at: uint256
     by: bytes32
 
 
@@ -298,10 +299,14 @@ def report_by_machine(origin_id: bytes32, head: Head, proof: entry_proof.EntryPr
     assert self._says(self.faults[entry.quantity].faulty, entry.value), "work_orders: entry reports no fault"
     seen_at: uint256 = entry.observed_at // 1000
     assert block.timestamp <= seen_at + TERMS.report_within, "work_orders: entry is too old"
-    assert self.open_faults[source] == empty(bytes32), "work_orders: fault is reported already"
+    last: bytes32 = self.last_orders[source]
+    if last != empty(bytes32):
+        previous: Order = self._order(last)
+        assert previous.state >= CONFIRMED, "work_orders: fault is reported already"
+        assert seen_at > previous.done_at, "work_orders: fault is older than its last repair"
     order: bytes32 = entry_proof._leaf_hash(entry)
     self._open(order, source, seen_at)
-    self.open_faults[source] = order
+    self.last_orders[source] = order
     log ReportedByMachine(
         order=order,
         device=entry.device,
@@ -453,6 +458,8 @@ def judge_by_machine(order: bytes32, origin_id: bytes32, head: Head, proof: entr
     if found.state == REPORTED:
         assert seen_at >= found.seen_at and leaf != order, "work_orders: entry is older than the fault"
         assert self._says(known.sound, entry.value), "work_orders: entry does not say that all is well"
+        # A fault from before this moment is no new one.
+        found.done_at = seen_at
         self._close(order, found, WITHDRAWN, leaf)
     else:
         assert found.state == DONE, "work_orders: order is not done"
@@ -567,9 +574,7 @@ def _close(order: bytes32, found: Order, state: uint256, by: bytes32):
     closed.state = state
     closed.price = 0
     self._store(order, closed)
-    if found.seen_at != 0:
-        self.open_faults[found.source] = empty(bytes32)
-    log Closed(order=order, state=state, by=by)
+    log Closed(order=order, state=state, done_at=found.done_at, by=by)
     if price != 0:
         self.escrowed -= price
         log PaidOut(order=order, payee=found.payee, amount=price)

@@ -74,9 +74,11 @@ class Work(RuleBasedStateMachine):
         machines = self.report_by_machine()
         assert machines is not None
         self.judge(machines, NORMAL)
+        self.wait(1)
         self.withdraw(self.report(1), 1)
         self.confirm(self.bring_on(self.report(0), 300), 0)
         self.judge(self.bring_on(self.report_by_machine(), 0), NORMAL)
+        self.wait(1)
         self.bring_on(self.report(0), 700)
         self.an_order_is_never_done_well("committee")
         self.bring_on(self.report(1), 0)
@@ -152,7 +154,8 @@ class Work(RuleBasedStateMachine):
 
     def report_by_machine(self) -> bytes | None:
         seen_at = self.now
-        known = [order for order in self.orders.values() if order.source == LIFTS_FAULT and not order.is_closed]
+        before = [order for order in self.orders.values() if order.source == LIFTS_FAULT]
+        known = bool(before) and not (before[-1].is_closed and seen_at > before[-1].done_at)
         with self.expected("report_by_machine", not known):
             order = self.site.report_by_machine()
         if known:
@@ -249,7 +252,7 @@ class Work(RuleBasedStateMachine):
         with self.expected(f"judge {value}", succeeds):
             self.site.judge(order, value, at=seen_at)
         if succeeds and found.state is State.REPORTED:
-            self.change(order, state=State.WITHDRAWN)
+            self.change(order, state=State.WITHDRAWN, done_at=seen_at)
         elif succeeds and value == FAULT:
             self.again(order)
         elif succeeds:

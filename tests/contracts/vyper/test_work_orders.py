@@ -336,8 +336,8 @@ def test_the_manager_needs_the_money(work: WorkSite) -> None:
 def test_the_lift_reports_its_fault_and_later_confirms_the_repair(work: WorkSite) -> None:
     order = work.report_by_machine()
     assert work.order(order).source == source_of(LIFT, "lift.mode") and work.order(order).seen_at > 0
-    open_fault = work_orders.open_faults(work.orders, source=source_of(LIFT, "lift.mode"))
-    assert work_orders.parse_open_faults(work.chain.view(open_fault)) == order
+    last = work_orders.last_orders(work.orders, source=source_of(LIFT, "lift.mode"))
+    assert work_orders.parse_last_orders(work.chain.view(last)) == order
     work.accept_paid(order)
     work.finish(order)
     with refused("work_orders: another unit reported it"):
@@ -349,9 +349,10 @@ def test_the_lift_reports_its_fault_and_later_confirms_the_repair(work: WorkSite
         work.judge(order, INSPECTION)
     work.judge(order, NORMAL)
     assert work.order(order).state is State.CONFIRMED and work.held(work.firm) == PRICE
-    assert work_orders.parse_open_faults(work.chain.view(open_fault)) == bytes(32)
+    with refused("work_orders: fault is older than its last repair"):
+        work.report_by_machine(at=work.order(order).done_at)
     work.chain.wait(HOUR)
-    work.report_by_machine()
+    assert work_orders.parse_last_orders(work.chain.view(last)) != work.report_by_machine()
 
 
 def test_a_fault_seen_after_the_repair_reopens_it(work: WorkSite) -> None:
@@ -374,6 +375,8 @@ def test_a_fault_that_goes_away_by_itself_closes_its_report(work: WorkSite) -> N
         work.judge(order, INSPECTION)
     work.judge(order, NORMAL)
     assert work.order(order).state is State.WITHDRAWN
+    with refused("work_orders: fault is older than its last repair"):
+        work.report_by_machine(at=work.order(order).done_at)
 
 
 def test_an_entry_counts_only_as_proven_and_in_time(work: WorkSite) -> None:
