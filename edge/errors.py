@@ -47,3 +47,7 @@ class UplinkError(EdgeError):
 
 class CollectorError(EdgeError):
     """A port, an adapter or a broker failed; its collector is started again after a while."""
+
+
+class VisitRefusedError(EdgeError):
+    """A visit that this gateway does not judge."""

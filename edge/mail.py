@@ -90,7 +90,7 @@ class Mailbox:
         elif message.kind == "revoked":
             self._revoke()
         elif message.kind == "visit":
-            self._visits.take(message.number, message.body)
+            await self._visits.take(message.number, message.body)
         elif message.kind not in ("block", "config"):
             _log.warning("mail %d is of the unknown kind %r; a newer program is needed", message.number, message.kind)
         self._after = message.number

@@ -11,20 +11,23 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contracts.clock import Clock
 from contracts.detail import encode_detail
 from contracts.entry import SALT_BYTES, Kind, Series
+from contracts.errors import ContractsError
 from contracts.quantities import VISIT, VISIT_VERDICT
-from contracts.signed_visit import SignedVisit, signed_visit_from_json, verify_signed_visit
-from contracts.visit import Visit, VisitError
 from devices.visit_rules import VisitRule
 from edge.committer import Committer, Submission
+from edge.errors import VisitRefusedError
 from edge.log_store import EntryRow
 from edge.settings import Settings
-from edge.visits.judge import SILENT_MS, TOLERANCE_MS, Finding, Judgement, judge, window_of
-from edge.visits.sightings import KEPT_MS, Sightings
+from edge.visits.judge import SILENT_MS, Finding, Judgement, judge, window_of
+from edge.visits.sightings import Sightings
+
+if TYPE_CHECKING:
+    from contracts.visit import Visit
 
 HELD_MAX = 1000
 _LOOK_SECONDS = 10.0  # how often the log is looked through when nobody waits
@@ -48,7 +51,7 @@ class VisitDesk:
         self._committer = committer
         self._clock = clock
         self._say = say
-        self._held: dict[int, SignedVisit] = {}  # by the number of their messages
+        self._held: dict[int, Visit] = {}  # by the number of their messages
         self._taken_at_ms: dict[int, int] = {}
         self._taken = 0  # number of the last message that was taken, of whatever kind
         self._arrived = asyncio.Event()
@@ -62,16 +65,16 @@ class VisitDesk:
         self._held.clear()
         self._taken_at_ms.clear()
 
-    def take(self, number: int, body: Mapping[str, Any]) -> None:
+    async def take(self, number: int, body: Mapping[str, Any]) -> None:
         """Receive one visit message; what is wrong with it is told, and the message is done with."""
         try:
-            signed = self._checked(body)
-        except VisitError as error:
+            visit = await asyncio.to_thread(self._checked, body)
+        except (ContractsError, VisitRefusedError) as error:
             self.refused += 1
             self._say(f"visit in message {number} is refused: {error}")
             return
-        if signed.visit.digest() not in {held.visit.digest() for held in self._held.values()}:
-            self._held[number] = signed
+        if visit.digest() not in {held.digest() for held in self._held.values()}:
+            self._held[number] = visit
             self._taken_at_ms[number] = self._clock.now_ms()
             self._arrived.set()
 
@@ -80,31 +83,22 @@ class VisitDesk:
         self._taken = number
         return str(min(self._held, default=number + 1) - 1).encode()
 
-    def _checked(self, body: Mapping[str, Any]) -> SignedVisit:
+    def _checked(self, body: Mapping[str, Any]) -> "Visit":
         if not self._contract:
-            raise VisitError(_NO_CONTRACT)
-        signed = signed_visit_from_json(dict(body))
-        visit = signed.visit
-        if (signed.chain_id, signed.contract) != (self._chain_id, self._contract):
-            raise VisitError(
-                f"it is signed for {signed.contract} on chain {signed.chain_id}, not for {self._contract} "
-                f"on {self._chain_id}"
-            )
-        if visit.device not in self._rules:
-            raise VisitError(f"device {visit.device.hex()[:16]}… is none that this gateway can see a visit of")
-        now_ms = self._clock.now_ms()
-        if visit.ended_at_s * 1000 > now_ms + TOLERANCE_MS:
-            raise VisitError(f"it ends at {visit.ended_at_s}, which is still to come; check the phone's clock")
-        if visit.started_at_s * 1000 < now_ms - KEPT_MS:
-            raise VisitError(f"it began at {visit.started_at_s}, over 60 days ago; what was seen then is kept no more")
-        if self._is_judged(visit):
-            raise VisitError(f"visit {visit.digest().hex()[:16]}… was judged before")
-        if len(self._held) >= HELD_MAX:
-            raise VisitError(f"{HELD_MAX} visits wait already; it may be sent again when they are judged")
-        verify_signed_visit(signed)
-        return signed
+            raise VisitRefusedError(_NO_CONTRACT)
+        from edge.visits.check import check_visit  # see there why not before
 
-    def _is_judged(self, visit: Visit) -> bool:
+        visit = check_visit(
+            body, chain_id=self._chain_id, contract=self._contract, devices=self._rules.keys(),
+            now_ms=self._clock.now_ms(),
+        )  # fmt: skip
+        if self._is_judged(visit):
+            raise VisitRefusedError(f"visit {visit.digest().hex()[:16]}… was judged before")
+        if len(self._held) >= HELD_MAX:
+            raise VisitRefusedError(f"{HELD_MAX} visits wait already; it may be sent again when they are judged")
+        return visit
+
+    def _is_judged(self, visit: "Visit") -> bool:
         reader = self._committer.store.reader()
         try:
             return reader.has_boundary(visit.digest(), VISIT)
@@ -122,9 +116,9 @@ class VisitDesk:
         while True:
             self._arrived.clear()
             await asyncio.to_thread(self._look)
-            for number, signed in sorted(self._held.items()):
-                if self._is_ready(number, signed.visit):
-                    self._log(number, signed.visit)
+            for number, visit in sorted(self._held.items()):
+                if self._is_ready(number, visit):
+                    self._log(number, visit)
             seconds = _WAITING_SECONDS if self._held else _LOOK_SECONDS
             try:
                 await asyncio.wait_for(self._arrived.wait(), seconds)
@@ -144,7 +138,7 @@ class VisitDesk:
         except sqlite3.DatabaseError as error:
             self._sightings.make_anew(error)
 
-    def _is_ready(self, number: int, visit: Visit) -> bool:
+    def _is_ready(self, number: int, visit: "Visit") -> bool:
         """Whether the machine has told what came after, or has been silent for too long to wait on.
 
         An old visit waits as well: after a power cut its message may come before what the lift's module still keeps.
@@ -153,7 +147,7 @@ class VisitDesk:
         wait_from_ms = max(end_ms, self._taken_at_ms[number])
         return self._sightings.heard_after(visit.device, end_ms) or self._clock.now_ms() >= wait_from_ms + SILENT_MS
 
-    def _log(self, number: int, visit: Visit) -> None:
+    def _log(self, number: int, visit: "Visit") -> None:
         judgement = judge(
             visit, self._rules[visit.device], self._sightings.tracks(visit.device, window_of(visit)),
             # No display node shows a code yet and no door is known as a machine room's, so nothing can prove presence.
@@ -188,7 +182,7 @@ def open_visit_desk(
     )
 
 
-def visit_rows(visit: Visit, judgement: Judgement, at_ms: int) -> list[EntryRow]:
+def visit_rows(visit: "Visit", judgement: Judgement, at_ms: int) -> list[EntryRow]:
     """The visit entry, and behind it the verdict that explains it."""
     digest = visit.digest()
     fields = {"visit": digest.hex(), "facts": judgement.facts, "verdict": judgement.verdict}

@@ -8,9 +8,12 @@ machine (`shows_work`) lift a visit above presence.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from contracts.visit import Visit
 from devices.visit_rules import RuleForm, VisitRule
+
+if TYPE_CHECKING:
+    from contracts.visit import Visit
 
 TOLERANCE_MS = 10 * 60_000  # by which phone and machine may disagree on the time
 SILENT_MS = 3 * 3_600_000  # a value older than this says nothing any more: modules report every hour
@@ -41,13 +44,13 @@ class Judgement:
     verdict: Mapping[str, object]
 
 
-def window_of(visit: Visit) -> tuple[int, int]:
+def window_of(visit: "Visit") -> tuple[int, int]:
     """The time that is looked at, in ms."""
     return visit.started_at_s * 1000 - TOLERANCE_MS, visit.ended_at_s * 1000 + TOLERANCE_MS
 
 
 def judge(
-    visit: Visit, rules: Sequence[VisitRule], tracks: Mapping[str, Track], *, presence: Finding, key_class: str
+    visit: "Visit", rules: Sequence[VisitRule], tracks: Mapping[str, Track], *, presence: Finding, key_class: str
 ) -> Judgement:
     """The level of a visit.
 

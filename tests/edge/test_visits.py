@@ -3,6 +3,8 @@
 import json
 import random
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -372,3 +374,9 @@ def test_a_log_put_back_from_a_copy_is_looked_through_again(tmp_path: Path) -> N
         seen = dict(sightings.tracks(device_id(LIFT), window)["lift.mode"])
         assert (CODES["out_of_service"] in seen.values()) == is_visited
     sightings.close()
+
+
+def test_a_gateway_that_has_no_visit_to_judge_loads_no_abi_library() -> None:
+    """It would cost a small board seconds of its start."""
+    asked = "import sys, edge.gateway; sys.exit('eth_abi' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], timeout=60, check=False).returncode == 0

@@ -1,0 +1,43 @@
+"""Whether a message is a visit that this gateway may judge. Imported when the first one comes: what it needs to hash a
+record as contracts do costs a second of import, several on a small board.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from contracts.signed_visit import signed_visit_from_json, verify_signed_visit
+from contracts.visit import Visit
+from edge.errors import VisitRefusedError
+from edge.visits.judge import TOLERANCE_MS
+from edge.visits.sightings import KEPT_MS
+
+
+def check_visit(
+    body: Mapping[str, Any], *, chain_id: int, contract: str, devices: Collection[bytes], now_ms: int
+) -> Visit:
+    """The visit of a message's body, whose signatures hold.
+
+    Args:
+        contract: whose visits are judged here, 0x… in lower case.
+        devices: those of which this gateway can see a visit.
+
+    Raises:
+        VisitError: not one whole, signed visit.
+        VisitRefusedError: a visit for another chain, contract or gateway, still to come, or too old.
+    """
+    signed = signed_visit_from_json(dict(body))
+    visit = signed.visit
+    if (signed.chain_id, signed.contract) != (chain_id, contract):
+        raise VisitRefusedError(
+            f"it is signed for {signed.contract} on chain {signed.chain_id}, not for {contract} on {chain_id}"
+        )
+    if visit.device not in devices:
+        raise VisitRefusedError(f"device {visit.device.hex()[:16]}… is none that this gateway can see a visit of")
+    if visit.ended_at_s * 1000 > now_ms + TOLERANCE_MS:
+        raise VisitRefusedError(f"it ends at {visit.ended_at_s}, which is still to come; check the phone's clock")
+    if visit.started_at_s * 1000 < now_ms - KEPT_MS:
+        raise VisitRefusedError(
+            f"it began at {visit.started_at_s}, over 60 days ago; what was seen then is kept no more"
+        )
+    verify_signed_visit(signed)
+    return visit
