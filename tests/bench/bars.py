@@ -69,7 +69,12 @@ BARS: dict[str, Bar] = {
         "<= 500000", "gas of a challenge answered by four boundary entries", "四条边界记录答复一次质疑的 gas"
     ),
     "gas.visit": Bar("<= 85000", "gas of one visit", "一次维保记录的 gas"),
+    "gas.visit_by_law": Bar("shown", "gas of a visit with three signatures", "三人签名的一次维保记录的 gas"),
     "gas.vote_each_100": Bar("<= 25000", "gas of one relayed vote", "一张代发选票的 gas"),
+    "gas.vote_each_10": Bar("shown", "gas of one vote in a batch of ten", "十张一批时每张选票的 gas"),
+    "gas.convene": Bar("shown", "gas of convening a vote", "发起一次表决的 gas"),
+    "gas.roll_each": Bar("shown", "gas of showing the roll, each owner", "公示表决名册，每位业主的 gas"),
+    "gas.count_each": Bar("shown", "gas of counting, each owner", "计票，每位业主的 gas"),
     "gas.debit_each_64": Bar("<= 10000", "gas of one bill debited among 64", "64 户一组每户扣款的 gas"),
     "gas.per_event": Bar("<= 4", "anchor gas over entries, 256 gateways x 60", "每条记录分摊的锚定 gas"),
     "gas.passkey": Bar("shown", "gas of checking one passkey signature", "核验一次通行密钥签名的 gas"),
