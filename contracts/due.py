@@ -19,9 +19,6 @@ DAY_S = 86_400
 CLAIM_DAYS_MAX = 64
 AFTERMATH_DAYS = 90  # after an agreement's end, until it can be closed
 PROVISIONAL_S = 30 * DAY_S
-BLOCK_DAYS = 48  # days that share one word in the contract
-RETENTION_S = 1461 * DAY_S
-CLOCK_TOLERANCE_S = 600
 TERMS_TYPES = (
     "bytes32", "bytes32", "uint256", "uint256", "uint256", "bytes32[4]", "uint256[4]", "uint256[4]", "uint256",
     "uint256[4]", "uint256[5]", "uint256", "uint256", "bool", "bool", "address", "address",
@@ -80,9 +77,15 @@ class Terms:
         )  # fmt: skip
 
     def allowed_days(self, visit_class: VisitClass) -> int | None:
-        """Interval and grace of a class; None if it is never due."""
-        interval = self.interval_days[visit_class - 1]
+        """Interval and grace of a class; None if it is never due. Raises `DueError` for a repair."""
+        interval = self.interval_of(visit_class)
         return interval + self.grace_days if interval else None
+
+    def interval_of(self, visit_class: VisitClass) -> int:
+        """Days between visits of a class, 0 if it is never due. Raises `DueError` for a repair."""
+        if visit_class not in CLASSES:
+            raise DueError(f"class {visit_class} is never due; there are {CLASSES[0]} to {CLASSES[-1]}")
+        return self.interval_days[visit_class - 1]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -121,7 +124,7 @@ def last_done(terms: Terms, done: Iterable[DoneDay], visit_class: VisitClass, *,
 
 def due_on(terms: Terms, done: Iterable[DoneDay], visit_class: VisitClass, *, today: int) -> int | None:
     """The last day on which the next visit of this class is in time without grace; None if the class is never due."""
-    interval = terms.interval_days[visit_class - 1]
+    interval = terms.interval_of(visit_class)
     return last_done(terms, done, visit_class, before=today + 1) + interval if interval else None
 
 
@@ -137,17 +140,15 @@ def overdue_days(
     return sum(day - last_done(terms, known, visit_class, before=day) > allowed for day in days)
 
 
-def fee(terms: Terms, visit_class: VisitClass, level: int, *, done_that_day: VisitClass = VisitClass.REPAIR) -> int:
-    """Fen that a visit earns.
+def fee(terms: Terms, visit_class: VisitClass, level: int) -> int:
+    """Fen that a visit is worth: its class's fee by the factor of its corroboration level.
 
     Args:
-        level: corroboration level, 4 only where the gateway's key is in a token or attested.
-        done_that_day: the highest class that the day has already; a visit adds only what its own class is above that.
+        level: 4 only where the gateway's key is in a token or attested. A day pays for its best visit alone.
     """
-    if visit_class == VisitClass.REPAIR:
+    if visit_class is VisitClass.REPAIR:
         return 0  # work orders pay for repairs
-    paid = terms.fees[done_that_day - 1] if done_that_day else 0
-    return (terms.fees[visit_class - 1] - paid) * terms.factors[level] // 1000
+    return terms.fees[visit_class - 1] * terms.factors[level] // 1000
 
 
 def penalty(terms: Terms, days: int) -> int:

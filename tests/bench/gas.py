@@ -16,8 +16,10 @@ from contracts.person import Purpose
 from contracts.tree import MemoryTree, consistency_path
 from tests.bench.figure import Figure
 from tests.bench.gas_signatures import signature_figures
+from tests.bench.gas_visits import visit_figures
 from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.month import SINCE, close_month
+from tests.contracts.vyper.service import Service
 from tests.contracts.vyper.site import (
     CLOSING_AT,
     METERS,
@@ -45,6 +47,10 @@ def figures() -> dict[str, Figure]:
         taken |= anchor_figures(site) | accept_figures(site)
     with fresh_site() as site:
         taken |= challenge_figures(site)
+    with fresh_site() as site:
+        service = Service(site)
+        service.terms_now = service.start()
+        taken |= visit_figures(service)
     with fresh_site() as site:
         taken |= billing_figures(site) | signature_figures(site.chain)
     return taken

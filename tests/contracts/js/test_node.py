@@ -11,7 +11,7 @@ from eth_utils import keccak
 from contracts.evidence import format_evidence
 from contracts.trust import format_trust
 from contracts.vyper.compile import artifact
-from tests.contracts.js import make, make_assembly, make_fund
+from tests.contracts.js import make, make_assembly, make_due, make_fund
 from tests.vectors.deployment import TRUST, Deployment
 
 HERE = Path(__file__).parent
@@ -32,6 +32,10 @@ def test_the_bill_vectors_are_what_the_contracts_package_writes() -> None:
 
 def test_the_assemblys_vectors_are_what_the_contracts_package_writes() -> None:
     assert make_assembly.PATH.read_text() == make_assembly.written(), "run python -m tests.contracts.js.make_assembly"
+
+
+def test_the_due_dates_vectors_are_what_the_contracts_package_writes() -> None:
+    assert make_due.PATH.read_text() == make_due.written(), "run python -m tests.contracts.js.make_due"
 
 
 def test_the_funds_vectors_are_what_the_contracts_package_writes() -> None:

@@ -100,16 +100,7 @@ class Service:
         self.terms_now: Terms  # of the agreement that fixtures start
         self.account, self.payer = self.chain.accounts[6:8]
         self.crews = self.chain.deploy(site.deployer, creation_code("CrewsStandIn"))
-        creation = service_agreements.deploy(
-            artifact("ServiceAgreements").bytecode,
-            registry=site.registry,
-            anchor_log=site.anchor_log,
-            crews=self.crews,
-            token=site.token,
-            utc_offset_seconds=OFFSET,
-            verifier=PRECOMPILE,
-        )
-        self.address = self.chain.deploy(site.deployer, creation)
+        self.address = self.deploy()
         for firm in (0, FIRM, OTHER_FIRM):
             self.chain.send(site.deployer, _SET_FIRM.call(self.crews, firm, 2**40))
         for member in MEMBERS:
@@ -117,6 +108,18 @@ class Service:
         for account in (self.account, site.stranger, site.manager):
             self.chain.send(site.deployer, token.mint(site.token, recipient=account, amount=10_000_000))
             self.chain.send(account, token.approve(site.token, spender=self.address, amount=2**200))
+
+    def deploy(self, utc_offset_seconds: int = OFFSET) -> str:
+        creation = service_agreements.deploy(
+            artifact("ServiceAgreements").bytecode,
+            registry=self.site.registry,
+            anchor_log=self.site.anchor_log,
+            crews=self.crews,
+            token=self.site.token,
+            utc_offset_seconds=utc_offset_seconds,
+            verifier=PRECOMPILE,
+        )
+        return self.chain.deploy(self.site.deployer, creation)
 
     def enrol(self, member: Member) -> None:
         words = member.key.commitment_words(member.firm, keccak(text=member.key.origin))

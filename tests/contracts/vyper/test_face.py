@@ -17,6 +17,8 @@ from contracts.calls import (
     reserve_fund,
     reserve_fund_events,
     resolutions,
+    service_agreements,
+    service_agreements_events,
     tariffs,
     token,
     usage_fees,
@@ -36,6 +38,7 @@ FACES: dict[str, tuple[ModuleType, ...]] = {
     "Ballots": (ballots,),
     "Assembly": (assembly,),
     "ReserveFund": (reserve_fund, reserve_fund_events),
+    "ServiceAgreements": (service_agreements, service_agreements_events),
     "WorkOrders": (work_orders, work_orders_events),
 }
 

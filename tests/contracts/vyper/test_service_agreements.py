@@ -382,6 +382,17 @@ def test_ninety_days_after_the_end_deposit_and_budget_go_back(service: Service) 
     send(service, anyone, service_agreements.close)  # nothing is left to give
 
 
+def test_a_token_that_says_no_is_believed(service: Service) -> None:
+    service.chain.rpc("anvil_setCode", service.site.token, "0x600060005260206000f3")
+    with refused("service_agreements: token refused the transfer"):
+        send(service, service.site.stranger, service_agreements.add_budget, amount=1)
+
+
+def test_local_time_is_less_than_a_day_ahead(service: Service) -> None:
+    with refused("service_agreements: offset is a day or more"):
+        service.deploy(utc_offset_seconds=DAY)
+
+
 def test_numbers_beyond_their_lanes_are_refused(service: Service) -> None:
     with refused("service_agreements: a number is out of range"):
         send(service, service.site.stranger, service_agreements.add_budget, amount=2**96)
