@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--base", type=int, default=1_000, help="first seed (default 1000; tests use those below)")
     arguments = parser.parse_args()
     started, rounds = time.monotonic(), 0
-    code = run_contracts_at_prague()
+    code = run_contracts_at_prague(seeds=arguments.seeds)
     if code != 0:
         return code
     while rounds == 0 or time.monotonic() - started < arguments.minutes * 60:
@@ -43,10 +43,10 @@ def main() -> int:
     return 0
 
 
-def run_contracts_at_prague() -> int:
+def run_contracts_at_prague(*, seeds: int) -> int:
     """The contracts' tests at that fork, with our verifier at 0x100; gas is held to its bars at Osaka only."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ignore-glob", "*test_gas*"]
-    environment = {**os.environ, "MINGLOU_FORK": "prague"}
+    environment = {**os.environ, "MINGLOU_FORK": "prague", "MINGLOU_SEEDS": str(seeds)}
     return subprocess.run([*command, "tests/contracts/vyper"], cwd=REPOSITORY, env=environment).returncode
 
 

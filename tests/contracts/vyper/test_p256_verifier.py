@@ -4,6 +4,7 @@ The same vectors go through the precompile at 0x100: where both are asked, both 
 """
 
 import hashlib
+import os
 import random
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +16,11 @@ from contracts.abi import Call
 from contracts.vyper.compile import artifact
 from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.harness import Harness
-from tests.contracts.vyper.p256_curve import ORDER, Case, corners, is_signed
+from tests.contracts.vyper.p256_curve import ORDER, Case, P, case_of_sum, corners, is_signed, point_with_x
 from tests.contracts.vyper.site import PRECOMPILE, coordinates, key_of
 
+SEED_BASE = int(os.environ.get("MINGLOU_SEED_BASE", "0"))
+SEEDS = int(os.environ.get("MINGLOU_SEEDS", "2"))
 ONE = (1).to_bytes(32)
 EIP_7951 = "eip7951/test-vectors.json"
 WYCHEPROOF = "wycheproof/ecdsa_secp256r1_sha256_p1363_test.json"
@@ -70,6 +73,29 @@ def test_real_signatures_are_accepted_and_damaged_ones_are_not(chain: Chain, ver
         damaged = bytearray(given)
         damaged[rng.randrange(160)] ^= 1 << rng.randrange(8)
         assert answer_of(chain, verifier, bytes(damaged)) == b"", case
+
+
+@pytest.mark.parametrize("seed", range(SEED_BASE, SEED_BASE + SEEDS))
+def test_sums_of_every_pattern_are_the_standards(chain: Chain, fallback: str, seed: int) -> None:
+    """Digits that are sparse, dense, equal or carry: many seeds in `make soak`."""
+    rng = random.Random(seed)
+    for _ in range(8):
+        total = point_with_x(rng.randrange(P))
+        case = case_of_sum("drawn", u1=scalar(rng), u2=scalar(rng) % (ORDER - 1) + 1, total=total)
+        damaged = Case("damaged", *case.numbers[:1], (case.r + rng.choice((-1, 1))) % 2**256, *case.numbers[2:])
+        for each in (case, damaged):
+            expected = ONE if is_signed(*each.numbers) else b""
+            assert answer_of(chain, fallback, each.encode()) == expected, each
+            assert answer_of(chain, PRECOMPILE, each.encode()) == expected, each
+
+
+def scalar(rng: random.Random) -> int:
+    """A number whose hexadecimal digits follow a pattern."""
+    digit = rng.choice("0178f")
+    repeated = int(digit * 64, 16)
+    for _ in range(rng.randrange(4)):
+        repeated ^= rng.randrange(256) << rng.randrange(248)
+    return rng.choice((repeated % ORDER, rng.randrange(ORDER), ORDER - rng.randrange(1, 300), rng.randrange(300)))
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 32, 128, 159, 161, 192, 500])
