@@ -6,6 +6,10 @@
 @notice Breaks every static rule once, so that the rules are seen to see it.
 """
 
+import p256
+
+initializes: p256
+
 
 interface Token:
     def transfer(recipient: address, amount: uint256) -> bool: nonpayable
@@ -28,6 +32,7 @@ payees: DynArray[Payee, 1000]
 
 @deploy
 def __init__():
+    p256.__init__(0x0000000000000000000000000000000000000100)
     self.owner = msg.sender
 
 
@@ -102,6 +107,17 @@ def loop_for_ever():
         pass
     for payee: Payee in self.payees:
         pass
+
+
+@external
+def count_the_unsigned(hash: bytes32):
+    """
+    @notice Takes a signature that does not verify for somebody's no.
+    """
+    assert msg.sender == self.owner, "careless: only the owner pays"
+    if not p256._is_signed(hash, 1, 1, 1, 1):
+        self.paid[msg.sender] += 1
+    log Paid(amount=0)
 
 
 @internal

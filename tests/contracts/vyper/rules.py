@@ -186,6 +186,18 @@ def modules_of(tree: Any) -> list[Any]:
     return list(found.values())
 
 
+def loose_signature_checks(tree: Any) -> Iterator[str]:
+    """Signature checks whose answer decides anything but whether to go on: a verifier without gas says no, too."""
+    for module in modules_of(tree):
+        for node in module.get_descendants(vy_ast.Call):
+            function = node.func._metadata.get("type")
+            if not isinstance(function, ContractFunctionT) or not SIGNATURE_CHECKS.match(function.name):
+                continue
+            within = node.get_ancestor(vy_ast.FunctionDef)
+            if node.get_ancestor(vy_ast.Assert) is None and not SIGNATURE_CHECKS.match(within.name):
+                yield f"{Path(module.path).name}:{node.lineno}"
+
+
 def refusals(tree: Any) -> Iterator[Text]:
     """Every assertion and every raise of the contract and its modules."""
     for module in modules_of(tree):

@@ -13,7 +13,15 @@ import pytest
 from vyper import ast as vy_ast
 
 from contracts.vyper.compile import CONTRACTS
-from tests.contracts.vyper.rules import Deeds, deeds_of, external_functions, loops, refusals, tree_of
+from tests.contracts.vyper.rules import (
+    Deeds,
+    deeds_of,
+    external_functions,
+    loops,
+    loose_signature_checks,
+    refusals,
+    tree_of,
+)
 from tests.contracts.vyper.test_sources import FLOORS
 
 TESTS = Path(__file__).parents[1]
@@ -103,6 +111,12 @@ def test_whoever_calls_is_asked_for_a_role_or_a_signature_or_is_nobody_on_purpos
             )
 
 
+@pytest.mark.parametrize("contract", [contract for contract in CONTRACTS if contract != "P256Verifier"])
+def test_a_signature_that_does_not_verify_refuses_and_decides_nothing_else(contract: str) -> None:
+    """Otherwise whoever relays could starve the verifier of gas and have its silence taken for somebody's no."""
+    assert list(loose_signature_checks(tree_of(contract))) == []
+
+
 def test_the_open_functions_are_all_there_and_still_open() -> None:
     every = {name: deeds for contract in CONTRACTS for name, deeds in deeds_in(contract).items()}
     for name in OPEN:
@@ -164,6 +178,7 @@ def test_a_silent_write_an_open_door_and_a_missing_word_are_seen() -> None:
     assert silent.writes and not silent.logs
     assert not door.asks_sender and not door.asks_signature
     assert good.asks_sender and good.logs
+    assert len(list(loose_signature_checks(tree_of("Careless", Path(__file__).parent)))) == 1
     assert "@notice" in notice_of(careless()["take_over"])
     assert notice_of(careless()["loop_for_ever"]) == ""
 
