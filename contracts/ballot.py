@@ -1,6 +1,6 @@
 """Ballots as owners sign them, and batches of them as anyone relays them (Ballots.vy).
 
-A ballot is a person's signature whose nonce is a sequence number (1 to 31, the highest counts) and whose deadline is
+A ballot is a person's signature whose nonce is a sequence number (1 to 15, the highest counts) and whose deadline is
 the close. In a batch, ballots with equal authenticator data stand together; client data is not sent but for what
 follows the origin, for the contract rebuilds it from the digest.
 """
@@ -20,7 +20,7 @@ from contracts.quorum import Choice
 BATCH_MAX = 100
 GROUPS_MAX = 16
 PAPERS_MAX = 64
-SEQUENCE_MAX = 31
+SEQUENCE_MAX = 15
 GROUP_TYPE = "(uint256,uint256,uint256,bytes,bytes)"
 BALLOT_TYPE = "(bytes32,uint256,uint256)"
 OPENING_TYPE = "(bytes32,uint256,bytes32)"
@@ -157,14 +157,15 @@ class HeldBallot:
     software: bool  # no passkey of the head voted
     several: bool  # several keys of the head voted: the choice is what they have in common, else abstention
     sequence: int  # 0 where there are several
+    key: int  # number of the key within its head; 0 where there are several
 
 
 def held_ballots(place: int, word: int) -> dict[int, HeldBallot]:
-    """By head, the ballots in a word of the event Cast: ten of 25 bits, from the right."""
+    """By head, the ballots in a word of the event Cast: sixteen of 16 bits, from the right."""
     found = {}
-    for lane in range(10):
-        ballot = word >> (25 * lane) & (2**25 - 1)
+    for lane in range(16):
+        ballot = word >> (16 * lane) & (2**16 - 1)
         if ballot:
-            choice = Choice(ballot & 3)
-            found[10 * place + lane] = HeldBallot(choice, bool(ballot & 4), bool(ballot & 8), ballot >> 4 & 31)
+            held = HeldBallot(Choice(ballot & 3), bool(ballot & 4), bool(ballot & 8), ballot >> 4 & 15, ballot >> 8)
+            found[16 * place + lane] = held
     return found

@@ -150,7 +150,7 @@ def parse_proxies_max(result: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Words of ballots as they stand now: (first head // 10, word), which `contracts.ballot.held_ballots` reads."""
+    """Words of ballots as they stand now: (first head // 16, word), which `contracts.ballot.held_ballots` reads."""
 
     FORM: ClassVar[EventForm] = EventForm(
         "Cast",
@@ -165,7 +165,7 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Differed:
-    """Several keys of one head voted; these are their ballots, 25 bits each."""
+    """Several keys of one head voted; these are their ballots, 16 bits each."""
 
     FORM: ClassVar[EventForm] = EventForm(
         "Differed",
@@ -192,7 +192,7 @@ class Sealed:
 
     number: int
     key_ids: tuple[bytes, ...]
-    commitments: tuple[int, ...]  # commitment (192 bits) | head (32) | software (8) | sequence (8)
+    commitments: tuple[int, ...]  # commitment (192 bits) | head (32) | ballot without choice (32)
 
 
 @dataclass(frozen=True, slots=True)

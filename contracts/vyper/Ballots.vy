@@ -7,7 +7,7 @@
         Assembly counts them.
 
         How it moves. Owners sign ballots with a passkey or a software key; anyone relays them in batches, grouped by equal
-        authenticator data. Choices of ten heads share a word; keys are read from the Roll when they vote, areas only
+        authenticator data. Choices of sixteen heads share a word; keys are read from the Roll when they vote, areas only
         when Assembly counts.
 
         Invariants
@@ -23,8 +23,8 @@
         - The events alone rebuild the state.
 
         Limits. Sealed until close is not secret for ever, and nothing here is free of receipts. Sealed votes take no paper
-        ballots. A mark of 16 bits tells keys of one head apart; it depends on a block hash that nobody knew when they were
-        registered. A key that was rotated after it voted is another key of its head.
+        ballots. Of one head only the
+        first 256 keys in its life can vote.
 """
 
 import p256
@@ -50,16 +50,17 @@ ABSTAIN: constant(uint256) = 3
 PROXY: constant(uint256) = 2
 PAPER: constant(uint256) = 3
 
-# A head's ballot in 25 bits, from the right: choice (2), software, several keys, sequence (5), mark of the key (16). Ten
-# share a word, for a new slot is what costs.
-HEADS: constant(uint256) = 10
-BITS: constant(uint256) = 25
+# A head's ballot in 16 bits, from the right: choice (2), software, several keys, sequence (4), number of the key within its
+# head (8). Sixteen share a word, for a new slot is what costs.
+HEADS: constant(uint256) = 16
+BITS: constant(uint256) = 16
 BALLOT: constant(uint256) = 2**BITS - 1
-SEQUENCE_MAX: constant(uint256) = 31
+SEQUENCE_MAX: constant(uint256) = 15
 LANE: constant(uint256) = 2**32 - 1
+SINCE: constant(uint256) = 2**40 - 1
 SOFTWARE_BIT: constant(uint256) = 4
 SEVERAL_BIT: constant(uint256) = 8
-MARK: constant(uint256) = (2**16 - 1) << 9
+KEY: constant(uint256) = 255 << 8
 
 
 struct Voting:
@@ -74,13 +75,10 @@ struct Voting:
 
 
 struct BallotKey:
-    head: uint256
-    index: uint256
-    since: uint256
     x: uint256
     y: uint256
-    kind: uint256
-    relying_party: uint256
+    # kind (8 bits), relying party (8), since (40), number within its head (16), head (32); zero when not in force
+    facts: uint256
 
 
 struct RelyingParty:
@@ -126,7 +124,7 @@ WINDOW: immutable(uint256)
 struct Group:
     count: uint256  # so many of the ballots, in turn
     says: uint256  # choice, or the holder + 1 of a proxy (0 revokes it)
-    sequence: uint256  # 1 to 31
+    sequence: uint256  # 1 to 15
     authenticator_data: Bytes[256]  # empty for software keys
     tail: Bytes[256]  # client data after the origin and its closing quote; empty for software keys
 
@@ -144,7 +142,7 @@ struct Opening:
 
 
 struct Word:
-    place: uint256  # first of its ten heads // 10
+    place: uint256  # first of its sixteen heads // 16
     ballots: uint256
 
 
@@ -154,9 +152,9 @@ struct PaperBallot:
     scan: bytes32  # SHA-256 of the scanned sheet
 
 
-ballots: HashMap[uint256, HashMap[uint256, uint256]]  # ten heads a word
-several: HashMap[uint256, HashMap[uint256, uint256]]  # head -> ballots of up to ten keys
-sealed: HashMap[uint256, HashMap[bytes32, uint256]]  # key -> commitment (192) | head (32) | software (8) | sequence (8)
+ballots: HashMap[uint256, HashMap[uint256, uint256]]  # sixteen heads a word
+several: HashMap[uint256, HashMap[uint256, uint256]]  # head -> ballots of up to sixteen keys
+sealed: HashMap[uint256, HashMap[bytes32, uint256]]  # key -> commitment (192) | head (32) | ballot without choice (32)
 proxies: HashMap[uint256, HashMap[uint256, uint256]]  # eight heads a word: sequence (8) | holder + 1 (24)
 held: public(HashMap[uint256, HashMap[uint256, uint256]])  # proxies that a head holds
 papers: HashMap[uint256, HashMap[uint256, uint256]]  # 128 heads a word: choice (2)
@@ -170,7 +168,7 @@ event Cast:
 event Differed:
     number: indexed(uint256)
     head: indexed(uint256)
-    ballots: uint256  # of up to ten keys of the head, 25 bits each
+    ballots: uint256  # of up to sixteen keys of the head, 16 bits each
 
 
 event Sealed:
@@ -253,9 +251,8 @@ def seal(
     for entry: uint256 in entries:
         key_id: bytes32 = ballots[place].key_id
         sequence: uint256 = entry >> 4 & SEQUENCE_MAX
-        if sequence > self.sealed[number][key_id] & 255:
-            word: uint256 = convert(commitments[place], uint256) >> 64 << 64
-            word |= entry >> 32 << 16 | (entry & SOFTWARE_BIT) << 6 | sequence
+        if sequence > self.sealed[number][key_id] >> 4 & SEQUENCE_MAX:
+            word: uint256 = convert(commitments[place], uint256) >> 64 << 64 | entry
             self.sealed[number][key_id] = word
             key_ids.append(key_id)
             words.append(word)
@@ -278,9 +275,7 @@ def reveal(number: uint256, openings: DynArray[Opening, BATCH]):
         assert opening.choice >= IN_FAVOUR and opening.choice <= ABSTAIN, "ballots: no such choice"
         commitment: bytes32 = sha256(abi_encode(voting.digest, opening.key_id, opening.choice, opening.salt))
         assert word != 0 and convert(commitment, uint256) >> 64 == word >> 64, "ballots: opening does not match the sealed ballot"
-        entry: uint256 = (word >> 16 & LANE) << 32 | self._mark(voting.digest, opening.key_id)
-        entry |= (word & 255) << 4 | word >> 6 & SOFTWARE_BIT | opening.choice
-        entries.append(entry)
+        entries.append(word & (2**64 - 1) | opening.choice)
     self._enter(number, entries)
 
 
@@ -436,8 +431,10 @@ def _verified(
     ]
     place: uint256 = 0
     for group: Group in groups:
-        assert group.sequence != 0 and group.sequence <= SEQUENCE_MAX, "ballots: sequence is 1 to 31"
-        said: uint256 = group.sequence << 4 | group.says & 3
+        assert group.sequence != 0 and group.sequence <= SEQUENCE_MAX, "ballots: sequence is 1 to 15"
+        said: uint256 = group.sequence << 4
+        if purpose == PURPOSE_CAST:
+            said |= group.says
         kind: uint256 = person.WEBAUTHN
         if len(group.authenticator_data) == 0:
             kind = person.SOFTWARE
@@ -449,8 +446,8 @@ def _verified(
         for i: uint256 in range(group.count, bound=BATCH):
             ballot: Ballot = ballots[place]
             key: BallotKey = staticcall ROLL.ballot_key(ballot.key_id)
-            assert key.kind == kind, "ballots: key is not in force, or of the other kind"
-            assert key.since < voting.convened_at, "ballots: key is younger than the roll"
+            assert key.facts & 255 == kind, "ballots: key is not in force, or of the other kind"
+            assert key.facts >> 16 & SINCE < voting.convened_at, "ballots: key is younger than the roll"
             words[4] = ballot.key_id
             if purpose == PURPOSE_SEAL:
                 words[7] = sha256(abi_encode(voting.digest, commitments[place]))
@@ -458,33 +455,24 @@ def _verified(
             if kind == person.SOFTWARE:
                 hash = sha256(hash)
             else:
-                if key.relying_party != relying_party:
-                    relying_party = key.relying_party
+                if key.facts >> 8 & 255 != relying_party:
+                    relying_party = key.facts >> 8 & 255
                     party: RelyingParty = staticcall ROLL.relying_party(relying_party)
                     end = person._client_data_end(party.origin, group.tail)
                     assert len(end) != 0 and person._is_authenticator_data(party.rp_id_hash, group.authenticator_data), "ballots: authenticator or client data is not as it must be"
                 hash = person._passkey_hash(hash, group.authenticator_data, end)
             assert p256._is_signed(hash, ballot.r, ballot.s, key.x, key.y), "ballots: signature does not match the ballot"
-            entries.append(key.head << 32 | self._mark(voting.digest, ballot.key_id) | said)
+            assert key.facts >> 64 & 255 == 0, "ballots: head had too many keys before this one"
+            entries.append(key.facts >> 72 << 32 | (key.facts >> 56 & 255) << 8 | said)
             place = unsafe_add(place, 1)
     assert place == len(ballots), "ballots: groups do not cover the ballots"
     return entries
 
 
 @internal
-@pure
-def _mark(digest: bytes32, key_id: bytes32) -> uint256:
-    """
-    @notice Sixteen bits that tell the keys of one head apart: multiply-shift hashing by a number that nobody knew when keys
-        were registered, so that two keys share a mark once in thirty thousand votes.
-    """
-    return unsafe_mul(convert(digest, uint256) | 1, convert(key_id, uint256)) >> 240 << 9
-
-
-@internal
 def _enter(number: uint256, entries: DynArray[uint256, BATCH]):
     """
-    @notice Put ballots into their words, ten heads a word; neighbours in the batch share the writing.
+    @notice Put ballots into their words, sixteen heads a word; neighbours in the batch share the writing.
     @param entries head << 32 | ballot.
     """
     words: DynArray[Word, BATCH] = []
@@ -523,7 +511,7 @@ def _joined(number: uint256, head: uint256, held: uint256, new: uint256) -> (uin
     """
     @notice A head's ballot after one of its keys said something, and whether that was new.
     """
-    if held & SEVERAL_BIT == 0 and (held ^ new) & MARK == 0:
+    if held & SEVERAL_BIT == 0 and (held ^ new) & KEY == 0:
         if new >> 4 & SEQUENCE_MAX > held >> 4 & SEQUENCE_MAX:
             return new, True
         return held, False
@@ -533,14 +521,14 @@ def _joined(number: uint256, head: uint256, held: uint256, new: uint256) -> (uin
     for i: uint256 in range(HEADS):
         lane: uint256 = BITS * i
         entry: uint256 = word >> lane & BALLOT
-        if entry == 0 or (entry ^ new) & MARK == 0:
+        if entry == 0 or (entry ^ new) & KEY == 0:
             if new >> 4 & SEQUENCE_MAX <= entry >> 4 & SEQUENCE_MAX:
                 return held, False
             word ^= (entry ^ new) << lane
             self.several[number][head] = word
             log Differed(number=number, head=head, ballots=word)
             return self._common(word), True
-    assert False, "ballots: more than ten keys of one head vote"
+    assert False, "ballots: more than sixteen keys of one head vote"
     return held, False
 
 

@@ -19,8 +19,7 @@
         - A leaf that disagrees with the Roll's units at convening voids the vote, shown by anyone.
         - An advisory vote carries no payload, so nothing can be executed by it.
         - A petition convenes one vote, and another one only if that was void.
-        - The digest that ballots sign names the proposal, the roll, the times and the block before, which nobody could know
-          when keys were registered.
+        - The digest that ballots sign names the proposal, the roll, the times and the block before.
         - The events alone rebuild the state.
 
         Limits. A unit whose owner changed between convening and an objection is not judged (Roll says since when an owner
@@ -464,7 +463,7 @@ def _convene(
             head_count,
             opens_at,
             closes_at,
-            # Nobody knew it when keys were registered, so no key can be made to share another's mark in Assembly.
+            # So that a ballot means this vote in this history of the chain, whatever number another history gives it.
             blockhash(block.number - 1),
         )
     )

@@ -46,11 +46,11 @@ def test_a_batch_has_limits() -> None:
     with pytest.raises(BallotError, match="101 ballots"):
         batch_of([ballot(place) for place in range(BATCH_MAX + 1)])
     with pytest.raises(BallotError, match="17 groups"):
-        batch_of([ballot(place, sequence=place + 1) for place in range(17)])
+        batch_of([ballot(place, says=place) for place in range(17)])
 
 
-@pytest.mark.parametrize("sequence", [0, 32])
-def test_a_sequence_number_is_1_to_31(sequence: int) -> None:
+@pytest.mark.parametrize("sequence", [0, 16])
+def test_a_sequence_number_is_1_to_15(sequence: int) -> None:
     with pytest.raises(BallotError, match="sequence number"):
         ballot(1, sequence=sequence)
 
@@ -64,10 +64,10 @@ def test_client_data_that_a_contract_cannot_rebuild_is_named(client: bytes) -> N
         replace(signed, signature=replace(signed.signature, client_data=client)).tail()
 
 
-def test_a_word_holds_ten_heads() -> None:
-    word = (1 | 1 << 4) | (2 | 4 | 3 << 4 | 77 << 9) << 25 | (3 | 8) << 225
+def test_a_word_holds_sixteen_heads() -> None:
+    word = (1 | 1 << 4) | (2 | 4 | 3 << 4 | 77 << 8) << 16 | (3 | 8) << 240
     assert held_ballots(4, word) == {
-        40: HeldBallot(Choice.IN_FAVOUR, False, False, 1),
-        41: HeldBallot(Choice.AGAINST, True, False, 3),
-        49: HeldBallot(Choice.ABSTAIN, False, True, 0),
+        64: HeldBallot(Choice.IN_FAVOUR, False, False, 1, 0),
+        65: HeldBallot(Choice.AGAINST, True, False, 3, 77),
+        79: HeldBallot(Choice.ABSTAIN, False, True, 0, 0),
     }

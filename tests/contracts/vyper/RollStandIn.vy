@@ -21,13 +21,9 @@ struct Unit:
 
 
 struct BallotKey:
-    head: uint256
-    index: uint256
-    since: uint256
     x: uint256
     y: uint256
-    kind: uint256
-    relying_party: uint256
+    facts: uint256
 
 
 struct RelyingParty:
@@ -51,7 +47,7 @@ struct CrewKey:
 struct StoredKey:
     x: uint256
     y: uint256
-    word: uint256  # kind, relying party << 8, since << 16, unit index << 96
+    word: uint256  # kind, relying party << 8, since << 16, number within its head << 56, unit index << 96
 
 
 committee: public(address)
@@ -63,6 +59,7 @@ units: HashMap[bytes32, Unit]
 unit_since: public(HashMap[uint256, uint256])
 heads: HashMap[uint256, uint256]
 keys: HashMap[bytes32, StoredKey]
+keys_of_head: HashMap[uint256, uint256]
 parties: HashMap[uint256, RelyingParty]
 crew: HashMap[bytes32, CrewKey]
 
@@ -116,7 +113,9 @@ def add_keys(
     place: uint256 = 0
     for index: uint256 in unit_indices:
         key_id: bytes32 = sha256(abi_encode(xs[place], ys[place]))
-        word: uint256 = kind | relying_party << 8 | block.timestamp << 16 | index << 96
+        numbered: uint256 = self.keys_of_head[self.heads[index]]
+        self.keys_of_head[self.heads[index]] = numbered + 1
+        word: uint256 = kind | relying_party << 8 | block.timestamp << 16 | numbered << 56 | index << 96
         self.keys[key_id] = StoredKey(x=xs[place], y=ys[place], word=word)
         place += 1
 
@@ -166,15 +165,7 @@ def ballot_key(key_id: bytes32) -> BallotKey:
     index: uint256 = key.word >> 96 & (2**32 - 1)
     if key.word == 0:
         return empty(BallotKey)
-    return BallotKey(
-        head=self.heads[index],
-        index=index,
-        since=key.word >> 16 & (2**40 - 1),
-        x=key.x,
-        y=key.y,
-        kind=key.word & 255,
-        relying_party=key.word >> 8 & 255,
-    )
+    return BallotKey(x=key.x, y=key.y, facts=key.word & (2**72 - 1) | self.heads[index] << 72)
 
 
 @external

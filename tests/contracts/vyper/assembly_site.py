@@ -147,11 +147,10 @@ class Hall:
     def add_keys(self, keys: Sequence[Voter]) -> None:
         for kind in (PASSKEY, SOFTWARE):
             mine = [voter for voter in keys if voter.kind == kind]
-            points = [coordinates(voter.key) for voter in mine]
-            if mine:
-                self.roll_contract.send(
-                    "add_keys", [voter.unit for voter in mine], [x for x, _ in points], [y for _, y in points], kind, 0
-                )
+            for first in range(0, len(mine), 100):
+                some = mine[first : first + 100]
+                xs, ys = zip(*(coordinates(voter.key) for voter in some), strict=True)
+                self.roll_contract.send("add_keys", [voter.unit for voter in some], list(xs), list(ys), kind, 0)
 
     def sell(self, unit: int, head: int) -> None:
         self.roll_contract.send("sell", unit, head)

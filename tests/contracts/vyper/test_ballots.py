@@ -51,9 +51,9 @@ def test_ballots_of_passkeys_and_software_keys_count_for_their_heads(vote: Vote)
     assert isinstance(event, ballots.Cast) and event.number == vote.number
     ((place, word),) = event.words
     assert held_ballots(place, word) == {
-        1: HeldBallot(FOR, False, False, 1),
-        4: HeldBallot(FOR, False, False, 1),
-        5: HeldBallot(FOR, True, False, 1),
+        1: HeldBallot(FOR, False, False, 1, 0),
+        4: HeldBallot(FOR, False, False, 1, 0),
+        5: HeldBallot(FOR, True, False, 1, 0),
     }
 
 
@@ -142,9 +142,9 @@ def test_a_relayer_can_change_nothing_in_a_batch(vote: Vote) -> None:
         send(BallotBatch((groups[0],), good.ballots))
     with refused("ballots: no such choice"):
         send(BallotBatch(((count, 4, sequence, data, tail), groups[1]), good.ballots))
-    with refused("ballots: sequence is 1 to 31"):
-        send(BallotBatch(((count, says, 32, data, tail), groups[1]), good.ballots))
-    with refused("ballots: sequence is 1 to 31"):
+    with refused("ballots: sequence is 1 to 15"):
+        send(BallotBatch(((count, says, 16, data, tail), groups[1]), good.ballots))
+    with refused("ballots: sequence is 1 to 15"):
         send(BallotBatch(((count, says, 0, data, tail), groups[1]), good.ballots))
     send(good)
 
@@ -253,15 +253,25 @@ def test_a_head_whose_keys_are_all_software_is_totalled_as_software(vote: Vote) 
     assert vote.spoken(3) == (FOR, 0)
 
 
-def test_ten_keys_of_one_head_may_vote(hall: Hall) -> None:
-    more = [Voter(3, key_of(61_000 + place), SOFTWARE) for place in range(10)]
+def test_sixteen_keys_of_one_head_may_vote(hall: Hall) -> None:
+    more = [Voter(3, key_of(61_000 + place), SOFTWARE) for place in range(16)]
     hall.add_keys(more)
     hall.chain.wait(60)
     vote = hall.convene(proposal()).open()
     vote.say([*more], FOR)
     assert vote.spoken(1) == (FOR, 1)
-    with refused("ballots: more than ten keys of one head vote"):
+    with refused("ballots: more than sixteen keys of one head vote"):
         vote.say([OF_HEAD[1]], FOR)
+
+
+def test_a_heads_257th_key_has_no_vote(hall: Hall) -> None:
+    more = [Voter(3, key_of(62_000 + place), SOFTWARE) for place in range(256)]
+    hall.add_keys(more)
+    hall.chain.wait(60)
+    vote = hall.convene(proposal()).open()
+    with refused("ballots: head had too many keys before this one"):
+        vote.say(more[-1:], FOR)
+    vote.say(more[-2:-1], FOR)
 
 
 # --- Proxies ---
