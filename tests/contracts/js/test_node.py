@@ -11,7 +11,7 @@ from eth_utils import keccak
 from contracts.evidence import format_evidence
 from contracts.trust import format_trust
 from contracts.vyper.compile import artifact
-from tests.contracts.js import make, make_assembly, make_due, make_fund
+from tests.contracts.js import make, make_act, make_assembly, make_due, make_fund
 from tests.vectors.deployment import TRUST, Deployment
 
 HERE = Path(__file__).parent
@@ -36,6 +36,10 @@ def test_the_assemblys_vectors_are_what_the_contracts_package_writes() -> None:
 
 def test_the_due_dates_vectors_are_what_the_contracts_package_writes() -> None:
     assert make_due.PATH.read_text() == make_due.written(), "run python -m tests.contracts.js.make_due"
+
+
+def test_the_acts_vectors_are_what_the_contracts_package_writes() -> None:
+    assert make_act.PATH.read_text() == make_act.written(), "run python -m tests.contracts.js.make_act"
 
 
 def test_the_funds_vectors_are_what_the_contracts_package_writes() -> None:

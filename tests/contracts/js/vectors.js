@@ -6,7 +6,7 @@ const DIRECTORY = new URL("../../vectors/", import.meta.url);
 
 /** One vector file's JSON; bills', the assembly's and the fund's stand beside these tests, where `make*.py` writes them. */
 export function vectors(name) {
-  const directory = ["bill", "assembly", "fund"].includes(name) ? import.meta.url : DIRECTORY;
+  const directory = ["act", "bill", "assembly", "fund"].includes(name) ? import.meta.url : DIRECTORY;
   return JSON.parse(readFileSync(new URL(`${name}.json`, directory), "utf8"));
 }
 

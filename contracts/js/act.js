@@ -1,0 +1,50 @@
+/**
+ * A signed act as a file, `minglou-act/1` (docs/formats.md): what was signed here, for anyone to bring to the chain.
+ *
+ * Written, never read: `minglou chain submit` reads it. The same act gives the same bytes as in Python.
+ */
+
+import { toBigInt, toHex } from "./bytes.js";
+
+const FORMAT = "minglou-act/1";
+
+/**
+ * The text of the file.
+ * @param {{chainId: bigint, contract: string, address: Uint8Array, function: string, arguments: object}} act contract
+ *        by its name; arguments by the names and in the order of the contract's ABI: bigints, byte arrays, texts,
+ *        booleans, lists and objects of these.
+ */
+export function formatAct(act) {
+  const whole = {
+    format: FORMAT,
+    chain_id: String(act.chainId),
+    contract: { name: act.contract, address: `0x${toHex(act.address)}` },
+    function: act.function,
+    arguments: plain(act.arguments),
+  };
+  return `${JSON.stringify(whole, null, 1)}\n`;
+}
+
+/** A software key's signature, r || s, as contracts take it. */
+export function personSignature({ keyId, nonce, deadline, signature }) {
+  return {
+    key_id: keyId,
+    nonce,
+    deadline,
+    r: toBigInt(signature.subarray(0, 32)),
+    s: toBigInt(signature.subarray(32, 64)),
+    authenticator_data: new Uint8Array(),
+    client_data: new Uint8Array(),
+  };
+}
+
+function plain(value) {
+  if (value instanceof Uint8Array) return toHex(value);
+  if (typeof value === "bigint") return String(value);
+  if (typeof value === "boolean" || typeof value === "string") return value;
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
+  }
+  throw new TypeError(`an act holds no ${typeof value}; numbers are bigints`);
+}
