@@ -73,11 +73,11 @@ def check_assignment(log: LogProof, assignment: Assignment, registered: Iterable
     raise EvidenceError("the Registry holds no such assignment of the device to this log")
 
 
-def check_binding(binding: Binding, registered: Iterable[RegisteredBinding]) -> None:
-    """Raises `EvidenceError` unless the Registry lets the device count for this unit or pool, confirmed if claimed."""
+def check_binding(binding: Binding, registered: Iterable[RegisteredBinding]) -> RegisteredBinding:
+    """The chain's record. Raises `EvidenceError` unless the device counts for this subject, confirmed if claimed."""
     claimed = (binding.unit, binding.role, binding.from_date)
     for held in registered:
         is_held = (held.subject, held.role, held.from_date) == claimed and binding.to_date in (None, held.to_date)
         if is_held and (held.confirmed or not binding.confirmed):
-            return
+            return held
     raise EvidenceError("the Registry holds no such binding of the device to this unit or pool")

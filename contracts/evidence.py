@@ -61,7 +61,7 @@ class Binding:
     role: BindingRole
     from_date: date
     to_date: date | None
-    confirmed: bool  # by the owner's key
+    confirmed: bool  # by the owner's key or by the committee
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

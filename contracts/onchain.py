@@ -21,11 +21,14 @@ Rpc = Callable[[str, list[Any]], Any]
 GATEWAY_KEY = "0b7466ab"  # gateway_key(origin_id, key_id) -> class, from_block, to_block
 ASSIGNMENT_COUNT = "967dead2"  # assignment_count(device)
 ASSIGNMENT = "c1e417b1"  # assignment(device, number) -> origin_id, first_index, last_index, block
-BINDING_COUNT = "fcdfc859"  # binding_count(device)
-BINDING = "dea0a934"  # binding(device, number) -> subject, commitment, role, from_date, to_date, confirmed
+CONTRACT_NAMED = "373cdfb4"  # contract_named(name) -> address of another contract of the site
+BINDING_COUNT = "fcdfc859"  # Bindings.binding_count(device)
+BINDING = "dea0a934"  # Bindings.binding(device, number) -> subject, commitment, role, from, to, confirmed, attested
 PERIOD = "d4b08aee"  # UsageFees.period(period) -> root, sums, unit_count, closed_at, window_end
 ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a"  # Anchored(size indexed, root)
 
+BINDINGS = b"bindings".ljust(32, b"\0")  # the contract's name in the Registry's directory
+CONFIRMED_BY_OWNER, CONFIRMED_BY_COMMITTEE, CONTESTED = 1, 2, 3
 _ROLES: tuple[BindingRole, ...] = ("own", "pool")
 _RECORDS_MAX = 256
 
@@ -51,13 +54,14 @@ class RegisteredAssignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredBinding:
-    """One unit or pool that the Registry lets a device count for."""
+    """One unit or pool that Bindings lets a device count for."""
 
     subject: bytes
     role: BindingRole
     from_date: date
     to_date: date | None
-    confirmed: bool
+    confirmed: bool  # by the owner's key or by the committee
+    contested: bool  # changed without, or disputed by, the owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,16 +134,19 @@ class ChainView:
         ]
 
     def bindings(self, device: bytes) -> list[RegisteredBinding]:
-        """Every unit or pool that the Registry ever let this device count for."""
+        """Every unit or pool that the site's Bindings ever let this device count for."""
         return [
             RegisteredBinding(
                 subject=subject.to_bytes(32),
                 role=_ROLES[role - 1],
                 from_date=_date(from_date),
                 to_date=_date(to_date) if to_date else None,
-                confirmed=bool(confirmed),
+                confirmed=confirmed in (CONFIRMED_BY_OWNER, CONFIRMED_BY_COMMITTEE),
+                contested=confirmed == CONTESTED,
             )
-            for subject, _, role, from_date, to_date, confirmed in self._records(BINDING_COUNT, BINDING, 6, device)
+            for subject, _, role, from_date, to_date, confirmed, _ in self._records(
+                BINDING_COUNT, BINDING, 7, device, of=self._named(BINDINGS)
+            )
             if 1 <= role <= len(_ROLES)
         ]
 
@@ -148,11 +155,20 @@ class ChainView:
         root, sums, unit_count, closed_at, _ = self._words(PERIOD, 5, period.to_bytes(32), to=self._trust.usage_fees)
         return ClosedPeriod(root=root.to_bytes(32), sums=sums, unit_count=unit_count) if closed_at else None
 
-    def _records(self, count_selector: str, selector: str, words: int, device: bytes) -> list[tuple[int, ...]]:
-        (count,) = self._words(count_selector, 1, device)
+    def _named(self, name: bytes) -> bytes:
+        """The address of another contract of the site, from the Registry's directory."""
+        (address,) = self._words(CONTRACT_NAMED, 1, name)
+        if address == 0 or address >> 160:
+            raise RpcError("the Registry does not say where the site's bindings are; is it of this program's version?")
+        return address.to_bytes(20)
+
+    def _records(
+        self, count_selector: str, selector: str, words: int, device: bytes, *, of: bytes | None = None
+    ) -> list[tuple[int, ...]]:
+        (count,) = self._words(count_selector, 1, device, to=of)
         if count > _RECORDS_MAX:
-            raise RpcError(f"the Registry holds {count} records of one device; {_RECORDS_MAX} is this program's limit")
-        return [self._words(selector, words, device, number.to_bytes(32)) for number in range(count)]
+            raise RpcError(f"the chain holds {count} records of one device; {_RECORDS_MAX} is this program's limit")
+        return [self._words(selector, words, device, number.to_bytes(32), to=of) for number in range(count)]
 
     def _words(self, selector: str, words: int, *arguments: bytes, to: bytes | None = None) -> tuple[int, ...]:
         """The result of one view, of the Registry unless another contract is named."""

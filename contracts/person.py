@@ -38,6 +38,12 @@ class Purpose(Enum):
     ROTATE_KEY = ("key.rotate", ("uint256", "uint256", "uint256", "uint256"))  # x, y, kind, relying party
     REVOKE_KEY = ("key.revoke", ("bytes32",))  # key id
     CONFIRM_BINDING = ("binding.confirm", ("bytes32", "uint256", "bytes32"))  # device, number, commitment
+    CONTEST_BINDING = ("binding.contest", ("bytes32", "uint256", "bytes32"))  # device, number, commitment
+    ATTEST_BINDINGS = ("binding.attest", ("bytes32[]", "uint256[]", "bytes32[]"))  # devices, numbers, commitments
+    SWAP_METER = (  # subject, old device, new device, date, closing and opening commitment
+        "binding.swap",
+        ("bytes32", "bytes32", "bytes32", "uint256", "bytes32", "bytes32"),
+    )
     CHALLENGE = ("fees.challenge", ("uint256", "uint256", "uint256", "bytes32"))  # period, unit, line, lines digest
     WITHDRAW = ("fees.withdraw", ("uint256", "uint256", "address"))  # unit index, amount, to
     MANDATE = ("fees.mandate", ("uint256", "uint256"))  # unit index, cap

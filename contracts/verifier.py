@@ -73,6 +73,7 @@ class _Verification:
         self._super_root = b""
         self._is_key_on_chain = False
         self._has_key_ended = False
+        self._is_contested = False
         self._anchored_at_s: int | None = None
         self._witnessed: str | None = None
 
@@ -126,6 +127,7 @@ class _Verification:
             ("detail redacted", self._detail == "redacted"),
             (f"key class {self._log.key.key_class}" if self._log else "", self._log is not None),
             ("binding not confirmed", binding is not None and not binding.confirmed),
+            ("binding contested", self._is_contested),
             ("key ended", self._has_key_ended),
             ("time-suspect", suspect_from_s is not None and self._entry.observed_at_ms > 1000 * suspect_from_s),
             (self._witnessed or "", self._witnessed is not None),
@@ -264,7 +266,7 @@ class _Verification:
         check_assignment(log, assignment, chain.assignments(assignment.device))
         if assignment.binding is None:
             return "the Registry gives the device to this log"
-        check_binding(assignment.binding, chain.bindings(assignment.device))
+        self._is_contested = check_binding(assignment.binding, chain.bindings(assignment.device)).contested
         return f"the Registry gives the device to this log, and to {assignment.binding.unit.hex()[:16]}…"
 
     def _check_origin(self) -> str:

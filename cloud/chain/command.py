@@ -21,7 +21,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-commands of `minglou chain`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    deploy = actions.add_parser("deploy", help="deploy Token, Registry, AnchorLog, Tariffs and UsageFees of one site")
+    deploy = actions.add_parser("deploy", help="deploy the contracts of one site")
     deploy.add_argument("--rpc", required=True, metavar="URL")
     deploy.add_argument(
         "--key-file", type=Path, required=True, metavar="FILE", help="deployer's secp256k1 key in hex, mode 0600"

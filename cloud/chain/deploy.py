@@ -1,5 +1,4 @@
-"""Deploy a site's contracts: Token, Registry, AnchorLog, Tariffs, UsageFees, in this order, and write down where they
-are.
+"""Deploy a site's contracts, in the order of `deployment.CONTRACTS`, and write down where they are.
 
 The deployer's key has no power once this is done. Each constructor probes the P-256 verifier and refuses to exist
 without it.
@@ -13,12 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eth_utils.crypto import keccak
+
 from cloud.chain.client import ChainClient, Receipt, SigningKey
-from cloud.chain.deployment import Deployment
+from cloud.chain.deployment import CONTRACTS, Deployment
 from cloud.chain.fees import first_fees
 from cloud.errors import ChainError, SettingsError
 from contracts.calls import anchor_log as anchor_log_calls
+from contracts.calls import bindings as bindings_calls
+from contracts.calls import crews as crews_calls
 from contracts.calls import registry as registry_calls
+from contracts.calls import roll as roll_calls
 from contracts.calls import tariffs as tariffs_calls
 from contracts.calls import token as token_calls
 from contracts.calls import usage_fees as usage_fees_calls
@@ -26,7 +30,7 @@ from contracts.superlog import WitnessPolicy, superlog_id
 from contracts.trust import Trust, format_trust
 from contracts.vyper.compile import artifact
 
-__all__ = ["DeployOptions", "deploy", "read_options", "trust_of", "write_trust"]
+__all__ = ["DeployOptions", "created_address", "deploy", "read_options", "trust_of", "write_trust"]
 
 P256_PRECOMPILE = "0x0000000000000000000000000000000000000100"
 _RECEIPT_SECONDS = 120.0
@@ -97,94 +101,117 @@ def read_options(path: Path, *, super_log_origin: str | None, super_log_public: 
 async def deploy(client: ChainClient, key: SigningKey, options: DeployOptions) -> Deployment:
     """Deploy all contracts and wait until they are in blocks.
 
+    The Registry comes first and is given the addresses that the others will have, from the deployer's next nonces: so
+    every contract finds the others in its directory, and nobody has to be trusted to write it afterwards.
+
     Raises:
-        ChainError: the chain refused one; the message carries the contract's reason.
+        ChainError: the chain refused one, with the contract's reason, or the key was used by somebody else meanwhile.
     """
     chain_id = await client.chain_id()
-    token = await _create(
-        client,
-        key,
-        chain_id,
-        "Token",
-        lambda bytecode: token_calls.deploy(
-            bytecode, name=options.token_name, symbol=options.token_symbol, minter=options.minter
-        ),
-    )
-    registry = await _create(
-        client,
-        key,
-        chain_id,
-        "Registry",
-        lambda bytecode: registry_calls.deploy(
-            bytecode,
-            site=options.site,
-            manager=options.manager,
-            committee=options.committee,
-            witness_delay=options.witness_delay,
-            recovery_delay=options.recovery_delay,
-            verifier=options.verifier,
-        ),
-    )
-    super_log = superlog_id(options.super_log_origin, options.super_log_public)
-    anchor_log = await _create(
-        client,
-        key,
-        chain_id,
-        "AnchorLog",
-        lambda bytecode: anchor_log_calls.deploy(
-            bytecode,
-            registry=_address(registry),
-            relayer=options.relayer,
-            super_log=super_log,
-            verifier=options.verifier,
-        ),
-    )
-    tariffs = await _create(
-        client,
-        key,
-        chain_id,
-        "Tariffs",
-        lambda bytecode: tariffs_calls.deploy(
-            bytecode,
-            registry=_address(registry),
-            anchor_log=_address(anchor_log),
-            utc_offset_seconds=options.utc_offset_seconds,
-            tariff_delay=options.tariff_delay,
-        ),
-    )
-    usage_fees = await _create(
-        client,
-        key,
-        chain_id,
-        "UsageFees",
-        lambda bytecode: usage_fees_calls.deploy(
-            bytecode,
-            registry=_address(registry),
-            tariffs=_address(tariffs),
-            token=_address(token),
-            challenge_window=options.challenge_window,
-            answer_window=options.answer_window,
-            bond_floor=options.bond_floor,
-            deposit=options.deposit,
-            verifier=options.verifier,
-        ),
-    )
-    return Deployment(
-        chain_id=chain_id,
-        from_block=token.block_number,
-        registry=_address(registry),
-        anchor_log=_address(anchor_log),
-        tariffs=_address(tariffs),
-        usage_fees=_address(usage_fees),
-        token=_address(token),
+    nonce = await client.nonce(key.address)
+    at = {name: created_address(key.address, nonce + number) for number, name in enumerate(CONTRACTS)}
+    from_block = 0
+    for name, contract in CONTRACTS.items():
+        receipt = await _create(
+            client, key, chain_id, contract, _CREATIONS[name](artifact(contract).bytecode, options, at)
+        )
+        from_block = from_block or receipt.block_number
+        if _address(receipt) != at[name]:
+            raise ChainError(
+                f"{contract} is at {_address(receipt)}, the Registry's directory has {at[name]}: the deployer's key "
+                "was used for something else meanwhile; deploy again with a key of its own"
+            )
+    return Deployment(chain_id=chain_id, from_block=from_block, site=options.site, **at)
+
+
+def created_address(sender: str, nonce: int) -> str:
+    """The address of the contract that this transaction creates: Keccak-256 over the RLP list of sender and nonce."""
+    counted = nonce.to_bytes((nonce.bit_length() + 7) // 8)
+    counted = counted if 0 < nonce < 128 else bytes([128 + len(counted)]) + counted
+    payload = b"\x94" + bytes.fromhex(sender[2:]) + counted
+    return "0x" + keccak(bytes([192 + len(payload)]) + payload)[12:].hex()
+
+
+_Creation = Callable[[bytes, DeployOptions, Mapping[str, str]], bytes]
+"""Creation data from the bytecode, the options and the addresses of the site's contracts by name."""
+
+
+def _registry(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return registry_calls.deploy(
+        code,
         site=options.site,
+        manager=options.manager,
+        committee=options.committee,
+        witness_delay=options.witness_delay,
+        recovery_delay=options.recovery_delay,
+        verifier=options.verifier,
+        contracts={name: address for name, address in at.items() if name != "registry"},
     )
 
 
-async def _create(
-    client: ChainClient, key: SigningKey, chain_id: int, contract: str, creation: Callable[[bytes], bytes]
-) -> Receipt:
-    data = creation(artifact(contract).bytecode)
+def _roll(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return roll_calls.deploy(code, registry=at["registry"], verifier=options.verifier)
+
+
+def _crews(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return crews_calls.deploy(code, registry=at["registry"], verifier=options.verifier)
+
+
+def _bindings(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return bindings_calls.deploy(code, registry=at["registry"], verifier=options.verifier)
+
+
+def _token(code: bytes, options: DeployOptions, _at: Mapping[str, str]) -> bytes:
+    return token_calls.deploy(code, name=options.token_name, symbol=options.token_symbol, minter=options.minter)
+
+
+def _anchor_log(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return anchor_log_calls.deploy(
+        code,
+        registry=at["registry"],
+        relayer=options.relayer,
+        super_log=superlog_id(options.super_log_origin, options.super_log_public),
+        verifier=options.verifier,
+    )
+
+
+def _tariffs(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return tariffs_calls.deploy(
+        code,
+        registry=at["registry"],
+        anchor_log=at["anchor_log"],
+        utc_offset_seconds=options.utc_offset_seconds,
+        tariff_delay=options.tariff_delay,
+    )
+
+
+def _usage_fees(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return usage_fees_calls.deploy(
+        code,
+        registry=at["registry"],
+        tariffs=at["tariffs"],
+        token=at["token"],
+        challenge_window=options.challenge_window,
+        answer_window=options.answer_window,
+        bond_floor=options.bond_floor,
+        deposit=options.deposit,
+        verifier=options.verifier,
+    )
+
+
+_CREATIONS: Mapping[str, _Creation] = {
+    "registry": _registry,
+    "roll": _roll,
+    "crews": _crews,
+    "bindings": _bindings,
+    "token": _token,
+    "anchor_log": _anchor_log,
+    "tariffs": _tariffs,
+    "usage_fees": _usage_fees,
+}
+
+
+async def _create(client: ChainClient, key: SigningKey, chain_id: int, contract: str, data: bytes) -> Receipt:
     latest = await client.latest()
     fees = first_fees(latest.base_fee_wei or 0, priority=_PRIORITY_WEI, cap=_CAP_WEI)
     gas = await client.estimate_gas(None, data, sender=key.address)

@@ -13,11 +13,15 @@ __all__ = ["CONTRACTS", "Deployment", "read_deployment", "wait_for_deployment", 
 FORMAT = "minglou-deployment/1"
 CONTRACTS = {
     "registry": "Registry",
+    "roll": "Roll",
+    "crews": "Crews",
+    "bindings": "Bindings",
+    "token": "Token",
     "anchor_log": "AnchorLog",
     "tariffs": "Tariffs",
     "usage_fees": "UsageFees",
-    "token": "Token",
 }
+"""A contract's name in the Registry's directory, and its source; in the order in which they are deployed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,9 @@ class Deployment:
     chain_id: int
     from_block: int  # the first block that holds one of them
     registry: str
+    roll: str
+    crews: str
+    bindings: str
     anchor_log: str
     tariffs: str
     usage_fees: str

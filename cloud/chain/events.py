@@ -20,7 +20,7 @@ class StoredEvent:
     block_time_s: int
     log_index: int
     transaction_hash: str
-    contract: str  # registry, anchor_log, usage_fees or token
+    contract: str  # its name in the deployment: registry, roll, usage_fees
     topics: tuple[bytes, ...]
     data: bytes
 

@@ -13,7 +13,17 @@ from cloud.chain.events import StoredEvent
 from cloud.chain.follower import BlockEvents
 from cloud.ingest.keys import GatewayKey, KeyState
 from cloud.mail import FinalBlock
-from contracts.calls import anchor_log, registry_events, tariffs, token, usage_fees_events
+from contracts.calls import (
+    anchor_log,
+    bindings_events,
+    crews_events,
+    registry_events,
+    roll_events,
+    tariffs,
+    token,
+    usage_fees_events,
+)
+from contracts.calls.bindings import Confirmed
 from contracts.evidence import KEY_CLASSES, KeyClass
 from contracts.onchain import origin_id
 from contracts.tree import SIZE_END
@@ -82,10 +92,15 @@ class BindingRecord:
     role: int  # 1 own, 2 pool
     from_date: int
     to_date: int = 0
-    confirmed: bool = False
+    state: Confirmed = Confirmed.NO
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the owner or the committee stands behind it."""
+        return self.state in (Confirmed.OWNER, Confirmed.COMMITTEE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class UnitRecord:
     """One unit of the roll; its index is its place in every bill tree."""
 
@@ -93,6 +108,9 @@ class UnitRecord:
     index: int
     area_centi_m2: int
     category: int
+    building: int = 0
+    floor: int = 0
+    head: int = 0  # the buyer's number
 
 
 @dataclass(slots=True, kw_only=True)
@@ -278,7 +296,7 @@ class ChainView:
                 return record
         return None
 
-    # -- Registry ---------------------------------------------------------------------------------------------------
+    # -- Registry, Roll, Bindings -----------------------------------------------------------------------------------
 
     def _gateway_key_set(self, event: registry_events.GatewayKeySet, _stored: StoredEvent) -> None:
         self.origins[event.origin_id] = event.origin
@@ -293,21 +311,33 @@ class ChainView:
             if sha256(key.public).digest() == event.key_id and key.to_block is None:
                 key.to_block = event.to_block
 
-    def _unit_added(self, event: registry_events.UnitAdded, _stored: StoredEvent) -> None:
+    def _unit_added(self, event: roll_events.UnitAdded, _stored: StoredEvent) -> None:
         unit = UnitRecord(
-            alias=event.unit, index=event.index, area_centi_m2=event.area_centi_m2, category=event.category
+            alias=event.unit,
+            index=event.index,
+            area_centi_m2=event.area_centi_m2,
+            category=event.category,
+            building=event.building,
+            floor=event.floor,
+            head=event.head,
         )
         self.units[unit.alias] = unit
         self.roll.append(unit)
 
-    def _pool_added(self, event: registry_events.PoolAdded, _stored: StoredEvent) -> None:
+    def _head_set(self, event: roll_events.HeadSet, _stored: StoredEvent) -> None:
+        self.units[event.unit].head = event.head
+        for key in self.owner_keys.values():  # the buyer before took the unit's keys along
+            if key.unit == event.unit:
+                key.is_in_force = False
+
+    def _pool_added(self, event: roll_events.PoolAdded, _stored: StoredEvent) -> None:
         self.pools.append(event.pool)
 
-    def _owner_key_set(self, event: registry_events.OwnerKeySet, _stored: StoredEvent) -> None:
+    def _owner_key_set(self, event: roll_events.OwnerKeySet, _stored: StoredEvent) -> None:
         public = event.x.to_bytes(32) + event.y.to_bytes(32)
         self.owner_keys[event.key_id] = OwnerKeyRecord(unit=event.unit, public=public, kind=event.kind)
 
-    def _owner_key_ended(self, event: registry_events.OwnerKeyEnded, _stored: StoredEvent) -> None:
+    def _owner_key_ended(self, event: roll_events.OwnerKeyEnded, _stored: StoredEvent) -> None:
         if event.key_id in self.owner_keys:
             self.owner_keys[event.key_id].is_in_force = False
 
@@ -321,16 +351,16 @@ class ChainView:
     def _assignment_ended(self, event: registry_events.AssignmentEnded, _stored: StoredEvent) -> None:
         self.assignments[event.device][event.number].last_index = event.last_index
 
-    def _device_bound(self, event: registry_events.DeviceBound, _stored: StoredEvent) -> None:
+    def _device_bound(self, event: bindings_events.DeviceBound, _stored: StoredEvent) -> None:
         self.bindings.setdefault(event.device, []).append(
             BindingRecord(subject=event.subject, role=event.role, from_date=event.from_date)
         )
 
-    def _binding_ended(self, event: registry_events.BindingEnded, _stored: StoredEvent) -> None:
+    def _binding_ended(self, event: bindings_events.BindingEnded, _stored: StoredEvent) -> None:
         self.bindings[event.device][event.number].to_date = event.to_date
 
-    def _binding_confirmed(self, event: registry_events.BindingConfirmed, _stored: StoredEvent) -> None:
-        self.bindings[event.device][event.number].confirmed = True
+    def _binding_confirmed(self, event: bindings_events.BindingConfirmed, _stored: StoredEvent) -> None:
+        self.bindings[event.device][event.number].state = Confirmed(event.confirmed)
 
     # -- AnchorLog --------------------------------------------------------------------------------------------------
 
@@ -412,6 +442,9 @@ class ChainView:
 
 _PARSERS: dict[str, Callable[[Sequence[bytes], bytes], object | None]] = {
     "registry": registry_events.parse_event,
+    "roll": roll_events.parse_event,
+    "crews": crews_events.parse_event,
+    "bindings": bindings_events.parse_event,
     "anchor_log": anchor_log.parse_event,
     "tariffs": tariffs.parse_event,
     "usage_fees": usage_fees_events.parse_event,
@@ -420,15 +453,16 @@ _PARSERS: dict[str, Callable[[Sequence[bytes], bytes], object | None]] = {
 _TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
     registry_events.GatewayKeySet: ChainView._gateway_key_set,
     registry_events.GatewayKeyEnded: ChainView._gateway_key_ended,
-    registry_events.UnitAdded: ChainView._unit_added,
-    registry_events.PoolAdded: ChainView._pool_added,
-    registry_events.OwnerKeySet: ChainView._owner_key_set,
-    registry_events.OwnerKeyEnded: ChainView._owner_key_ended,
+    roll_events.UnitAdded: ChainView._unit_added,
+    roll_events.HeadSet: ChainView._head_set,
+    roll_events.PoolAdded: ChainView._pool_added,
+    roll_events.OwnerKeySet: ChainView._owner_key_set,
+    roll_events.OwnerKeyEnded: ChainView._owner_key_ended,
     registry_events.DeviceAssigned: ChainView._device_assigned,
     registry_events.AssignmentEnded: ChainView._assignment_ended,
-    registry_events.DeviceBound: ChainView._device_bound,
-    registry_events.BindingEnded: ChainView._binding_ended,
-    registry_events.BindingConfirmed: ChainView._binding_confirmed,
+    bindings_events.DeviceBound: ChainView._device_bound,
+    bindings_events.BindingEnded: ChainView._binding_ended,
+    bindings_events.BindingConfirmed: ChainView._binding_confirmed,
     anchor_log.Anchored: ChainView._anchored,
     anchor_log.Accepted: ChainView._accepted,
     anchor_log.ForkReported: ChainView._fork_reported,

@@ -1,9 +1,10 @@
-"""Registry: who may witness what at one site (Registry.vy).
+"""Registry: two parties and time for every witness; offices, gateways, the devices' log ranges and the site's contracts
+(Registry.vy).
 
 The calls that only an enacted batch may make stand in `registry_changes`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.abi import Call, Function, encode_arguments, padded
@@ -13,31 +14,20 @@ OPERATOR = padded("operator")
 CASHIER = padded("cashier")
 REGISTRAR = padded("registrar")
 TARIFFS = padded("tariffs")
-ROLE_OWN = 1  # a binding's role: the device counts for one unit
-ROLE_POOL = 2  # the device counts for a pool that all share
+ARBITER = padded("arbiter")
 
-_ANNOUNCE = Function("announce", bytes.fromhex("a121e45f"), ("bytes[]",), ("uint256",))
+_ANNOUNCE = Function("announce", bytes.fromhex("50298233"), ("(address,bytes)[]",), ("uint256",))
 _APPROVE = Function("approve", bytes.fromhex("b759f954"), ("uint256",), ())
 _VETO = Function("veto", bytes.fromhex("ac51289f"), ("uint256", "uint256"), ())
-_VETO_AS_OWNER = Function(
-    "veto_as_owner", bytes.fromhex("b191fe4c"), ("uint256", "bytes[]", "uint256", PERSON_SIGNATURE_TYPE), ()
+_VETO_SIGNED = Function(
+    "veto_signed", bytes.fromhex("8eadd9e9"), ("uint256", "(address,bytes)[]", "uint256", PERSON_SIGNATURE_TYPE), ()
 )
-_ENACT = Function("enact", bytes.fromhex("616ec37d"), ("uint256", "bytes[]"), ())
+_ENACT = Function("enact", bytes.fromhex("5004306f"), ("uint256", "(address,bytes)[]"), ())
+_ANNOUNCE_SIGNED = Function("announce_signed", bytes.fromhex("235f5fbb"), ("bytes",), ("uint256",))
 _SUCCEED_MANAGER = Function("succeed_manager", bytes.fromhex("a9514d34"), ("address",), ("uint256",))
 _SUCCEED_COMMITTEE = Function("succeed_committee", bytes.fromhex("ea9a51ac"), ("address",), ("uint256",))
-_ROTATE_OWNER_KEY = Function(
-    "rotate_owner_key",
-    bytes.fromhex("2def82d7"),
-    ("uint256", "uint256", "uint256", "uint256", PERSON_SIGNATURE_TYPE),
-    ("uint256",),
-)
-_POST_LETTERS = Function("post_letters", bytes.fromhex("8542ea5f"), ("bytes32[]", "bytes32[]"), ())
 _REVOKE_GATEWAY_KEY = Function("revoke_gateway_key", bytes.fromhex("14f63f3d"), ("bytes32",), ())
 _REVOKE_ROLE = Function("revoke_role", bytes.fromhex("4ed8fe2b"), ("bytes32", "address"), ())
-_REVOKE_OWNER_KEY = Function("revoke_owner_key", bytes.fromhex("e36fa95e"), (PERSON_SIGNATURE_TYPE,), ())
-_CONFIRM_BINDING = Function(
-    "confirm_binding", bytes.fromhex("9a4efb75"), ("bytes32", "uint256", PERSON_SIGNATURE_TYPE), ()
-)
 _SITE = Function("site", bytes.fromhex("e0d370ac"), (), ("bytes32",))
 _WITNESS_DELAY = Function("witness_delay", bytes.fromhex("83b32c00"), (), ("uint256",))
 _RECOVERY_DELAY = Function("recovery_delay", bytes.fromhex("7f337784"), (), ("uint256",))
@@ -47,34 +37,17 @@ _KEY_IN_FORCE = Function("key_in_force", bytes.fromhex("9a55c45a"), ("bytes32",)
 _GATEWAY_KEY = Function(
     "gateway_key", bytes.fromhex("0b7466ab"), ("bytes32", "bytes32"), ("(uint256,uint256,uint256)",)
 )
-_UNIT = Function("unit", bytes.fromhex("b9f07d39"), ("bytes32",), ("(uint256,uint256,uint256,uint256,bool)",))
-_IS_POOL = Function("is_pool", bytes.fromhex("47816c5e"), ("bytes32",), ("bool",))
-_OWNER_KEY = Function(
-    "owner_key", bytes.fromhex("6da53082"), ("bytes32",), ("(bytes32,uint256,uint256,uint256,uint256,uint256,uint256)",)
-)
-_PERSON_KEY = Function(
-    "person_key", bytes.fromhex("f0e005e1"), ("bytes32",), ("(bytes32,uint256,uint256,uint256,uint256,bytes32,string)",)
-)
-_RELYING_PARTY = Function("relying_party", bytes.fromhex("3c4cb20d"), ("uint256",), ("(bytes32,string)",))
 _ASSIGNMENT = Function(
     "assignment", bytes.fromhex("c1e417b1"), ("bytes32", "uint256"), ("(bytes32,uint256,uint256,uint256)",)
 )
 _IS_ASSIGNED = Function("is_assigned", bytes.fromhex("8c8470a5"), ("bytes32", "bytes32", "uint256"), ("bool",))
-_BINDING = Function(
-    "binding", bytes.fromhex("dea0a934"), ("bytes32", "uint256"), ("(bytes32,bytes32,uint256,uint256,uint256,bool)",)
-)
-_IS_BOUND = Function(
-    "is_bound", bytes.fromhex("5ecd5ee9"), ("bytes32", "bytes32", "uint256", "uint256", "uint256"), ("bool",)
-)
 _MANAGER = Function("manager", bytes.fromhex("481c6a75"), (), ("address",))
 _COMMITTEE = Function("committee", bytes.fromhex("d864e740"), (), ("address",))
 _BATCH_COUNT = Function("batch_count", bytes.fromhex("8fae7b6d"), (), ("uint256",))
-_UNIT_AT = Function("unit_at", bytes.fromhex("ca025796"), ("uint256",), ("bytes32",))
-_UNIT_COUNT = Function("unit_count", bytes.fromhex("c8f91455"), (), ("uint256",))
-_TOTAL_AREA = Function("total_area", bytes.fromhex("7de74efe"), (), ("uint256",))
-_LETTERS = Function("letters", bytes.fromhex("54b69269"), ("bytes32",), ("bytes32",))
+_GATEWAYS_ADDED = Function("gateways_added", bytes.fromhex("2fc21f8e"), ("uint256",), ("uint256",))
 _ASSIGNMENT_COUNT = Function("assignment_count", bytes.fromhex("967dead2"), ("bytes32",), ("uint256",))
-_BINDING_COUNT = Function("binding_count", bytes.fromhex("fcdfc859"), ("bytes32",), ("uint256",))
+_CONTRACT_NAMED = Function("contract_named", bytes.fromhex("373cdfb4"), ("bytes32",), ("address",))
+_IS_MEMBER = Function("is_member", bytes.fromhex("b0c90f90"), ("address",), ("bool",))
 _SUCCESSOR = Function("successor", bytes.fromhex("759c4d66"), ("address",), ("address",))
 
 
@@ -83,7 +56,7 @@ class Batch:
     """A batch's state."""
 
     calls_digest: bytes  # Keccak-256 of the ABI encoding of the calls
-    parties: int  # 1 manager, 2 committee, 3 both, 4 the owner whose key is replaced
+    parties: int  # 1 manager, 2 committee, 3 both, 4 a person whose signature a contract verified
     effective_at: int  # Unix seconds; 0 until every needed party has signed
     enacted: bool
     vetoed: int  # bit i: call i
@@ -107,51 +80,6 @@ class KeyRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """A unit of the roll."""
-
-    index: int
-    area_centi_m2: int
-    area_before: int  # sum of the areas of the units before it
-    category: int
-    exists: bool
-
-
-@dataclass(frozen=True, slots=True)
-class OwnerKey:
-    """An owner's key, in force or not."""
-
-    unit: bytes
-    x: int
-    y: int
-    kind: int  # 1 webauthn, 2 software, 0 no such key
-    relying_party: int
-    since: int  # Unix seconds
-    until: int  # Unix seconds, 0 while in force
-
-
-@dataclass(frozen=True, slots=True)
-class PersonKey:
-    """What a contract needs to verify a person; `unit` is zero when the key is not in force."""
-
-    unit: bytes
-    index: int
-    x: int
-    y: int
-    kind: int
-    rp_id_hash: bytes
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class RelyingParty:
-    """A web origin whose passkeys count."""
-
-    rp_id_hash: bytes
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
 class Assignment:
     """The range of a log's indexes in which a device's entries count."""
 
@@ -159,18 +87,6 @@ class Assignment:
     first_index: int
     last_index: int  # 2^48 - 1 while open
     block: int
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Which unit or pool a device counts for, and from when to when."""
-
-    subject: bytes
-    commitment: bytes
-    role: int  # 1 own, 2 pool
-    from_date: int  # boundary date YYYYMMDD
-    to_date: int  # 0 while open
-    confirmed: bool
 
 
 def deploy(
@@ -182,11 +98,17 @@ def deploy(
     witness_delay: int,
     recovery_delay: int,
     verifier: str,
+    contracts: Mapping[str, str],
 ) -> bytes:
-    """Creation data: the compiled bytecode with its constructor's arguments."""
+    """Creation data: the compiled bytecode with its constructor's arguments.
+
+    Args:
+        contracts: addresses of the site's other contracts by name (`roll`, `anchor_log`), as the deployer's next
+            nonces give them.
+    """
     arguments = encode_arguments(
         "Registry",
-        ("bytes32", "address", "address", "uint256", "uint256", "address"),
+        ("bytes32", "address", "address", "uint256", "uint256", "address", "(bytes32,address)[]"),
         (
             site,
             manager,
@@ -194,18 +116,19 @@ def deploy(
             witness_delay,
             recovery_delay,
             verifier,
+            [(padded(name), address) for name, address in contracts.items()],
         ),
     )
     return bytecode + arguments
 
 
-def announce(to: str, *, calls: Sequence[bytes]) -> Call:
+def announce(to: str, *, calls: Sequence[Call]) -> Call:
     """Put a batch of inner calls before the public. Manager or committee; the other one approves.
 
     Args:
-        calls: ABI-encoded calls to this contract's inner functions.
+        calls: Calls to inner functions of this contract or of others in the directory.
     """
-    return _ANNOUNCE.call(to, list(calls))
+    return _ANNOUNCE.call(to, [(call.to, call.data) for call in calls])
 
 
 def parse_announce(result: bytes) -> int:
@@ -228,18 +151,32 @@ def veto(to: str, *, number: int, mask: int) -> Call:
     return _VETO.call(to, number, mask)
 
 
-def veto_as_owner(to: str, *, number: int, calls: Sequence[bytes], call_index: int, signature: PersonSignature) -> Call:
-    """A present key of the unit that a call concerns stops that call. Anyone may relay it.
+def veto_signed(to: str, *, number: int, calls: Sequence[Call], call_index: int, signature: PersonSignature) -> Call:
+    """A present key of the unit, or of the crew member, that a call concerns stops that call. Anyone may relay it.
 
     Args:
-        calls: The announced calls; a call concerns the unit whose alias is its first argument.
+        calls: The announced calls; a call concerns whoever's alias is its first argument. Crews knows the keys of those
+            whom its own calls concern, the Roll all others.
     """
-    return _VETO_AS_OWNER.call(to, number, list(calls), call_index, signature.abi())
+    return _VETO_SIGNED.call(to, number, [(call.to, call.data) for call in calls], call_index, signature.abi())
 
 
-def enact(to: str, *, number: int, calls: Sequence[bytes]) -> Call:
+def enact(to: str, *, number: int, calls: Sequence[Call]) -> Call:
     """Carry out a batch whose delay is over, without the vetoed calls. Anyone may do it."""
-    return _ENACT.call(to, number, list(calls))
+    return _ENACT.call(to, number, [(call.to, call.data) for call in calls])
+
+
+def announce_signed(to: str, *, data: bytes) -> Call:
+    """A member contract announces a call to itself for which it verified a person's signature, such as the replacement
+    of a key signed by that key. It takes effect after the witness delay.
+    """
+    return _ANNOUNCE_SIGNED.call(to, data)
+
+
+def parse_announce_signed(result: bytes) -> int:
+    """The result of `announce_signed`."""
+    value: int = _ANNOUNCE_SIGNED.decode(result)[0]
+    return value
 
 
 def succeed_manager(to: str, *, new: str) -> Call:
@@ -264,22 +201,6 @@ def parse_succeed_committee(result: bytes) -> int:
     return value
 
 
-def rotate_owner_key(to: str, *, x: int, y: int, kind: int, relying_party: int, signature: PersonSignature) -> Call:
-    """An owner replaces a key, signed by the key replaced. Anyone may relay it; it takes effect after the delay."""
-    return _ROTATE_OWNER_KEY.call(to, x, y, kind, relying_party, signature.abi())
-
-
-def parse_rotate_owner_key(result: bytes) -> int:
-    """The result of `rotate_owner_key`."""
-    value: int = _ROTATE_OWNER_KEY.decode(result)[0]
-    return value
-
-
-def post_letters(to: str, *, units: Sequence[bytes], digests: Sequence[bytes]) -> Call:
-    """The committee's registrar posts the hashes of activation letters before they are handed out."""
-    return _POST_LETTERS.call(to, list(units), list(digests))
-
-
 def revoke_gateway_key(to: str, *, origin_id: bytes) -> Call:
     """Manager or committee ends a gateway's key in this block."""
     return _REVOKE_GATEWAY_KEY.call(to, origin_id)
@@ -288,16 +209,6 @@ def revoke_gateway_key(to: str, *, origin_id: bytes) -> Call:
 def revoke_role(to: str, *, role: bytes, account: str) -> Call:
     """Manager or committee ends an office at once."""
     return _REVOKE_ROLE.call(to, role, account)
-
-
-def revoke_owner_key(to: str, *, signature: PersonSignature) -> Call:
-    """An owner's key ends itself, for a lost or sold telephone. Anyone may relay it."""
-    return _REVOKE_OWNER_KEY.call(to, signature.abi())
-
-
-def confirm_binding(to: str, *, device: bytes, number: int, signature: PersonSignature) -> Call:
-    """The owner confirms, once, that this meter counts for the unit. Anyone may relay it."""
-    return _CONFIRM_BINDING.call(to, device, number, signature.abi())
 
 
 def site(to: str) -> Call:
@@ -374,57 +285,6 @@ def parse_gateway_key(result: bytes) -> KeyRange:
     return KeyRange(*_GATEWAY_KEY.decode(result)[0])
 
 
-def unit(to: str, *, alias: bytes) -> Call:
-    """A unit of the roll."""
-    return _UNIT.call(to, alias)
-
-
-def parse_unit(result: bytes) -> Unit:
-    """The result of `unit`."""
-    return Unit(*_UNIT.decode(result)[0])
-
-
-def is_pool(to: str, *, pool: bytes) -> Call:
-    """Whether usage is shared under this name."""
-    return _IS_POOL.call(to, pool)
-
-
-def parse_is_pool(result: bytes) -> bool:
-    """The result of `is_pool`."""
-    value: bool = _IS_POOL.decode(result)[0]
-    return value
-
-
-def owner_key(to: str, *, key_id: bytes) -> Call:
-    """An owner's key, in force or not."""
-    return _OWNER_KEY.call(to, key_id)
-
-
-def parse_owner_key(result: bytes) -> OwnerKey:
-    """The result of `owner_key`."""
-    return OwnerKey(*_OWNER_KEY.decode(result)[0])
-
-
-def person_key(to: str, *, key_id: bytes) -> Call:
-    """All that a contract needs to verify a person; `unit` is zero when the key is not in force."""
-    return _PERSON_KEY.call(to, key_id)
-
-
-def parse_person_key(result: bytes) -> PersonKey:
-    """The result of `person_key`."""
-    return PersonKey(*_PERSON_KEY.decode(result)[0])
-
-
-def relying_party(to: str, *, number: int) -> Call:
-    """A web origin whose passkeys count."""
-    return _RELYING_PARTY.call(to, number)
-
-
-def parse_relying_party(result: bytes) -> RelyingParty:
-    """The result of `relying_party`."""
-    return RelyingParty(*_RELYING_PARTY.decode(result)[0])
-
-
 def assignment(to: str, *, device: bytes, number: int) -> Call:
     """One of a device's ranges."""
     return _ASSIGNMENT.call(to, device, number)
@@ -446,29 +306,8 @@ def parse_is_assigned(result: bytes) -> bool:
     return value
 
 
-def binding(to: str, *, device: bytes, number: int) -> Call:
-    """One of a device's bindings."""
-    return _BINDING.call(to, device, number)
-
-
-def parse_binding(result: bytes) -> Binding:
-    """The result of `binding`."""
-    return Binding(*_BINDING.decode(result)[0])
-
-
-def is_bound(to: str, *, device: bytes, subject: bytes, role: int, from_date: int, to_date: int) -> Call:
-    """Whether the device counts for the subject from one boundary date to the other."""
-    return _IS_BOUND.call(to, device, subject, role, from_date, to_date)
-
-
-def parse_is_bound(result: bytes) -> bool:
-    """The result of `is_bound`."""
-    value: bool = _IS_BOUND.decode(result)[0]
-    return value
-
-
 def manager(to: str) -> Call:
-    """The manager's address."""
+    """The manager's account."""
     return _MANAGER.call(to)
 
 
@@ -479,7 +318,7 @@ def parse_manager(result: bytes) -> str:
 
 
 def committee(to: str) -> Call:
-    """The committee's address."""
+    """The committee's account."""
     return _COMMITTEE.call(to)
 
 
@@ -490,7 +329,7 @@ def parse_committee(result: bytes) -> str:
 
 
 def batch_count(to: str) -> Call:
-    """How many batches were announced."""
+    """How many batches were ever announced."""
     return _BATCH_COUNT.call(to)
 
 
@@ -500,52 +339,19 @@ def parse_batch_count(result: bytes) -> int:
     return value
 
 
-def unit_at(to: str, *, index: int) -> Call:
-    """The alias of the unit at this place of the roll; zero beyond it."""
-    return _UNIT_AT.call(to, index)
+def gateways_added(to: str, *, building: int) -> Call:
+    """How many keys the gateways of a building were ever given: who enrols ghosts is seen here."""
+    return _GATEWAYS_ADDED.call(to, building)
 
 
-def parse_unit_at(result: bytes) -> bytes:
-    """The result of `unit_at`."""
-    value: bytes = _UNIT_AT.decode(result)[0]
-    return value
-
-
-def unit_count(to: str) -> Call:
-    """How many units the roll has."""
-    return _UNIT_COUNT.call(to)
-
-
-def parse_unit_count(result: bytes) -> int:
-    """The result of `unit_count`."""
-    value: int = _UNIT_COUNT.decode(result)[0]
-    return value
-
-
-def total_area(to: str) -> Call:
-    """Sum of the areas of all units, 0.01 m2."""
-    return _TOTAL_AREA.call(to)
-
-
-def parse_total_area(result: bytes) -> int:
-    """The result of `total_area`."""
-    value: int = _TOTAL_AREA.decode(result)[0]
-    return value
-
-
-def letters(to: str, *, unit: bytes) -> Call:
-    """The hash of a unit's activation letter; zero if none was posted."""
-    return _LETTERS.call(to, unit)
-
-
-def parse_letters(result: bytes) -> bytes:
-    """The result of `letters`."""
-    value: bytes = _LETTERS.decode(result)[0]
+def parse_gateways_added(result: bytes) -> int:
+    """The result of `gateways_added`."""
+    value: int = _GATEWAYS_ADDED.decode(result)[0]
     return value
 
 
 def assignment_count(to: str, *, device: bytes) -> Call:
-    """How many log ranges the device ever had."""
+    """How many ranges a device ever had."""
     return _ASSIGNMENT_COUNT.call(to, device)
 
 
@@ -555,19 +361,30 @@ def parse_assignment_count(result: bytes) -> int:
     return value
 
 
-def binding_count(to: str, *, device: bytes) -> Call:
-    """How many bindings the device ever had."""
-    return _BINDING_COUNT.call(to, device)
+def contract_named(to: str, *, name: bytes) -> Call:
+    """The contract of the site under a name; zero if there is none."""
+    return _CONTRACT_NAMED.call(to, name)
 
 
-def parse_binding_count(result: bytes) -> int:
-    """The result of `binding_count`."""
-    value: int = _BINDING_COUNT.decode(result)[0]
+def parse_contract_named(result: bytes) -> str:
+    """The result of `contract_named`."""
+    value: str = _CONTRACT_NAMED.decode(result)[0]
+    return value
+
+
+def is_member(to: str, *, contract: str) -> Call:
+    """Whether batches may call the contract and it may announce for a signer."""
+    return _IS_MEMBER.call(to, contract)
+
+
+def parse_is_member(result: bytes) -> bool:
+    """The result of `is_member`."""
+    value: bool = _IS_MEMBER.decode(result)[0]
     return value
 
 
 def successor(to: str, *, old: str) -> Call:
-    """The contract that follows an old one; the zero address if none."""
+    """The contract that follows an old one; zero if none was named."""
     return _SUCCESSOR.call(to, old)
 
 

@@ -13,15 +13,15 @@ class Announced:
 
     FORM: ClassVar[EventForm] = EventForm(
         "Announced",
-        bytes.fromhex("756c7a87673221b3f726e833746f051bd32d009990d7e251e7d664245f918c47"),
+        bytes.fromhex("d5f0935fcf1f2f70fa1d0b43461ccf8e28fa57c3bc76e26480eba06341aaba56"),
         ("uint256",),
-        ("uint256", "uint256", "bytes[]"),
+        ("uint256", "uint256", "(address,bytes)[]"),
     )
 
     number: int
     parties: int
     effective_at: int
-    calls: tuple[bytes, ...]
+    calls: tuple[tuple[str, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,30 +113,14 @@ class RoleSet:
 
 
 @dataclass(frozen=True, slots=True)
-class RelyingPartySet:
-    """Passkeys of this web origin count."""
-
-    FORM: ClassVar[EventForm] = EventForm(
-        "RelyingPartySet",
-        bytes.fromhex("ff8c4cde61c7f22252a811256ea63de4e98c5abf154e2d89b6497010188032d4"),
-        ("uint256",),
-        ("bytes32", "string"),
-    )
-
-    number: int
-    rp_id_hash: bytes
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
 class GatewayKeySet:
-    """A gateway has this key from this block on."""
+    """A gateway has this key from this block on; `added` counts the keys of the building's gateways."""
 
     FORM: ClassVar[EventForm] = EventForm(
         "GatewayKeySet",
-        bytes.fromhex("f05289e064a3dfe6b453a9dfbb9509715c9d50bea5478e9e1d8809570cda371b"),
+        bytes.fromhex("2ea5146e467e00e36dceb409ca731579ec062b7719f9466cc12a45986343b8f6"),
         ("bytes32",),
-        ("string", "uint256", "uint256", "uint256", "uint256"),
+        ("string", "uint256", "uint256", "uint256", "uint256", "uint256", "uint256"),
     )
 
     origin_id: bytes
@@ -145,6 +129,8 @@ class GatewayKeySet:
     y: int
     key_class: int
     from_block: int
+    building: int
+    added: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,86 +147,6 @@ class GatewayKeyEnded:
     origin_id: bytes
     key_id: bytes
     to_block: int
-
-
-@dataclass(frozen=True, slots=True)
-class UnitAdded:
-    """A unit joined the roll."""
-
-    FORM: ClassVar[EventForm] = EventForm(
-        "UnitAdded",
-        bytes.fromhex("07b0d6e87bb8b7dce42df50ba70f9224f6514cb77a044af1ae539e19977a95ca"),
-        ("bytes32",),
-        ("uint256", "uint256", "uint256"),
-    )
-
-    unit: bytes
-    index: int
-    area_centi_m2: int
-    category: int
-
-
-@dataclass(frozen=True, slots=True)
-class PoolAdded:
-    """Usage is shared under this name."""
-
-    FORM: ClassVar[EventForm] = EventForm(
-        "PoolAdded",
-        bytes.fromhex("57655df89888a03999952d2aa23ec3d436fd7ab3d041a0714a94bb3bc7636fe2"),
-        ("bytes32",),
-        (),
-    )
-
-    pool: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LetterPosted:
-    """The hash of a unit's activation letter."""
-
-    FORM: ClassVar[EventForm] = EventForm(
-        "LetterPosted",
-        bytes.fromhex("826b3cc69f9141277cccb22e27992e5278a8e22a824b5ce42246c107c198a148"),
-        ("bytes32",),
-        ("bytes32",),
-    )
-
-    unit: bytes
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class OwnerKeySet:
-    """A unit has this owner key."""
-
-    FORM: ClassVar[EventForm] = EventForm(
-        "OwnerKeySet",
-        bytes.fromhex("737de5fa0cf4c508c1c4c3943644b5aa4e445d807206e2b1fba6906de7a43e83"),
-        ("bytes32", "bytes32"),
-        ("uint256", "uint256", "uint256", "uint256"),
-    )
-
-    unit: bytes
-    key_id: bytes
-    x: int
-    y: int
-    kind: int
-    relying_party: int
-
-
-@dataclass(frozen=True, slots=True)
-class OwnerKeyEnded:
-    """An owner key ended."""
-
-    FORM: ClassVar[EventForm] = EventForm(
-        "OwnerKeyEnded",
-        bytes.fromhex("ec6988539f440362790ac4e87109f944e9281c5a4fce5c3cb1c7236dec9ca5f5"),
-        ("bytes32", "bytes32"),
-        (),
-    )
-
-    unit: bytes
-    key_id: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,55 +183,18 @@ class AssignmentEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceBound:
-    """A device counts for a unit or pool from this date on."""
+class ContractNamed:
+    """The site's contract of this name."""
 
     FORM: ClassVar[EventForm] = EventForm(
-        "DeviceBound",
-        bytes.fromhex("4f0e1ae342b7f1c95a252438a5c80cbc8fa7755bb25f5c43a52c5e9ba047ba5c"),
-        ("bytes32", "bytes32"),
-        ("uint256", "uint256", "uint256", "bytes32"),
-    )
-
-    device: bytes
-    subject: bytes
-    number: int
-    role: int
-    from_date: int
-    commitment: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class BindingEnded:
-    """A device counts no longer from this date on."""
-
-    FORM: ClassVar[EventForm] = EventForm(
-        "BindingEnded",
-        bytes.fromhex("2a3cde4c73fa5fd5c6ea7b8cf40b5cbbb9f23ef734607a28e7f29dbc9bdc694e"),
+        "ContractNamed",
+        bytes.fromhex("033efa5ad9a967de1928a39fc350ba6c6d6a0c9367302689ea2ba4332026fc41"),
         ("bytes32",),
-        ("uint256", "uint256", "bytes32"),
+        ("address",),
     )
 
-    device: bytes
-    number: int
-    to_date: int
-    commitment: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class BindingConfirmed:
-    """The owner confirmed a meter's binding."""
-
-    FORM: ClassVar[EventForm] = EventForm(
-        "BindingConfirmed",
-        bytes.fromhex("305318e6be1404274ce19d005f10c5f711c8c081cfd904c72f10cf2f673bf041"),
-        ("bytes32",),
-        ("uint256", "bytes32"),
-    )
-
-    device: bytes
-    number: int
-    key_id: bytes
+    name: bytes
+    at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,19 +220,11 @@ Event = (
     | ManagerSet
     | CommitteeSet
     | RoleSet
-    | RelyingPartySet
     | GatewayKeySet
     | GatewayKeyEnded
-    | UnitAdded
-    | PoolAdded
-    | LetterPosted
-    | OwnerKeySet
-    | OwnerKeyEnded
     | DeviceAssigned
     | AssignmentEnded
-    | DeviceBound
-    | BindingEnded
-    | BindingConfirmed
+    | ContractNamed
     | SuccessorNamed
 )
 
@@ -375,19 +236,11 @@ _EVENTS = event_table(
     ManagerSet,
     CommitteeSet,
     RoleSet,
-    RelyingPartySet,
     GatewayKeySet,
     GatewayKeyEnded,
-    UnitAdded,
-    PoolAdded,
-    LetterPosted,
-    OwnerKeySet,
-    OwnerKeyEnded,
     DeviceAssigned,
     AssignmentEnded,
-    DeviceBound,
-    BindingEnded,
-    BindingConfirmed,
+    ContractNamed,
     SuccessorNamed,
 )
 

@@ -14,10 +14,11 @@ export const SELECTORS = Object.freeze({
   gateway_key: "0b7466ab", // (origin_id, key_id) -> class, from_block, to_block
   assignment_count: "967dead2", // (device)
   assignment: "c1e417b1", // (device, number) -> origin_id, first_index, last_index, block
-  binding_count: "fcdfc859", // (device)
-  binding: "dea0a934", // (device, number) -> subject, commitment, role, from_date, to_date, confirmed
-  unit_at: "ca025796", // (index) -> alias
-  unit: "b9f07d39", // (alias) -> index, area, area before, category, exists
+  contract_named: "373cdfb4", // (name) -> address of another contract of the site
+  binding_count: "fcdfc859", // of Bindings: (device)
+  binding: "dea0a934", // (device, number) -> subject, commitment, role, from_date, to_date, confirmed, attested
+  unit_at: "ca025796", // of the Roll: (index) -> alias
+  unit: "b9f07d39", // (alias) -> index, area, area before, category, head, building, floor, exists
   total_area: "7de74efe", // ()
   period: "d4b08aee", // (period) -> root, sums, unit_count, closed_at, window_end
   tariffs: "79073d58", // () -> the contract of tariffs
@@ -165,27 +166,30 @@ export class ChainView {
     }));
   }
 
-  /** Every unit or pool that the Registry ever let this device count for. */
+  /** Every unit or pool that the site's Bindings ever let this device count for. */
   async bindings(device) {
-    const rows = await this.records(SELECTORS.binding_count, SELECTORS.binding, 6, device);
+    const contract = await this.named("bindings");
+    const rows = await this.records(SELECTORS.binding_count, SELECTORS.binding, 7, device, contract);
     const known = rows.filter(([, , role]) => role >= 1n && role <= 2n);
     return known.map(([subject, , role, from, to, confirmed]) => ({
       subject: fromBigInt(subject, 32),
       role: BINDING_ROLES[Number(role) - 1],
       fromDate: Number(from),
       toDate: to === 0n ? null : Number(to),
-      confirmed: confirmed !== 0n,
+      confirmed: confirmed === 1n || confirmed === 2n, // by the owner, by the committee
+      contested: confirmed === 3n,
     }));
   }
 
-  /** A unit's floor area, that of all units before it, and that of all, as the Registry holds them. */
+  /** A unit's floor area, that of all units before it, and that of all, as the Roll holds them. */
   async areas(unitIndex) {
+    const roll = await this.named("roll");
     const [[alias], [sum]] = await Promise.all([
-      this.registry(SELECTORS.unit_at, 1, fromBigInt(unitIndex, 32)),
-      this.registry(SELECTORS.total_area, 1),
+      this.words(roll, SELECTORS.unit_at, 1, fromBigInt(unitIndex, 32)),
+      this.words(roll, SELECTORS.total_area, 1),
     ]);
-    const [, key, before] = await this.registry(SELECTORS.unit, 5, fromBigInt(alias, 32));
-    if (sum === 0n) throw new RpcError("the Registry holds no floor areas");
+    const [, key, before] = await this.words(roll, SELECTORS.unit, 8, fromBigInt(alias, 32));
+    if (sum === 0n) throw new RpcError("the Roll holds no floor areas");
     return { key, before, sum };
   }
 
@@ -204,11 +208,20 @@ export class ChainView {
     return parseTariff(words);
   }
 
-  async records(countSelector, selector, width, device) {
-    const [count] = await this.registry(countSelector, 1, device);
-    if (count > RECORDS_MAX) throw new RpcError(`the Registry holds ${count} records of one device; too many to read`);
+  /** The address of another contract of the site, from the Registry's directory. */
+  async named(name) {
+    const padded = new Uint8Array(32);
+    padded.set(utf8(name));
+    const [address] = await this.registry(SELECTORS.contract_named, 1, padded);
+    if (address === 0n || address >> 160n) throw new RpcError(`the Registry names no contract ${name}; update this page`);
+    return fromBigInt(address, 20);
+  }
+
+  async records(countSelector, selector, width, device, contract = this.trust.registry) {
+    const [count] = await this.words(contract, countSelector, 1, device);
+    if (count > RECORDS_MAX) throw new RpcError(`the chain holds ${count} records of one device; too many to read`);
     const numbers = Array.from({ length: Number(count) }, (_, i) => fromBigInt(BigInt(i), 32));
-    return Promise.all(numbers.map((number) => this.registry(selector, width, device, number)));
+    return Promise.all(numbers.map((number) => this.words(contract, selector, width, device, number)));
   }
 
   registry(selector, width, ...parameters) {

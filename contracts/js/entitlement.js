@@ -72,13 +72,13 @@ export function checkAssignment(log, assignment, registered) {
   throw new ContractsError("the Registry holds no such assignment of the device to this log");
 }
 
-/** Refuses unless the Registry lets the device count for this unit or pool, confirmed if the file says so. */
+/** The chain's record, unless it lets the device not count for this unit or pool, or not confirmed as the file says. */
 export function checkBinding(binding, registered) {
   for (const held of registered) {
     const isNamed = equalBytes(held.subject, binding.unit) && held.role === binding.role;
     if (!isNamed || held.fromDate !== binding.fromDate) continue;
     if (![null, held.toDate].includes(binding.toDate)) continue;
-    if (held.confirmed || !binding.confirmed) return;
+    if (held.confirmed || !binding.confirmed) return held;
   }
   throw new ContractsError("the Registry holds no such binding of the device to this unit or pool");
 }

@@ -77,6 +77,7 @@ class Verification {
     this.superRoot = null;
     this.isKeyOnChain = false;
     this.hasKeyEnded = false;
+    this.isContested = false;
     this.anchoredAt = null;
     this.witnessed = null;
   }
@@ -131,6 +132,7 @@ class Verification {
       ["detail redacted", this.detail === "redacted"],
       [`key class ${this.log?.key.keyClass}`, this.log],
       ["binding not confirmed", binding && !binding.confirmed],
+      ["binding contested", this.isContested],
       ["key ended", this.hasKeyEnded],
       ["time-suspect", suspectFrom !== null && this.entry.observedAtMs > suspectFrom],
       [this.witnessed, this.witnessed !== null],
@@ -267,7 +269,7 @@ class Verification {
     const chain = this.requireChain();
     checkAssignment(log, assignment, await chain.assignments(assignment.device));
     if (!assignment.binding) return "the Registry gives the device to this log";
-    checkBinding(assignment.binding, await chain.bindings(assignment.device));
+    this.isContested = checkBinding(assignment.binding, await chain.bindings(assignment.device)).contested;
     return `the Registry gives the device to this log, and to ${toHex(assignment.binding.unit).slice(0, 16)}…`;
   }
 

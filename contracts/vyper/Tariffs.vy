@@ -25,17 +25,26 @@ interface Registry:
     def manager() -> address: view
     def committee() -> address: view
     def has_role(role: bytes32, account: address) -> bool: view
+    def is_assigned(device: bytes32, origin_id: bytes32, index: uint256) -> bool: view
+    def contract_named(name: bytes32) -> address: view
+
+
+interface Roll:
     def unit_at(index: uint256) -> bytes32: view
     def unit(alias: bytes32) -> Unit: view
     def total_area() -> uint256: view
+
+
+interface Bindings:
     def is_bound(device: bytes32, subject: bytes32, role: uint256, from_date: uint256, to_date: uint256) -> bool: view
-    def is_assigned(device: bytes32, origin_id: bytes32, index: uint256) -> bool: view
 
 
 interface AnchorLog:
     def accepted(origin_id: bytes32, head: Head) -> (bool, bool): view
 
 
+NAME_ROLL: constant(bytes32) = 0x726f6c6c00000000000000000000000000000000000000000000000000000000
+NAME_BINDINGS: constant(bytes32) = 0x62696e64696e6773000000000000000000000000000000000000000000000000
 DAY: constant(uint256) = 86400
 DEVELOPMENT_CHAIN: constant(uint256) = 31337
 TIERS_MAX: constant(uint256) = 8
@@ -47,6 +56,8 @@ KIND_OWN: constant(uint256) = 1
 KIND_SHARED: constant(uint256) = 2
 
 REGISTRY: immutable(Registry)
+ROLL: immutable(Roll)
+BINDINGS: immutable(Bindings)
 ANCHOR_LOG: immutable(AnchorLog)
 UTC_OFFSET: immutable(int256)
 TARIFF_DELAY: immutable(uint256)
@@ -57,6 +68,9 @@ struct Unit:
     area_centi_m2: uint256
     area_before: uint256
     category: uint256
+    head: uint256
+    building: uint256
+    floor: int256
     exists: bool
 
 
@@ -132,6 +146,8 @@ def __init__(registry: address, anchor_log: address, utc_offset_seconds: int256,
     if chain.id != DEVELOPMENT_CHAIN:
         assert tariff_delay >= 30 * DAY, "tariffs: tariff delay is below 30 days"
     REGISTRY = Registry(registry)
+    ROLL = Roll(staticcall Registry(registry).contract_named(NAME_ROLL))
+    BINDINGS = Bindings(staticcall Registry(registry).contract_named(NAME_BINDINGS))
     ANCHOR_LOG = AnchorLog(anchor_log)
     UTC_OFFSET = utc_offset_seconds
     TARIFF_DELAY = tariff_delay
@@ -237,8 +253,8 @@ def right_charge(
     in_force: bool = tariff.approved_at != 0 and tariff.approved_at != max_value(uint256)
     in_force = in_force and tariff.valid_from <= opening and (tariff.valid_to == 0 or tariff.valid_to >= closing)
     assert in_force and tariff.quantity == line.quantity, "tariffs: tariff is not in force for the line"
-    alias: bytes32 = staticcall REGISTRY.unit_at(unit_index)
-    unit: Unit = staticcall REGISTRY.unit(alias)
+    alias: bytes32 = staticcall ROLL.unit_at(unit_index)
+    unit: Unit = staticcall ROLL.unit(alias)
     subject: bytes32 = line.subject
     role: uint256 = 2
     if line.kind == KIND_OWN:
@@ -256,7 +272,7 @@ def right_charge(
     if line.kind == KIND_OWN:
         return cost
     # Telescoping shares: they add up to the pool exactly and each can be checked alone.
-    total: uint256 = staticcall REGISTRY.total_area()
+    total: uint256 = staticcall ROLL.total_area()
     return cost * (unit.area_before + unit.area_centi_m2) // total - cost * unit.area_before // total
 
 
@@ -307,7 +323,7 @@ def _usage(
     for span: Span in spans:
         assert span.from_date == date and span.to_date > date, "tariffs: spans do not join"
         device: bytes32 = span.opening.entry.device
-        bound: bool = staticcall REGISTRY.is_bound(device, subject, role, span.from_date, span.to_date)
+        bound: bool = staticcall BINDINGS.is_bound(device, subject, role, span.from_date, span.to_date)
         assert bound, "tariffs: meter does not count for the unit or pool"
         opened: uint256 = self._register(origin_id, head, span.opening, device, quantity, span.from_date)
         closed: uint256 = self._register(origin_id, head, span.closing, device, quantity, span.to_date)

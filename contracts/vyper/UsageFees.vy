@@ -33,6 +33,10 @@ initializes: person[p256 := p256]
 interface Registry:
     def has_role(role: bytes32, account: address) -> bool: view
     def site() -> bytes32: view
+    def contract_named(name: bytes32) -> address: view
+
+
+interface Roll:
     def unit_count() -> uint256: view
     def person_key(key_id: bytes32) -> person.PersonKey: view
 
@@ -51,6 +55,7 @@ interface Tariffs:
 
 
 DAY: constant(uint256) = 86400
+NAME_ROLL: constant(bytes32) = 0x726f6c6c00000000000000000000000000000000000000000000000000000000
 DEVELOPMENT_CHAIN: constant(uint256) = 31337
 LINES_MAX: constant(uint256) = 24
 LANE: constant(uint256) = 2**64 - 1
@@ -74,6 +79,7 @@ REASON_COMPENSATION: constant(uint256) = 2
 REASON_ALREADY_PAID: constant(uint256) = 3
 
 REGISTRY: immutable(Registry)
+ROLL: immutable(Roll)
 TARIFFS: immutable(Tariffs)
 TOKEN: immutable(IERC20)
 SITE: immutable(bytes32)
@@ -252,6 +258,7 @@ def __init__(
         assert answer_window >= 7 * DAY, "usage_fees: answer window is below 7 days"
     assert deposit < 2**64 and bond_floor < 2**96, "usage_fees: deposit or bond floor is out of range"
     REGISTRY = Registry(registry)
+    ROLL = Roll(staticcall Registry(registry).contract_named(NAME_ROLL))
     TARIFFS = Tariffs(tariffs)
     TOKEN = IERC20(token)
     SITE = staticcall Registry(registry).site()
@@ -306,7 +313,7 @@ def close_period(period: uint256, root: bytes32, sums: uint256, unit_count: uint
     # The closing of one period is the opening of the next: no day is billed twice or left out.
     last_closing: uint256 = (purse >> 96) & (2**32 - 1)
     assert last_closing == 0 or opening == last_closing, "usage_fees: period does not begin where the last one ended"
-    assert unit_count == staticcall REGISTRY.unit_count() and unit_count != 0, "usage_fees: one bill for each unit of the roll"
+    assert unit_count == staticcall ROLL.unit_count() and unit_count != 0, "usage_fees: one bill for each unit of the roll"
     window_end: uint256 = block.timestamp + CHALLENGE_WINDOW
     self.periods[period] = StoredPeriod(
         root=root, sums=sums, lanes=unit_count | (block.timestamp << 64) | (window_end << 128)
@@ -323,7 +330,7 @@ def top_up(unit_index: uint256, amount: uint256):
     """
     @notice Add to a unit's prepaid balance. Anyone may.
     """
-    assert unit_index < staticcall REGISTRY.unit_count(), "usage_fees: unit is not on the roll"
+    assert unit_index < staticcall ROLL.unit_count(), "usage_fees: unit is not on the roll"
     self._add_balance(unit_index, amount)
     log ToppedUp(unit_index=unit_index, amount=amount, payer=msg.sender)
     self._take(amount)
@@ -752,7 +759,7 @@ def _check_lines(bill: bill_tree.Bill, lines: DynArray[Line, LINES_MAX]):
 @view
 def _key(signature: person.PersonSignature) -> person.PersonKey:
     assert block.timestamp <= signature.deadline, "usage_fees: signature's deadline has passed"
-    key: person.PersonKey = staticcall REGISTRY.person_key(signature.key_id)
+    key: person.PersonKey = staticcall ROLL.person_key(signature.key_id)
     assert key.unit != empty(bytes32), "usage_fees: key is not in force"
     return key
 

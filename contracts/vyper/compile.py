@@ -19,6 +19,9 @@ BUILD = SOURCES / "build"
 COMPILER = "0.4.3"
 CONTRACTS = (
     "Registry",
+    "Roll",
+    "Crews",
+    "Bindings",
     "AnchorLog",
     "Tariffs",
     "UsageFees",

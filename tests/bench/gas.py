@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from contracts.bill import Bill, BillTree
-from contracts.calls import anchor_log, registry, registry_changes, usage_fees
+from contracts.calls import anchor_log, roll, roll_changes, usage_fees
 from contracts.calls.anchor_log import NO_HEAD, Accepted, Head, parse_event
 from contracts.p256 import PrivateKey
 from contracts.person import Purpose
@@ -26,10 +26,8 @@ from tests.contracts.vyper.site import (
     START,
     GatewayLog,
     Site,
-    gateway_change,
     key_of,
     name,
-    owner_key_change,
 )
 from tests.processes import free_port, is_listening, program, running
 
@@ -86,7 +84,7 @@ def anchor(site: Site, tree: MemoryTree, old: int, size: int) -> int:
 def accept_figures(site: Site) -> dict[str, Figure]:
     """The dearest acceptance: two log sizes, and the first one ever, which takes a new slot."""
     log = GatewayLog(f"minglou.example/{'a' * 30}/b07/e0", key_of(77), tree=hashed_tree(ACCEPT_SIZES[-1] + 256))
-    site.enact(gateway_change(log.origin, log.key))
+    site.enact(site.gateway_change(log.origin, log.key))
     gas: dict[str, int] = {}
     head = NO_HEAD
     for size in ACCEPT_SIZES:
@@ -154,16 +152,16 @@ def debit(site: Site, bills: list[Bill], tree: BillTree) -> int:
 def enrol_units(site: Site) -> None:
     """More units than the three of the site, and owner keys for the second block of them."""
     aliases = [name(f"more {index}") for index in range(3, UNITS)]
-    new = [registry_changes.NewUnit(alias=alias, area_centi_m2=9000) for alias in aliases]
-    calls = [registry_changes.add_units(units=new[start : start + 9]) for start in range(0, len(new), 9)]
+    new = [roll_changes.NewUnit(alias=alias, area_centi_m2=9000, head=head) for head, alias in enumerate(aliases, 3)]
+    calls = [site.units_change(new[start : start + 5]) for start in range(0, len(new), 5)]
     for start in range(0, len(calls), 8):
         site.enact(*calls[start : start + 8])
     keyed = [(index, alias) for index, alias in enumerate(aliases, 3) if BLOCK <= index < 2 * BLOCK]
     code = name("code")
     digests = [sha256(code).digest()] * len(keyed)
-    letters = registry.post_letters(site.registry, units=[alias for _, alias in keyed], digests=digests)
+    letters = roll.post_letters(site.roll, units=[alias for _, alias in keyed], digests=digests)
     site.chain.send(site.committee, letters)
-    changes = [owner_key_change(alias, owner_key(index), code) for index, alias in keyed]
+    changes = [site.owner_key_change(alias, owner_key(index), code) for index, alias in keyed]
     for start in range(0, len(changes), 32):
         site.enact(*changes[start : start + 32])
 

@@ -8,7 +8,7 @@ from eth_account import Account
 
 from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.deploy import DeployOptions, deploy, wait_for_receipt
-from cloud.chain.deployment import Deployment
+from cloud.chain.deployment import CONTRACTS, Deployment
 from contracts import ed25519
 from contracts.onchain import origin_id
 from tests.cloud.abi import contract_abi
@@ -86,13 +86,7 @@ class ChainSite:
     async def send(self, role: str, contract: str, function: str, *arguments: Any) -> None:
         """One transaction by one party, mined."""
         key, abi = self.keys[role], contract_abi(contract)
-        address = {
-            "Registry": self.deployment.registry,
-            "AnchorLog": self.deployment.anchor_log,
-            "Tariffs": self.deployment.tariffs,
-            "UsageFees": self.deployment.usage_fees,
-            "Token": self.deployment.token,
-        }[contract]
+        address = self.address(contract)
         data = abi.call(function, *arguments)
         gas = await self.client.estimate_gas(address, data, sender=key.address)
         raw, transaction_hash = key.sign(
@@ -114,18 +108,19 @@ class ChainSite:
 
     async def view(self, contract: str, function: str, *arguments: Any) -> Any:
         abi = contract_abi(contract)
-        address = {
-            "Registry": self.deployment.registry,
-            "AnchorLog": self.deployment.anchor_log,
-            "Tariffs": self.deployment.tariffs,
-            "UsageFees": self.deployment.usage_fees,
-            "Token": self.deployment.token,
-        }[contract]
+        address = self.address(contract)
         return abi.answer(function, await self.client.call(address, abi.call(function, *arguments)))
 
+    def address(self, contract: str) -> str:
+        """Where a contract is, by its source's name."""
+        return next(address for address, name in self.deployment.addresses.items() if CONTRACTS[name] == contract)
+
     async def change(self, *calls: tuple[Any, ...]) -> None:
-        """A two-party change of the Registry, its delay waited for and enacted."""
-        inner = [contract_abi("Registry").call(*call) for call in calls]
+        """A two-party change, each call of contract, inner function and arguments; its delay waited for and enacted."""
+        inner = [
+            (self.address(contract), contract_abi(contract).call(function, *arguments))
+            for contract, function, *arguments in calls
+        ]
         await self.send("manager", "Registry", "announce", inner)
         number = await self.view("Registry", "batch_count") - 1
         await self.send("committee", "Registry", "approve", number)
@@ -134,9 +129,9 @@ class ChainSite:
 
     async def enrol(self, gateway: SimulatedGateway, *devices: bytes) -> None:
         x, y = int.from_bytes(gateway.public[:32]), int.from_bytes(gateway.public[32:])
-        calls: list[tuple[Any, ...]] = [("set_gateway_key", gateway.origin, x, y, 1)]
+        calls: list[tuple[Any, ...]] = [("Registry", "set_gateway_key", gateway.origin, x, y, 1, 7)]
         if devices:
-            calls.append(("assign_devices", origin_id(gateway.origin), 0, list(devices)))
+            calls.append(("Registry", "assign_devices", origin_id(gateway.origin), 0, list(devices)))
         await self.change(*calls)
 
     async def close(self) -> None:

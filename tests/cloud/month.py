@@ -67,12 +67,13 @@ class Month:
     async def _register(self) -> None:
         letters = [hashlib.sha256(f"letter {unit}".encode()).digest() for unit in range(3)]
         digests = [hashlib.sha256(letter).digest() for letter in letters]
-        units = [(alias(unit), AREAS[unit], 0) for unit in range(3)]
-        await self.site.change(("add_units", units), ("add_pool", POOL))
-        await self.site.send("committee", "Registry", "post_letters", [unit[0] for unit in units], digests)
+        units = [(alias(unit), AREAS[unit], 0, unit, 7, unit + 1) for unit in range(3)]
+        await self.site.change(("Roll", "add_units", units), ("Roll", "add_pool", POOL))
+        await self.site.send("committee", "Roll", "post_letters", [unit[0] for unit in units], digests)
         operator = self.site.keys["operator"].address
         bindings = [
             (
+                "Bindings",
                 "bind",
                 POOL if number == 3 else alias(number),
                 device_id(urn(number)),
@@ -86,8 +87,8 @@ class Month:
         for unit, key in enumerate(self.owners):
             public = p256.public_bytes(key)
             x, y = int.from_bytes(public[:32]), int.from_bytes(public[32:])
-            owner_keys.append(("add_owner_key", alias(unit), x, y, 2, 0, letters[unit]))
-        await self.site.change(("set_role", padded("operator"), operator), *bindings, *owner_keys)
+            owner_keys.append(("Roll", "add_owner_key", alias(unit), x, y, 2, 0, letters[unit]))
+        await self.site.change(("Registry", "set_role", padded("operator"), operator), *bindings, *owner_keys)
         await self.site.enrol(self.gateway, *(device_id(urn(number)) for number in range(4)))
         assert origin_id(self.gateway.origin)
 

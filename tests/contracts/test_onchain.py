@@ -12,19 +12,21 @@ VIEWS = {
     "gateway_key": (onchain.GATEWAY_KEY, ["bytes32", "bytes32"], ["uint256", "uint256", "uint256"]),
     "assignment_count": (onchain.ASSIGNMENT_COUNT, ["bytes32"], ["uint256"]),
     "assignment": (onchain.ASSIGNMENT, ["bytes32", "uint256"], ["bytes32", "uint256", "uint256", "uint256"]),
+    "contract_named": (onchain.CONTRACT_NAMED, ["bytes32"], ["address"]),
     "binding_count": (onchain.BINDING_COUNT, ["bytes32"], ["uint256"]),
     "binding": (
         onchain.BINDING,
         ["bytes32", "uint256"],
-        ["bytes32", "bytes32", "uint256", "uint256", "uint256", "bool"],
+        ["bytes32", "bytes32", "uint256", "uint256", "uint256", "uint256", "bool"],
     ),
 }
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_each_view_of_the_registry_has_the_verifiers_selector_and_words(name: str) -> None:
+def test_each_view_has_the_verifiers_selector_and_words(name: str) -> None:
     selector, inputs, outputs = VIEWS[name]
-    view = _named(artifact("Registry").abi, name)
+    contract = "Bindings" if name.startswith("binding") else "Registry"
+    view = _named(artifact(contract).abi, name)
     assert [argument["type"] for argument in view["inputs"]] == inputs
     assert _flat(view["outputs"]) == outputs
     assert keccak(text=f"{name}({','.join(inputs)})")[:4].hex() == selector

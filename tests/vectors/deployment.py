@@ -36,6 +36,7 @@ WITNESS_KEYS = tuple(ed25519.key_from_seed(sha256(b"witness %d" % n).digest()) f
 WITNESSES = tuple(
     Witness(name=f"witness{n}.example/w", public=ed25519.public_bytes(key)) for n, key in enumerate(WITNESS_KEYS)
 )
+BINDINGS = bytes.fromhex("7c" * 20)  # where the Registry's directory has them
 TRUST = Trust(
     chain_id=CHAIN_ID,
     registry=bytes.fromhex("5fbdb2315678afecb367f032d93f642f64180aa3"),
@@ -88,7 +89,7 @@ def _entry(
 
 @dataclass
 class Chain:
-    """What the Registry and the AnchorLog hold, answered as a node answers. Records are lists of 32-byte words."""
+    """What Registry, Bindings and AnchorLog hold, answered as a node answers. Records are lists of 32-byte words."""
 
     chain_id: int = CHAIN_ID
     finalized: int = FINAL_BLOCK
@@ -111,8 +112,9 @@ class Chain:
                 return self._block(int(number, 16))
             case "eth_getLogs", [{"blockHash": block_hash, "address": address, "topics": [topic]}]:
                 return [log for log in map(self._log, self.anchors) if _has(log, block_hash, address, topic)]
-            case "eth_call", [{"to": to, "data": data}, "latest"] if to == _hex(TRUST.registry):
-                return _hex(b"".join(_word(word) for word in self._call(bytes.fromhex(data[2:]))))
+            case "eth_call", [{"to": to, "data": data}, "latest"] if to in (_hex(TRUST.registry), _hex(BINDINGS)):
+                asked = bytes.fromhex(data[2:])
+                return _hex(b"".join(_word(word) for word in self._call(asked, of_bindings=to == _hex(BINDINGS))))
         raise AssertionError(f"{method} {parameters}: no such question is expected")
 
     def _block(self, number: int) -> dict[str, str] | None:
@@ -135,9 +137,13 @@ class Chain:
             "removed": False,
         }
 
-    def _call(self, data: bytes) -> Iterable[bytes | int]:
+    def _call(self, data: bytes, *, of_bindings: bool) -> Iterable[bytes | int]:
         selector, words = data[:4].hex(), [data[at : at + 32] for at in range(4, len(data), 32)]
+        assert of_bindings == (selector in (onchain.BINDING_COUNT, onchain.BINDING)), "another contract is asked"
         match selector:
+            case onchain.CONTRACT_NAMED:
+                assert words == [onchain.BINDINGS], "no other contract is looked for"
+                return [bytes(12) + BINDINGS]
             case onchain.GATEWAY_KEY:
                 return self.keys.get((words[0], words[1]), (0, 0, 0))
             case onchain.ASSIGNMENT_COUNT:
@@ -235,6 +241,6 @@ class Deployment:
         return Chain(
             keys={(origin, sha256(self.public).digest()): (1, KEY_FROM_BLOCK, 0)},
             assignments={device: [(origin, 0, SIZE_END - 1, ASSIGNED_BLOCK)] for device in devices},
-            bindings={devices[0]: [(UNIT, sha256(b"commitment").digest(), 1, 20261023, 0, 1)]},
+            bindings={devices[0]: [(UNIT, sha256(b"commitment").digest(), 1, 20261023, 0, 1, 1)]},
             anchors=[self.anchor],
         )

@@ -134,7 +134,15 @@ def _honest() -> list[Case]:
         return replace(e, anchor=later)
 
     def binding_unconfirmed(d: Deployment, e: Evidence) -> Evidence:
-        d.chain.bindings[device_id(METER)] = [(UNIT, bytes(32), 1, 20261023, 0, 0)]
+        d.chain.bindings[device_id(METER)] = [(UNIT, bytes(32), 1, 20261023, 0, 0, 1)]
+        return _with_binding(e, confirmed=False)
+
+    def binding_confirmed_by_committee(d: Deployment, e: Evidence) -> Evidence:
+        d.chain.bindings[device_id(METER)] = [(UNIT, bytes(32), 1, 20261023, 0, 2, 1)]
+        return e
+
+    def binding_contested(d: Deployment, e: Evidence) -> Evidence:
+        d.chain.bindings[device_id(METER)] = [(UNIT, bytes(32), 1, 20261023, 0, 3, 0)]
         return _with_binding(e, confirmed=False)
 
     def two_witnesses(d: Deployment, e: Evidence) -> Evidence:
@@ -148,6 +156,8 @@ def _honest() -> list[Case]:
         Case(name="device's name withheld", expected=State.FINAL, change=lambda _, e: _with_assignment(e, urn=None)),
         Case(name="refreshed by a consistency path", expected=State.FINAL, change=anchored_later),
         Case(name="binding not confirmed", expected=State.FINAL, change=binding_unconfirmed),
+        Case(name="binding confirmed by the committee", expected=State.FINAL, change=binding_confirmed_by_committee),
+        Case(name="binding contested", expected=State.FINAL, change=binding_contested),
         Case(name="witnessed by two of three", expected=State.FINAL, change=two_witnesses),
     ]
 
@@ -180,10 +190,11 @@ def _chains() -> list[Case]:
         _chain("device of a neighbour's log", breaks.ASSIGNMENT, assignment(sha256(b"b08").digest(), 0, 2**48 - 1, 15)),
         _chain("assignment ended before", breaks.ASSIGNMENT, assignment(own, 0, CLOSING - 1, ASSIGNED_BLOCK)),
         _chain("assignment ended later", State.FINAL, assignment(own, 0, CLOSING, ASSIGNED_BLOCK)),
-        _chain("bound to another unit", breaks.ASSIGNMENT, binding(bytes(32), bytes(32), 1, 20261023, 0, 1)),
-        _chain("bound as a pool's", breaks.ASSIGNMENT, binding(UNIT, bytes(32), 2, 20261023, 0, 1)),
-        _chain("bound from another day", breaks.ASSIGNMENT, binding(UNIT, bytes(32), 1, 20261024, 0, 1)),
-        _chain("bound but not confirmed", breaks.ASSIGNMENT, binding(UNIT, bytes(32), 1, 20261023, 0, 0)),
+        _chain("bound to another unit", breaks.ASSIGNMENT, binding(bytes(32), bytes(32), 1, 20261023, 0, 1, 1)),
+        _chain("bound as a pool's", breaks.ASSIGNMENT, binding(UNIT, bytes(32), 2, 20261023, 0, 1, 1)),
+        _chain("bound from another day", breaks.ASSIGNMENT, binding(UNIT, bytes(32), 1, 20261024, 0, 1, 1)),
+        _chain("bound but not confirmed", breaks.ASSIGNMENT, binding(UNIT, bytes(32), 1, 20261023, 0, 0, 1)),
+        _chain("bound but contested", breaks.ASSIGNMENT, binding(UNIT, bytes(32), 1, 20261023, 0, 3, 0)),
         _chain("never bound", breaks.ASSIGNMENT, lambda chain: chain.bindings.clear()),
         _chain("never anchored", breaks.ANCHOR, lambda chain: chain.anchors.clear()),
     ]

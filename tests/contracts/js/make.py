@@ -12,7 +12,7 @@ from contracts import p256
 from contracts.abi import Call
 from contracts.bill import Bill, BillProof, BillTree, Line, LineKind, share
 from contracts.bill_file import bill_to_json
-from contracts.calls import registry, tariffs, usage_fees
+from contracts.calls import registry, roll, tariffs, usage_fees
 from contracts.person import Purpose, key_id_of, person_digest
 from contracts.tariff import Tariff, Tier
 from contracts.trust import format_trust
@@ -26,6 +26,7 @@ TARIFFS_VIEW = bytes.fromhex("79073d58")  # tariffs() -> address
 OPENING, CLOSING = 2, 9
 AREA, AREA_BEFORE, AREA_SUM = 8_930, 29_120, 49_280
 REGISTRY = "0x" + TRUST.registry.hex()
+ROLL = "0x" + "7b" * 20
 ALIAS = sha256(b"unit 3").digest()
 TIERS = (Tier(up_to=100_000, price=48_830_000), Tier(up_to=2**64 - 1, price=53_830_000))
 
@@ -88,9 +89,10 @@ def _exchanges(proof: BillProof) -> list[dict[str, Any]]:
             [proof.root.hash, proof.root.sums, proof.unit_count, closed_at_s, closed_at_s + 604_800],
         ),
         _call(Call(to=FEES, data=TARIFFS_VIEW), [int(TARIFFS, 16)]),
-        _call(registry.unit_at(REGISTRY, index=3), [ALIAS]),
-        _call(registry.total_area(REGISTRY), [AREA_SUM]),
-        _call(registry.unit(REGISTRY, alias=ALIAS), [3, AREA, AREA_BEFORE, 0, 1]),
+        _call(registry.contract_named(REGISTRY, name=b"roll".ljust(32, b"\0")), [int(ROLL, 16)]),
+        _call(roll.unit_at(ROLL, index=3), [ALIAS]),
+        _call(roll.total_area(ROLL), [AREA_SUM]),
+        _call(roll.unit(ROLL, alias=ALIAS), [3, AREA, AREA_BEFORE, 0, 3, 7, 5, 1]),
         _call(
             tariffs.tariff(TARIFFS, version=1),
             [32, b"1-0:1.8.0".ljust(32, b"\0"), 0, 1, 20260101, 0, 0, 1, 256, len(TIERS)]

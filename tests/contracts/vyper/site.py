@@ -1,13 +1,28 @@
 """A small site on a development chain: three units, a gateway with a real log, two meters and a common one."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from contracts import p256
 from contracts.abi import Call
 from contracts.bill import Bill, BillTree, Line, LineKind
-from contracts.calls import anchor_log, registry, registry_changes, tariffs, token, usage_fees
+from contracts.calls import (
+    anchor_log,
+    bindings,
+    bindings_changes,
+    crews,
+    crews_changes,
+    registry,
+    registry_changes,
+    roll,
+    roll_changes,
+    tariffs,
+    token,
+    usage_fees,
+)
 from contracts.calls.anchor_log import NO_HEAD, Head, SignedHead
+from contracts.calls.bindings import Binding
 from contracts.calls.registry_events import Announced, parse_event
 from contracts.calls.tariffs import EntryProof, Span
 from contracts.checkpoint import Checkpoint
@@ -16,23 +31,23 @@ from contracts.person import PersonSignature, Purpose, key_id_of, sign_software
 from contracts.tariff import LAST_TIER, Tariff, Tier
 from contracts.tree import MemoryTree, consistency_path, inclusion_path, leaf_hash
 from contracts.vyper.compile import artifact
+from tests.contracts.vyper import site_contracts as terms
 from tests.contracts.vyper.chain import Chain, Receipt
+from tests.contracts.vyper.site_contracts import Parties, creation
 
-DAY = 86400
+# What constructors were given, for tests to read beside the rest.
+CONTRACTS, SITE, SUPER_LOG, PRECOMPILE = terms.CONTRACTS, terms.SITE, terms.SUPER_LOG, terms.PRECOMPILE
+DAY, OFFSET, WINDOW = terms.DAY, terms.OFFSET, terms.WINDOW
+BOND_FLOOR, DEPOSIT = terms.BOND_FLOOR, terms.DEPOSIT
+created_address = terms.created_address
+
 START = 1_788_220_800  # 2026-09-01T00:00:00Z
-OFFSET = 8 * 3600
-PRECOMPILE = "0x0000000000000000000000000000000000000100"
-SITE = sha256(b"cuiyuan").digest()
 ORIGIN = "minglou.example/cuiyuan/b07/e0"
 NEIGHBOUR = "minglou.example/cuiyuan/b08/e0"
-SUPER_LOG = sha256(b"minglou.example/log\n\x01" + bytes(32)).digest()
 ENERGY = "1-0:1.8.0"
 OPENING, CLOSING = 20261101, 20261201
 PERIOD = OPENING * 10**8 + CLOSING
 CLOSING_AT = 1_796_083_200 - OFFSET  # 2026-12-01T00:00 in Asia/Shanghai
-BOND_FLOOR = 1_000_000
-DEPOSIT = 500
-WINDOW = 7 * DAY
 FOREVER = 2**63
 SECP256R1_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -59,6 +74,11 @@ def key_of(secret: int) -> p256.PrivateKey:
     return p256.key_from_secret(secret)
 
 
+FIRM = 1
+INSTALLER = name("installer")
+INSTALLER_KEY = key_of(2000)
+BUILDING = 7
+LICENCE_UNTIL = 2_000_000_000
 OWNER_KEYS = tuple(key_of(1000 + index) for index in range(3))
 GATEWAY_KEY = key_of(7)
 NEIGHBOUR_KEY = key_of(8)
@@ -151,6 +171,9 @@ COMMON = Tariff(
 )
 
 
+BINDING = name("binding")
+
+
 class Site:
     """The deployed contracts, the parties, and shorthand for what they do."""
 
@@ -164,117 +187,124 @@ class Site:
         self._deploy()
 
     def _deploy(self) -> None:
-        chain = self.chain
-        code = {name: artifact(name).bytecode for name in ("Token", "Registry", "AnchorLog", "Tariffs", "UsageFees")}
-        deploy = chain.deploy
-        self.token = deploy(
-            self.deployer, token.deploy(code["Token"], name="Test yuan", symbol="TCNY", minter=self.deployer)
-        )
-        self.registry = deploy(
-            self.deployer,
-            registry.deploy(
-                code["Registry"],
-                site=SITE,
-                manager=self.manager,
-                committee=self.committee,
-                witness_delay=7 * DAY,
-                recovery_delay=30 * DAY,
-                verifier=PRECOMPILE,
-            ),
-        )
-        self.anchor_log = deploy(
-            self.deployer,
-            anchor_log.deploy(
-                code["AnchorLog"],
-                registry=self.registry,
-                relayer=self.relayer,
-                super_log=SUPER_LOG,
-                verifier=PRECOMPILE,
-            ),
-        )
-        self.tariffs = deploy(
-            self.deployer,
-            tariffs.deploy(
-                code["Tariffs"],
-                registry=self.registry,
-                anchor_log=self.anchor_log,
-                utc_offset_seconds=OFFSET,
-                tariff_delay=30 * DAY,
-            ),
-        )
-        self.usage_fees = deploy(
-            self.deployer,
-            usage_fees.deploy(
-                code["UsageFees"],
-                registry=self.registry,
-                tariffs=self.tariffs,
-                token=self.token,
-                challenge_window=WINDOW,
-                answer_window=WINDOW,
-                bond_floor=BOND_FLOOR,
-                deposit=DEPOSIT,
-                verifier=PRECOMPILE,
-            ),
-        )
+        """All contracts; the Registry comes first and is told where the others will be."""
+        nonce = int(self.chain.rpc("eth_getTransactionCount", self.deployer, "latest"), 16)
+        at = {one: created_address(self.deployer, nonce + number) for number, one in enumerate(CONTRACTS)}
+        parties = Parties(deployer=self.deployer, manager=self.manager, committee=self.committee, relayer=self.relayer)
+        for one, contract in CONTRACTS.items():
+            address = self.chain.deploy(self.deployer, creation(one, artifact(contract).bytecode, at, parties))
+            assert address == at[one], one
+            setattr(self, one, address)
+
+    registry: str
+    roll: str
+    crews: str
+    bindings: str
+    token: str
+    anchor_log: str
+    tariffs: str
+    usage_fees: str
 
     # --- Two parties ---
 
-    def announce(self, *calls: bytes, by: str | None = None) -> int:
+    def announce(self, *calls: Call, by: str | None = None) -> int:
         receipt = self.chain.send(by or self.manager, registry.announce(self.registry, calls=calls))
         return announced(receipt)
 
-    def enact(self, *calls: bytes) -> Receipt:
-        """The whole way of a batch: announced, approved, waited for, enacted."""
+    def approved(self, *calls: Call) -> int:
+        """A batch that both parties signed and whose delay has not begun to pass."""
         number = self.announce(*calls)
         self.chain.send(self.committee, registry.approve(self.registry, number=number))
-        self.chain.wait(7 * DAY)
+        return number
+
+    def enact_batch(self, number: int, *calls: Call) -> Receipt:
         return self.chain.send(self.stranger, registry.enact(self.registry, number=number, calls=calls))
+
+    def enact(self, *calls: Call) -> Receipt:
+        """The whole way of a batch: announced, approved, waited for, enacted."""
+        number = self.approved(*calls)
+        self.chain.wait(7 * DAY)
+        return self.enact_batch(number, *calls)
 
     def set_up(self) -> None:
         """Enrol everything that the tests use, with all delays really waited for."""
-        chain, changes = self.chain, registry_changes
+        chain = self.chain
         codes = [name(f"code {index}") for index in range(3)]
         letters = [sha256(code).digest() for code in codes]
-        chain.send(self.committee, registry.post_letters(self.registry, units=UNITS, digests=letters))
+        chain.send(self.committee, roll.post_letters(self.roll, units=UNITS, digests=letters))
         devices = [*METERS, SPARE_METER, POOL_METER, LIFT]
-        batches: list[list[bytes]] = [
+        rp = sha256(b"localhost").digest()
+        batches: list[list[Call]] = [
             [
-                changes.add_units(
-                    units=[
-                        changes.NewUnit(alias=alias, area_centi_m2=area)
-                        for alias, area in zip(UNITS, AREAS, strict=True)
-                    ]
+                self.units_change(
+                    roll_changes.NewUnit(alias=alias, area_centi_m2=area, head=index, building=BUILDING, floor=index)
+                    for index, (alias, area) in enumerate(zip(UNITS, AREAS, strict=True))
                 ),
-                changes.add_pool(pool=POOL),
-                changes.set_role(role=registry.OPERATOR, account=self.operator),
-                changes.set_relying_party(number=0, rp_id_hash=sha256(b"localhost").digest(), origin=WEB_ORIGIN),
-                gateway_change(ORIGIN, GATEWAY_KEY),
-                gateway_change(NEIGHBOUR, NEIGHBOUR_KEY),
-                changes.assign_devices(origin_id=self.log.origin_id, first_index=0, devices=devices),
+                roll_changes.add_pool(self.roll, pool=POOL),
+                registry_changes.set_role(self.registry, role=registry.OPERATOR, account=self.operator),
+                roll_changes.set_relying_party(self.roll, number=0, rp_id_hash=rp, origin=WEB_ORIGIN),
+                crews_changes.set_relying_party(self.crews, number=0, rp_id_hash=rp, origin=WEB_ORIGIN),
+                self.gateway_change(ORIGIN, GATEWAY_KEY),
+                self.gateway_change(NEIGHBOUR, NEIGHBOUR_KEY),
+                registry_changes.assign_devices(
+                    self.registry, origin_id=self.log.origin_id, first_index=0, devices=devices
+                ),
             ],
-            [owner_key_change(alias, key, code) for alias, key, code in zip(UNITS, OWNER_KEYS, codes, strict=True)],
             [
-                changes.bind(subject=alias, device=meter, role=1, from_date=20260901, commitment=name("binding"))
-                for alias, meter in zip(UNITS, METERS, strict=True)
-            ]
-            + [changes.bind(subject=POOL, device=POOL_METER, role=2, from_date=20260901, commitment=name("binding"))],
+                *[
+                    self.owner_key_change(alias, key, code)
+                    for alias, key, code in zip(UNITS, OWNER_KEYS, codes, strict=True)
+                ],
+                crews_changes.set_firm(
+                    self.crews, firm=FIRM, name_digest=name("lift and meter firm"), licence_until=LICENCE_UNTIL
+                ),
+                self.member_change(INSTALLER, crews.Duty.INSTALLER),
+                self.crew_key_change(INSTALLER, INSTALLER_KEY),
+            ],
+            [self.binding_change(alias, meter) for alias, meter in zip(UNITS, METERS, strict=True)]
+            + [self.binding_change(POOL, POOL_METER, role=2)],
         ]
-        numbers = []
-        for calls in batches:
-            number = self.announce(*calls)
-            chain.send(self.committee, registry.approve(self.registry, number=number))
-            numbers.append(number)
+        numbers = [self.approved(*calls) for calls in batches]
         for tariff in (RESIDENTIAL, COMMON):
             chain.send(self.manager, tariffs.announce(self.tariffs, tariff=tariff))
         for version in (1, 2):
             chain.send(self.committee, tariffs.approve(self.tariffs, version=version))
         chain.wait(7 * DAY)
         for number, calls in zip(numbers, batches, strict=True):
-            chain.send(self.stranger, registry.enact(self.registry, number=number, calls=calls))
+            self.enact_batch(number, *calls)
         for account in (self.operator, self.stranger):
             chain.send(self.deployer, token.mint(self.token, recipient=account, amount=100_000_000))
             chain.send(account, token.approve(self.token, spender=self.usage_fees, amount=2**200))
         chain.send(self.operator, usage_fees.post_bond(self.usage_fees, amount=2 * BOND_FLOOR))
+
+    # --- Inner calls ---
+
+    def units_change(self, units: Iterable[roll_changes.NewUnit]) -> Call:
+        return roll_changes.add_units(self.roll, units=list(units))
+
+    def gateway_change(self, origin: str, key: p256.PrivateKey, key_class: int = 1) -> Call:
+        x, y = coordinates(key)
+        return registry_changes.set_gateway_key(
+            self.registry, origin=origin, x=x, y=y, key_class=key_class, building=BUILDING
+        )
+
+    def owner_key_change(self, alias: bytes, key: p256.PrivateKey, code: bytes = bytes(32), kind: int = 2) -> Call:
+        x, y = coordinates(key)
+        return roll_changes.add_owner_key(self.roll, unit=alias, x=x, y=y, kind=kind, relying_party=0, letter_code=code)
+
+    def member_change(self, alias: bytes, duties: int, *, firm: int = FIRM, licence_until: int = LICENCE_UNTIL) -> Call:
+        return crews_changes.set_member(self.crews, alias=alias, firm=firm, duties=duties, licence_until=licence_until)
+
+    def crew_key_change(self, alias: bytes, key: p256.PrivateKey, kind: int = 2) -> Call:
+        x, y = coordinates(key)
+        return crews_changes.add_crew_key(self.crews, alias=alias, x=x, y=y, kind=kind, relying_party=0)
+
+    def binding_change(
+        self, subject: bytes, device: bytes, *, role: int = 1, from_date: int = 20260901, commitment: bytes = BINDING
+    ) -> Call:
+        return bindings_changes.bind(
+            self.bindings, subject=subject, device=device, role=role, from_date=from_date, commitment=commitment
+        )
 
     # --- Logs ---
 
@@ -360,6 +390,25 @@ class Site:
             body_digest=purpose.body_digest(*body),
         )
 
+    def attest(self, *devices: bytes, numbers: Sequence[int] = (), key: p256.PrivateKey | None = None) -> Receipt:
+        """The installer signs the commitments of these bindings as they stand now."""
+        numbers = numbers or [0] * len(devices)
+        signature = self.sign(
+            0,
+            Purpose.ATTEST_BINDINGS,
+            list(devices),
+            list(numbers),
+            [self.binding(device, number).commitment for device, number in zip(devices, numbers, strict=True)],
+            contract=self.bindings,
+            key=key or INSTALLER_KEY,
+        )
+        call = bindings.attest(self.bindings, devices=devices, numbers=numbers, signature=signature)
+        return self.chain.send(self.stranger, call)
+
+    def binding(self, device: bytes, number: int = 0) -> Binding:
+        call = bindings.binding(self.bindings, device=device, number=number)
+        return bindings.parse_binding(self.chain.view(call))
+
     def balance(self, account: str) -> int:
         return token.parse_balance_of(self.chain.view(token.balance_of(self.token, account=account)))
 
@@ -373,16 +422,6 @@ def announced(receipt: Receipt) -> int:
         if isinstance(event, Announced):
             return event.number
     raise AssertionError("nothing was announced")
-
-
-def gateway_change(origin: str, key: p256.PrivateKey, key_class: int = 1) -> bytes:
-    x, y = coordinates(key)
-    return registry_changes.set_gateway_key(origin=origin, x=x, y=y, key_class=key_class)
-
-
-def owner_key_change(alias: bytes, key: p256.PrivateKey, code: bytes = bytes(32), kind: int = 2) -> bytes:
-    x, y = coordinates(key)
-    return registry_changes.add_owner_key(unit=alias, x=x, y=y, kind=kind, relying_party=0, letter_code=code)
 
 
 def key_id(key: p256.PrivateKey) -> bytes:

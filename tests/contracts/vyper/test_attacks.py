@@ -5,15 +5,22 @@ from dataclasses import replace
 from eth_utils.crypto import keccak
 
 from contracts.abi import Call
-from contracts.calls import anchor_log, registry, registry_changes, tariffs, token, usage_fees
-from contracts.calls.registry_events import Announced, UnitAdded, parse_event
+from contracts.calls import anchor_log, bindings, crews, registry, roll, roll_changes, tariffs, token, usage_fees
+from contracts.calls.registry_events import Announced, parse_event
+from contracts.calls.roll import Additions
+from contracts.calls.roll_events import UnitAdded
+from contracts.calls.roll_events import parse_event as parse_roll_event
 from contracts.person import Purpose
 from contracts.vyper.compile import artifact
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.month import PADDING, Month, close_month
 from tests.contracts.vyper.site import (
+    BUILDING,
     CLOSING,
+    CONTRACTS,
     DAY,
+    FIRM,
+    INSTALLER,
     METERS,
     OPENING,
     ORIGIN,
@@ -23,11 +30,9 @@ from tests.contracts.vyper.site import (
     WINDOW,
     GatewayLog,
     Site,
-    gateway_change,
     key_id,
     key_of,
     name,
-    owner_key_change,
     sign_head,
     span,
 )
@@ -35,28 +40,50 @@ from tests.contracts.vyper.test_face import abi_type
 from tests.contracts.vyper.test_registry import INNER
 
 
-def forbidden_to_the_relayer(site: Site, month: Month) -> dict[str, tuple[Call, str]]:
-    """Everything by which somebody can make a fact, as the relayer would try it with its own key alone."""
-    thief, nonce = key_of(666), 99
+def forbidden_witnesses(site: Site) -> dict[str, tuple[Call, str]]:
+    """Everything that makes or ends a witness, as the relayer would try it."""
     only_party = "registry: only manager or committee may do this"
-    ghost = sign_head(key_of(666), ORIGIN, 1001, name("ghost history"))
     return {
-        "a gateway": (registry.announce(site.registry, calls=[gateway_change("a.b/c/d/e0", key_of(666))]), only_party),
+        "a gateway": (
+            registry.announce(site.registry, calls=[site.gateway_change("a.b/c/d/e0", key_of(666))]),
+            only_party,
+        ),
         "an approval": (registry.approve(site.registry, number=0), only_party),
         "a manager": (registry.succeed_manager(site.registry, new=site.relayer), only_party),
         "a letter": (
-            registry.post_letters(site.registry, units=UNITS[:1], digests=[bytes(32)]),
-            "registry: only the committee or its registrar posts letters",
+            roll.post_letters(site.roll, units=UNITS[:1], digests=[bytes(32)]),
+            "roll: only the committee or its registrar posts letters",
         ),
         "a revoked gateway": (registry.revoke_gateway_key(site.registry, origin_id=site.log.origin_id), only_party),
         "a revoked office": (
             registry.revoke_role(site.registry, role=registry.OPERATOR, account=site.operator),
             only_party,
         ),
+        "an announcement in another's name": (
+            registry.announce_signed(site.registry, data=b"1234"),
+            "registry: only a contract of the site announces for a signer",
+        ),
+        "an ended crew member": (
+            crews.end_member(site.crews, alias=INSTALLER),
+            "crews: only manager or committee may do this",
+        ),
+        "an ended firm": (crews.end_firm(site.crews, firm=FIRM), "crews: only manager or committee may do this"),
+        "a confirmed meter": (
+            bindings.confirm_as_committee(site.bindings, devices=METERS[:1], numbers=[0]),
+            "bindings: only the committee may do this",
+        ),
         "a veto": (
             registry.veto(site.registry, number=0, mask=1),
             "registry: only the committee may veto",
         ),
+    }
+
+
+def forbidden_to_the_relayer(site: Site, month: Month) -> dict[str, tuple[Call, str]]:
+    """Everything by which somebody can make a fact, as the relayer would try it with its own key alone."""
+    thief, nonce = key_of(666), 99
+    ghost = sign_head(key_of(666), ORIGIN, 1001, name("ghost history"))
+    return forbidden_witnesses(site) | {
         "a reading": (
             anchor_log.accept(
                 site.anchor_log,
@@ -138,15 +165,16 @@ def test_every_function_is_either_tried_by_the_relayer_or_open_to_anyone(site: S
     tried = {call.data[:4] for call, _ in forbidden_to_the_relayer(site, month).values()}
     # Functions whose effect rests on somebody's signature, on proofs, on time, or on the caller's own money.
     open_to_anyone = {
-        "veto_as_owner", "enact", "rotate_owner_key", "revoke_owner_key", "confirm_binding",
+        "veto_signed", "enact", "rotate_owner_key", "revoke_owner_key", "rotate_crew_key", "revoke_crew_key",
+        "attest", "confirm", "contest", "swap_signed",
         "accept", "report_two_leaves", "anchor",
         "post_bond", "top_up", "debit", "pay", "open_challenge", "answer", "correct_sum", "reverse",
         "transfer", "transferFrom", "approve",
     }  # fmt: skip
     # Functions of the committee that the list above does not try under this name but refuse by the same check.
-    committees = {"succeed_committee", "confirm_super_log", "veto"}
-    inner = {call[:4] for call in INNER}
-    for contract in ("Registry", "AnchorLog", "Tariffs", "UsageFees", "Token"):
+    committees = {"succeed_committee", "confirm_super_log", "veto", "swap_as_committee"}
+    inner = {call.data[:4] for _, call in INNER}
+    for contract in CONTRACTS.values():
         for item in artifact(contract).abi:
             if item["type"] != "function" or item["stateMutability"] in ("view", "pure"):
                 continue
@@ -176,35 +204,42 @@ def test_the_committees_own_functions_refuse_the_relayer(site: Site) -> None:
 def test_a_manager_cannot_enrol_two_hundred_ghost_owners(site: Site) -> None:
     """Alone he enrols none; what he announces is counted in public; the committee stops a batch at once."""
     ghosts = [name(f"ghost {index}") for index in range(200)]
-    units = [registry_changes.NewUnit(alias=alias, area_centi_m2=9000) for alias in ghosts]
-    calls = [registry_changes.add_units(units=units[start : start + 9]) for start in range(0, 200, 9)]
-    receipt = site.chain.send(site.manager, registry.announce(site.registry, calls=calls))
-    event = parse_event(receipt.logs[0].topics, receipt.logs[0].data)
-    assert isinstance(event, Announced) and event.effective_at == 0 and list(event.calls) == calls
-    with refused("registry: the other party must approve"):
-        site.chain.send(site.manager, registry.approve(site.registry, number=event.number))
-    site.chain.wait(400 * DAY)
-    with refused("registry: the second party has not approved"):
-        site.chain.send(site.manager, registry.enact(site.registry, number=event.number, calls=calls))
-    # Even with an approval given by mistake there are seven days to see 200 units and stop them.
-    site.chain.send(site.committee, registry.approve(site.registry, number=event.number))
-    site.chain.send(site.committee, registry.veto(site.registry, number=event.number, mask=2**256 - 1))
-    site.chain.wait(7 * DAY)
-    enacted = site.chain.send(site.stranger, registry.enact(site.registry, number=event.number, calls=calls))
-    assert not [log for log in enacted.logs if isinstance(parse_event(log.topics, log.data), UnitAdded)]
+    units = [
+        roll_changes.NewUnit(alias=alias, area_centi_m2=9000, head=3 + n, building=66) for n, alias in enumerate(ghosts)
+    ]
+    changes = [site.units_change(units[start : start + 5]) for start in range(0, 200, 5)]
+    for calls in (changes[:20], changes[20:]):
+        receipt = site.chain.send(site.manager, registry.announce(site.registry, calls=calls))
+        event = parse_event(receipt.logs[0].topics, receipt.logs[0].data)
+        assert isinstance(event, Announced) and event.effective_at == 0
+        assert event.calls == tuple((call.to, call.data) for call in calls)
+        with refused("registry: the other party must approve"):
+            site.chain.send(site.manager, registry.approve(site.registry, number=event.number))
+        site.chain.wait(400 * DAY)
+        enact = registry.enact(site.registry, number=event.number, calls=calls)
+        with refused("registry: the second party has not approved"):
+            site.chain.send(site.manager, enact)
+        # Even with an approval given by mistake there are seven days to see the units and stop them.
+        site.chain.send(site.committee, registry.approve(site.registry, number=event.number))
+        site.chain.send(site.committee, registry.veto(site.registry, number=event.number, mask=2**256 - 1))
+        site.chain.wait(7 * DAY)
+        enacted = site.chain.send(site.stranger, enact)
+        assert not [log for log in enacted.logs if isinstance(parse_roll_event(log.topics, log.data), UnitAdded)]
+    counted = roll.building_additions(site.roll, building=66)
+    assert roll.parse_building_additions(site.chain.view(counted)) == Additions(0, 0)
     # And for units that exist, the first key needs the owner's letter, later ones can be vetoed by the present key.
-    number = site.announce(owner_key_change(UNITS[0], key_of(666)))
+    call = site.owner_key_change(UNITS[0], key_of(666))
+    number = site.announce(call)
     site.chain.send(site.committee, registry.approve(site.registry, number=number))
     signature = site.sign(0, Purpose.VETO, number, 0, contract=site.registry)
-    call = owner_key_change(UNITS[0], key_of(666))
     site.chain.send(
         site.stranger,
-        registry.veto_as_owner(site.registry, number=number, calls=[call], call_index=0, signature=signature),
+        registry.veto_signed(site.registry, number=number, calls=[call], call_index=0, signature=signature),
     )
     site.chain.wait(7 * DAY)
     site.chain.send(site.stranger, registry.enact(site.registry, number=number, calls=[call]))
-    ghost = registry.owner_key(site.registry, key_id=key_id(key_of(666)))
-    assert registry.parse_owner_key(site.chain.view(ghost)).kind == 0
+    ghost = roll.owner_key(site.roll, key_id=key_id(key_of(666)))
+    assert roll.parse_owner_key(site.chain.view(ghost)).kind == 0
 
 
 def test_a_ghost_gateways_entries_count_for_nobody(site: Site) -> None:
@@ -214,9 +249,11 @@ def test_a_ghost_gateways_entries_count_for_nobody(site: Site) -> None:
     with refused("anchor_log: gateway has no key in force"):
         site.accept(ghost)
     with refused("registry: only an enacted batch may do this"):
-        site.chain.send(site.manager, Call(to=site.registry, data=gateway_change(ghost.origin, ghost.key)))
+        site.chain.send(site.manager, site.gateway_change(ghost.origin, ghost.key))
     # Enrolled by both parties, it still writes for no meter until the Registry assigns one to it.
-    site.enact(gateway_change(ghost.origin, ghost.key))
+    site.enact(site.gateway_change(ghost.origin, ghost.key))
+    added = registry.gateways_added(site.registry, building=BUILDING)
+    assert registry.parse_gateways_added(site.chain.view(added)) == 3  # and everybody sees that there is one more
     month = close_month(site)
     site.accept(ghost)
     month.open(0)

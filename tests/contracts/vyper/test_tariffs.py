@@ -7,7 +7,7 @@ import pytest
 
 from contracts.abi import Call
 from contracts.bill import Line, LineKind
-from contracts.calls import anchor_log, registry_changes, tariffs
+from contracts.calls import anchor_log, bindings_changes, registry_changes, tariffs
 from contracts.calls.anchor_log import Head
 from contracts.calls.tariffs import Span
 from contracts.tariff import LAST_TIER, Tariff, Tier
@@ -63,7 +63,7 @@ def test_only_the_manager_or_the_tariffs_office_announces(site: Site) -> None:
     for account in (site.relayer, site.operator, site.committee):
         with refused(reason):
             announce(site, later(), by=account)
-    site.enact(registry_changes.set_role(role=b"tariffs".ljust(32, b"\0"), account=site.stranger))
+    site.enact(registry_changes.set_role(site.registry, role=b"tariffs".ljust(32, b"\0"), account=site.stranger))
     announce(site, later(), by=site.stranger)
 
 
@@ -178,8 +178,12 @@ def test_a_swapped_meter_is_counted_on_both_sides_of_the_swap(site: Site) -> Non
     swap = 20261115
     commitment = name("swap")
     site.enact(
-        registry_changes.end_binding(subject=UNITS[0], device=METERS[0], to_date=swap, commitment=commitment),
-        registry_changes.bind(subject=UNITS[0], device=SPARE_METER, role=1, from_date=swap, commitment=commitment),
+        bindings_changes.end_binding(
+            site.bindings, subject=UNITS[0], device=METERS[0], to_date=swap, commitment=commitment
+        ),
+        bindings_changes.bind(
+            site.bindings, subject=UNITS[0], device=SPARE_METER, role=1, from_date=swap, commitment=commitment
+        ),
     )
     month = Month(site)
     log = site.log
