@@ -1,4 +1,4 @@
-"""What the Registry must hold for a site: computed from the site file by each party for itself.
+"""What Registry, Roll, Crews and Bindings must hold for a site: computed from the site file by each party for itself.
 
 The manager announces; the committee computes the same calls from its own copy of the site file and of the gateway's
 identity, and approves only what is equal. Neither key alone brings anything into force, nor before the delay.
@@ -13,9 +13,11 @@ from hashlib import sha256
 from typing import Any
 
 from contracts import bill
-from contracts.calls import registry, registry_changes
-from contracts.calls.registry_changes import NewUnit
+from contracts.abi import Call
+from contracts.calls import bindings_changes, crews_changes, registry, registry_changes, roll_changes
+from contracts.calls.crews import Duty
 from contracts.calls.registry_events import Announced, parse_event
+from contracts.calls.roll_changes import UNITS_MAX, NewUnit
 from contracts.entry import device_id
 from provisioning.enrolment import KEY_CLASSES, GatewayIdentity
 from provisioning.errors import ChainSetupError
@@ -23,44 +25,82 @@ from provisioning.names import SecretNames
 from provisioning.rpc import Sender
 from provisioning.site import Device, Site
 
-__all__ = ["ROLE_OPERATOR", "Change", "Enrolled", "TwoParties", "binding_commitment", "site_changes"]
+__all__ = [
+    "ROLE_OPERATOR",
+    "Change",
+    "Enrolled",
+    "EnrolledFirm",
+    "EnrolledPerson",
+    "TwoParties",
+    "binding_commitment",
+    "site_changes",
+]
 
 ROLE_OPERATOR = b"operator".ljust(32, b"\0")
 ROLE_REGISTRAR = b"registrar".ljust(32, b"\0")
 _BATCH_CALLS = 32
-_UNITS_A_CALL = 9
-_DEVICES_A_CALL = 27  # what fits into the 1,024 bytes of an inner call
+_DEVICES_A_CALL = registry_changes.DEVICES_MAX
 _SOFTWARE_KEY = 2
 _OWN, _POOL = 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledPerson:
+    """Somebody with duties: a mechanic, an installer."""
+
+    says: str
+    alias: bytes
+    public: bytes  # 64 bytes
+    duties: Duty
+    firm: int  # a firm's number; 0 for the site's own people
+    licence_until: int  # Unix seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledFirm:
+    """A firm that serves the site."""
+
+    number: int
+    name: str
+    licence_until: int  # Unix seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """Who takes part: accounts by role, gateways by origin, owners' keys by unit name."""
+    """Who takes part: accounts by role, gateways by origin, owners' keys by unit name, firms and their people."""
 
     operator: str
     registrar: str
     gateways: Mapping[str, GatewayIdentity]
     owners: Mapping[str, bytes]  # 64-byte public keys
     from_date: date  # the first day that the meters count for their units
+    firms: Sequence[EnrolledFirm] = ()
+    people: Sequence[EnrolledPerson] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One inner call of the Registry, with words for whoever approves it."""
+    """One inner call of one of the contracts, with words for whoever approves it."""
 
     says: str
-    call: bytes
+    call: Call
 
 
-def site_changes(site: Site, names: SecretNames, enrolled: Enrolled) -> tuple[Change, ...]:
-    """Every change that brings an empty Registry to what the site file says, in an order that works."""
+def site_changes(
+    site: Site, names: SecretNames, enrolled: Enrolled, contracts: Mapping[str, str]
+) -> tuple[Change, ...]:
+    """Every change that brings empty contracts to what the site file says, in an order that works.
+
+    Args:
+        contracts: addresses by name: `registry`, `roll`, `crews`, `bindings`.
+    """
     return (
-        *_role_changes(enrolled),
-        *_unit_changes(site, names),
-        *_gateway_changes(site, names, enrolled),
-        *_owner_changes(site, names, enrolled),
-        *_binding_changes(site, names, enrolled),
+        *_role_changes(enrolled, contracts["registry"]),
+        *_unit_changes(site, names, contracts["roll"]),
+        *_gateway_changes(site, names, enrolled, contracts["registry"]),
+        *_owner_changes(site, names, enrolled, contracts["roll"]),
+        *_crew_changes(enrolled, contracts["crews"]),
+        *_binding_changes(site, names, enrolled, contracts["bindings"]),
     )
 
 
@@ -89,7 +129,7 @@ class TwoParties:
         self._manager = manager
         self._committee = committee
 
-    def announce(self, changes: Sequence[Change]) -> list[tuple[int, list[bytes]]]:
+    def announce(self, changes: Sequence[Change]) -> list[tuple[int, list[Call]]]:
         """The manager announces the changes; gives the numbers and calls of their batches."""
         batches = [list(changes[start : start + _BATCH_CALLS]) for start in range(0, len(changes), _BATCH_CALLS)]
         announced = []
@@ -103,7 +143,7 @@ class TwoParties:
             announced.append((_announced_number(receipt), calls))
         return announced
 
-    def approve(self, announced: Sequence[tuple[int, list[bytes]]], expected: Sequence[Change]) -> None:
+    def approve(self, announced: Sequence[tuple[int, list[Call]]], expected: Sequence[Change]) -> None:
         """The committee approves, if what was announced is what its own site file gives.
 
         Raises:
@@ -127,7 +167,7 @@ class TwoParties:
             purpose="approve the changes",
         )
 
-    def enact(self, announced: Sequence[tuple[int, list[bytes]]], *, anyone: bytes) -> None:
+    def enact(self, announced: Sequence[tuple[int, list[Call]]], *, anyone: bytes) -> None:
         """Anyone enacts the batches, in order, once the delay is over."""
         for number, calls in announced:
             self._sender.send(
@@ -135,32 +175,42 @@ class TwoParties:
             )
 
 
-def _role_changes(enrolled: Enrolled) -> list[Change]:
+def _role_changes(enrolled: Enrolled, to: str) -> list[Change]:
     return [
-        Change(says="role operator", call=registry_changes.set_role(role=ROLE_OPERATOR, account=enrolled.operator)),
-        Change(says="role registrar", call=registry_changes.set_role(role=ROLE_REGISTRAR, account=enrolled.registrar)),
+        Change(says="role operator", call=registry_changes.set_role(to, role=ROLE_OPERATOR, account=enrolled.operator)),
+        Change(
+            says="role registrar", call=registry_changes.set_role(to, role=ROLE_REGISTRAR, account=enrolled.registrar)
+        ),
     ]
 
 
-def _unit_changes(site: Site, names: SecretNames) -> list[Change]:
+def _unit_changes(site: Site, names: SecretNames, to: str) -> list[Change]:
     changes = []
-    for start in range(0, len(site.units), _UNITS_A_CALL):
-        block = site.units[start : start + _UNITS_A_CALL]
+    heads = _heads(site)
+    buildings = _buildings(site)
+    for start in range(0, len(site.units), UNITS_MAX):
+        block = site.units[start : start + UNITS_MAX]
         units = [
-            NewUnit(alias=bytes.fromhex(names.units[unit.name]), area_centi_m2=unit.area_centi_m2, category=0)
+            NewUnit(
+                alias=bytes.fromhex(names.units[unit.name]),
+                area_centi_m2=unit.area_centi_m2,
+                head=heads[unit.buyer],
+                building=buildings[unit.building],
+                floor=unit.floor,
+            )
             for unit in block
         ]
         changes.append(
-            Change(says=f"units {block[0].name} to {block[-1].name}", call=registry_changes.add_units(units=units))
+            Change(says=f"units {block[0].name} to {block[-1].name}", call=roll_changes.add_units(to, units=units))
         )
     changes += [
-        Change(says=f"pool {pool.name}", call=registry_changes.add_pool(pool=bytes.fromhex(names.pools[pool.name])))
+        Change(says=f"pool {pool.name}", call=roll_changes.add_pool(to, pool=bytes.fromhex(names.pools[pool.name])))
         for pool in site.pools
     ]
     return changes
 
 
-def _gateway_changes(site: Site, names: SecretNames, enrolled: Enrolled) -> list[Change]:
+def _gateway_changes(site: Site, names: SecretNames, enrolled: Enrolled, to: str) -> list[Change]:
     changes = []
     for gateway in site.gateways:
         origin = site.origin(gateway)
@@ -169,10 +219,12 @@ def _gateway_changes(site: Site, names: SecretNames, enrolled: Enrolled) -> list
             Change(
                 says=f"gateway {origin}",
                 call=registry_changes.set_gateway_key(
+                    to,
                     origin=origin,
                     x=int.from_bytes(identity.public[:32]),
                     y=int.from_bytes(identity.public[32:]),
                     key_class=KEY_CLASSES[identity.key_class],
+                    building=_buildings(site)[gateway.building],
                 ),
             )
         )
@@ -184,6 +236,7 @@ def _gateway_changes(site: Site, names: SecretNames, enrolled: Enrolled) -> list
                 Change(
                     says=f"{len(block)} devices of {origin}",
                     call=registry_changes.assign_devices(
+                        to,
                         origin_id=sha256(origin.encode()).digest(),
                         first_index=0,
                         devices=block,
@@ -193,11 +246,12 @@ def _gateway_changes(site: Site, names: SecretNames, enrolled: Enrolled) -> list
     return changes
 
 
-def _owner_changes(site: Site, names: SecretNames, enrolled: Enrolled) -> list[Change]:
+def _owner_changes(site: Site, names: SecretNames, enrolled: Enrolled, to: str) -> list[Change]:
     return [
         Change(
             says=f"owner's key of {unit.name}",
-            call=registry_changes.add_owner_key(
+            call=roll_changes.add_owner_key(
+                to,
                 unit=bytes.fromhex(names.units[unit.name]),
                 x=int.from_bytes(enrolled.owners[unit.name][:32]),
                 y=int.from_bytes(enrolled.owners[unit.name][32:]),
@@ -211,7 +265,36 @@ def _owner_changes(site: Site, names: SecretNames, enrolled: Enrolled) -> list[C
     ]
 
 
-def _binding_changes(site: Site, names: SecretNames, enrolled: Enrolled) -> list[Change]:
+def _crew_changes(enrolled: Enrolled, to: str) -> list[Change]:
+    changes = [
+        Change(
+            says=f"firm {firm.name}",
+            call=crews_changes.set_firm(
+                to,
+                firm=firm.number,
+                name_digest=sha256(firm.name.encode()).digest(),
+                licence_until=firm.licence_until,
+            ),
+        )
+        for firm in enrolled.firms
+    ]
+    for person in enrolled.people:
+        duties = crews_changes.set_member(
+            to, alias=person.alias, firm=person.firm, duties=person.duties, licence_until=person.licence_until
+        )
+        key = crews_changes.add_crew_key(
+            to,
+            alias=person.alias,
+            x=int.from_bytes(person.public[:32]),
+            y=int.from_bytes(person.public[32:]),
+            kind=_SOFTWARE_KEY,
+            relying_party=0,
+        )
+        changes += [Change(says=person.says, call=duties), Change(says=f"key of {person.says}", call=key)]
+    return changes
+
+
+def _binding_changes(site: Site, names: SecretNames, enrolled: Enrolled, to: str) -> list[Change]:
     changes = []
     for device in site.devices:
         if device.unit is None and device.pool is None:
@@ -220,7 +303,8 @@ def _binding_changes(site: Site, names: SecretNames, enrolled: Enrolled) -> list
         changes.append(
             Change(
                 says=f"{device.kind} {device.name} counts for {device.unit or device.pool}",
-                call=registry_changes.bind(
+                call=bindings_changes.bind(
+                    to,
                     subject=subject,
                     device=names.device(site, device),
                     role=role,
@@ -237,6 +321,16 @@ def _subject(names: SecretNames, device: Device) -> tuple[bytes, int]:
         return bytes.fromhex(names.units[device.unit]), _OWN
     assert device.pool is not None
     return bytes.fromhex(names.pools[device.pool]), _POOL
+
+
+def _heads(site: Site) -> dict[str, int]:
+    """The number of each buyer, in the order in which the units name them: one buyer's units are one head."""
+    return {buyer: number for number, buyer in enumerate(dict.fromkeys(unit.buyer for unit in site.units))}
+
+
+def _buildings(site: Site) -> dict[str, int]:
+    """The number of each building: its place in the site file."""
+    return {building.name: number for number, building in enumerate(site.buildings)}
 
 
 def _announced_number(receipt: Mapping[str, Any]) -> int:

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
+from pathlib import Path
 
-from contracts.calls import registry, tariffs, token, usage_fees
+from contracts.abi import Call
+from contracts.calls import bindings, roll, tariffs, token, usage_fees
 from contracts.p256 import key_from_secret
 from contracts.person import PersonSignature, Purpose, sign_software
 from provisioning.account import ChainAccount
+from provisioning.demo.crew import installer_seed
 from provisioning.keys import ensure_chain_key, ensure_person_seed
 from provisioning.names import SecretNames
-from provisioning.registration import Enrolled, TwoParties, binding_commitment, site_changes
+from provisioning.registration import Change, Enrolled, TwoParties, binding_commitment, site_changes
 from provisioning.rpc import CallLike, Rpc, Sender
 from provisioning.settings import Places
 from provisioning.site import Site
@@ -67,7 +70,7 @@ class SiteOnChain:
     names: SecretNames
     places: Places
     sender: Sender
-    contracts: Mapping[str, str]  # addresses: registry, anchor_log, usage_fees, token
+    contracts: Mapping[str, str]  # addresses by name: registry, roll, crews, bindings, tariffs, usage_fees, token
     addresses: Mapping[str, str]  # accounts by role
     enrolled: Enrolled
     clock: SetupClock
@@ -77,18 +80,15 @@ class SiteOnChain:
         """The committee's registrar posts the digests of the activation letters. Runs after its role is in force."""
         units = [bytes.fromhex(self.names.units[unit.name]) for unit in self.site.units]
         digests = [sha256(bytes.fromhex(self.names.letters[unit.name])).digest() for unit in self.site.units]
-        self._send(
-            "committee", registry.post_letters(self.contracts["registry"], units=units, digests=digests), "post letters"
-        )
+        self._send("committee", roll.post_letters(self.contracts["roll"], units=units, digests=digests), "post letters")
 
-    def announce(self) -> list[tuple[int, list[bytes]]]:
+    def announce(self) -> list[tuple[int, list[Call]]]:
         """The manager announces everything that the site file says, and the committee approves it."""
-        changes = site_changes(self.site, self.names, self.enrolled)
-        announced = self._parties().announce(changes)
-        self._parties().approve(announced, site_changes(self.site, self.names, self.enrolled))
+        announced = self._parties().announce(self._changes())
+        self._parties().approve(announced, self._changes())
         return announced
 
-    def enact(self, announced: list[tuple[int, list[bytes]]]) -> None:
+    def enact(self, announced: list[tuple[int, list[Call]]]) -> None:
         """Anyone enacts it once the delay is over."""
         self._parties().enact(announced, anyone=self._key("relayer"))
 
@@ -100,20 +100,41 @@ class SiteOnChain:
             self._send("manager", call, f"announce tariff {tariff.name}")
             self._send("committee", tariffs.approve(contract, version=version), f"approve tariff {tariff.name}")
 
-    def confirm_bindings(self) -> int:
-        """Owners confirm the meters that count for them; how many did."""
+    def attest_bindings(self) -> int:
+        """The installer signs what he found at the meters; how many there are."""
+        bound = [device for device in self.site.devices if device.unit is not None or device.pool is not None]
+        calls: list[CallLike] = []
+        for start in range(0, len(bound), bindings.BINDINGS_MAX):
+            some = bound[start : start + bindings.BINDINGS_MAX]
+            devices = [self.names.device(self.site, device) for device in some]
+            numbers = [0] * len(some)
+            commitments = [binding_commitment(self.site, self.names, device, self.enrolled) for device in some]
+            body = (devices, numbers, commitments)
+            signature = self._signed_by(installer_seed(self.places), "bindings", Purpose.ATTEST_BINDINGS, *body)
+            calls.append(
+                bindings.attest(self.contracts["bindings"], devices=devices, numbers=numbers, signature=signature)
+            )
+        self._send_many("relayer", calls, "attest meters")
+        return len(bound)
+
+    def confirm_bindings(self) -> tuple[int, int]:
+        """Owners confirm the meters that count for them, the committee those of the pools; how many they did."""
         calls: list[CallLike] = []
         for device in self.site.devices:
             if device.unit is None or device.unit in self.unconfirmed_units:
                 continue
             commitment = binding_commitment(self.site, self.names, device, self.enrolled)
             device_id = self.names.device(self.site, device)
-            signature = self._signed(device.unit, "registry", Purpose.CONFIRM_BINDING, device_id, 0, commitment)
-            calls.append(
-                registry.confirm_binding(self.contracts["registry"], device=device_id, number=0, signature=signature)
-            )
+            signature = self._signed(device.unit, "bindings", Purpose.CONFIRM_BINDING, device_id, 0, commitment)
+            calls.append(bindings.confirm(self.contracts["bindings"], device=device_id, number=0, signature=signature))
         self._send_many("relayer", calls, "confirm meters")
-        return len(calls)
+        shared = [self.names.device(self.site, device) for device in self.site.devices if device.pool is not None]
+        self._send(
+            "committee",
+            bindings.confirm_as_committee(self.contracts["bindings"], devices=shared, numbers=[0] * len(shared)),
+            "confirm the pools' meters",
+        )
+        return len(calls), len(shared)
 
     def pay_in(self) -> None:
         """The cashier tops up every unit's account, owners sign their mandates, the operator posts his bond."""
@@ -141,8 +162,14 @@ class SiteOnChain:
             mandates.append(usage_fees.set_mandate(fees, cap=MANDATE_FEN, signature=signature))
         self._send_many("relayer", mandates, "owners' mandates")
 
+    def _changes(self) -> tuple[Change, ...]:
+        return site_changes(self.site, self.names, self.enrolled, self.contracts)
+
     def _signed(self, unit: str, contract: str, purpose: Purpose, *body: object) -> PersonSignature:
-        seed = ensure_person_seed(self.places.owners / f"{unit}.seed")
+        return self._signed_by(self.places.owners / f"{unit}.seed", contract, purpose, *body)
+
+    def _signed_by(self, seed_file: Path, contract: str, purpose: Purpose, *body: object) -> PersonSignature:
+        seed = ensure_person_seed(seed_file)
         now_ms = self.clock.now_ms()
         return sign_software(
             key_from_secret(int.from_bytes(seed)),

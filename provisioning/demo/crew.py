@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from contracts.calls.crews import Duty
 from contracts.detail import canonical_json
 from contracts.p256 import key_from_secret
 from contracts.signed_visit import SIGNED_VISIT_BYTES_MAX, parse_signed_visit, sign_visit, signed_visit_to_json
@@ -24,13 +25,29 @@ from provisioning.demo.errors import DemoError
 from provisioning.demo.progress import Progress
 from provisioning.files import write_private
 from provisioning.keys import ensure_person_seed, person_public_key
+from provisioning.registration import EnrolledPerson
 from provisioning.settings import Places, maintenance_contract
 from provisioning.settings.cloud import CrewMember
 from provisioning.site import Title
 
-__all__ = ["PAPER_LIFT", "SERVICED_LIFT", "Crew", "CrewVerdict", "crew_members", "mechanic_visits", "signed_starts"]
+__all__ = [
+    "FIRM",
+    "FIRM_NUMBER",
+    "LICENCE_SECONDS",
+    "PAPER_LIFT",
+    "SERVICED_LIFT",
+    "Crew",
+    "CrewVerdict",
+    "crew_members",
+    "enrolled_people",
+    "installer_seed",
+    "mechanic_visits",
+    "signed_starts",
+]
 
 SERVICED_LIFT, PAPER_LIFT = "l1", "l2"
+FIRM_NUMBER = 1
+LICENCE_SECONDS = 4 * 365 * 86_400
 FIRM = Title(zh="安行电梯维保（演示）", en="Anxing Lift Service (demo)")
 _MINUTES = 35
 _SERVICED_AT_MINUTE, _PAPER_AT_MINUTE = 9 * 60 + 40, 10 * 60 + 30  # of the same morning
@@ -69,6 +86,27 @@ def crew_members(places: Places) -> tuple[CrewMember, ...]:
     """The mechanic as the cloud's directory knows him; his key is made at the first call."""
     public = person_public_key(ensure_person_seed(_seed_file(places)))
     return (CrewMember(alias=_alias(public), public=public, firm=FIRM),)
+
+
+def enrolled_people(places: Places, licence_until: int) -> tuple[EnrolledPerson, ...]:
+    """The mechanic, and the installer who read the meters' first registers, as both parties enrol them."""
+    mechanic, installer = (
+        person_public_key(ensure_person_seed(seed)) for seed in (_seed_file(places), installer_seed(places))
+    )
+    return tuple(
+        EnrolledPerson(
+            says=says, alias=_alias(public), public=public, duties=duty, firm=FIRM_NUMBER, licence_until=licence_until
+        )
+        for says, public, duty in (
+            ("the mechanic", mechanic, Duty.MECHANIC),
+            ("the installer", installer, Duty.INSTALLER),
+        )
+    )
+
+
+def installer_seed(places: Places) -> Path:
+    """Where the installer's software key stands."""
+    return places.crews / "installer.seed"
 
 
 class Crew:

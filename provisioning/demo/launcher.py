@@ -179,7 +179,9 @@ class Launcher:
         await self._miner.next_block()
         with self.progress.step("Seven days later: changes in force, owners confirm their meters") as step:
             await asyncio.to_thread(on_chain.enact, announced)
-            step.says = f"{await asyncio.to_thread(on_chain.confirm_bindings)} meters confirmed"
+            attested = await asyncio.to_thread(on_chain.attest_bindings)
+            by_owners, by_committee = await asyncio.to_thread(on_chain.confirm_bindings)
+            step.says = f"{attested} meters signed by the installer, {by_owners} by owners, {by_committee} by committee"
         with self.progress.step("Accounts topped up, mandates signed, bond posted"):
             await asyncio.to_thread(on_chain.pay_in)
 

@@ -32,8 +32,6 @@ _PAGE = 1000  # what the cloud lists at once
 _FILES = 10
 _VERDICT_SECONDS = 30.0
 _MADE_LEVEL = 3  # the most that a gateway whose key lies in a file can give
-_UNCONFIRMED = "binding not confirmed"
-_POOL_MARK = "binding not confirmed: the contract takes an owner's signature for it, and a pool has no owner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +274,6 @@ def _equal(what: str, left: object, right: object) -> Row:
 
 def _verdict_row(name: str, index: int, verdict: dict[str, Any]) -> Row:
     failed = [check["name"] for check in verdict["checks"] if check["outcome"] == "failed"]
-    told = [_POOL_MARK if name.startswith("common") and mark == _UNCONFIRMED else mark for mark in verdict["marks"]]
-    marks = f" ({', '.join(told)})" if told else ""
+    marks = f" ({', '.join(verdict['marks'])})" if verdict["marks"] else ""
     found = f"{verdict['state'] or 'broken at ' + ', '.join(failed)}{marks}"
     return Row(what=f"evidence {name}, entry {index}", found=found, holds=verdict["state"] == "final")

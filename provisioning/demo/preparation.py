@@ -9,12 +9,13 @@ import shutil
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from importlib.resources import files
 
 from provisioning.account import ChainAccount
 from provisioning.demo.chain_setup import ACCOUNTS, SetupClock, SiteOnChain, fund_accounts
 from provisioning.demo.commands import run_command
+from provisioning.demo.crew import FIRM, FIRM_NUMBER, LICENCE_SECONDS, enrolled_people
 from provisioning.demo.processes import has_bluetooth, minglou
 from provisioning.demo.programs import chromium_program, mosquitto_program
 from provisioning.demo.writing import owner_keys, write_passwords
@@ -22,7 +23,7 @@ from provisioning.enrolment import GatewayIdentity, check_claim, claims_file, pa
 from provisioning.files import write_private, write_text
 from provisioning.keys import ensure_chain_key, ensure_ed25519_key
 from provisioning.names import SecretNames, complete_names, read_names, write_names
-from provisioning.registration import Enrolled
+from provisioning.registration import Enrolled, EnrolledFirm
 from provisioning.rpc import Rpc, Sender
 from provisioning.settings import Places, Ports
 from provisioning.site import Site, read_site
@@ -160,12 +161,15 @@ class Preparation:
         """The set-up calls of this site, ready to be sent."""
         rpc = Rpc(f"http://127.0.0.1:{self.ports.chain}")
         addresses = {role: ChainAccount(ensure_chain_key(self.places.key(role))).address for role in ACCOUNTS}
+        licence_until = int(datetime.combine(opening, time(), UTC).timestamp()) + LICENCE_SECONDS
         enrolled = Enrolled(
             operator=addresses["operator"],
             registrar=addresses["registrar"],
             gateways={identity.origin: identity},
             owners=owner_keys(site, self.places),
             from_date=opening,
+            firms=(EnrolledFirm(number=FIRM_NUMBER, name=FIRM.en, licence_until=licence_until),),
+            people=enrolled_people(self.places, licence_until),
         )
         return SiteOnChain(
             site=site,

@@ -35,6 +35,7 @@ class Unit:
     floor: int
     area_centi_m2: int  # 0.01 m²
     owner: str  # a name for the letter that carries the owner's key; never on the chain
+    buyer: str  # units of one buyer, such as the developer's unsold ones, are one head in votes; else the unit's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,13 +120,15 @@ def _take_building(table: Table) -> Building:
 
 
 def _take_unit(index: int, table: Table) -> Unit:
+    name = table.text("name", NAME, "b07-0501")
     unit = Unit(
         index=index,
-        name=table.text("name", NAME, "b07-0501"),
+        name=name,
         building=table.text("building", LABEL, "b07"),
         floor=table.whole("floor", -9, 200),
         area_centi_m2=table.decimal("area", 2, "89.30"),
         owner=table.text("owner", TITLE, "林秀英"),
+        buyer=table.optional_text("buyer", NAME, "developer") or name,
     )
     if unit.area_centi_m2 == 0:
         table.wrong("area", "area is zero", 'write the registered floor area in m², such as area = "89.30"')
