@@ -59,7 +59,7 @@ def test_selectors_are_those_of_the_compiled_contracts() -> None:
 
 def _selectors() -> dict[str, str]:
     found: dict[str, str] = {}
-    for contract in ("Registry", "AnchorLog", "UsageFees", "Tariffs"):
+    for contract in ("Registry", "Roll", "Bindings", "AnchorLog", "UsageFees", "Tariffs"):
         for member in artifact(contract).abi:
             if member["type"] == "function":
                 types = ",".join(parameter["type"] for parameter in member["inputs"])
