@@ -27,7 +27,7 @@ from tests.contracts.vyper.service import (
     Service,
     recorded,
 )
-from tests.contracts.vyper.site import DAY, NEIGHBOUR, ORIGIN, WEB_ORIGIN, Site, gateway_change, key_of
+from tests.contracts.vyper.site import DAY, NEIGHBOUR, ORIGIN, WEB_ORIGIN, Site, key_of
 
 NO_MATCH = "service_agreements: signature does not match the visit"
 NOT_ACCEPTED = "service_agreements: entry is not under the accepted head"
@@ -367,7 +367,7 @@ def test_level_four_needs_a_key_that_is_more_than_a_file(service: Service) -> No
 def rotate_to_token(site: Site) -> None:
     """The same gateway with a key in a token."""
     key = key_of(7007)
-    site.enact(gateway_change(ORIGIN, key, 2))
+    site.enact(site.gateway_change(ORIGIN, key, 2))
     site.log.key = key
 
 
