@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from eth_utils.crypto import keccak
-
-from contracts.abi import Call, Function, padded
+from contracts.abi import Call
 from contracts.calls import reserve_fund, token
 from contracts.calls import reserve_fund_events as events
+from contracts.calls.roll_changes import NewUnit
 from contracts.fund import (
     Budget,
     Household,
@@ -23,11 +22,10 @@ from contracts.fund import (
     ratify_payload,
     replayed,
 )
-from contracts.vyper.compile import artifact
 from tests.contracts.vyper.chain import Chain, Receipt
-from tests.contracts.vyper.harness import compiled, creation_code
-from tests.contracts.vyper.site import DAY, name
-from tests.contracts.vyper.test_face import abi_type
+from tests.contracts.vyper.harness import Harness
+from tests.contracts.vyper.site import name
+from tests.contracts.vyper.small_site import FUND_TERMS, SmallSite
 
 CHAIN_ID = 31337
 AREAS = (8930, 12050, 7777, 10001, 6000)
@@ -36,64 +34,35 @@ UNITS = tuple(name(f"flat {index}") for index in range(7))
 FUND_MATTER, RAISE_MATTER, INCOME_MATTER = 5, 6, 8
 PASSED = 4
 FOREVER = 2**63
-CAP = 50_000
-RATIFY_WITHIN = 60 * DAY
-PUBLIC_DELAY = 7 * DAY
-TERMS = Terms(
-    public_delay=PUBLIC_DELAY,
-    share_bp=7000,
-    cost_bp=3000,
-    review_above=100_000,
-    emergency_cap=CAP,
-    ratify_within=RATIFY_WITHIN,
-    first_rates=(0, 10_000),
-    notice_below_bp=3000,
-    utc_offset_seconds=8 * 3600,
-    since=20260701,
-    months=(6, 3, 12),
-    grace_days=(30, 15, 90),
-)
+TERMS = FUND_TERMS
+CAP, RATIFY_WITHIN, PUBLIC_DELAY = TERMS.emergency_cap, TERMS.ratify_within, TERMS.public_delay
 
 
-class StandIn:
-    """The contract whose answers tests write."""
+class Votes(Harness):
+    """What resolutions came to, as tests write it."""
 
-    def __init__(self, chain: Chain) -> None:
-        self.chain = chain
-        self.address = chain.deploy(chain.accounts[0], creation_code("FundStandIn"))
-        self._functions: dict[str, Function] = {}
-        for item in compiled("FundStandIn")["abi"]:
-            if item["type"] == "function":
-                inputs = tuple(abi_type(parameter) for parameter in item["inputs"])
-                selector = keccak(text=f"{item['name']}({','.join(inputs)})")[:4]
-                self._functions[item["name"]] = Function(item["name"], selector, inputs, ())
-
-    def tell(self, function: str, *arguments: Any) -> None:
-        self.chain.send(self.chain.accounts[0], self._functions[function].call(self.address, *arguments))
+    def tell(self, number: int, *outcome: Any) -> None:
+        call = self._functions["set_outcome"].call(self._address, number, outcome)
+        self._chain.send(self._chain.accounts[0], call)
 
 
-class FundSite:
+class FundSite(SmallSite):
     """The deployed contracts, the parties, and shorthand for what they do."""
 
     def __init__(self, chain: Chain) -> None:
-        self.chain = chain
         accounts = chain.accounts
-        self.deployer, self.manager, self.committee, self.firm, self.relayer, self.stranger = accounts[:6]
-        self.stand_in = StandIn(chain)
-        self.stand_in.tell("set_parties", self.manager, self.committee)
-        self.token = chain.deploy(
-            self.deployer,
-            token.deploy(artifact("Token").bytecode, name="Test yuan", symbol="TCNY", minter=self.deployer),
+        self.firm, self.relayer, self.stranger = accounts[3:6]
+        self.votes = Votes(chain, contract="OutcomeStandIn")
+        super().__init__(chain, manager=accounts[1], committee=accounts[2], assembly=self.votes.address)
+        self.fund = self.reserve_fund
+        self.enact(
+            *self.units_calls(
+                [
+                    NewUnit(alias=alias, area_centi_m2=area, head=index, building=building)
+                    for index, (alias, area, building) in enumerate(zip(UNITS, AREAS, BUILDINGS, strict=False))
+                ]
+            )
         )
-        for part, address in (
-            ("roll", self.stand_in.address),
-            ("assembly", self.stand_in.address),
-            ("token", self.token),
-        ):
-            self.stand_in.tell("set_contract", padded(part), address)
-        self.fund = self.deploy(TERMS)
-        for alias, area, building in zip(UNITS, AREAS, BUILDINGS, strict=False):
-            self.stand_in.tell("add_unit", alias, area, building)
         self.logs = [*chain.send(self.stranger, reserve_fund.enter(self.fund, count=5)).logs]
         for account in (self.manager, self.stranger):
             chain.send(self.deployer, token.mint(self.token, recipient=account, amount=10_000_000))
@@ -101,8 +70,12 @@ class FundSite:
         self.resolutions = 0
 
     def deploy(self, terms: Terms) -> str:
-        creation = reserve_fund.deploy(artifact("ReserveFund").bytecode, registry=self.stand_in.address, terms=terms)
-        return self.chain.deploy(self.deployer, creation)
+        return self.chain.deploy(self.deployer, self.fund_creation(terms))
+
+    def add_unit(self, index: int, area: int, building: int) -> None:
+        """The roll grows."""
+        unit = NewUnit(alias=UNITS[index], area_centi_m2=area, head=index, building=building)
+        self.enact(*self.units_calls([unit]))
 
     def send(self, sender: str, call: Call) -> Receipt:
         """Mine a transaction and keep what the fund says."""
@@ -116,8 +89,7 @@ class FundSite:
         """A resolution as the Assembly tells it; returns its number."""
         self.resolutions += 1
         decided_at = self.chain.now() - age
-        outcome = (state, matter, payload_digest(payload), decided_at, purse)
-        self.stand_in.tell("set_outcome", self.resolutions, outcome)
+        self.votes.tell(self.resolutions, state, matter, payload_digest(payload), decided_at, purse)
         return self.resolutions
 
     def budget(self, amount: int, *, purse: int = 1, pot: Pot = Pot.FUND, **changes: Any) -> Budget:

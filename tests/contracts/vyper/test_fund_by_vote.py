@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.abi import Call, padded
+from contracts.abi import Call
 from contracts.calls import reserve_fund, token
 from contracts.calls.assembly import State
+from contracts.calls.roll_changes import NewUnit
 from contracts.fund import (
     Budget,
     Order,
@@ -17,38 +18,30 @@ from contracts.fund import (
     ratify_payload,
 )
 from contracts.quorum import Choice
-from contracts.vyper.compile import artifact
 from tests.contracts.vyper.assembly_site import OF_HEAD, SHARES, Hall, Vote, proposal
 from tests.contracts.vyper.conftest import refused
-from tests.contracts.vyper.fund_site import CHAIN_ID, FOREVER, PUBLIC_DELAY, TERMS, StandIn
+from tests.contracts.vyper.fund_site import CHAIN_ID, FOREVER, PUBLIC_DELAY
 from tests.contracts.vyper.site import name
+from tests.contracts.vyper.small_site import SmallSite
 
 FOR, AGAINST = Choice.IN_FAVOUR, Choice.AGAINST
 EVERYBODY = tuple(range(9))
 OF_BUILDING_1 = (0, 3, 4, 5, 7, 8)  # heads that own something there
 
 
-class Together:
-    """A fund over the roll and the assembly of a hall."""
+class Together(SmallSite):
+    """A fund over the assembly of a hall."""
 
     def __init__(self, hall: Hall) -> None:
-        self.hall, self.chain = hall, hall.chain
-        self.firm = self.chain.accounts[5]
-        directory = StandIn(self.chain)
-        directory.tell("set_parties", hall.manager, hall.committee)
-        for index, (area, _, building) in enumerate(SHARES):
-            directory.tell("add_unit", name(f"unit {index}"), area, building)
-        deployer = self.chain.accounts[0]
-        self.token = self.chain.deploy(
-            deployer, token.deploy(artifact("Token").bytecode, name="Test yuan", symbol="TCNY", minter=deployer)
-        )
-        for part, address in (("roll", directory.address), ("assembly", hall.assembly), ("token", self.token)):
-            directory.tell("set_contract", padded(part), address)
-        self.fund = self.chain.deploy(
-            deployer, reserve_fund.deploy(artifact("ReserveFund").bytecode, registry=directory.address, terms=TERMS)
-        )
+        super().__init__(hall.chain, manager=hall.manager, committee=hall.committee, assembly=hall.assembly)
+        self.hall, self.fund, self.firm = hall, self.reserve_fund, hall.chain.accounts[5]
+        units = [
+            NewUnit(alias=name(f"unit {index}"), area_centi_m2=area, head=head, building=building)
+            for index, (area, head, building) in enumerate(SHARES)
+        ]
+        self.enact(*self.units_calls(units))
         self.send(reserve_fund.enter(self.fund, count=len(SHARES)))
-        self.chain.send(deployer, token.mint(self.token, recipient=hall.stranger, amount=10_000_000))
+        self.chain.send(self.deployer, token.mint(self.token, recipient=hall.stranger, amount=10_000_000))
         self.send(token.approve(self.token, spender=self.fund, amount=2**200))
         self.send(reserve_fund.deposit(self.fund, purse=2, indexes=(2, 5), amounts=(400_000, 600_000)))
 

@@ -16,7 +16,6 @@ from tests.contracts.vyper.fund_site import (
     PUBLIC_DELAY,
     RAISE_MATTER,
     TERMS,
-    UNITS,
     FundSite,
     funded,
     kept,
@@ -64,7 +63,7 @@ def test_the_fund_says_its_terms_and_the_contracts_it_trusts(fund: FundSite) -> 
     view = fund.chain.view
     assert reserve_fund.parse_terms(view(reserve_fund.terms(fund.fund))) == TERMS
     parts = reserve_fund.parse_parts(view(reserve_fund.parts(fund.fund)))
-    assert parts.token.lower() == fund.token.lower() and parts.roll.lower() == fund.stand_in.address.lower()
+    assert parts.token.lower() == fund.token.lower() and parts.roll.lower() == fund.roll
 
 
 # --- Households ---
@@ -108,7 +107,7 @@ def test_interest_is_shared_by_area_to_the_fen(fund: FundSite) -> None:
 
 def test_who_joins_the_roll_later_has_no_part_in_what_was_before(fund: FundSite) -> None:
     fund.send(fund.stranger, reserve_fund.credit(fund.fund, purse=2, amount=999, document=name("interest")))
-    fund.stand_in.tell("add_unit", UNITS[5], 12_345, 1)
+    fund.add_unit(5, 12_345, 1)
     credit = reserve_fund.credit(fund.fund, purse=2, amount=1_000, document=name("interest"))
     with refused("reserve_fund: units of the roll are not entered"):
         fund.send(fund.stranger, credit)

@@ -26,7 +26,7 @@ from tests.contracts.vyper.fund_site import UNITS
 from tests.contracts.vyper.site import DAY, LIFT, name
 from tests.contracts.vyper.work_site import FAULT, NORMAL, TERMS, WorkSite, undone
 
-EXAMPLES = int(os.environ.get("MINGLOU_FUND_EXAMPLES", "16"))
+EXAMPLES = int(os.environ.get("MINGLOU_SEEDS", "16"))
 BUDGET = 60_000
 LIFTS_FAULT = source_of(LIFT, "lift.mode")
 OWNERS = st.integers(0, 1)
@@ -377,6 +377,7 @@ NEEDED += ("judge 0", "judge 3", "escalate", "release", "lapse", "refuse")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # in soak, with many examples
 def test_escrow_is_conserved_and_each_step_is_taken_by_who_may(chain: Chain) -> None:
     snapshot = chain.snapshot()
     Work.site, Work.succeeded = WorkSite(chain), Counter()

@@ -12,8 +12,8 @@ from contracts.person import Purpose
 from contracts.work_order import LIFT_FAULT, Cause, Fault, State, Trigger, source_of, triggers
 from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.conftest import refused
-from tests.contracts.vyper.fund_site import FOREVER, UNITS
-from tests.contracts.vyper.site import DAY, LIFT, coordinates, key_id, name
+from tests.contracts.vyper.fund_site import UNITS
+from tests.contracts.vyper.site import DAY, LIFT, name
 from tests.contracts.vyper.work_site import (
     FAULT,
     HOUR,
@@ -102,9 +102,10 @@ def test_the_manager_accepts_for_a_licensed_firm_with_a_promise(work: WorkSite) 
             work.accept(order, by=other)
     with refused("work_orders: firm has no licence in force"):
         work.accept(order, firm=3)
-    work.stand_in.tell("set_firm", 3, work.chain.now() - 1)
+    work.end_firm(2)
+    work.chain.wait(1)
     with refused("work_orders: firm has no licence in force"):
-        work.accept(order, firm=3)
+        work.accept(order, firm=2)
     with refused("work_orders: promise is in the past"):
         work.accept(order, promise_at=work.chain.now() - 1)
     with refused("work_orders: promise is too far away"):
@@ -147,7 +148,7 @@ def test_done_is_said_by_a_licensed_key_of_the_firm_with_evidence(work: WorkSite
     with refused("work_orders: order is in another state"):
         work.finish(order)
     work.accept(order)
-    tell, key = work.stand_in.tell, MECHANICS[1]
+    key = MECHANICS[1]
     with refused("work_orders: evidence is missing"):
         unproven = work.sign(key, Purpose.FINISH_WORK, order, bytes(32), 0)
         work.send(work.relayer, work_orders.finish(work.orders, order=order, evidence=bytes(32), signature=unproven))
@@ -166,10 +167,12 @@ def test_done_is_said_by_a_licensed_key_of_the_firm_with_evidence(work: WorkSite
         work.send(
             work.relayer, work_orders.finish(work.orders, order=order, evidence=name("photographs"), signature=late)
         )
-    tell("set_crew", key_id(key), name("mechanic 1"), 1, work.chain.now() - 1, *coordinates(key))
+    other = work.report()
+    work.accept(other, firm=2)
+    work.end_firm(2)
+    work.chain.wait(1)
     with refused("work_orders: licence is over"):
-        work.finish(order)
-    tell("set_crew", key_id(key), name("mechanic 1"), 1, FOREVER, *coordinates(key))
+        work.finish(other, firm=2)
     work.finish(order)
     assert work.order(order).state is State.DONE
 

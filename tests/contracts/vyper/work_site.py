@@ -1,17 +1,28 @@
 """A small site with repairs: owners, two firms with a mechanic each, a lift whose gateway logs its mode, and a fund."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
 from contracts import p256
-from contracts.abi import Call, padded
-from contracts.calls import reserve_fund, token, work_orders
+from contracts.abi import Call
+from contracts.calls import (
+    anchor_log,
+    crews,
+    crews_changes,
+    registry_changes,
+    reserve_fund,
+    roll,
+    roll_changes,
+    token,
+    work_orders,
+)
 from contracts.calls import work_orders_events as events
-from contracts.calls.anchor_log import Head
+from contracts.calls.anchor_log import NO_HEAD, Head
+from contracts.calls.crews import Duty
 from contracts.calls.tariffs import EntryProof
 from contracts.entry import Entry, Kind
 from contracts.person import PersonSignature, Purpose, sign_software
-from contracts.vyper.compile import artifact
 from contracts.work_order import (
     LIFT_FAULT,
     NO_DEVICE,
@@ -25,19 +36,11 @@ from contracts.work_order import (
 )
 from tests.contracts.vyper.chain import Chain, Receipt
 from tests.contracts.vyper.fund_site import CHAIN_ID, FOREVER, UNITS, FundSite
-from tests.contracts.vyper.site import DAY, LIFT, ORIGIN, PRECOMPILE, GatewayLog, coordinates, key_id, name
+from tests.contracts.vyper.site import DAY, LICENCE_UNTIL, LIFT, ORIGIN, GatewayLog, coordinates, name
+from tests.contracts.vyper.small_site import WORK_TERMS
 
 HOUR = 3600
-TERMS = Terms(
-    accept_within=DAY,
-    promise_max=30 * DAY,
-    confirm_within=7 * DAY,
-    redo_within=2 * DAY,
-    give_up_after=5 * DAY,
-    report_within=7 * DAY,
-    reopens_max=2,
-    price_max=20_000,
-)
+TERMS = WORK_TERMS
 OWNERS = tuple(p256.key_from_secret(3000 + index) for index in range(2))
 MECHANICS = {1: p256.key_from_secret(3100), 2: p256.key_from_secret(3101), 0: p256.key_from_secret(3102)}
 GATEWAY = p256.key_from_secret(3200)
@@ -50,41 +53,59 @@ class WorkSite:
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
-        self.fund_site = FundSite(chain)
-        self.fund_site.deposit(1, (0,), (1_000_000,))
-        self.stand_in, self.token = self.fund_site.stand_in, self.fund_site.token
-        self.manager, self.committee = self.fund_site.manager, self.fund_site.committee
-        self.firm, self.relayer, self.stranger = self.fund_site.firm, self.fund_site.relayer, self.fund_site.stranger
-        tell = self.stand_in.tell
-        for part, address in (
-            ("crews", self.stand_in.address),
-            ("anchor_log", self.stand_in.address),
-            ("reserve_fund", self.fund_site.fund),
-        ):
-            tell("set_contract", padded(part), address)
-        self.orders = self.deploy(TERMS)
-        for unit, key in zip(UNITS, OWNERS, strict=False):
-            tell("set_owner", key_id(key), unit, *coordinates(key))
-        for number, key in MECHANICS.items():
-            tell("set_crew", key_id(key), name(f"mechanic {number}"), number, FOREVER, *coordinates(key))
-        for number in (1, 2):
-            tell("set_firm", number, FOREVER)
-        self.log = GatewayLog(ORIGIN, GATEWAY)
-        tell("assign", LIFT, self.log.origin_id)
+        self.fund_site = site = FundSite(chain)
+        site.deposit(1, (0,), (1_000_000,))
+        self.token, self.orders = site.token, site.work_orders
+        self.manager, self.committee = site.manager, site.committee
+        self.firm, self.relayer, self.stranger = site.firm, site.relayer, site.stranger
+        self.log, self.head = GatewayLog(ORIGIN, GATEWAY), NO_HEAD
+        codes = [name(f"code {index}") for index in range(len(OWNERS))]
+        letters = [sha256(code).digest() for code in codes]
+        chain.send(self.committee, roll.post_letters(site.roll, units=UNITS[: len(OWNERS)], digests=letters))
+        site.enact(
+            *[self.owner_call(unit, key, code) for unit, key, code in zip(UNITS, OWNERS, codes, strict=False)],
+            *[call for firm, key in MECHANICS.items() for call in self.crew_calls(firm, key)],
+            self.gateway_call(),
+            registry_changes.assign_devices(site.registry, origin_id=self.log.origin_id, first_index=0, devices=[LIFT]),
+        )
         chain.send(self.manager, token.approve(self.token, spender=self.orders, amount=2**200))
         self.logs: list[tuple[events.Event, int]] = []
         self.steps: list[int] = []  # gas of each transaction
         self.reports = 0
 
-    def deploy(self, terms: Terms, faults: Sequence[Fault] = (LIFT_FAULT,)) -> str:
-        creation = work_orders.deploy(
-            artifact("WorkOrders").bytecode,
-            registry=self.stand_in.address,
-            terms=terms,
-            faults=faults,
-            verifier=PRECOMPILE,
+    def owner_call(self, unit: bytes, key: p256.PrivateKey, code: bytes) -> Call:
+        x, y = coordinates(key)
+        return roll_changes.add_owner_key(
+            self.fund_site.roll, unit=unit, x=x, y=y, kind=2, relying_party=0, letter_code=code
         )
-        return self.chain.deploy(self.manager, creation)
+
+    def crew_calls(self, firm: int, key: p256.PrivateKey) -> list[Call]:
+        """A firm with one of its people; firm 0 is the site itself, with its manager's man."""
+        crews_at, alias, (x, y) = self.fund_site.crews, name(f"mechanic {firm}"), coordinates(key)
+        duties = Duty.MECHANIC if firm else Duty.SITE_MANAGER
+        calls = [
+            crews_changes.set_member(crews_at, alias=alias, firm=firm, duties=duties, licence_until=LICENCE_UNTIL),
+            crews_changes.add_crew_key(crews_at, alias=alias, x=x, y=y, kind=2, relying_party=0),
+        ]
+        if firm:
+            digest = name(f"firm {firm}")
+            calls.insert(
+                0, crews_changes.set_firm(crews_at, firm=firm, name_digest=digest, licence_until=LICENCE_UNTIL)
+            )
+        return calls
+
+    def gateway_call(self) -> Call:
+        x, y = coordinates(GATEWAY)
+        return registry_changes.set_gateway_key(
+            self.fund_site.registry, origin=ORIGIN, x=x, y=y, key_class=1, building=0
+        )
+
+    def end_firm(self, firm: int) -> None:
+        """The committee ends a firm's licence at once."""
+        self.chain.send(self.committee, crews.end_firm(self.fund_site.crews, firm=firm))
+
+    def deploy(self, terms: Terms, faults: Sequence[Fault] = (LIFT_FAULT,)) -> str:
+        return self.chain.deploy(self.manager, self.fund_site.work_creation(terms, faults))
 
     def send(self, sender: str, call: Call) -> Receipt:
         """Mine a transaction and keep what is said."""
@@ -191,9 +212,20 @@ class WorkSite:
 
     def proof(self) -> tuple[Head, EntryProof]:
         """The log's last entry under a head that was just accepted."""
-        size = self.log.tree.size
-        head = Head(size, self.log.tree.root(size), self.chain.now())
-        self.stand_in.tell("accept", self.log.origin_id, head.root)
+        signed, previous = self.log.signed(), self.head
+        size = signed.size
+        call = anchor_log.accept(
+            self.fund_site.anchor_log,
+            origin=ORIGIN,
+            previous=previous,
+            size=size,
+            root=signed.root,
+            r=signed.r,
+            s=signed.s,
+            proof=self.log.consistency(previous.size, size),
+        )
+        self.chain.send(self.stranger, call)
+        head = self.head = Head(size, signed.root, self.chain.now())
         return head, self.log.proof(size - 1, size)
 
     def report_by_machine(self, value: int = FAULT, **changes: Any) -> bytes:
@@ -241,8 +273,8 @@ def undone(site: WorkSite) -> Iterator[WorkSite]:
     """The site, put back afterwards."""
     fund = site.fund_site
     snapshot = site.chain.snapshot()
-    kept = (site.log, site.logs, site.reports, fund.logs, fund.resolutions)
-    site.log, site.logs, fund.logs = GatewayLog(ORIGIN, GATEWAY), [*site.logs], [*fund.logs]
+    kept = (site.log, site.head, site.logs, site.reports, fund.logs, fund.resolutions)
+    site.log, site.head, site.logs, fund.logs = GatewayLog(ORIGIN, GATEWAY), NO_HEAD, [*site.logs], [*fund.logs]
     yield site
-    site.log, site.logs, site.reports, fund.logs, fund.resolutions = kept
+    site.log, site.head, site.logs, site.reports, fund.logs, fund.resolutions = kept
     site.chain.revert_to(snapshot)
