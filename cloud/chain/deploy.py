@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from eth_utils.crypto import keccak
 
 from cloud.chain.client import ChainClient, Receipt, SigningKey
 from cloud.chain.deployment import CONTRACTS, Deployment
+from cloud.chain.features import has_precompile
 from cloud.chain.fees import first_fees
 from cloud.errors import ChainError, SettingsError
 from contracts.calls import anchor_log as anchor_log_calls
@@ -30,9 +31,10 @@ from contracts.superlog import WitnessPolicy, superlog_id
 from contracts.trust import Trust, format_trust
 from contracts.vyper.compile import artifact
 
-__all__ = ["DeployOptions", "created_address", "deploy", "read_options", "trust_of", "write_trust"]
+__all__ = ["WHICHEVER_WORKS", "DeployOptions", "created_address", "deploy", "read_options", "trust_of", "write_trust"]
 
 P256_PRECOMPILE = "0x0000000000000000000000000000000000000100"
+WHICHEVER_WORKS = "whichever works"
 _RECEIPT_SECONDS = 120.0
 _PRIORITY_WEI = 10**9
 _CAP_WEI = 500 * 10**9
@@ -59,7 +61,7 @@ class DeployOptions:
     utc_offset_seconds: int
     super_log_origin: str
     super_log_public: bytes
-    verifier: str = P256_PRECOMPILE
+    verifier: str = P256_PRECOMPILE  # its address, or WHICHEVER_WORKS: our own is deployed where there is no precompile
 
 
 def read_options(path: Path, *, super_log_origin: str | None, super_log_public: bytes | None) -> DeployOptions:
@@ -91,7 +93,7 @@ def read_options(path: Path, *, super_log_origin: str | None, super_log_public: 
             relayer=str(document["relayer"]),
             super_log_origin=super_log_origin or str(document["super_log_origin"]),
             super_log_public=super_log_public or bytes.fromhex(document["super_log_key"]),
-            verifier=str(document.get("verifier", P256_PRECOMPILE)),
+            verifier=str(document.get("verifier", WHICHEVER_WORKS)),
             **{name: int(document[name]) for name in numbers},
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -108,6 +110,7 @@ async def deploy(client: ChainClient, key: SigningKey, options: DeployOptions) -
         ChainError: the chain refused one, with the contract's reason, or the key was used by somebody else meanwhile.
     """
     chain_id = await client.chain_id()
+    options = await _with_verifier(client, key, chain_id, options)
     nonce = await client.nonce(key.address)
     at = {name: created_address(key.address, nonce + number) for number, name in enumerate(CONTRACTS)}
     from_block = 0
@@ -122,6 +125,16 @@ async def deploy(client: ChainClient, key: SigningKey, options: DeployOptions) -
                 "was used for something else meanwhile; deploy again with a key of its own"
             )
     return Deployment(chain_id=chain_id, from_block=from_block, site=options.site, **at)
+
+
+async def _with_verifier(client: ChainClient, key: SigningKey, chain_id: int, options: DeployOptions) -> DeployOptions:
+    """The options with the address of a verifier that works on this chain."""
+    if options.verifier != WHICHEVER_WORKS:
+        return options
+    if await has_precompile(client):
+        return replace(options, verifier=P256_PRECOMPILE)
+    receipt = await _create(client, key, chain_id, "P256Verifier", artifact("P256Verifier").bytecode)
+    return replace(options, verifier=_address(receipt))
 
 
 def created_address(sender: str, nonce: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cloud.chain.client import ChainClient
 from cloud.errors import ChainError
 
-__all__ = ["Features", "probe"]
+__all__ = ["Features", "has_precompile", "probe"]
 
 _PRECOMPILE = "0x" + "00" * 18 + "0100"
 _ZERO = "0x" + "00" * 20
@@ -45,7 +45,7 @@ class Features:
             (
                 "P-256 precompile at 0x100 (EIP-7951)",
                 self.p256_precompile,
-                "deploy P256Verifier and name it as verifier",
+                "`minglou chain deploy` brings P256Verifier along",
             ),
             ("`finalized` blocks", self.finalized_tag, "set a depth at which a block counts as final"),
             ("base fee (EIP-1559)", self.base_fee, "fees are the priority fee alone"),
@@ -63,7 +63,7 @@ async def probe(client: ChainClient) -> Features:
     latest = await client.latest()
     return Features(
         chain_id=chain_id,
-        p256_precompile=await _has_precompile(client),
+        p256_precompile=await has_precompile(client),
         finalized_tag=await _works(client.request("eth_getBlockByNumber", "finalized", False)),
         base_fee=latest.base_fee_wei is not None,
         fee_history=await _works(client.request("eth_feeHistory", "0x1", "latest", [])),
@@ -73,7 +73,8 @@ async def probe(client: ChainClient) -> Features:
     )
 
 
-async def _has_precompile(client: ChainClient) -> bool:
+async def has_precompile(client: ChainClient) -> bool:
+    """Whether 0x100 accepts a known-good signature and refuses it over another hash."""
     try:
         good = await client.call(_PRECOMPILE, _GOOD)
         bad = await client.call(_PRECOMPILE, bytes([_GOOD[0] ^ 1]) + _GOOD[1:])

@@ -7,7 +7,7 @@ import httpx
 from eth_account import Account
 
 from cloud.chain.client import ChainClient, SigningKey
-from cloud.chain.deploy import DeployOptions, deploy, wait_for_receipt
+from cloud.chain.deploy import P256_PRECOMPILE, DeployOptions, deploy, wait_for_receipt
 from cloud.chain.deployment import CONTRACTS, Deployment
 from contracts import ed25519
 from contracts.onchain import origin_id
@@ -43,7 +43,9 @@ class ChainSite:
     keys: dict[str, SigningKey] = field(default_factory=lambda: {role: account(role) for role in ROLES})
 
     @classmethod
-    async def deploy(cls, url: str, *, challenge_window: int = 600, answer_window: int = 600) -> "ChainSite":
+    async def deploy(
+        cls, url: str, *, challenge_window: int = 600, answer_window: int = 600, verifier: str = P256_PRECOMPILE
+    ) -> "ChainSite":
         client = ChainClient([url])
         options = DeployOptions(
             site=bytes(31) + b"\x01",
@@ -63,6 +65,7 @@ class ChainSite:
             utc_offset_seconds=8 * 3600,
             super_log_origin=SUPER_ORIGIN,
             super_log_public=ed25519.public_bytes(SUPER_KEY),
+            verifier=verifier,
         )
         return cls(url, client, await deploy(client, account("deployer"), options))
 

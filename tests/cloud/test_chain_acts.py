@@ -13,6 +13,8 @@ import pytest
 
 from cloud.chain import command
 from cloud.chain.client import ChainClient, SigningKey
+from cloud.chain.deploy import WHICHEVER_WORKS, created_address
+from cloud.chain.deployment import Deployment
 from cloud.chain.directory import abi_of
 from cloud.chain.features import probe
 from cloud.chain.status import roles_lines, status_lines
@@ -22,7 +24,7 @@ from contracts.abi import Call
 from contracts.act_file import ActError, act_of_call, format_act
 from contracts.calls import usage_fees
 from contracts.person import Purpose
-from tests.cloud.chain_site import account, secret_of
+from tests.cloud.chain_site import ChainSite, account, secret_of
 from tests.contracts.vyper.forks import chain_at
 from tests.contracts.vyper.site import NEIGHBOUR_KEY, PRECOMPILE, Site
 from tests.processes import program
@@ -191,7 +193,21 @@ def test_what_a_chain_lacks_is_found_and_said(tmp_path: Path, fork: str, push0: 
         assert not features.p256_precompile
         assert (features.push0, features.mcopy) == (push0, mcopy)
         assert features.base_fee and features.finalized_tag
-        assert any("deploy P256Verifier" in line for line in features.lines())
+        assert any("brings P256Verifier along" in line for line in features.lines())
+
+
+def test_a_site_is_deployed_with_our_own_verifier_where_there_is_no_precompile(tmp_path: Path) -> None:
+    with chain_at("prague", tmp_path, with_verifier=False) as chain:
+        deployment = asyncio.run(deployed_anywhere(chain.url))
+        first = created_address(account("deployer").address, 0)
+        assert len(chain.rpc("eth_getCode", first, "latest")) > 40_000, "the verifier with its table comes first"
+        assert chain.rpc("eth_getCode", deployment.usage_fees, "latest") != "0x"
+
+
+async def deployed_anywhere(url: str) -> Deployment:
+    site = await ChainSite.deploy(url, verifier=WHICHEVER_WORKS)
+    await site.close()
+    return site.deployment
 
 
 def test_a_verifier_that_says_yes_to_everything_is_no_precompile(tmp_path: Path) -> None:
