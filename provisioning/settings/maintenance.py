@@ -22,7 +22,7 @@ def maintenance_contract(places: Places) -> str | None:
     path = places.deployment_file
     try:
         deployed = json.loads(path.read_text())["contracts"]
-        return str(deployed[next(name for name in _CONTRACTS if name in deployed)]).lower()
+        return str(deployed[next(name for name in _CONTRACTS if deployed.get(name))]).lower()
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:

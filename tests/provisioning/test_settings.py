@@ -80,7 +80,11 @@ def test_the_cloud_and_the_operator_read_theirs(site: Site, names: SecretNames, 
 
 @pytest.mark.parametrize(
     ("contracts", "address"),
-    [({"registry": REGISTRY}, REGISTRY), ({"registry": REGISTRY, "service_agreements": AGREEMENTS}, AGREEMENTS)],
+    [
+        ({"registry": REGISTRY}, REGISTRY),
+        ({"registry": REGISTRY, "service_agreements": ""}, REGISTRY),
+        ({"registry": REGISTRY, "service_agreements": AGREEMENTS}, AGREEMENTS),
+    ],
 )
 def test_gateway_and_cloud_learn_which_contract_visits_are_signed_for(
     site: Site, names: SecretNames, tmp_path: Path, contracts: dict[str, str], address: str
