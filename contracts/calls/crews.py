@@ -35,6 +35,9 @@ _CREW_KEY_OF = Function(
     ("bytes32",),
     ("(bytes32,uint256,uint256,uint256,uint256,uint256,uint256,bytes32,string,uint256)",),
 )
+_CREW_COMMITMENT = Function(
+    "crew_commitment", bytes.fromhex("981b1125"), ("bytes32", "uint256"), ("bytes32", "uint256")
+)
 _PERSON_KEY = Function(
     "person_key", bytes.fromhex("f0e005e1"), ("bytes32",), ("(bytes32,uint256,uint256,uint256,uint256,bytes32,string)",)
 )
@@ -167,6 +170,17 @@ def crew_key_of(to: str, *, alias: bytes) -> Call:
 def parse_crew_key_of(result: bytes) -> CrewKey:
     """The result of `crew_key_of`."""
     return CrewKey(*_CREW_KEY_OF.decode(result)[0])
+
+
+def crew_commitment(to: str, *, alias: bytes, firm: int) -> Call:
+    """One hash over all that makes a person's key count in this firm, and until when the firm is licensed."""
+    return _CREW_COMMITMENT.call(to, alias, firm)
+
+
+def parse_crew_commitment(result: bytes) -> tuple[bytes, int]:
+    """The result of `crew_commitment`; the hash is zero while no key is in force."""
+    commitment, licence_until = _CREW_COMMITMENT.decode(result)
+    return commitment, licence_until
 
 
 def person_key(to: str, *, key_id: bytes) -> Call:

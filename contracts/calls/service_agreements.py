@@ -29,7 +29,7 @@ _ADD_BUDGET = Function("add_budget", bytes.fromhex("c284f0dc"), ("bytes32", "uin
 _ADD_DEPOSIT = Function("add_deposit", bytes.fromhex("0962e55f"), ("bytes32", "uint256"), ())
 _PAY_FEES = Function("pay_fees", bytes.fromhex("33515419"), ("bytes32", "uint256[]"), ())
 _CLOSE = Function("close", bytes.fromhex("39c79e0c"), ("bytes32",), ())
-_CLAIM_OVERDUE = Function("claim_overdue", bytes.fromhex("6b13853e"), ("bytes32", "uint256", "uint256"), ("uint256",))
+_CLAIM_OVERDUE = Function("claim_overdue", bytes.fromhex("6b13853e"), ("bytes32", "uint256", "uint256"), ())
 _COUNT_CLAIM = Function("count_claim", bytes.fromhex("7c7c7ccc"), ("bytes32", "uint256"), ())
 _PROPOSAL = Function("proposal", bytes.fromhex("6da59041"), ("bytes32",), ("bytes32",))
 _AGREEMENT = Function(
@@ -120,13 +120,10 @@ class Claim:
     claimed_at: int  # Unix seconds
 
 
-def deploy(
-    bytecode: bytes, *, registry: str, anchor_log: str, crews: str, token: str, utc_offset_seconds: int, verifier: str
-) -> bytes:
+def deploy(bytecode: bytes, *, registry: str, utc_offset_seconds: int, verifier: str) -> bytes:
     """Creation data: the compiled bytecode with its constructor's arguments."""
-    types = ("address", "address", "address", "address", "uint256", "address")
-    arguments = (registry, anchor_log, crews, token, utc_offset_seconds, verifier)
-    return bytecode + encode_arguments("ServiceAgreements", types, arguments)
+    arguments = (registry, utc_offset_seconds, verifier)
+    return bytecode + encode_arguments("ServiceAgreements", ("address", "uint256", "address"), arguments)
 
 
 def propose(to: str, *, terms: Terms) -> Call:
@@ -195,7 +192,7 @@ def close(to: str, *, agreement: bytes) -> Call:
 
 
 def claim_overdue(to: str, *, agreement: bytes, visit_class: VisitClass, through_day: int) -> Call:
-    """Claim the overdue days of a class since the last claim. Anyone may."""
+    """Look at a class's days since the last look, at most 64, and claim the overdue ones. Anyone may."""
     return _CLAIM_OVERDUE.call(to, agreement, int(visit_class), through_day)
 
 

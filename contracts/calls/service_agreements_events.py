@@ -151,22 +151,22 @@ class FeesPaid:
 
 
 @dataclass(frozen=True, slots=True)
-class OverdueClaimed:
-    """Somebody claimed overdue days; provisional for 30 days."""
+class DaysLookedAt:
+    """Somebody looked at days of a class; overdue ones are claimed, provisional for 30 days."""
 
     FORM: ClassVar[EventForm] = EventForm(
-        "OverdueClaimed",
-        bytes.fromhex("cc2411514fd8940d7fd9372f40fd1103c1bbd981662bc1b0da8e282cf34650c0"),
+        "DaysLookedAt",
+        bytes.fromhex("662b2a89d7ce3ac82680dbe1df645a56a6d8706bab6d41b844fd8148b35c15ef"),
         ("bytes32",),
         ("uint256", "uint256", "uint256", "uint256", "uint256", "address"),
     )
 
     agreement: bytes
-    number: int
     visit_class: int
     from_day: int
     through_day: int
-    days: int
+    overdue: int
+    number: int  # of the claim, if any day is overdue
     by: str
 
 
@@ -182,7 +182,7 @@ class ClaimCounted:
     )
 
     agreement: bytes
-    number: int
+    number: int  # of the claim, if any day is overdue
     days: int
     settled: bool
 
@@ -204,34 +204,10 @@ class Closed:
 
 
 Event = (
-    Proposed
-    | Retracted
-    | Agreed
-    | EndAsked
-    | EndSet
-    | BudgetAdded
-    | DepositAdded
-    | VisitRecorded
-    | FeesPaid
-    | OverdueClaimed
-    | ClaimCounted
-    | Closed
+    Proposed | Retracted | Agreed | EndAsked | EndSet | BudgetAdded | DepositAdded | VisitRecorded | FeesPaid | DaysLookedAt | ClaimCounted | Closed
 )
 
-_EVENTS = event_table(
-    Proposed,
-    Retracted,
-    Agreed,
-    EndAsked,
-    EndSet,
-    BudgetAdded,
-    DepositAdded,
-    VisitRecorded,
-    FeesPaid,
-    OverdueClaimed,
-    ClaimCounted,
-    Closed,
-)
+_EVENTS = event_table(Proposed, Retracted, Agreed, EndAsked, EndSet, BudgetAdded, DepositAdded, VisitRecorded, FeesPaid, DaysLookedAt, ClaimCounted, Closed)
 
 
 def parse_event(topics: Sequence[bytes], data: bytes) -> Event | None:

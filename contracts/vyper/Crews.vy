@@ -101,6 +101,7 @@ struct StoredFirm:
 firms: HashMap[uint256, StoredFirm]
 members: HashMap[bytes32, StoredMember]
 alias_of_key: HashMap[bytes32, bytes32]
+commitments: HashMap[bytes32, bytes32]  # by alias; see `crew_commitment`
 added: Counts
 
 
@@ -241,6 +242,7 @@ def set_member(alias: bytes32, firm: uint256, duties: uint256, licence_until: ui
     assert is_firm or not needs_firm, "crews: mechanics and installers belong to a known firm"
     word: uint256 = self.members[alias].word
     self.members[alias].word = (word & (2**56 - 1)) | (licence_until << 56) | (duties << 96) | (firm << 104) | (1 << 128)
+    self._commit(alias)
     log MemberSet(alias=alias, firm=firm, duties=duties, licence_until=licence_until)
     if word == 0:
         self._count(0, 1, 0)
@@ -339,6 +341,21 @@ def crew_key_of(alias: bytes32) -> CrewKey:
     @notice The same by the person's alias, which is cheaper; whoever asks compares SHA-256(x || y) with the signature.
     """
     return self._crew_key(alias)
+
+
+@external
+@view
+@reentrant
+def crew_commitment(alias: bytes32, firm: uint256) -> (bytes32, uint256):
+    """
+    @notice For contracts to which all about the key is brought in calldata: two slots in place of nine.
+    @return Keccak-256 of the person's firm, duties, own licence_until, x, y, kind, rp_id_hash and keccak-256 of the origin (eight
+            words; the last two of a software key are those of none), zero while no key is in force; and until when the
+            firm is licensed, for ever if it is 0, the site.
+    """
+    if firm == 0:
+        return self.commitments[alias], max_value(uint256)
+    return self.commitments[alias], self.firms[firm].licence_until
 
 
 @external
@@ -468,6 +485,7 @@ def _set_key(alias: bytes32, x: uint256, y: uint256, kind: uint256, relying_part
     self.members[alias] = StoredMember(
         x=x, y=y, word=kept | kind | (relying_party << 8) | (block.timestamp << 16)
     )
+    self._commit(alias)
     log CrewKeySet(alias=alias, key_id=key_id, x=x, y=y, kind=kind, relying_party=relying_party)
     self._count(0, 0, 1)
 
@@ -475,7 +493,35 @@ def _set_key(alias: bytes32, x: uint256, y: uint256, kind: uint256, relying_part
 @internal
 def _end_key(alias: bytes32):
     self.members[alias].word = (self.members[alias].word >> 56) << 56
+    self._commit(alias)
     log CrewKeyEnded(alias=alias, key_id=self._key_id(alias))
+
+
+@internal
+def _commit(alias: bytes32):
+    """
+    @notice Keep one hash over all that makes the person's key count, or zero while no key is in force.
+    """
+    stored: StoredMember = self.members[alias]
+    kind: uint256 = stored.word & 255
+    if kind == 0:
+        self.commitments[alias] = empty(bytes32)
+        return
+    party: relying.RelyingParty = empty(relying.RelyingParty)
+    if kind == person.WEBAUTHN:
+        party = relying.parties[lanes._field(stored.word, 8, 8)]
+    self.commitments[alias] = keccak256(
+        abi_encode(
+            lanes._field(stored.word, 104, 24),
+            lanes._field(stored.word, 96, 8),
+            lanes._field(stored.word, 56, 40),
+            stored.x,
+            stored.y,
+            kind,
+            party.rp_id_hash,
+            keccak256(party.origin),
+        )
+    )
 
 
 @internal

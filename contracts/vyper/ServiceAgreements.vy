@@ -41,6 +41,7 @@ initializes: crew_signature[p256 := p256]
 
 interface Registry:
     def manager() -> address: view
+    def contract_named(name: bytes32) -> address: view
     def key_in_force(origin_id: bytes32) -> GatewayKey: view
     def gateway_key(origin_id: bytes32, key_id: bytes32) -> KeyRange: view
     def assignment(device: bytes32, number: uint256) -> Assignment: view
@@ -53,6 +54,10 @@ interface AnchorLog:
 interface Crews:
     def crew_commitment(alias: bytes32, firm: uint256) -> (bytes32, uint256): view
 
+
+NAME_ANCHOR_LOG: constant(bytes32) = 0x616e63686f725f6c6f6700000000000000000000000000000000000000000000
+NAME_CREWS: constant(bytes32) = 0x6372657773000000000000000000000000000000000000000000000000000000
+NAME_TOKEN: constant(bytes32) = 0x746f6b656e000000000000000000000000000000000000000000000000000000
 
 DAY: constant(uint256) = 86400
 CLASSES: constant(uint256) = 4  # half-month, quarter, half-year, year; a repair is class 0
@@ -239,13 +244,13 @@ event FeesPaid:
     amount: uint256
 
 
-event OverdueClaimed:
+event DaysLookedAt:
     agreement: indexed(bytes32)
-    number: uint256
     visit_class: uint256
     from_day: uint256
     through_day: uint256
-    days: uint256
+    overdue: uint256
+    number: uint256  # of the claim, if any day is overdue
     by: address
 
 
@@ -263,21 +268,18 @@ event Closed:
 
 
 @deploy
-def __init__(
-    registry: address, anchor_log: address, crews: address, token: address, utc_offset_seconds: uint256, verifier: address
-):
+def __init__(registry: address, utc_offset_seconds: uint256, verifier: address):
     """
-    @notice Agreements of the registry's site.
-    @param token ERC-20 whose smallest unit is the fen.
+    @notice Agreements of the registry's site, in the token of its directory, an ERC-20 whose smallest unit is the fen.
     @param utc_offset_seconds What local time is ahead of UTC; days begin at local midnight.
     @param verifier Where P-256 signatures are verified; see p256.vy.
     """
     p256.__init__(verifier)
     assert utc_offset_seconds < DAY, "service_agreements: offset is a day or more"
     REGISTRY = Registry(registry)
-    ANCHOR_LOG = AnchorLog(anchor_log)
-    CREWS = Crews(crews)
-    TOKEN = IERC20(token)
+    ANCHOR_LOG = AnchorLog(staticcall Registry(registry).contract_named(NAME_ANCHOR_LOG))
+    CREWS = Crews(staticcall Registry(registry).contract_named(NAME_CREWS))
+    TOKEN = IERC20(staticcall Registry(registry).contract_named(NAME_TOKEN))
     UTC_OFFSET = utc_offset_seconds
 
 
@@ -482,11 +484,11 @@ def close(agreement: bytes32):
 
 
 @external
-def claim_overdue(agreement: bytes32, visit_class: uint256, through_day: uint256) -> uint256:
+def claim_overdue(agreement: bytes32, visit_class: uint256, through_day: uint256):
     """
-    @notice Claim the penalty for the overdue days of one class since the last claim. Anyone may; it stays provisional.
+    @notice Look at the days of one class since the last look, and claim the penalty for the overdue ones. Anyone may; a claim
+            stays provisional. Days that no visit is missing from are done with, for visits only ever add up.
     @param through_day The last day to look at, at most 64 after the last one looked at.
-    @return The claim's number.
     """
     rule: uint256 = self._standing(agreement)
     self._check_class(visit_class)
@@ -496,27 +498,27 @@ def claim_overdue(agreement: bytes32, visit_class: uint256, through_day: uint256
     assert through_day >= from_day, "service_agreements: days were looked at before"
     assert through_day <= min(self._today(), self._ends_on(rule)), "service_agreements: day has not begun or is past the end"
     overdue: uint256 = self._overdue_days(agreement, visit_class, from_day, through_day)
-    assert overdue != 0, "service_agreements: no day is overdue"
-    penalty: uint256 = overdue * self._penalty(clock)
-    deposit: uint256 = self._deposit(agreement)
-    assert penalty <= deposit, "service_agreements: deposit does not cover so many days"
     number: uint256 = clock >> 232
-    self._set_purse(agreement, self._budget(agreement), deposit - penalty, self._claimed(agreement) + penalty)
     clock = (clock & ~((2**16 - 1) << lane)) | (through_day << lane)
-    self.agreements[agreement].clock = clock + (1 << 232)
-    self.claims[agreement][number] = (
-        visit_class | (from_day << 40) | (through_day << 80) | (overdue << 120) | (block.timestamp << 160)
-    )
-    log OverdueClaimed(
+    if overdue != 0:
+        penalty: uint256 = overdue * self._penalty(clock)
+        deposit: uint256 = self._deposit(agreement)
+        assert penalty <= deposit, "service_agreements: deposit does not cover so many days"
+        self._set_purse(agreement, self._budget(agreement), deposit - penalty, self._claimed(agreement) + penalty)
+        self.claims[agreement][number] = (
+            visit_class | (from_day << 40) | (through_day << 80) | (overdue << 120) | (block.timestamp << 160)
+        )
+        clock += 1 << 232
+    self.agreements[agreement].clock = clock
+    log DaysLookedAt(
         agreement=agreement,
-        number=number,
         visit_class=visit_class,
         from_day=from_day,
         through_day=through_day,
-        days=overdue,
+        overdue=overdue,
+        number=number,
         by=msg.sender,
     )
-    return number
 
 
 @external

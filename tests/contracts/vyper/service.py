@@ -1,15 +1,16 @@
 """Maintenance on the development chain: a firm and its crew, a lift's agreement, visits signed, logged and relayed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from eth_utils.crypto import keccak
 
 from contracts import p256
-from contracts.abi import Call, Function, encode_arguments
-from contracts.calls import service_agreements, token
+from contracts.abi import Call, encode_arguments
+from contracts.calls import crews_changes, service_agreements, token
 from contracts.calls.anchor_log import Head
+from contracts.calls.crews import Duty
 from contracts.calls.service_agreements import RING, Agreement, KeptVisit, LoggedVisit
 from contracts.calls.service_agreements_events import VisitRecorded, parse_event
 from contracts.crew_signature import DUTY_MANAGER, DUTY_MECHANIC, CrewKey, CrewSignature, crew_signature
@@ -28,10 +29,11 @@ from contracts.person import (
 from contracts.visit import NOBODY, Visit, VisitClass
 from contracts.vyper.compile import artifact
 from tests.contracts.vyper.chain import Receipt
-from tests.contracts.vyper.harness import creation_code
 from tests.contracts.vyper.site import (
     DAY,
+    FIRM,
     FOREVER,
+    LICENCE_UNTIL,
     LIFT,
     OFFSET,
     PRECOMPILE,
@@ -44,12 +46,8 @@ from tests.contracts.vyper.site import (
 
 PLAN = name("TSG T5002-2017 annex A")
 RP_ID_HASH = sha256(b"localhost").digest()
-FIRM, OTHER_FIRM = 3, 4
+OTHER_FIRM = FIRM + 1
 PRESENT_AND_VERIFIED = bytes([5]) + bytes(4)
-_SET_COMMITMENT = Function(
-    "set_commitment", keccak(text="set_commitment(bytes32,bytes32)")[:4], ("bytes32", "bytes32"), ()
-)
-_SET_FIRM = Function("set_firm", keccak(text="set_firm(uint256,uint256)")[:4], ("uint256", "uint256"), ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +58,7 @@ class Member:
     secret: int
     firm: int = FIRM
     duties: int = DUTY_MECHANIC
-    licence_until_s: int = 2**35
+    licence_until_s: int = LICENCE_UNTIL
     kind: KeyKind = KeyKind.WEBAUTHN
 
     @property
@@ -84,12 +82,15 @@ class Member:
 
 MECHANIC = Member(alias=name("mechanic"), secret=301)
 SECOND = Member(alias=name("second mechanic"), secret=302)
-LEARNER = Member(alias=name("learner"), secret=303, duties=0)
+LEARNER = Member(alias=name("learner"), secret=303, duties=Duty.INSTALLER)
 STRANGER = Member(alias=name("another firm's mechanic"), secret=304, firm=OTHER_FIRM)
+STRANGERS_PAIR = Member(alias=name("another firm's second mechanic"), secret=308, firm=OTHER_FIRM)
 BY_SOFTWARE = Member(alias=name("mechanic without passkey"), secret=305, kind=KeyKind.SOFTWARE)
-UNLICENSED = Member(alias=name("mechanic whose licence ended"), secret=306, licence_until_s=1)
+BOTH = Member(alias=name("mechanic who counter-signs elsewhere"), secret=307, duties=DUTY_MECHANIC | DUTY_MANAGER)
 SITE_MANAGER = Member(alias=name("site manager"), secret=310, firm=0, duties=DUTY_MANAGER)
-MEMBERS = (MECHANIC, SECOND, LEARNER, STRANGER, BY_SOFTWARE, UNLICENSED, SITE_MANAGER)
+# Licensed for the half day in which the crew is enrolled.
+UNLICENSED = Member(alias=name("mechanic whose licence ended"), secret=306, licence_until_s=0)
+MEMBERS = (MECHANIC, SECOND, LEARNER, STRANGER, STRANGERS_PAIR, BY_SOFTWARE, BOTH, SITE_MANAGER)
 
 
 class Service:
@@ -99,12 +100,12 @@ class Service:
         self.site, self.chain = site, site.chain
         self.terms_now: Terms  # of the agreement that fixtures start
         self.account, self.payer = self.chain.accounts[6:8]
-        self.crews = self.chain.deploy(site.deployer, creation_code("CrewsStandIn"))
+        self.unlicensed = replace(UNLICENSED, licence_until_s=self.chain.now() + 7 * DAY + DAY // 2)
+        site.enact(
+            crews_changes.set_firm(site.crews, firm=OTHER_FIRM, name_digest=name("other"), licence_until=LICENCE_UNTIL),
+            *(change for member in (*MEMBERS, self.unlicensed) for change in self.enrolment(member)),
+        )
         self.address = self.deploy()
-        for firm in (0, FIRM, OTHER_FIRM):
-            self.chain.send(site.deployer, _SET_FIRM.call(self.crews, firm, 2**40))
-        for member in MEMBERS:
-            self.enrol(member)
         for account in (self.account, site.stranger, site.manager):
             self.chain.send(site.deployer, token.mint(site.token, recipient=account, amount=10_000_000))
             self.chain.send(account, token.approve(site.token, spender=self.address, amount=2**200))
@@ -113,24 +114,18 @@ class Service:
         creation = service_agreements.deploy(
             artifact("ServiceAgreements").bytecode,
             registry=self.site.registry,
-            anchor_log=self.site.anchor_log,
-            crews=self.crews,
-            token=self.site.token,
             utc_offset_seconds=utc_offset_seconds,
             verifier=PRECOMPILE,
         )
         return self.chain.deploy(self.site.deployer, creation)
 
-    def enrol(self, member: Member) -> None:
-        words = member.key.commitment_words(member.firm, keccak(text=member.key.origin))
-        types = ("uint256", "uint256", "uint256", "uint256", "uint256", "uint256", "bytes32", "bytes32")
-        self.set_commitment(member, keccak(encode_arguments("", types, words)))
-
-    def set_commitment(self, member: Member, commitment: bytes) -> None:
-        self.chain.send(self.site.deployer, _SET_COMMITMENT.call(self.crews, member.alias, commitment))
-
-    def set_firm_licence(self, firm: int, until_s: int) -> None:
-        self.chain.send(self.site.deployer, _SET_FIRM.call(self.crews, firm, until_s))
+    def enrolment(self, member: Member) -> list[Call]:
+        """The two calls by which manager and committee enrol a person."""
+        site = self.site
+        return [
+            site.member_change(member.alias, member.duties, firm=member.firm, licence_until=member.licence_until_s),
+            site.crew_key_change(member.alias, member.private, int(member.kind)),
+        ]
 
     # --- Agreements ---
 

@@ -1,11 +1,13 @@
 """Crews: firms under licence, people with duties and one key each; ended at once, never added by one party."""
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from eth_utils.crypto import keccak
 
 from contracts import p256
-from contracts.abi import Call
+from contracts.abi import Call, encode_arguments
 from contracts.calls import crews, crews_changes, registry, roll
 from contracts.calls.crews import Counts, Duty, Firm
 from contracts.calls.crews_events import CrewCounted, CrewKeyEnded, CrewKeySet, FirmSet, MemberSet, parse_event
@@ -18,6 +20,7 @@ from tests.contracts.vyper.site import (
     INSTALLER,
     INSTALLER_KEY,
     LICENCE_UNTIL,
+    WEB_ORIGIN,
     Site,
     announced,
     coordinates,
@@ -243,3 +246,30 @@ def test_a_manager_cannot_enrol_a_ghost_crew(site: Site) -> None:
     site.enact_batch(number, *calls)
     assert counts(site) == Counts(1, 1, 1)
     assert all(crew_key_of(site, alias) == NOBODY for alias in ghosts)
+
+
+def test_one_hash_says_all_that_makes_a_key_count(site: Site) -> None:
+    """It follows every change of member, key and firm, and is zero while no key is in force."""
+
+    def commitment(alias: bytes = INSTALLER, number: int = FIRM) -> tuple[bytes, int]:
+        call = crews.crew_commitment(site.crews, alias=alias, firm=number)
+        return crews.parse_crew_commitment(site.chain.view(call))
+
+    def expected(key: p256.PrivateKey, duties: int, licence_until: int, *, kind: int = 2) -> bytes:
+        rp_id_hash, origin = (sha256(b"localhost").digest(), WEB_ORIGIN) if kind == 1 else (bytes(32), "")
+        words = (FIRM, duties, licence_until, *coordinates(key), kind, rp_id_hash, keccak(text=origin))
+        return keccak(encode_arguments("", ("uint256",) * 6 + ("bytes32",) * 2, words))
+
+    assert commitment() == (expected(INSTALLER_KEY, 4, LICENCE_UNTIL), LICENCE_UNTIL)
+    assert commitment(number=0)[1] == 2**256 - 1
+    assert commitment(number=FIRM + 1)[1] == 0
+    assert commitment(MECHANIC)[0] == bytes(32)
+    renewed = site.member_change(INSTALLER, 5, licence_until=LICENCE_UNTIL + 9)
+    passkey = [site.member_change(MECHANIC, Duty.MECHANIC), site.crew_key_change(MECHANIC, key_of(77), 1)]
+    site.enact(renewed, *passkey)
+    assert commitment()[0] == expected(INSTALLER_KEY, 5, LICENCE_UNTIL + 9)
+    assert commitment(MECHANIC)[0] == expected(key_of(77), 1, LICENCE_UNTIL, kind=1)
+    site.chain.send(site.committee, crews.end_member(site.crews, alias=INSTALLER))
+    assert commitment()[0] == bytes(32)
+    site.chain.send(site.manager, crews.end_firm(site.crews, firm=FIRM))
+    assert commitment(MECHANIC) == (expected(key_of(77), 1, LICENCE_UNTIL, kind=1), site.chain.now())

@@ -12,8 +12,16 @@ from contracts.calls.service_agreements import Claim
 from contracts.due import AFTERMATH_DAYS, PROVISIONAL_S, TERMS_TYPE, DoneDay, Terms, fee, overdue_days
 from contracts.visit import VisitClass
 from tests.contracts.vyper.conftest import refused
-from tests.contracts.vyper.service import FIRM, MECHANIC, OTHER_FIRM, SECOND, SITE_MANAGER, Service, agreement_name
-from tests.contracts.vyper.site import DAY
+from tests.contracts.vyper.service import (
+    MECHANIC,
+    OTHER_FIRM,
+    SITE_MANAGER,
+    STRANGER,
+    STRANGERS_PAIR,
+    Service,
+    agreement_name,
+)
+from tests.contracts.vyper.site import DAY, FIRM
 
 BUDGET, DEPOSIT = 500_000, 1_000_000
 HALF_MONTH = VisitClass.HALF_MONTH
@@ -188,9 +196,7 @@ def test_fees_come_from_this_agreements_days_and_budget_alone(service: Service) 
     with refused("token: allowance is too small"):
         send(service, service.payer, service_agreements.add_budget, amount=1)
     other = service.start(firm=OTHER_FIRM, fees=(0, 0, 0, 600_000))
-    stranger = replace(MECHANIC, alias=SECOND.alias, firm=OTHER_FIRM)
-    service.enrol(stranger)
-    service.record(other, service.visit(VisitClass.YEAR, mechanics=(stranger,)), signers=(stranger,))
+    service.record(other, service.visit(VisitClass.YEAR, mechanics=(STRANGER,)), signers=(STRANGER,))
     with refused("service_agreements: budget does not cover it"):
         send(
             service,
@@ -211,9 +217,7 @@ def test_a_repair_earns_nothing_here(service: Service) -> None:
 
 def test_without_the_signatures_that_the_agreement_asks_for_a_visit_neither_pays_nor_counts(service: Service) -> None:
     terms = service.start(firm=OTHER_FIRM, two_people=True, countersigned=True)
-    first, second = (replace(each, firm=OTHER_FIRM) for each in (MECHANIC, SECOND))
-    for member in (first, second):
-        service.enrol(member)
+    first, second = STRANGER, STRANGERS_PAIR
     name, days = agreement_name(terms), [terms.starts_on]
     for mechanics, manager in (((first,), SITE_MANAGER), ((first, second), None)):
         signers = mechanics + ((manager,) if manager else ())
@@ -245,10 +249,9 @@ def test_anyone_claims_overdue_days_and_after_thirty_days_they_are_paid(service:
     terms, anyone = service.terms_now, service.site.stranger
     # Done three days before the start, so the first overdue day is the thirteenth after it.
     service.go_to(terms.starts_on + 12)
-    with refused("service_agreements: no day is overdue"):
-        send(
-            service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 12
-        )
+    send(service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 12)
+    kept = service.agreement(terms)
+    assert (kept.claims, kept.deposit, kept.claimed_through[0]) == (0, DEPOSIT, terms.starts_on + 12)
     service.go_to(terms.starts_on + 20)
     send(service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 20)
     assert claim_of(service, 0).days == 8
@@ -330,12 +333,22 @@ def test_what_cannot_be_claimed_is_refused(service: Service) -> None:
         overdue(service, HALF_MONTH, terms.starts_on + 1, terms.starts_on)
     unscheduled = service.start(firm=OTHER_FIRM, interval_days=(0, 90, 180, 365), deposit=4_999, done_on=(0,) * 4)
     name = agreement_name(unscheduled)
-    with refused("service_agreements: no day is overdue"):
-        send(service, anyone, claim, agreement=name, visit_class=HALF_MONTH, through_day=unscheduled.starts_on)
+    send(service, anyone, claim, agreement=name, visit_class=HALF_MONTH, through_day=unscheduled.starts_on)
+    assert service.agreement(unscheduled).claims == 0
     with refused("service_agreements: deposit does not cover so many days"):
         send(service, anyone, claim, agreement=name, visit_class=VisitClass.YEAR, through_day=unscheduled.starts_on)
     send(service, anyone, service_agreements.add_deposit, agreement=name, amount=1)
     send(service, anyone, claim, agreement=name, visit_class=VisitClass.YEAR, through_day=unscheduled.starts_on)
+
+
+def test_a_class_that_is_seldom_due_is_claimed_after_its_days_in_time_were_looked_at(service: Service) -> None:
+    terms, anyone = service.terms_now, service.site.stranger
+    service.go_to(terms.starts_on + 90)
+    claim = service_agreements.claim_overdue
+    # Done a hundred days before the start, so the first overdue day is the eighty-first after it.
+    for through in (63, 90):
+        send(service, anyone, claim, visit_class=VisitClass.HALF_YEAR, through_day=terms.starts_on + through)
+    assert claim_of(service, 0) == Claim(3, terms.starts_on + 64, terms.starts_on + 90, 10, service.chain.now())
 
 
 # --- The end ---

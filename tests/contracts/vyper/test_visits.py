@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from contracts import p256
-from contracts.calls import service_agreements
+from contracts.calls import crews, service_agreements
 from contracts.calls.anchor_log import Head
 from contracts.crew_signature import CrewSignature, CrewSignatureError, crew_signature
 from contracts.person import KeyKind, Purpose, challenge_text, person_digest, webauthn_signature
 from contracts.visit import VisitClass
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.service import (
+    BOTH,
     BY_SOFTWARE,
     LEARNER,
     MECHANIC,
@@ -22,12 +23,11 @@ from tests.contracts.vyper.service import (
     SECOND,
     SITE_MANAGER,
     STRANGER,
-    UNLICENSED,
     Member,
     Service,
     recorded,
 )
-from tests.contracts.vyper.site import DAY, NEIGHBOUR, ORIGIN, WEB_ORIGIN, Site, key_of
+from tests.contracts.vyper.site import DAY, FIRM, NEIGHBOUR, ORIGIN, WEB_ORIGIN, Site, key_of
 
 NO_MATCH = "service_agreements: signature does not match the visit"
 NOT_ACCEPTED = "service_agreements: entry is not under the accepted head"
@@ -77,7 +77,6 @@ def test_crews_of_one_or_two_with_or_without_the_site_manager_can_sign(
         ((MECHANIC, SECOND), None, (SECOND, MECHANIC), NO_MATCH),
         ((LEARNER,), None, (LEARNER,), "service_agreements: person has not this duty"),
         ((LEARNER, MECHANIC), None, (LEARNER, MECHANIC), "service_agreements: person has not this duty"),
-        ((UNLICENSED,), None, (UNLICENSED,), "service_agreements: person's licence had ended"),
         ((STRANGER,), None, (STRANGER,), NO_MATCH),
         ((MECHANIC,), SECOND, (MECHANIC, SECOND), "service_agreements: person has not this duty"),
         ((MECHANIC,), SITE_MANAGER, (MECHANIC, MECHANIC), "service_agreements: person has not this duty"),
@@ -132,6 +131,12 @@ def test_records_that_break_the_format_are_refused_by_the_contract_too(
         service.record(service.terms_now, broken, signers=signers, observed_at_s=now)
 
 
+def test_a_person_whose_licence_had_ended_does_not_serve(service: Service) -> None:
+    visit = service.visit(mechanics=(service.unlicensed,))
+    with refused("service_agreements: person's licence had ended"):
+        service.record(service.terms_now, visit, signers=(service.unlicensed,))
+
+
 def test_a_signature_means_one_visit_in_one_place_until_its_deadline(service: Service) -> None:
     visit, other = service.visit(), service.visit(salt=bytes(16))
     index = service.log(visit)
@@ -156,10 +161,8 @@ def test_a_signature_means_one_visit_in_one_place_until_its_deadline(service: Se
 
 
 def test_a_countersignature_does_not_pass_for_a_mechanics(service: Service) -> None:
-    both = Member(alias=MECHANIC.alias, secret=MECHANIC.secret, duties=3)
-    service.enrol(both)
     with refused(NO_MATCH):  # `sign` takes the purpose of the counter-signature for whoever has that duty
-        service.record(service.terms_now, service.visit(), signers=(both,))
+        service.record(service.terms_now, service.visit(mechanics=(BOTH,)), signers=(BOTH,))
 
 
 @pytest.mark.parametrize(
@@ -265,13 +268,15 @@ def test_a_software_signature_with_anything_of_a_passkeys_is_refused(service: Se
 
 
 def test_a_revoked_key_and_a_firm_without_licence_sign_no_more(service: Service) -> None:
-    service.set_commitment(MECHANIC, bytes(32))
+    site, pair = service.site, service.visit(mechanics=(MECHANIC, LEARNER))
+    service.chain.send(site.manager, crews.end_member(site.crews, alias=SECOND.alias))
     with refused(NO_MATCH):
-        service.record(service.terms_now, service.visit())
-    service.enrol(MECHANIC)
-    service.set_firm_licence(service.terms_now.firm, 1)
+        service.record(service.terms_now, service.visit(mechanics=(SECOND,)), signers=(SECOND,))
+    service.chain.send(site.committee, crews.end_firm(site.crews, firm=FIRM))
+    service.chain.wait(60)
     with refused("service_agreements: firm's licence had ended"):
         service.record(service.terms_now, service.visit())
+    service.record(service.terms_now, pair, signers=(MECHANIC, LEARNER))  # it was done before
 
 
 def test_only_the_entry_that_the_gateway_logged_proves_the_visit(service: Service) -> None:
