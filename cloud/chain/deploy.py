@@ -18,18 +18,35 @@ from cloud.chain.client import ChainClient, Receipt, SigningKey
 from cloud.chain.deployment import CONTRACTS, Deployment
 from cloud.chain.features import has_precompile
 from cloud.chain.fees import first_fees
+from cloud.chain.terms import (
+    ASSEMBLY_TERMS,
+    FUND_TERMS,
+    WORK_TERMS,
+    AssemblyTerms,
+    assembly_terms,
+    fund_terms,
+    work_terms,
+)
 from cloud.errors import ChainError, SettingsError
 from contracts.calls import anchor_log as anchor_log_calls
+from contracts.calls import assembly as assembly_calls
+from contracts.calls import ballots as ballots_calls
 from contracts.calls import bindings as bindings_calls
 from contracts.calls import crews as crews_calls
 from contracts.calls import registry as registry_calls
+from contracts.calls import reserve_fund as reserve_fund_calls
+from contracts.calls import resolutions as resolutions_calls
 from contracts.calls import roll as roll_calls
 from contracts.calls import tariffs as tariffs_calls
 from contracts.calls import token as token_calls
 from contracts.calls import usage_fees as usage_fees_calls
+from contracts.calls import work_orders as work_orders_calls
+from contracts.fund import Terms as FundTerms
 from contracts.superlog import WitnessPolicy, superlog_id
 from contracts.trust import Trust, format_trust
 from contracts.vyper.compile import artifact
+from contracts.work_order import LIFT_FAULT
+from contracts.work_order import Terms as WorkTerms
 
 __all__ = ["WHICHEVER_WORKS", "DeployOptions", "created_address", "deploy", "read_options", "trust_of", "write_trust"]
 
@@ -61,6 +78,9 @@ class DeployOptions:
     utc_offset_seconds: int
     super_log_origin: str
     super_log_public: bytes
+    assembly: AssemblyTerms = ASSEMBLY_TERMS
+    fund: FundTerms = FUND_TERMS
+    repairs: WorkTerms = WORK_TERMS
     verifier: str = P256_PRECOMPILE  # its address, or WHICHEVER_WORKS: our own is deployed where there is no precompile
 
 
@@ -94,6 +114,9 @@ def read_options(path: Path, *, super_log_origin: str | None, super_log_public: 
             super_log_origin=super_log_origin or str(document["super_log_origin"]),
             super_log_public=super_log_public or bytes.fromhex(document["super_log_key"]),
             verifier=str(document.get("verifier", WHICHEVER_WORKS)),
+            assembly=assembly_terms(document.get("assembly", {})),
+            fund=fund_terms(document.get("fund", {}), utc_offset_seconds=int(document["utc_offset_seconds"])),
+            repairs=work_terms(document.get("repairs", {})),
             **{name: int(document[name]) for name in numbers},
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -212,6 +235,42 @@ def _usage_fees(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> b
     )
 
 
+def _resolutions(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return resolutions_calls.deploy(
+        code,
+        registry=at["registry"],
+        roll=at["roll"],
+        notice_seconds=options.assembly.notice_seconds,
+        voting_seconds=options.assembly.voting_seconds,
+        window_seconds=options.assembly.window_seconds,
+        verifier=options.verifier,
+    )
+
+
+def _ballots(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return ballots_calls.deploy(
+        code,
+        resolutions=at["resolutions"],
+        crews=at["crews"],
+        proxies_max=options.assembly.proxies_max,
+        verifier=options.verifier,
+    )
+
+
+def _assembly(code: bytes, _options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return assembly_calls.deploy(code, ballots=at["ballots"])
+
+
+def _reserve_fund(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return reserve_fund_calls.deploy(code, registry=at["registry"], terms=options.fund)
+
+
+def _work_orders(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return work_orders_calls.deploy(
+        code, registry=at["registry"], terms=options.repairs, faults=[LIFT_FAULT], verifier=options.verifier
+    )
+
+
 _CREATIONS: Mapping[str, _Creation] = {
     "registry": _registry,
     "roll": _roll,
@@ -221,6 +280,11 @@ _CREATIONS: Mapping[str, _Creation] = {
     "anchor_log": _anchor_log,
     "tariffs": _tariffs,
     "usage_fees": _usage_fees,
+    "resolutions": _resolutions,
+    "ballots": _ballots,
+    "assembly": _assembly,
+    "reserve_fund": _reserve_fund,
+    "work_orders": _work_orders,
 }
 
 

@@ -20,6 +20,11 @@ CONTRACTS = {
     "anchor_log": "AnchorLog",
     "tariffs": "Tariffs",
     "usage_fees": "UsageFees",
+    "resolutions": "Resolutions",
+    "ballots": "Ballots",
+    "assembly": "Assembly",
+    "reserve_fund": "ReserveFund",
+    "work_orders": "WorkOrders",
 }
 """A contract's name in the Registry's directory, and its source; in the order in which they are deployed."""
 
@@ -39,11 +44,17 @@ class Deployment:
     usage_fees: str
     token: str
     site: bytes
+    # Empty where a site bills without them.
+    resolutions: str = ""
+    ballots: str = ""
+    assembly: str = ""
+    reserve_fund: str = ""
+    work_orders: str = ""
 
     @property
     def addresses(self) -> dict[str, str]:
         """Contract name by address: whose events the follower reads."""
-        return {getattr(self, name): name for name in CONTRACTS}
+        return {getattr(self, name): name for name in CONTRACTS if getattr(self, name)}
 
 
 def write_deployment(path: Path, deployment: Deployment) -> None:
@@ -53,7 +64,7 @@ def write_deployment(path: Path, deployment: Deployment) -> None:
         "chain_id": str(deployment.chain_id),
         "from_block": str(deployment.from_block),
         "site": deployment.site.hex(),
-        "contracts": {name: getattr(deployment, name) for name in CONTRACTS},
+        "contracts": {name: address for address, name in deployment.addresses.items()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(path.suffix + ".part")
@@ -73,7 +84,7 @@ def read_deployment(path: Path) -> Deployment:
             chain_id=int(document["chain_id"]),
             from_block=int(document["from_block"]),
             site=bytes.fromhex(document["site"]),
-            **{name: str(document["contracts"][name]).lower() for name in CONTRACTS},
+            **{name: str(address).lower() for name, address in document["contracts"].items() if name in CONTRACTS},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(

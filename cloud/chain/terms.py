@@ -1,15 +1,39 @@
-"""The rules that a site's fund and repairs are deployed with: what its data pack says, else those of one city."""
+"""The rules that votes, fund and repairs are deployed with: what a site's data pack says, else those of one city."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from contracts.fund import Terms as FundTerms
 from contracts.work_order import Terms as WorkTerms
 
-__all__ = ["FUND_TERMS", "WORK_TERMS", "fund_terms", "work_terms"]
+__all__ = [
+    "ASSEMBLY_TERMS",
+    "FUND_TERMS",
+    "WORK_TERMS",
+    "AssemblyTerms",
+    "assembly_terms",
+    "fund_terms",
+    "work_terms",
+]
 
 _DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssemblyTerms:
+    """How owners vote."""
+
+    notice_seconds: int  # between convening and opening
+    voting_seconds: int  # shortest time that a vote is open
+    window_seconds: int  # of the public roll before opening, of paper before and of sealed ballots after the close
+    proxies_max: int  # that one head may hold
+
+
+# Beijing asks for 15 days of notice (articles 35 and 37, read in a public copy); the others are ours.
+ASSEMBLY_TERMS = AssemblyTerms(
+    notice_seconds=15 * _DAY, voting_seconds=7 * _DAY, window_seconds=3 * _DAY, proxies_max=3
+)
 
 # Shanghai's rules of 2020-12-30, articles 65 to 67, read in a public copy, to be checked before production: reports on
 # the fund half-yearly, on income quarterly, yearly reconciliation, more than half of income to the fund, top-up below
@@ -40,12 +64,17 @@ WORK_TERMS = WorkTerms(
 )
 
 
-def fund_terms(given: Mapping[str, Any], *, utc_offset_seconds: int) -> FundTerms:
-    """The fund's rules: those given by name, else the ones above.
+def assembly_terms(given: Mapping[str, Any]) -> AssemblyTerms:
+    """How owners vote: the rules given by name, else the ones above.
 
     Raises:
         KeyError, TypeError, ValueError: no such rule, or a value that is none.
     """
+    return replace(ASSEMBLY_TERMS, **_numbers(AssemblyTerms, given))
+
+
+def fund_terms(given: Mapping[str, Any], *, utc_offset_seconds: int) -> FundTerms:
+    """The fund's rules, likewise."""
     return replace(FUND_TERMS, utc_offset_seconds=utc_offset_seconds, **_numbers(FundTerms, given))
 
 

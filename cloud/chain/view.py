@@ -210,7 +210,8 @@ class ChainView:
         self.final = (number, block_hash)
 
     def _take(self, stored: StoredEvent) -> None:
-        event = _PARSERS[stored.contract](stored.topics, stored.data)
+        parse = _PARSERS.get(stored.contract)
+        event = parse(stored.topics, stored.data) if parse else None  # votes, fund and repairs fold by themselves
         taker = _TAKERS.get(type(event))
         if taker is not None:
             taker(self, event, stored)
