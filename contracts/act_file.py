@@ -29,6 +29,7 @@ OCTETS_LENGTH_MAX = 8_192
 # opening of a commitment that was signed before, or by the clock alone.
 PROVING = {
     "Ballots": {"reveal"},
+    "ServiceAgreements": {"claim_overdue", "count_claim"},
     "UsageFees": {"answer", "correct_sum", "reverse"},
     "WorkOrders": {"report_by_machine", "judge_by_machine", "lapse", "release", "escalate"},
 }

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from contracts import p256
+from contracts.act_file import act_of_call, format_act, parse_act
 from contracts.calls import crews, service_agreements
 from contracts.calls.anchor_log import Head
 from contracts.crew_signature import CrewSignature, CrewSignatureError, crew_signature
 from contracts.person import KeyKind, Purpose, challenge_text, person_digest, webauthn_signature
 from contracts.visit import VisitClass
+from contracts.vyper.compile import artifact
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.service import (
     BOTH,
@@ -453,3 +455,17 @@ def test_a_digest_stays_four_years_and_then_its_slot_is_used_again(service: Serv
     service.record(terms, later)
     kept = service.kept(terms, terms.starts_on + service_agreements.RING)
     assert kept is not None and kept.digest == later.digest()[:24]
+
+
+def test_a_visit_can_be_kept_as_a_file_and_brought_by_a_stranger(service: Service) -> None:
+    abi = artifact("ServiceAgreements").abi
+    visit = service.visit(mechanics=(MECHANIC, SECOND), manager=SITE_MANAGER)
+    index = service.log(visit)
+    service.chain.wait(120)
+    service.site.accept(service.site.log)
+    call = service.call(service.terms_now, visit, index, signers=(MECHANIC, SECOND, SITE_MANAGER))
+    act = act_of_call(call, chain_id=31337, contract="ServiceAgreements", function="record_visit", abi=abi)
+    read = parse_act(format_act(act, abi), lambda _contract: abi).call(abi, selector=call.data[:4])
+    assert read == replace(call, to=call.to.lower())
+    service.chain.send(service.site.stranger, read)
+    assert service.kept(service.terms_now, service.terms_now.starts_on) is not None
