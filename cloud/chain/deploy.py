@@ -37,6 +37,7 @@ from contracts.calls import registry as registry_calls
 from contracts.calls import reserve_fund as reserve_fund_calls
 from contracts.calls import resolutions as resolutions_calls
 from contracts.calls import roll as roll_calls
+from contracts.calls import service_agreements as service_agreements_calls
 from contracts.calls import tariffs as tariffs_calls
 from contracts.calls import token as token_calls
 from contracts.calls import usage_fees as usage_fees_calls
@@ -271,6 +272,12 @@ def _work_orders(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> 
     )
 
 
+def _service_agreements(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return service_agreements_calls.deploy(
+        code, registry=at["registry"], utc_offset_seconds=options.utc_offset_seconds, verifier=options.verifier
+    )
+
+
 _CREATIONS: Mapping[str, _Creation] = {
     "registry": _registry,
     "roll": _roll,
@@ -285,6 +292,7 @@ _CREATIONS: Mapping[str, _Creation] = {
     "assembly": _assembly,
     "reserve_fund": _reserve_fund,
     "work_orders": _work_orders,
+    "service_agreements": _service_agreements,
 }
 
 

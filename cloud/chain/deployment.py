@@ -25,6 +25,7 @@ CONTRACTS = {
     "assembly": "Assembly",
     "reserve_fund": "ReserveFund",
     "work_orders": "WorkOrders",
+    "service_agreements": "ServiceAgreements",
 }
 """A contract's name in the Registry's directory, and its source; in the order in which they are deployed."""
 
@@ -50,6 +51,7 @@ class Deployment:
     assembly: str = ""
     reserve_fund: str = ""
     work_orders: str = ""
+    service_agreements: str = ""
 
     @property
     def addresses(self) -> dict[str, str]:

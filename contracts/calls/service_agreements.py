@@ -123,7 +123,7 @@ class Claim:
 def deploy(bytecode: bytes, *, registry: str, utc_offset_seconds: int, verifier: str) -> bytes:
     """Creation data: the compiled bytecode with its constructor's arguments."""
     arguments = (registry, utc_offset_seconds, verifier)
-    return bytecode + encode_arguments("ServiceAgreements", ("address", "uint256", "address"), arguments)
+    return bytecode + encode_arguments("ServiceAgreements", ("address", "int256", "address"), arguments)
 
 
 def propose(to: str, *, terms: Terms) -> Call:

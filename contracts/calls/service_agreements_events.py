@@ -204,10 +204,34 @@ class Closed:
 
 
 Event = (
-    Proposed | Retracted | Agreed | EndAsked | EndSet | BudgetAdded | DepositAdded | VisitRecorded | FeesPaid | DaysLookedAt | ClaimCounted | Closed
+    Proposed
+    | Retracted
+    | Agreed
+    | EndAsked
+    | EndSet
+    | BudgetAdded
+    | DepositAdded
+    | VisitRecorded
+    | FeesPaid
+    | DaysLookedAt
+    | ClaimCounted
+    | Closed
 )
 
-_EVENTS = event_table(Proposed, Retracted, Agreed, EndAsked, EndSet, BudgetAdded, DepositAdded, VisitRecorded, FeesPaid, DaysLookedAt, ClaimCounted, Closed)
+_EVENTS = event_table(
+    Proposed,
+    Retracted,
+    Agreed,
+    EndAsked,
+    EndSet,
+    BudgetAdded,
+    DepositAdded,
+    VisitRecorded,
+    FeesPaid,
+    DaysLookedAt,
+    ClaimCounted,
+    Closed,
+)
 
 
 def parse_event(topics: Sequence[bytes], data: bytes) -> Event | None:

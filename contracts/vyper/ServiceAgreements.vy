@@ -106,7 +106,7 @@ REGISTRY: immutable(Registry)
 ANCHOR_LOG: immutable(AnchorLog)
 CREWS: immutable(Crews)
 TOKEN: immutable(IERC20)
-UTC_OFFSET: immutable(uint256)
+UTC_OFFSET: immutable(int256)
 
 
 struct GatewayKey:
@@ -268,14 +268,14 @@ event Closed:
 
 
 @deploy
-def __init__(registry: address, utc_offset_seconds: uint256, verifier: address):
+def __init__(registry: address, utc_offset_seconds: int256, verifier: address):
     """
     @notice Agreements of the registry's site, in the token of its directory, an ERC-20 whose smallest unit is the fen.
-    @param utc_offset_seconds What local time is ahead of UTC; days begin at local midnight.
+    @param utc_offset_seconds What local time is ahead of UTC, negative west of Greenwich; days begin at local midnight.
     @param verifier Where P-256 signatures are verified; see p256.vy.
     """
     p256.__init__(verifier)
-    assert utc_offset_seconds < DAY, "service_agreements: offset is a day or more"
+    assert abs(utc_offset_seconds) < convert(DAY, int256), "service_agreements: offset is a day or more"
     REGISTRY = Registry(registry)
     ANCHOR_LOG = AnchorLog(staticcall Registry(registry).contract_named(NAME_ANCHOR_LOG))
     CREWS = Crews(staticcall Registry(registry).contract_named(NAME_CREWS))
@@ -928,7 +928,7 @@ def _today() -> uint256:
 @internal
 @view
 def _day(time: uint256) -> uint256:
-    return (time + UTC_OFFSET) // DAY
+    return convert(unsafe_add(convert(time, int256), UTC_OFFSET), uint256) // DAY
 
 
 # --- Internal: money ---

@@ -401,9 +401,12 @@ def test_a_token_that_says_no_is_believed(service: Service) -> None:
         send(service, service.site.stranger, service_agreements.add_budget, amount=1)
 
 
-def test_local_time_is_less_than_a_day_ahead(service: Service) -> None:
-    with refused("service_agreements: offset is a day or more"):
-        service.deploy(utc_offset_seconds=DAY)
+def test_local_time_is_less_than_a_day_from_utc_either_way(service: Service) -> None:
+    for offset in (DAY, -DAY):
+        with refused("service_agreements: offset is a day or more"):
+            service.deploy(utc_offset_seconds=offset)
+    for offset in (1 - DAY, DAY - 1):
+        service.deploy(utc_offset_seconds=offset)
 
 
 def test_numbers_beyond_their_lanes_are_refused(service: Service) -> None:
