@@ -21,8 +21,6 @@ _RESULT = Function(
     ("uint256",),
     ("(uint256,uint256,uint256,uint256,uint256,uint256,bool,bool,bool,bytes32)",),
 )
-_BALLOTS = Function("ballots", bytes.fromhex("2d2bd0bb"), (), ("address",))
-_RESOLUTIONS = Function("resolutions", bytes.fromhex("316ac95c"), (), ("address",))
 
 
 class State(IntEnum):
@@ -69,9 +67,9 @@ class Result:
         return self.tallies[means]
 
 
-def deploy(bytecode: bytes, *, ballots: str) -> bytes:
+def deploy(bytecode: bytes, *, registry: str) -> bytes:
     """Creation data: the compiled bytecode with its constructor's arguments."""
-    return bytecode + encode_arguments("Assembly", ("address",), (ballots,))
+    return bytecode + encode_arguments("Assembly", ("address",), (registry,))
 
 
 def count(to: str, *, number: int, first_head: int, leaves: Sequence[RollLeaf], path: Sequence[Node]) -> Call:
@@ -113,28 +111,6 @@ def parse_result(result: bytes) -> Result:
     passkey, software, proxy, paper, *rest = _RESULT.decode(result)[0]
     tallies = (Tally.from_word(passkey), Tally.from_word(software), Tally.from_word(proxy), Tally.from_word(paper))
     return Result(tallies, *rest)
-
-
-def ballots(to: str) -> Call:
-    """Where ballots are."""
-    return _BALLOTS.call(to)
-
-
-def parse_ballots(result: bytes) -> str:
-    """The result of `ballots`: an address."""
-    value: str = _BALLOTS.decode(result)[0]
-    return value
-
-
-def resolutions(to: str) -> Call:
-    """Where votes are convened."""
-    return _RESOLUTIONS.call(to)
-
-
-def parse_resolutions(result: bytes) -> str:
-    """The result of `resolutions`: an address."""
-    value: str = _RESOLUTIONS.decode(result)[0]
-    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ _BALLOT = Function("ballot", bytes.fromhex("0dfdb8fb"), ("uint256", "uint256"), 
 _SPOKEN = Function("spoken", bytes.fromhex("1cb2dc98"), ("uint256", "uint256"), ("uint256",))
 _PROXY = Function("proxy", bytes.fromhex("b299a052"), ("uint256", "uint256"), ("uint256", "uint256"))
 _HELD = Function("held", bytes.fromhex("57d3ad5b"), ("uint256", "uint256"), ("uint256",))
-_RESOLUTIONS = Function("resolutions", bytes.fromhex("316ac95c"), (), ("address",))
 _PROXIES_MAX = Function("proxies_max", bytes.fromhex("98703404"), (), ("uint256",))
 
 
@@ -44,10 +43,10 @@ class Proxy:
     sequence: int  # of the signature that set it, 0 if none did
 
 
-def deploy(bytecode: bytes, *, resolutions: str, crews: str, proxies_max: int, verifier: str) -> bytes:
+def deploy(bytecode: bytes, *, registry: str, proxies_max: int, verifier: str) -> bytes:
     """Creation data: the compiled bytecode with its constructor's arguments."""
-    types = ("address", "address", "uint256", "address")
-    return bytecode + encode_arguments("Ballots", types, (resolutions, crews, proxies_max, verifier))
+    types = ("address", "uint256", "address")
+    return bytecode + encode_arguments("Ballots", types, (registry, proxies_max, verifier))
 
 
 def cast(to: str, *, number: int, batch: BallotBatch) -> Call:
@@ -123,17 +122,6 @@ def held(to: str, *, number: int, head: int) -> Call:
 def parse_held(result: bytes) -> int:
     """The result of `held`."""
     value: int = _HELD.decode(result)[0]
-    return value
-
-
-def resolutions(to: str) -> Call:
-    """Where votes are convened."""
-    return _RESOLUTIONS.call(to)
-
-
-def parse_resolutions(result: bytes) -> str:
-    """The result of `resolutions`: an address."""
-    value: str = _RESOLUTIONS.decode(result)[0]
     return value
 
 

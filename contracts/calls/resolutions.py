@@ -32,8 +32,6 @@ _VOTING = Function("voting", bytes.fromhex("fd4a77f1"), ("uint256",), (VOTING_TY
 _BLOCKS_SHOWN = Function("blocks_shown", bytes.fromhex("d6df18ce"), ("uint256",), ("uint256", "uint256"))
 _PROPOSAL_DIGEST = Function("proposal_digest", bytes.fromhex("c8ecf51c"), (PROPOSAL_TYPE,), ("bytes32",))
 _TERMS = Function("terms", bytes.fromhex("d5025625"), (), ("uint256", "uint256", "uint256"))
-_ROLL = Function("roll", bytes.fromhex("cd5e3c5d"), (), ("address",))
-_REGISTRY = Function("registry", bytes.fromhex("7b103999"), (), ("address",))
 _RESOLUTION_COUNT = Function("resolution_count", bytes.fromhex("fad58b3c"), (), ("uint256",))
 _SUPPORT_COUNT = Function("support_count", bytes.fromhex("92fcbfcc"), ("bytes32",), ("uint256",))
 _PETITIONS = Function("petitions", bytes.fromhex("486dd43b"), ("bytes32",), ("uint256",))
@@ -129,15 +127,14 @@ def deploy(
     bytecode: bytes,
     *,
     registry: str,
-    roll: str,
     notice_seconds: int,
     voting_seconds: int,
     window_seconds: int,
     verifier: str,
 ) -> bytes:
     """Creation data: the compiled bytecode with its constructor's arguments."""
-    types = ("address", "address", "uint256", "uint256", "uint256", "address")
-    values = (registry, roll, notice_seconds, voting_seconds, window_seconds, verifier)
+    types = ("address", "uint256", "uint256", "uint256", "address")
+    values = (registry, notice_seconds, voting_seconds, window_seconds, verifier)
     return bytecode + encode_arguments("Resolutions", types, values)
 
 
@@ -232,28 +229,6 @@ def terms(to: str) -> Call:
 def parse_terms(result: bytes) -> Terms:
     """The result of `terms`."""
     return Terms(*_TERMS.decode(result))
-
-
-def roll(to: str) -> Call:
-    """Whose units and keys vote."""
-    return _ROLL.call(to)
-
-
-def parse_roll(result: bytes) -> str:
-    """The result of `roll`: an address."""
-    value: str = _ROLL.decode(result)[0]
-    return value
-
-
-def registry(to: str) -> Call:
-    """Whose committee convenes."""
-    return _REGISTRY.call(to)
-
-
-def parse_registry(result: bytes) -> str:
-    """The result of `registry`: an address."""
-    value: str = _REGISTRY.decode(result)[0]
-    return value
 
 
 def resolution_count(to: str) -> Call:

@@ -36,6 +36,8 @@ _VOTER_KEY = Function(
     ("bytes32",),
     ("(uint256,uint256,uint256,uint256,uint256,uint256,bytes32,string)",),
 )
+_BALLOT_KEY = Function("ballot_key", bytes.fromhex("5eb23ea5"), ("bytes32",), ("(uint256,uint256,uint256)",))
+_UNIT_SINCE = Function("unit_since", bytes.fromhex("82cb3081"), ("uint256",), ("uint256",))
 _RESIDENTS = Function("residents", bytes.fromhex("0e8c2dc3"), ("bytes32", "uint256"), ("uint256",))
 _IS_POOL = Function("is_pool", bytes.fromhex("47816c5e"), ("bytes32",), ("bool",))
 _POOL_KEYS = Function(
@@ -114,6 +116,19 @@ class VoterKey:
     kind: int
     rp_id_hash: bytes
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class BallotKey:
+    """A key as batches of ballots need it."""
+
+    x: int
+    y: int
+    kind: int  # 0 when no such key is in force
+    relying_party: int
+    since: int  # Unix seconds
+    number: int  # among the keys of its head
+    head: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +228,29 @@ def voter_key(to: str, *, key_id: bytes) -> Call:
 def parse_voter_key(result: bytes) -> VoterKey:
     """The result of `voter_key`."""
     return VoterKey(*_VOTER_KEY.decode(result)[0])
+
+
+def ballot_key(to: str, *, key_id: bytes) -> Call:
+    """The same in three words, for batches of ballots."""
+    return _BALLOT_KEY.call(to, key_id)
+
+
+def parse_ballot_key(result: bytes) -> BallotKey:
+    """The result of `ballot_key`."""
+    x, y, facts = _BALLOT_KEY.decode(result)[0]
+    widths = ((0, 8), (8, 8), (16, 40), (56, 16), (72, 32))
+    return BallotKey(x, y, *(facts >> at & (2**width - 1) for at, width in widths))
+
+
+def unit_since(to: str, *, index: int) -> Call:
+    """When a unit joined the roll or its buyer last changed."""
+    return _UNIT_SINCE.call(to, index)
+
+
+def parse_unit_since(result: bytes) -> int:
+    """The result of `unit_since`: Unix seconds."""
+    value: int = _UNIT_SINCE.decode(result)[0]
+    return value
 
 
 def residents(to: str, *, alias: bytes, date: int) -> Call:

@@ -29,6 +29,8 @@ import roll_tree
 
 # SHA-256 of "minglou/policy/non-voters-follow/1": what a resolution on the assembly's rules adopts.
 POLICY: constant(bytes32) = 0x8e578060a967a49b522d00c7ea2080220c871a0b95884d08ea635b85f1dcf13f
+NAME_RESOLUTIONS: constant(bytes32) = 0x7265736f6c7574696f6e73000000000000000000000000000000000000000000
+NAME_BALLOTS: constant(bytes32) = 0x62616c6c6f747300000000000000000000000000000000000000000000000000
 RULES: constant(uint256) = 1
 FORMAL: constant(uint256) = 3
 
@@ -62,16 +64,15 @@ struct Resolution:
 
 interface Resolutions:
     def resolution(number: uint256) -> Resolution: view
-    def registry() -> address: view
 
 
 interface Ballots:
     def spoken(number: uint256, first_head: uint256) -> uint256: view
-    def resolutions() -> address: view
 
 
 interface Registry:
     def committee() -> address: view
+    def contract_named(name: bytes32) -> address: view
 
 
 RESOLUTIONS: immutable(Resolutions)
@@ -127,13 +128,13 @@ event Certified:
 
 
 @deploy
-def __init__(ballots: address):
+def __init__(registry: address):
     """
-    @param ballots Where ballots are; it names the resolutions that they answer.
+    @notice One for one site, beside the Resolutions and Ballots that the Registry names.
     """
-    BALLOTS = Ballots(ballots)
-    RESOLUTIONS = Resolutions(staticcall Ballots(ballots).resolutions())
-    REGISTRY = Registry(staticcall Resolutions(staticcall Ballots(ballots).resolutions()).registry())
+    REGISTRY = Registry(registry)
+    RESOLUTIONS = Resolutions(staticcall Registry(registry).contract_named(NAME_RESOLUTIONS))
+    BALLOTS = Ballots(staticcall Registry(registry).contract_named(NAME_BALLOTS))
 
 
 # --- Counting ---
@@ -230,24 +231,6 @@ def result(number: uint256) -> Result:
         passed_following=progress >> 98 & 1 == 1,
         certificate=self.certificates[number],
     )
-
-
-@external
-@view
-def ballots() -> address:
-    """
-    @notice Where ballots are.
-    """
-    return BALLOTS.address
-
-
-@external
-@view
-def resolutions() -> address:
-    """
-    @notice Where votes are convened.
-    """
-    return RESOLUTIONS.address
 
 
 # --- Internal ---

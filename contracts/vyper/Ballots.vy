@@ -41,6 +41,9 @@ PURPOSE_CAST: constant(bytes32) = 0x766f74652e6361737400000000000000000000000000
 PURPOSE_SEAL: constant(bytes32) = 0x766f74652e7365616c0000000000000000000000000000000000000000000000
 PURPOSE_PROXY: constant(bytes32) = 0x766f74652e70726f787900000000000000000000000000000000000000000000
 PURPOSE_PAPER: constant(bytes32) = 0x766f74652e706170657200000000000000000000000000000000000000000000
+NAME_RESOLUTIONS: constant(bytes32) = 0x7265736f6c7574696f6e73000000000000000000000000000000000000000000
+NAME_ROLL: constant(bytes32) = 0x726f6c6c00000000000000000000000000000000000000000000000000000000
+NAME_CREWS: constant(bytes32) = 0x6372657773000000000000000000000000000000000000000000000000000000
 RETURNING_OFFICER: constant(uint256) = 8
 
 IN_FAVOUR: constant(uint256) = 1
@@ -102,7 +105,10 @@ struct CrewKey:
 interface Resolutions:
     def voting(number: uint256) -> Voting: view
     def terms() -> (uint256, uint256, uint256): view
-    def roll() -> address: view
+
+
+interface Registry:
+    def contract_named(name: bytes32) -> address: view
 
 
 interface Roll:
@@ -192,17 +198,17 @@ event PapersRecorded:
 
 
 @deploy
-def __init__(resolutions: address, crews: address, proxies_max: uint256, verifier: address):
+def __init__(registry: address, proxies_max: uint256, verifier: address):
     """
-    @param resolutions What is put to the vote.
-    @param crews Whose returning officers record paper ballots.
+    @notice One for one site, beside the Roll, Crews and Resolutions that the Registry names; the last one must be there.
     @param proxies_max Proxies that one head may hold in one vote.
     @param verifier Where P-256 signatures are verified; see p256.vy.
     """
     p256.__init__(verifier)
+    resolutions: address = staticcall Registry(registry).contract_named(NAME_RESOLUTIONS)
     RESOLUTIONS = Resolutions(resolutions)
-    ROLL = Roll(staticcall Resolutions(resolutions).roll())
-    CREWS = Crews(crews)
+    ROLL = Roll(staticcall Registry(registry).contract_named(NAME_ROLL))
+    CREWS = Crews(staticcall Registry(registry).contract_named(NAME_CREWS))
     PROXIES_MAX = proxies_max
     notice: uint256 = 0
     voting: uint256 = 0
@@ -365,15 +371,6 @@ def proxy(number: uint256, head: uint256) -> (uint256, uint256):
     """
     lane: uint256 = self.proxies[number][head // 8] >> (head % 8 * 32) & LANE
     return lane & (2**24 - 1), lane >> 24
-
-
-@external
-@view
-def resolutions() -> address:
-    """
-    @notice Where votes are convened.
-    """
-    return RESOLUTIONS.address
 
 
 @external

@@ -48,6 +48,7 @@ FORMAL: constant(uint256) = 3
 TAG: constant(bytes32) = 0x6d696e676c6f752f70726f706f73616c2f310000000000000000000000000000  # minglou/proposal/1
 PURPOSE_PROPOSE: constant(bytes32) = 0x766f74652e70726f706f73650000000000000000000000000000000000000000
 
+NAME_ROLL: constant(bytes32) = 0x726f6c6c00000000000000000000000000000000000000000000000000000000
 LANE: constant(uint256) = 2**32 - 1
 HEADS: constant(uint256) = 2**64 - 1
 
@@ -65,6 +66,7 @@ struct Unit:
 
 interface Registry:
     def committee() -> address: view
+    def contract_named(name: bytes32) -> address: view
 
 
 interface Roll:
@@ -179,13 +181,13 @@ event RollRefuted:
 @deploy
 def __init__(
     registry: address,
-    roll: address,
     notice_seconds: uint256,
     voting_seconds: uint256,
     window_seconds: uint256,
     verifier: address,
 ):
     """
+    @notice One for one site, beside the Roll that the Registry names.
     @param notice_seconds Shortest time from convening to opening; at least 15 days in production.
     @param voting_seconds Shortest time from opening to close.
     @param window_seconds How long the whole roll is public before opening, paper ballots are recorded before close, and
@@ -198,7 +200,7 @@ def __init__(
         assert window_seconds >= 3 * DAY, "resolutions: window is below 3 days"
     assert window_seconds != 0 and window_seconds < notice_seconds and window_seconds < voting_seconds, "resolutions: window does not fit into notice and voting"
     REGISTRY = Registry(registry)
-    ROLL = Roll(roll)
+    ROLL = Roll(staticcall Registry(registry).contract_named(NAME_ROLL))
     NOTICE = notice_seconds
     VOTING = voting_seconds
     WINDOW = window_seconds
@@ -409,24 +411,6 @@ def terms() -> (uint256, uint256, uint256):
     @notice Shortest notice, shortest voting, and window, in seconds.
     """
     return NOTICE, VOTING, WINDOW
-
-
-@external
-@view
-def roll() -> address:
-    """
-    @notice Whose units and keys vote.
-    """
-    return ROLL.address
-
-
-@external
-@view
-def registry() -> address:
-    """
-    @notice Whose committee convenes.
-    """
-    return REGISTRY.address
 
 
 # --- Internal ---

@@ -22,6 +22,7 @@
         - A key is registered once in its life. What joins the roll later carries a later `since`, so a roll that was
           frozen for a vote gains no keys; a key rotated by its own signature keeps the `since` of the one it replaces.
         - Nobody but two parties, or the key itself, ends a key.
+        - The keys of one head have different numbers; a rotated key keeps the number of the one it replaces.
         - Heads are numbered without gaps. Tables of keys and residents have rising dates: no date is described twice.
         - Every unit and key that joins is counted for its building in public.
         - The events alone rebuild the state.
@@ -53,6 +54,8 @@ PURPOSE_REVOKE: constant(bytes32) = 0x6b65792e7265766f6b650000000000000000000000
 
 # Floors below the ground are negative; in storage they stand on this.
 GROUND: constant(uint256) = 2**15
+# Later keys of one head share this number.
+NUMBER_MAX: constant(uint256) = 2**16 - 1
 
 REGISTRY: immutable(Registry)
 
@@ -99,6 +102,13 @@ struct VoterKey:
     origin: String[128]
 
 
+struct BallotKey:
+    x: uint256
+    y: uint256
+    # kind (8 bits), relying party (8), since (40), number among the keys of its head (16), head (32)
+    facts: uint256
+
+
 struct PoolKeys:
     root: bytes32  # sum tree over the units' keys in unit order
     total: uint256
@@ -112,7 +122,8 @@ struct Additions:
     keys: uint256
 
 
-# A key is its point and one word: kind (8 bits), relying party (8), since (40), until (40), unit index (32), buyer (8).
+# A key is its point and one word: kind (8 bits), relying party (8), since (40), until (40), unit index (32), buyer (8),
+# number among the keys of its head (16).
 struct StoredKey:
     x: uint256
     y: uint256
@@ -130,10 +141,11 @@ head_count: reentrant(public(uint256))
 total_area: reentrant(public(uint256))
 unit_at: reentrant(public(HashMap[uint256, bytes32]))
 places: HashMap[bytes32, uint256]  # index + 1
-# area (40 bits), area before (56), category (8), head (32), building (16), floor (16), buyer (8), has key (1)
+# area (40 bits), area before (56), category (8), head (32), building (16), floor (16), buyer (8), has key (1), since (40)
 units: HashMap[uint256, uint256]
 letters: public(HashMap[bytes32, bytes32])
 owner_keys: HashMap[bytes32, StoredKey]
+head_key_count: HashMap[uint256, uint256]  # keys that a head ever had, but for those that replaced one
 resident_counts: HashMap[bytes32, DynArray[uint256, RECORDS_MAX]]  # from date (32 bits), count (32)
 pools: HashMap[bytes32, bool]
 pool_tables: HashMap[bytes32, HashMap[uint256, StoredPoolKeys]]
@@ -290,6 +302,7 @@ def add_units(units: DynArray[NewUnit, 5]):
             | (new.head << 104)
             | (new.building << 136)
             | (convert(new.floor + convert(GROUND, int256), uint256) << 152)
+            | (block.timestamp << 177)
         )
         log UnitAdded(
             unit=new.alias,
@@ -320,7 +333,7 @@ def set_head(unit: bytes32, head: uint256):
     assert buyer < 2**8, "roll: unit was sold too often"
     self._open_head(head)
     kept: uint256 = (word & (2**104 - 1)) | ((word >> 136 & (2**32 - 1)) << 136)
-    self.units[index] = kept | (head << 104) | (buyer << 168)
+    self.units[index] = kept | (head << 104) | (buyer << 168) | (block.timestamp << 177)
     self.letters[unit] = empty(bytes32)
     log HeadSet(unit=unit, head=head)
 
@@ -333,11 +346,14 @@ def add_owner_key(unit: bytes32, x: uint256, y: uint256, kind: uint256, relying_
     self._only_enacted()
     index: uint256 = self._index(unit)
     word: uint256 = self.units[index]
-    if word >> 176 == 0:
+    if lanes._field(word, 176, 1) == 0:
         assert self.letters[unit] != empty(bytes32), "roll: no activation letter was posted for the unit"
         assert sha256(letter_code) == self.letters[unit], "roll: activation code does not match the letter"
         self.units[index] = word | (1 << 176)
-    self._set_owner_key(unit, index, x, y, kind, relying_party, block.timestamp)
+    head: uint256 = lanes._field(word, 104, 32)
+    number: uint256 = self.head_key_count[head]
+    self.head_key_count[head] = number + 1
+    self._set_owner_key(unit, index, x, y, kind, relying_party, block.timestamp, min(number, NUMBER_MAX))
 
 
 @external
@@ -348,9 +364,11 @@ def replace_owner_key(
     @notice Inner. The new key for the old one, which signed for it and whose place on the roll it takes.
     """
     self._only_enacted()
-    since: uint256 = lanes._field(self.owner_keys[old_key_id].word, 16, 40)
+    old: uint256 = self.owner_keys[old_key_id].word
     self._end_owner_key(unit, old_key_id)
-    self._set_owner_key(unit, self._index(unit), x, y, kind, relying_party, since)
+    self._set_owner_key(
+        unit, self._index(unit), x, y, kind, relying_party, lanes._field(old, 16, 40), lanes._field(old, 136, 16)
+    )
 
 
 @external
@@ -527,6 +545,31 @@ def voter_key(key_id: bytes32) -> VoterKey:
 @external
 @view
 @reentrant
+def ballot_key(key_id: bytes32) -> BallotKey:
+    """
+    @notice The same in three words, for batches of ballots; `facts` is zero when the key is not in force.
+    """
+    key: StoredKey = self.owner_keys[key_id]
+    unit: uint256 = self.units[(key.word >> 96) & (2**32 - 1)]
+    if not self._is_in_force(key.word, unit):
+        return empty(BallotKey)
+    facts: uint256 = (key.word & (2**56 - 1)) | ((key.word >> 136) << 56) | (((unit >> 104) & (2**32 - 1)) << 72)
+    return BallotKey(x=key.x, y=key.y, facts=facts)
+
+
+@external
+@view
+@reentrant
+def unit_since(index: uint256) -> uint256:
+    """
+    @notice Unix seconds when a unit joined the roll or its buyer last changed; zero if there is none.
+    """
+    return self.units[index] >> 177
+
+
+@external
+@view
+@reentrant
 def residents(alias: bytes32, date: uint256) -> uint256:
     """
     @notice How many people live in the unit on a boundary date; zero before the first record.
@@ -624,7 +667,7 @@ def _is_in_force(key: uint256, unit: uint256) -> bool:
     """
     @notice Whether a key's word is one that has not ended, of the unit's present buyer.
     """
-    return key != 0 and lanes._field(key, 56, 40) == 0 and key >> 128 == lanes._field(unit, 168, 8)
+    return key != 0 and lanes._field(key, 56, 40) == 0 and lanes._field(key, 128, 8) == lanes._field(unit, 168, 8)
 
 
 @internal
@@ -659,7 +702,14 @@ def _signer(purpose: bytes32, body: bytes32, signature: person.PersonSignature) 
 
 @internal
 def _set_owner_key(
-    unit: bytes32, index: uint256, x: uint256, y: uint256, kind: uint256, relying_party: uint256, since: uint256
+    unit: bytes32,
+    index: uint256,
+    x: uint256,
+    y: uint256,
+    kind: uint256,
+    relying_party: uint256,
+    since: uint256,
+    number: uint256,
 ):
     relying._check_key(x, y, kind, relying_party)
     key_id: bytes32 = sha256(abi_encode(x, y))
@@ -667,7 +717,9 @@ def _set_owner_key(
     word: uint256 = self.units[index]
     buyer: uint256 = lanes._field(word, 168, 8)
     self.owner_keys[key_id] = StoredKey(
-        x=x, y=y, word=kind | (relying_party << 8) | (since << 16) | (index << 96) | (buyer << 128)
+        x=x,
+        y=y,
+        word=kind | (relying_party << 8) | (since << 16) | (index << 96) | (buyer << 128) | (number << 136),
     )
     log OwnerKeySet(
         unit=unit, key_id=key_id, x=x, y=y, kind=kind, relying_party=relying_party, since=since

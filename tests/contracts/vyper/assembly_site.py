@@ -8,19 +8,20 @@ from hashlib import sha256
 from typing import Any
 
 from contracts import p256
+from contracts.abi import Call
 from contracts.ballot import Opening, PaperBallot, SignedBallot, batch_of, chained_papers
-from contracts.calls import assembly, ballots, resolutions
+from contracts.calls import assembly, ballots, crews_changes, registry, resolutions, roll, roll_changes
 from contracts.calls.resolutions import Proposal, Resolution
+from contracts.calls.roll_changes import UNITS_MAX, NewUnit
 from contracts.person import PersonSignature, Purpose, key_id_of, person_digest, sign_software
 from contracts.quorum import Choice
 from contracts.roll import Roll, UnitShare
 from contracts.vyper.compile import artifact
 from tests.contracts.vyper.chain import Chain, Receipt
-from tests.contracts.vyper.harness import Harness
-from tests.contracts.vyper.site import DAY, PRECOMPILE, coordinates, key_of, name
+from tests.contracts.vyper.site import FOREVER, announced, coordinates, key_of, name
+from tests.contracts.vyper.site_contracts import DAY, NOTICE, VOTING, Parties, created_address, creation
 
-NOTICE, VOTING, WINDOW = 15 * DAY, 7 * DAY, 3 * DAY
-PROXIES_MAX = 2
+CALLS_MAX = 32  # inner calls of one batch
 ORIGIN = "https://minglou.example"
 RP_ID_HASH = sha256(b"minglou.example").digest()
 UP_UV = 5
@@ -72,57 +73,51 @@ OF_HEAD = {head: next(voter for voter in VOTERS if SHARES[voter.unit][1] == head
 CO_OWNER = Voter(5, key_of(60_005), PASSKEY)  # of head 3
 CO_OWNER_SOFTWARE = Voter(5, key_of(60_006), SOFTWARE)
 OFFICERS = (key_of(70_001), key_of(70_002))
-MECHANIC = key_of(70_003)
+CASHIER = key_of(70_003)
 
 
-class StandIn(Harness):
-    """A stand-in that tests fill."""
-
-    def send(self, name: str, *arguments: Any) -> Receipt:
-        return self._chain.send(self._chain.accounts[0], self._functions[name].call(self._address, *arguments))
+CONTRACTS = {
+    "registry": "Registry",
+    "roll": "Roll",
+    "crews": "Crews",
+    "resolutions": "Resolutions",
+    "ballots": "Ballots",
+    "assembly": "Assembly",
+}
 
 
 class Hall:
-    """The three contracts of the assembly over a roll that tests fill at will."""
+    """The three contracts of the assembly over the real Registry, Roll and Crews, with units and keys as tests want."""
+
+    registry: str
+    roll_contract: str
+    crews: str
+    resolutions: str
+    ballots: str
+    assembly: str
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self.committee, self.manager, self.relayer, self.stranger = chain.accounts[6:10]
-        self.roll_contract = StandIn(chain, self.committee, contract="RollStandIn")
         self.units: list[UnitShare] = []
-        deploy = chain.deploy
-        self.resolutions = deploy(
-            self.relayer,
-            resolutions.deploy(
-                artifact("Resolutions").bytecode,
-                registry=self.roll_contract.address,
-                roll=self.roll_contract.address,
-                notice_seconds=NOTICE,
-                voting_seconds=VOTING,
-                window_seconds=WINDOW,
-                verifier=PRECOMPILE,
-            ),
-        )
-        self.ballots = deploy(
-            self.relayer,
-            ballots.deploy(
-                artifact("Ballots").bytecode,
-                resolutions=self.resolutions,
-                crews=self.roll_contract.address,
-                proxies_max=PROXIES_MAX,
-                verifier=PRECOMPILE,
-            ),
-        )
-        self.assembly = deploy(self.relayer, assembly.deploy(artifact("Assembly").bytecode, ballots=self.ballots))
-        self.roll_contract.send("set_relying_party", 0, RP_ID_HASH, ORIGIN)
+        nonce = int(chain.rpc("eth_getTransactionCount", self.relayer, "latest"), 16)
+        at = {one: created_address(self.relayer, nonce + number) for number, one in enumerate(CONTRACTS)}
+        parties = Parties(deployer=self.relayer, manager=self.manager, committee=self.committee, relayer=self.relayer)
+        for one, contract in CONTRACTS.items():
+            address = chain.deploy(self.relayer, creation(one, artifact(contract).bytecode, at, parties))
+            assert address == at[one], one
+            setattr(self, "roll_contract" if one == "roll" else one, address)
 
     def set_up(self) -> None:
         """The site that most tests use."""
-        self.add_units(SHARES)
-        self.add_keys([*VOTERS, CO_OWNER, CO_OWNER_SOFTWARE])
-        for place, key in enumerate(OFFICERS):
-            self.add_officer(name(f"officer {place}"), key)
-        self.add_officer(name("mechanic"), MECHANIC, duties=1)
+        parties = (
+            roll_changes.set_relying_party(self.roll_contract, number=0, rp_id_hash=RP_ID_HASH, origin=ORIGIN),
+            crews_changes.set_relying_party(self.crews, number=0, rp_id_hash=RP_ID_HASH, origin=ORIGIN),
+        )
+        officers = [self.officer(name(f"officer {place}"), key) for place, key in enumerate(OFFICERS)]
+        cashier = self.officer(name("cashier"), CASHIER, duties=16)
+        calls = [*parties, *self.units_joining(SHARES), *(call for each in (*officers, cashier) for call in each)]
+        self.enact(*calls, *self.keys_joining([*VOTERS, CO_OWNER, CO_OWNER_SOFTWARE]))
         self.chain.wait(3600)
 
     @contextmanager
@@ -136,31 +131,96 @@ class Hall:
 
     # --- Who there is ---
 
+    def enact(self, *calls: Call) -> None:
+        """Both parties announce and approve, and after the delay everything is enacted."""
+        batches = []
+        for first in range(0, len(calls), CALLS_MAX):
+            some = calls[first : first + CALLS_MAX]
+            number = announced(self.chain.send(self.manager, registry.announce(self.registry, calls=some)))
+            self.chain.send(self.committee, registry.approve(self.registry, number=number))
+            batches.append((number, some))
+        self.chain.wait(7 * DAY)
+        for number, some in batches:
+            self.chain.send(self.stranger, registry.enact(self.registry, number=number, calls=some))
+
     def add_units(self, shares: Sequence[tuple[int, int, int]]) -> None:
         """Units as (area, head, building)."""
-        for first in range(0, len(shares), 40):
-            areas, heads, buildings = zip(*shares[first : first + 40], strict=True)
-            self.roll_contract.send("set_units", list(areas), list(heads), list(buildings))
+        self.enact(*self.units_joining(shares))
+
+    def units_joining(self, shares: Sequence[tuple[int, int, int]]) -> list[Call]:
+        new = []
         for area, head, building in shares:
-            self.units.append(UnitShare(index=len(self.units), area_centi_m2=area, head=head, building=building))
+            index = len(self.units)
+            self.units.append(UnitShare(index=index, area_centi_m2=area, head=head, building=building))
+            new.append(NewUnit(alias=alias_of(index), area_centi_m2=area, head=head, building=building))
+        return [
+            roll_changes.add_units(self.roll_contract, units=new[first : first + UNITS_MAX])
+            for first in range(0, len(new), UNITS_MAX)
+        ]
 
     def add_keys(self, keys: Sequence[Voter]) -> None:
-        for kind in (PASSKEY, SOFTWARE):
-            mine = [voter for voter in keys if voter.kind == kind]
-            for first in range(0, len(mine), 100):
-                some = mine[first : first + 100]
-                xs, ys = zip(*(coordinates(voter.key) for voter in some), strict=True)
-                self.roll_contract.send("add_keys", [voter.unit for voter in some], list(xs), list(ys), kind, 0)
+        self.enact(*self.keys_joining(keys))
+
+    def keys_joining(self, keys: Sequence[Voter]) -> list[Call]:
+        """The calls that enrol keys; the committee posts their units' letters, whose code is the alias."""
+        aliases = sorted({alias_of(voter.unit) for voter in keys})
+        for first in range(0, len(aliases), 64):
+            some = aliases[first : first + 64]
+            digests = [sha256(alias).digest() for alias in some]
+            self.chain.send(self.committee, roll.post_letters(self.roll_contract, units=some, digests=digests))
+        return [self._key_joining(voter) for voter in keys]
+
+    def _key_joining(self, voter: Voter) -> Call:
+        x, y = coordinates(voter.key)
+        alias = alias_of(voter.unit)
+        return roll_changes.add_owner_key(
+            self.roll_contract, unit=alias, x=x, y=y, kind=voter.kind, relying_party=0, letter_code=alias
+        )
 
     def sell(self, unit: int, head: int) -> None:
-        self.roll_contract.send("sell", unit, head)
+        self.enact(roll_changes.set_head(self.roll_contract, unit=alias_of(unit), head=head))
         self.units[unit] = replace(self.units[unit], head=head)
 
     def end_key(self, voter: Voter) -> None:
-        self.roll_contract.send("end_key", voter.key_id)
+        """The owner ends a lost key at once."""
+        signature = self._signed(voter, Purpose.REVOKE_KEY, voter.key_id)
+        self.chain.send(self.stranger, roll.revoke_owner_key(self.roll_contract, signature=signature))
 
-    def add_officer(self, alias: bytes, key: p256.PrivateKey, duties: int = 8) -> None:
-        self.roll_contract.send("set_crew", alias, duties, *coordinates(key), SOFTWARE)
+    def rotate_key(self, voter: Voter, new: p256.PrivateKey) -> Voter:
+        """The owner's key signs for a new one, which takes its place after the delay."""
+        x, y = coordinates(new)
+        signature = self._signed(voter, Purpose.ROTATE_KEY, x, y, voter.kind, 0)
+        call = roll.rotate_owner_key(
+            self.roll_contract, x=x, y=y, kind=voter.kind, relying_party=0, signature=signature
+        )
+        number = announced(self.chain.send(self.stranger, call))
+        self.chain.wait(7 * DAY)
+        inner = roll_changes.replace_owner_key(
+            self.roll_contract,
+            unit=alias_of(voter.unit),
+            old_key_id=voter.key_id,
+            x=x,
+            y=y,
+            kind=voter.kind,
+            relying_party=0,
+        )
+        self.chain.send(self.stranger, registry.enact(self.registry, number=number, calls=[inner]))
+        return replace(voter, key=new)
+
+    def _signed(self, voter: Voter, purpose: Purpose, *body: Any) -> PersonSignature:
+        act: dict[str, Any] = {"chain_id": 31337, "contract": self.roll_contract, "purpose": purpose}
+        act |= {"nonce": 1, "deadline": FOREVER, "body_digest": purpose.body_digest(*body)}
+        return signed_by(voter, **act)
+
+    def add_officer(self, alias: bytes, key: p256.PrivateKey) -> None:
+        self.enact(*self.officer(alias, key))
+
+    def officer(self, alias: bytes, key: p256.PrivateKey, duties: int = 8) -> tuple[Call, Call]:
+        x, y = coordinates(key)
+        return (
+            crews_changes.set_member(self.crews, alias=alias, firm=0, duties=duties, licence_until=2**39),
+            crews_changes.add_crew_key(self.crews, alias=alias, x=x, y=y, kind=SOFTWARE, relying_party=0),
+        )
 
     @property
     def head_count(self) -> int:
@@ -241,9 +301,7 @@ class Vote:
         data = changes.pop("authenticator_data", authenticator())
         tail = changes.pop("tail", TAIL)
         act |= changes
-        if voter.kind == SOFTWARE:
-            return SignedBallot(says=says, signature=sign_software(voter.key, **act))
-        return SignedBallot(says=says, signature=sign_passkey(voter.key, data=data, tail=tail, **act))
+        return SignedBallot(says=says, signature=signed_by(voter, data=data, tail=tail, **act))
 
     def cast_call(self, signed: Iterable[SignedBallot]) -> Any:
         return ballots.cast(self.hall.ballots, number=self.number, batch=batch_of(signed))
@@ -308,6 +366,17 @@ class Vote:
 
     def result(self) -> assembly.Result:
         return assembly.parse_result(self.chain.view(assembly.result(self.hall.assembly, number=self.number)))
+
+
+def alias_of(unit: int) -> bytes:
+    return name(f"hall unit {unit}")
+
+
+def signed_by(voter: Voter, *, data: bytes | None = None, tail: bytes = TAIL, **act: Any) -> PersonSignature:
+    """What the voter's passkey or software key answers."""
+    if voter.kind == SOFTWARE:
+        return sign_software(voter.key, **act)
+    return sign_passkey(voter.key, data=authenticator() if data is None else data, tail=tail, **act)
 
 
 def sign_passkey(key: p256.PrivateKey, *, data: bytes, tail: bytes, **act: Any) -> PersonSignature:

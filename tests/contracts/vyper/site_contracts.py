@@ -5,7 +5,19 @@ from hashlib import sha256
 
 from eth_utils.crypto import keccak
 
-from contracts.calls import anchor_log, bindings, crews, registry, roll, tariffs, token, usage_fees
+from contracts.calls import (
+    anchor_log,
+    assembly,
+    ballots,
+    bindings,
+    crews,
+    registry,
+    resolutions,
+    roll,
+    tariffs,
+    token,
+    usage_fees,
+)
 
 DAY = 86400
 OFFSET = 8 * 3600
@@ -15,6 +27,8 @@ SUPER_LOG = sha256(b"minglou.example/log\n\x01" + bytes(32)).digest()
 BOND_FLOOR = 1_000_000
 DEPOSIT = 500
 WINDOW = 7 * DAY
+NOTICE, VOTING, SHOWN_FOR = 15 * DAY, 7 * DAY, 3 * DAY
+PROXIES_MAX = 2
 # In the order of their deployment: attribute of `Site`, which is the name in the Registry's directory, and source.
 CONTRACTS = {
     "registry": "Registry",
@@ -84,6 +98,19 @@ def creation(contract: str, code: bytes, at: dict[str, str], parties: Parties) -
                 deposit=DEPOSIT,
                 verifier=PRECOMPILE,
             )
+        case "resolutions":
+            return resolutions.deploy(
+                code,
+                registry=at["registry"],
+                notice_seconds=NOTICE,
+                voting_seconds=VOTING,
+                window_seconds=SHOWN_FOR,
+                verifier=PRECOMPILE,
+            )
+        case "ballots":
+            return ballots.deploy(code, registry=at["registry"], proxies_max=PROXIES_MAX, verifier=PRECOMPILE)
+        case "assembly":
+            return assembly.deploy(code, registry=at["registry"])
     raise AssertionError(f"no creation for {contract}")
 
 

@@ -12,9 +12,10 @@ from contracts.calls.assembly import State
 from contracts.calls.resolutions import Mode
 from contracts.quorum import Choice, Means, Tally, Weight, following, passes
 from contracts.roll import RollLeaf
-from tests.contracts.vyper.assembly_site import HEADS, OF_HEAD, OFFICERS, SHARES, WINDOW, Hall, Vote, proposal
+from tests.contracts.vyper.assembly_site import HEADS, OF_HEAD, OFFICERS, SHARES, Hall, Vote, proposal
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.site import name
+from tests.contracts.vyper.site_contracts import SHOWN_FOR as WINDOW
 from tests.contracts.vyper.test_ballots import paper
 
 FOR, AGAINST, ABSTAIN = Choice.IN_FAVOUR, Choice.AGAINST, Choice.ABSTAIN
@@ -274,9 +275,3 @@ def test_the_outcome_follows_the_clock(hall: Hall) -> None:
     assert vote.outcome().state is State.COUNTING
     nothing = assembly.parse_outcome(hall.chain.view(assembly.outcome(hall.assembly, number=5)))
     assert nothing.state is State.NONE
-
-
-def test_addresses_are_shown(hall: Hall) -> None:
-    view = hall.chain.view
-    assert assembly.parse_ballots(view(assembly.ballots(hall.assembly))) == hall.ballots.lower()
-    assert assembly.parse_resolutions(view(assembly.resolutions(hall.assembly))) == hall.resolutions.lower()

@@ -23,11 +23,9 @@ from tests.contracts.vyper.assembly_site import (
     CO_OWNER_SOFTWARE,
     HEADS,
     OFFICERS,
-    PROXIES_MAX,
     SHARES,
     SOFTWARE,
     VOTERS,
-    WINDOW,
     Hall,
     Vote,
     Voter,
@@ -35,6 +33,8 @@ from tests.contracts.vyper.assembly_site import (
 )
 from tests.contracts.vyper.chain import Reverted
 from tests.contracts.vyper.site import name
+from tests.contracts.vyper.site_contracts import PROXIES_MAX
+from tests.contracts.vyper.site_contracts import SHOWN_FOR as WINDOW
 
 KEYS = (*VOTERS, CO_OWNER, CO_OWNER_SOFTWARE)
 CHOICES = st.sampled_from(Choice)

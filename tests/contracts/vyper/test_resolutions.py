@@ -15,14 +15,11 @@ from contracts.roll import Roll, RollLeaf
 from contracts.vyper.compile import artifact
 from tests.contracts.vyper.assembly_site import (
     HEADS,
-    NOTICE,
     OF_HEAD,
     SHARES,
     SOFTWARE,
     TAIL,
     VOTERS,
-    VOTING,
-    WINDOW,
     Hall,
     Vote,
     Voter,
@@ -32,6 +29,8 @@ from tests.contracts.vyper.assembly_site import (
 )
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.site import DAY, FOREVER, PRECOMPILE, key_of, name
+from tests.contracts.vyper.site_contracts import NOTICE, VOTING
+from tests.contracts.vyper.site_contracts import SHOWN_FOR as WINDOW
 
 TOTAL = sum(area for area, _, _ in SHARES)
 
@@ -127,8 +126,7 @@ def test_windows_must_fit(hall: Hall) -> None:
     def creation(notice: int, voting: int, window: int) -> bytes:
         return resolutions.deploy(
             artifact("Resolutions").bytecode,
-            registry=hall.resolutions,
-            roll=hall.resolutions,
+            registry=hall.registry,
             notice_seconds=notice,
             voting_seconds=voting,
             window_seconds=window,
@@ -364,16 +362,7 @@ def test_a_building_that_is_not_the_matters_is_an_error_in_the_leaf(hall: Hall) 
 
 def test_a_sale_after_convening_refutes_nothing(hall: Hall) -> None:
     vote = hall.convene(proposal())
-    hall.chain.wait(1)
     hall.sell(3, 2)
     for head in (1, 2):
         with refused("resolutions: the leaf agrees with the Roll"):
             hall.chain.send(hall.stranger, refute_call(hall, vote, head, 3))
-
-
-def test_addresses_are_shown(hall: Hall) -> None:
-    view = hall.chain.view
-    assert resolutions.parse_roll(view(resolutions.roll(hall.resolutions))) == hall.roll_contract.address.lower()
-    assert (
-        resolutions.parse_registry(view(resolutions.registry(hall.resolutions))) == hall.roll_contract.address.lower()
-    )

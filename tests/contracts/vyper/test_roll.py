@@ -54,6 +54,15 @@ def voter(site: Site, secret: int) -> roll.VoterKey:
     return roll.parse_voter_key(site.chain.view(call))
 
 
+def ballot(site: Site, secret: int) -> roll.BallotKey:
+    call = roll.ballot_key(site.roll, key_id=key_id(key_of(secret)))
+    return roll.parse_ballot_key(site.chain.view(call))
+
+
+def unit_since(site: Site, index: int) -> int:
+    return roll.parse_unit_since(site.chain.view(roll.unit_since(site.roll, index=index)))
+
+
 def additions(site: Site, building: int = BUILDING) -> Additions:
     call = roll.building_additions(site.roll, building=building)
     return roll.parse_building_additions(site.chain.view(call))
@@ -361,3 +370,29 @@ def test_a_pool_is_no_unit_and_joins_once(site: Site) -> None:
             site.enact(changes.add_pool(site.roll, pool=taken))
     assert roll.parse_is_pool(site.chain.view(roll.is_pool(site.roll, pool=POOL)))
     assert not roll.parse_is_pool(site.chain.view(roll.is_pool(site.roll, pool=UNITS[0])))
+
+
+def test_the_keys_of_a_head_are_numbered_and_a_rotated_one_keeps_its_number(site: Site) -> None:
+    site.enact(*(site.owner_key_change(UNITS[0], key_of(secret)) for secret in (91, 92)))
+    assert [ballot(site, secret).number for secret in (1000, 91, 92, 1001)] == [0, 1, 2, 0]
+    x, y = coordinates(key_of(93))
+    signature = site.sign(0, Purpose.ROTATE_KEY, x, y, 2, 0, contract=site.roll, key=key_of(91))
+    call = roll.rotate_owner_key(site.roll, x=x, y=y, kind=2, relying_party=0, signature=signature)
+    number = announced(site.chain.send(site.relayer, call))
+    site.chain.wait(7 * DAY)
+    inner = changes.replace_owner_key(
+        site.roll, unit=UNITS[0], old_key_id=key_id(key_of(91)), x=x, y=y, kind=2, relying_party=0
+    )
+    site.enact_batch(number, inner)
+    old = voter(site, 93)
+    assert ballot(site, 93) == roll.BallotKey(x, y, 2, 0, old.since, 1, old.head)
+    assert ballot(site, 91) == roll.BallotKey(0, 0, 0, 0, 0, 0, 0)
+    site.enact(site.owner_key_change(UNITS[0], key_of(94)))
+    assert ballot(site, 94).number == 3
+
+
+def test_since_when_a_unit_has_its_buyer_is_known(site: Site) -> None:
+    joined = unit_since(site, 0)
+    assert 0 < joined == unit_since(site, 1) and unit_since(site, 9) == 0
+    site.enact(changes.set_head(site.roll, unit=UNITS[0], head=2))
+    assert unit_since(site, 0) == site.chain.now() > joined == unit_since(site, 1)
