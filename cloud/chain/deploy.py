@@ -240,7 +240,6 @@ def _resolutions(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> 
     return resolutions_calls.deploy(
         code,
         registry=at["registry"],
-        roll=at["roll"],
         notice_seconds=options.assembly.notice_seconds,
         voting_seconds=options.assembly.voting_seconds,
         window_seconds=options.assembly.window_seconds,
@@ -250,16 +249,12 @@ def _resolutions(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> 
 
 def _ballots(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
     return ballots_calls.deploy(
-        code,
-        resolutions=at["resolutions"],
-        crews=at["crews"],
-        proxies_max=options.assembly.proxies_max,
-        verifier=options.verifier,
+        code, registry=at["registry"], proxies_max=options.assembly.proxies_max, verifier=options.verifier
     )
 
 
 def _assembly(code: bytes, _options: DeployOptions, at: Mapping[str, str]) -> bytes:
-    return assembly_calls.deploy(code, ballots=at["ballots"])
+    return assembly_calls.deploy(code, registry=at["registry"])
 
 
 def _reserve_fund(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:

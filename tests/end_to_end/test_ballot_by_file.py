@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from contracts.abi import encode_arguments, padded
 from contracts.act_file import act_of_call, format_act
 from contracts.quorum import Choice
 from contracts.vyper.compile import artifact
 from tests.contracts.vyper.assembly_site import HEADS, OF_HEAD, Hall, proposal
 from tests.contracts.vyper.forks import chain_at
-from tests.contracts.vyper.harness import creation_code
 from tests.processes import program
 
 # anvil's tenth account, published and worthless anywhere else: nobody to the contracts.
@@ -42,10 +40,6 @@ def test_a_ballot_that_the_cloud_refused_still_counts(hall: Hall, tmp_path: Path
     file.write_bytes(format_act(act, abi))
     key.write_text(STRANGERS_KEY)
     key.chmod(0o600)
-    directory = creation_code("DirectoryStandIn") + encode_arguments(
-        "", ("bytes32", "address"), (padded("ballots"), hall.ballots)
-    )
-    registry = hall.chain.deploy(hall.relayer, directory)
     words: list[str | Path] = [
         program("minglou"),
         "chain",
@@ -54,7 +48,7 @@ def test_a_ballot_that_the_cloud_refused_still_counts(hall: Hall, tmp_path: Path
         "--rpc",
         hall.chain.url,
         "--registry",
-        registry,
+        hall.registry,
     ]
     done = subprocess.run([*words, "--key", key], capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("Ballots.cast is in block "), done.stderr
