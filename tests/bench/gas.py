@@ -15,6 +15,7 @@ from contracts.p256 import PrivateKey
 from contracts.person import Purpose
 from contracts.tree import MemoryTree, consistency_path
 from tests.bench.figure import Figure
+from tests.bench.gas_fund import all_figures
 from tests.bench.gas_signatures import signature_figures
 from tests.bench.gas_visits import visit_figures
 from tests.contracts.vyper.chain import Chain
@@ -29,6 +30,7 @@ from tests.contracts.vyper.site import (
     key_of,
     name,
 )
+from tests.contracts.vyper.work_site import WorkSite
 from tests.processes import free_port, is_listening, program, running
 
 ANCHOR_SIZES = (3_000, 8_191, 16_640, 32_767, 65_000)
@@ -51,6 +53,8 @@ def figures() -> dict[str, Figure]:
         taken |= visit_figures(service)
     with fresh_site() as site:
         taken |= billing_figures(site) | signature_figures(site.chain)
+    with fresh_site() as site:
+        taken |= all_figures(WorkSite(site.chain))
     return taken
 
 
