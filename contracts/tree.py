@@ -75,27 +75,32 @@ class Frontier:
         """Append one leaf *hash*."""
         self.extend((leaf,))
 
-    def extend(self, leaves: Iterable[bytes], on_node: Callable[[Node], object] | None = None) -> None:
-        """Append many leaf *hashes*.
+    def extend(
+        self, leaves: Iterable[bytes], on_node: Callable[[Node], object] | None = None, *, level_min: int = 1
+    ) -> None:
+        """Append many leaf *hashes*, level by level: the same tree as one by one, in a fraction of the time.
 
         Args:
             leaves: leaf hashes of 32 bytes, in order.
             on_node: told of each interior subtree that becomes complete, for a store that serves proofs later.
+            level_min: `on_node` is told of subtrees of this level and above.
         """
-        size, peaks = self._size, self._peaks.copy()
-        for leaf in leaves:
-            ones, level, node = size, 0, leaf
-            while ones & 1:
-                node = sha256(b"\x01" + peaks.pop() + node).digest()
-                ones >>= 1
-                level += 1
-                if on_node is not None:
-                    on_node((level, size >> level, node))
-            peaks.append(node)
-            size += 1
+        row, peaks, new_peaks = list(leaves), self._peaks.copy(), list[bytes]()
+        size, level, number = self._size + len(row), 0, self._size
         if size >= SIZE_END:
             raise TreeError("a log holds less than 2^48 entries; open its next epoch")
-        self._size, self._peaks = size, peaks
+        while row:
+            if number & 1:  # the last of this level so far has waited for its right neighbour
+                row.insert(0, peaks.pop())
+            if len(row) & 1:
+                new_peaks.append(row.pop())
+            pairs = iter(row)
+            row = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+            level, number = level + 1, number >> 1
+            if on_node is not None and level >= level_min:
+                for index, node in enumerate(row, number):
+                    on_node((level, index, node))
+        self._size, self._peaks = size, peaks + new_peaks[::-1]
 
     def root(self) -> bytes:
         """The root of the tree; that of the empty tree is SHA-256 of nothing."""

@@ -1,17 +1,16 @@
 """What every codec gives: one quantity's value, as an integer in its base unit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
+from typing import NamedTuple
 
 from contracts.entry import Kind
 
 NO_DETAIL: Mapping[str, object] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """One value that a device told.
 
     `kind` is READING, STATUS or ACCESS. `value` is in the quantity's base unit (Wh, mL, mV, mA), a count or a code.
@@ -25,4 +24,4 @@ class Reading:
     value: int
     meter_at_ms: int | None = None
     boundary: date | None = None
-    detail: Mapping[str, object] = field(default_factory=lambda: NO_DETAIL)
+    detail: Mapping[str, object] = NO_DETAIL

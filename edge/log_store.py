@@ -84,7 +84,7 @@ class LogStore:
         frontier = self.frontier.copy()
         leaves = [sha256(b"\x00" + row[0]).digest() for row in group.rows]
         nodes: list[tuple[int, int, bytes]] = []
-        frontier.extend(leaves, lambda node: nodes.append(node) if node[0] >= schema.NODE_LEVEL_MIN else None)
+        frontier.extend(leaves, nodes.append, level_min=schema.NODE_LEVEL_MIN)
         root = frontier.root() if root_at_end else None
         with translated(self.path), self._transaction():
             self._insert_entries(group.rows, leaves)

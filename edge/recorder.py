@@ -12,7 +12,7 @@ meter: give it a new URN.
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
 
@@ -27,20 +27,28 @@ from edge.log_store import EntryRow
 from edge.registers import Believed, Registers, RegisterState
 from edge.template import EntryTemplate, encode_time
 
-_SALT_PADDING = bytes(SALT_BYTES)
+_SALTS_DRAWN = 32
 
 
 def _new_salt() -> bytes:
     return os.urandom(SALT_BYTES)
 
 
+def _new_salts() -> Iterator[bytes]:
+    """Salts without end, drawn some at a time: a draw is a system call, too dear for every message."""
+    while True:
+        drawn = os.urandom(_SALTS_DRAWN * SALT_BYTES)
+        for start in range(0, len(drawn), SALT_BYTES):
+            yield drawn[start : start + SALT_BYTES]
+
+
 class _Quantity:
     """What stays the same over one device's entries of one quantity."""
 
-    __slots__ = ("limits", "register", "template")
+    __slots__ = ("encode", "limits", "register")
 
     def __init__(self, series: Series, limits: Limits | None, register: RegisterState | None) -> None:
-        self.template = EntryTemplate(series)
+        self.encode = EntryTemplate(series).encode
         self.limits = limits
         self.register = register
 
@@ -68,28 +76,27 @@ class DeviceRecorder:
         self._limits = limits
         self._registers = registers
         self._committer = committer
+        self._salts = _new_salts()
         self._quantities: dict[tuple[int, str], _Quantity] = {}
 
     def rows(self, readings: Sequence[Reading], at_ms: int) -> list[EntryRow]:
         """The rows of readings that carry no boundary, observed at one time. Submits boundary entries that fall due."""
         rows: list[EntryRow] = []
-        salts, salt_at, time_word = os.urandom(SALT_BYTES * len(readings)), 0, encode_time(at_ms)
+        quantities, time_word = self._quantities, encode_time(at_ms)
         detail, digest, detail_of, detail_at_ms = b"", NO_DETAIL, NOTHING_MORE, None
         with self.lock:
-            for reading in readings:
-                quantity, value = reading.quantity, reading.value
-                known = self._quantities.get((reading.kind, quantity)) or self._learn(reading)
+            for reading, salt in zip(readings, self._salts, strict=False):
+                kind, quantity, value, meter_at_ms, _, more = reading
+                known = quantities.get((kind, quantity)) or self._learn(reading)
                 register = known.register
                 says: tuple[str, ...] = ()
                 if known.limits is not None:
                     says = suspicions(known.limits, value, at_ms, register.last if register else None)
-                if says or reading.detail is not detail_of or reading.meter_at_ms != detail_at_ms:
+                if says or more is not detail_of or meter_at_ms != detail_at_ms:
                     # One message's readings share their detail bytes, which are made once.
                     detail, digest = self._detail(reading, says)
-                    detail_of, detail_at_ms = ({} if says else reading.detail), reading.meter_at_ms
-                salt = salts[salt_at : salt_at + SALT_BYTES] + _SALT_PADDING
-                salt_at += SALT_BYTES
-                rows.append((known.template.encode(time_word, value, digest, salt), detail))
+                    detail_of, detail_at_ms = ({} if says else more), meter_at_ms
+                rows.append((known.encode(time_word, value, digest, salt), detail))
                 if says:
                     self.suspect += 1
                 elif register is not None and self._registers.believe(register, value, at_ms):

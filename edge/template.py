@@ -10,7 +10,7 @@ from contracts.entry import OBSERVED_AT_END_MS, Kind, Series
 from edge.errors import EdgeError
 
 _TIME = struct.Struct(">24xQ")
-_VALUE = struct.Struct(">24sq")
+_ENTRY = struct.Struct(">64s32s32s24sq32s16s16x")
 _POSITIVE, _NEGATIVE = bytes(24), b"\xff" * 24
 _VALUE_MIN = -(2**63)
 
@@ -25,8 +25,8 @@ class EntryTemplate:
         self.quantity = series.quantity.encode().ljust(32, b"\0")
         self.is_access = series.kind is Kind.ACCESS
 
-    def encode(self, time_word: bytes, value: int, digest: bytes, padded_salt: bytes) -> bytes:
-        """224 bytes. `time_word` is `encode_time`'s, `padded_salt` 16 random bytes and 16 zeros.
+    def encode(self, time_word: bytes, value: int, digest: bytes, salt: bytes) -> bytes:
+        """224 bytes. `time_word` is `encode_time`'s, `salt` 16 random bytes.
 
         Raises:
             EdgeError: a value outside 63 bits and a sign, or an access entry whose value is not 1.
@@ -34,10 +34,11 @@ class EntryTemplate:
         if (self.is_access and value != 1) or value == _VALUE_MIN:
             raise EdgeError(f"value {value} cannot stand in an entry of {self.quantity.rstrip(bytes(1)).decode()}")
         try:
-            word = _VALUE.pack(_POSITIVE if value >= 0 else _NEGATIVE, value)
+            return _ENTRY.pack(
+                self.head, time_word, self.quantity, _POSITIVE if value >= 0 else _NEGATIVE, value, digest, salt
+            )
         except struct.error as error:
             raise EdgeError(f"value {value} does not fit 63 bits and a sign; choose a larger base unit") from error
-        return self.head + time_word + self.quantity + word + digest + padded_salt
 
 
 def encode_time(observed_at_ms: int) -> bytes:

@@ -5,7 +5,7 @@ from enum import Enum
 
 from devices.errors import MessageError
 from devices.mqtt_json import MqttJsonDevice
-from edge.deliveries import Deliveries, message_key
+from edge.deliveries import Deliveries, Ring, message_key
 from edge.log_store import DeliveryRow, EntryRow
 from edge.recorder import DeviceRecorder
 
@@ -75,22 +75,25 @@ class MqttIngest:
             device.recorder.refused += 1
             device.recorder.last_error = str(error)
             return Taken.REFUSED
-        recorder, number = device.recorder, message.sequence
-        if number is None and not (session and packet_id):
-            rows.extend(recorder.rows(message.readings, at_ms))
-            return Taken.ROWS
-        key = message_key(packet_id if number is None else number, topic.encode(), payload)
-        rings = []
-        if number is not None:
-            rings.append(self._deliveries.ring(device.session))
-        if session and packet_id and (number is None or self._is_behind_broker):
-            rings.append(self._deliveries.ring(session))
-        if (number is not None and key in rings[0]) or (dup and key in rings[-1]):
-            self.repeated += 1
-            return Taken.REPEATED
-        rows.extend(recorder.rows(message.readings, at_ms))
-        delivered.extend([ring.remember(key) for ring in rings])
+        number, readings = message
+        rings = self._rings(device, number, session if packet_id else "")
+        if rings:
+            key = message_key(packet_id if number is None else number, topic.encode(), payload)
+            if (number is not None and key in rings[0]) or (dup and key in rings[-1]):
+                self.repeated += 1
+                return Taken.REPEATED
+            rows.extend(device.recorder.rows(readings, at_ms))
+            delivered.extend([ring.remember(key) for ring in rings])
+        else:
+            rows.extend(device.recorder.rows(readings, at_ms))
         return Taken.ROWS
+
+    def _rings(self, device: MqttDevice, number: int | None, session: str) -> tuple[Ring, ...]:
+        """Where the message is remembered, the device's own memory first; nowhere where nothing tells it apart."""
+        if number is None:
+            return (self._deliveries.ring(session),) if session else ()
+        own = self._deliveries.ring(device.session)
+        return (own, self._deliveries.ring(session)) if session and self._is_behind_broker else (own,)
 
     def new_session(self, session: str) -> None:
         """The peer started its session afresh: its packet ids begin again."""

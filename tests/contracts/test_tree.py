@@ -189,6 +189,25 @@ def test_a_stored_frontier_goes_on_as_if_it_had_never_been_stored(before: int, a
     assert (second.size, second.root(), second.peaks) == (whole.size, whole.root(), whole.peaks)
 
 
+@given(st.lists(st.integers(0, 70), max_size=8))
+def test_a_frontier_grown_in_strides_has_the_peaks_of_one_grown_leaf_by_leaf(strides: list[int]) -> None:
+    hashes = [leaf_hash(number.to_bytes(2)) for number in range(sum(strides))]
+    strode, grown, start = Frontier(), Frontier(), 0
+    for stride in strides:
+        strode.extend(hashes[start : start + stride])
+        start += stride
+    for one in hashes:
+        grown.append(one)
+    assert strode.to_bytes() == grown.to_bytes()
+    assert strode.root() == MemoryTree(hashes).root()
+
+
+def test_a_frontier_tells_of_subtrees_from_the_level_asked_for() -> None:
+    nodes: list[tuple[int, int, bytes]] = []
+    Frontier().extend([leaf_hash(number.to_bytes(2)) for number in range(20)], nodes.append, level_min=3)
+    assert [node[:2] for node in nodes] == [(3, 0), (3, 1), (4, 0)]
+
+
 @pytest.mark.parametrize("stored", [b"", bytes(7), bytes(7) + b"\x01", bytes(8) + bytes(32), b"\xff" * 8, bytes(9)])
 def test_bytes_that_are_no_frontier_are_refused(stored: bytes) -> None:
     with pytest.raises(TreeError, match="rebuild it from the log"):
