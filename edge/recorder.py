@@ -78,6 +78,7 @@ class DeviceRecorder:
         self._committer = committer
         self._salts = _new_salts()
         self._quantities: dict[tuple[int, str], _Quantity] = {}
+        self._swept: dict[str, RegisterState] = {}
 
     def rows(self, readings: Sequence[Reading], at_ms: int) -> list[EntryRow]:
         """The rows of readings that carry no boundary, observed at one time. Submits boundary entries that fall due."""
@@ -136,11 +137,10 @@ class DeviceRecorder:
 
     def sweep(self, now_ms: int, grace_ms: int) -> None:
         """Log the boundary entries of midnights that passed `grace_ms` ago without any later reading."""
+        if not any(register.may_be_due(now_ms) for register in self._swept.values()):
+            return  # nearly always: hundreds of devices are asked every second
         with self.lock:
-            for (kind, quantity), known in list(self._quantities.items()):
-                state = known.register
-                if kind != Kind.READING or state is None:
-                    continue
+            for quantity, state in list(self._swept.items()):
                 self._registers.pass_midnights(state, now_ms)
                 if not self.may_use_last_reading():
                     continue
@@ -174,6 +174,8 @@ class DeviceRecorder:
             self._registers.state(self.device, reading.quantity) if cumulative else None,
         )
         self._quantities[reading.kind, reading.quantity] = known
+        if known.register is not None:
+            self._swept = {**self._swept, reading.quantity: known.register}  # replaced whole: a sweep may be reading it
         return known
 
     def _detail(self, reading: Reading, says: Sequence[str]) -> tuple[bytes, bytes]:

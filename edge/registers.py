@@ -29,6 +29,10 @@ class RegisterState:
     candidates: dict[date, Believed] = field(default_factory=dict)  # last believed before a midnight not yet logged
     last_boundary: date | None = None
 
+    def may_be_due(self, now_ms: int) -> bool:
+        """Whether a midnight has passed that may still lack its boundary entry."""
+        return bool(self.candidates) or (self.last is not None and now_ms >= self.day_end_ms)
+
 
 class Registers:
     """All cumulative registers, by (device id, OBIS code)."""
