@@ -129,9 +129,10 @@ def _compile_number(rule: ValueRule) -> Extractor:
     """Numbers come out in the quantity's base unit; exact, or refused."""
     find, detail_of, has_detail = compile_path(rule.path), compile_detail(rule.detail), bool(rule.detail)
     kind, quantity, numerator, denominator = rule.kind, rule.quantity, rule.numerator, rule.denominator
+    key = str(rule.path[0]) if len(rule.path) == 1 else None
 
     def extract(content: object, meter_at_ms: int | None) -> Reading | None:
-        found = find(content)
+        found = content.get(key) if key is not None and isinstance(content, dict) else find(content)
         if type(found) is Decimal and -EXPONENT_MAX <= found.adjusted() <= EXPONENT_MAX:
             top, bottom = found.as_integer_ratio()
         elif type(found) is int:

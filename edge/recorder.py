@@ -45,12 +45,13 @@ def _new_salts() -> Iterator[bytes]:
 class _Quantity:
     """What stays the same over one device's entries of one quantity."""
 
-    __slots__ = ("encode", "limits", "register")
+    __slots__ = ("encode", "latest", "limits", "register")
 
     def __init__(self, series: Series, limits: Limits | None, register: RegisterState | None) -> None:
         self.encode = EntryTemplate(series).encode
         self.limits = limits
         self.register = register
+        self.latest: tuple[int, int] | None = None  # the last value told, and when it was observed
 
 
 class DeviceRecorder:
@@ -71,7 +72,6 @@ class DeviceRecorder:
         self.refused = 0
         self.last_error = ""
         self.may_use_last_reading: Callable[[], bool] = lambda: True
-        self.latest: dict[str, tuple[int, int]] = {}
         self.cumulative = [quantity for quantity, limit in limits.items() if limit.cumulative and ":" in quantity]
         self._limits = limits
         self._registers = registers
@@ -79,6 +79,12 @@ class DeviceRecorder:
         self._salts = _new_salts()
         self._quantities: dict[tuple[int, str], _Quantity] = {}
         self._swept: dict[str, RegisterState] = {}
+
+    @property
+    def latest(self) -> dict[str, tuple[int, int]]:
+        """The last value of each quantity, and when it was observed."""
+        told = list(self._quantities.items())
+        return {quantity: known.latest for (_, quantity), known in told if known.latest is not None}
 
     def rows(self, readings: Sequence[Reading], at_ms: int) -> list[EntryRow]:
         """The rows of readings that carry no boundary, observed at one time. Submits boundary entries that fall due."""
@@ -89,10 +95,10 @@ class DeviceRecorder:
             for reading, salt in zip(readings, self._salts, strict=False):
                 kind, quantity, value, meter_at_ms, _, more = reading
                 known = quantities.get((kind, quantity)) or self._learn(reading)
-                register = known.register
+                register, limits = known.register, known.limits
                 says: tuple[str, ...] = ()
-                if known.limits is not None:
-                    says = suspicions(known.limits, value, at_ms, register.last if register else None)
+                if limits is not None:
+                    says = suspicions(limits, value, at_ms, register.last if register else None)
                 if says or more is not detail_of or meter_at_ms != detail_at_ms:
                     # One message's readings share their detail bytes, which are made once.
                     detail, digest = self._detail(reading, says)
@@ -102,7 +108,7 @@ class DeviceRecorder:
                     self.suspect += 1
                 elif register is not None and self._registers.believe(register, value, at_ms):
                     self._midnight_passed(quantity, register, at_ms)
-                self.latest[quantity] = (value, at_ms)
+                known.latest = value, at_ms
             self.readings += len(rows)
             self.last_seen_ms = at_ms
         return rows
