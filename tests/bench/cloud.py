@@ -93,14 +93,13 @@ async def _in_process(load: Load, folder: Path) -> float:
 
 def _serve(folder: str, keys: dict[str, bytes], port: int) -> None:
     """The load's target, in its own process: the real routes, ingest and store, with the generator's ring of keys."""
-    import sys
-
     import uvicorn
     from fastapi import FastAPI
 
     from cloud.chain.unchained import Unchained
     from cloud.ingest.routes import gateway_router
     from cloud.mail import Bell, MailRoom
+    from cloud.serving import settle_interpreter
 
     async def serve() -> None:
         store = Store(sqlite_url(Path(folder) / "bench.sqlite3"))
@@ -114,10 +113,10 @@ def _serve(folder: str, keys: dict[str, bytes], port: int) -> None:
         app.include_router(gateway_router(ingest, mail))
         running = asyncio.create_task(ingest.run())
         config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off")
+        settle_interpreter()
         await uvicorn.Server(config).serve()
         running.cancel()
 
-    sys.setswitchinterval(0.0005)  # as `cloud.serving` does
     asyncio.run(serve())
 
 
