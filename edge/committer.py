@@ -1,8 +1,9 @@
 """The one writer: groups what the collectors submit, writes each group durably, then acknowledges and signs.
 
-Threads submit; the writer thread alone touches the store. A group is at most `entries` entries or `seconds` old, and
-closes early when nothing new has come for a moment, so that a device that waits for its acknowledgement before it
-sends on is not held up.
+Threads submit; the writer thread alone touches the store. A group waits until it has `entries` entries or is `seconds`
+old, and closes early when nothing new has come for a moment, so that a device that waits for its acknowledgement before
+it sends on is not held up. What has come beyond that while the disk was slow goes with it, up to four times as many:
+the slower a commit is, the more share it.
 """
 
 import logging
@@ -21,6 +22,7 @@ from edge.signer import Signer
 _QUIET_SECONDS = 0.002
 _RETRY_SECONDS = 0.5
 _PENDING_ENTRIES_MAX = 16_384
+_CROWDED = 4  # a group that was kept waiting takes up to so many times as many entries
 _BACKLOG_STEP = 4096  # entries between the checkpoints of a backlog: what one batch may hold
 _log = logging.getLogger("edge.committer")
 
@@ -149,7 +151,7 @@ class Committer:
             if self._queue and not self._stopping:
                 self._linger()
             submissions, rows = [], 0
-            while self._queue and rows < self._entries_max:
+            while self._queue and rows < _CROWDED * self._entries_max:
                 submission = self._queue.popleft()
                 submissions.append(submission)
                 rows += len(submission.rows) or 1
@@ -176,8 +178,6 @@ class Committer:
         size = self.store.size + len(group.rows)
         sign = bool(size) and (self.signer.due(size, time.monotonic()) or (stopping and self.signer.may_sign))
         sign = sign and size > self.signer.signed_size
-        if sign and size - self.signer.signed_size > _BACKLOG_STEP:
-            self._sign_backlog(stopping)
         written = self._write(group, sign, stopping)
         if written is None:
             return
@@ -186,6 +186,8 @@ class Committer:
         self.groups += 1
         self.entries += len(group.rows)
         if root is not None:
+            if self.store.size - self.signer.signed_size > _BACKLOG_STEP:
+                self._sign_backlog(stopping)
             self._sign(self.store.size, root)
 
     def _group(self, submissions: Iterable[Submission]) -> Group:
