@@ -58,12 +58,13 @@ class SmallSite:
     reserve_fund: str
     work_orders: str
 
-    def __init__(self, chain: Chain, *, manager: str, committee: str, assembly: str) -> None:
+    def __init__(self, chain: Chain, *, manager: str, committee: str, **others: str) -> None:
+        """Others stand in the directory under these names: the assembly, and perhaps the roll that it votes by."""
         self.chain = chain
         self.deployer, self.manager, self.committee = chain.accounts[0], manager, committee
         nonce = int(chain.rpc("eth_getTransactionCount", self.deployer, "latest"), 16)
         at = {one: created_address(self.deployer, nonce + number) for number, one in enumerate(CONTRACTS)}
-        self.at = at | {"assembly": assembly}
+        self.at = at | others
         self.parties = Parties(deployer=self.deployer, manager=manager, committee=committee, relayer=chain.accounts[4])
         for one, contract in CONTRACTS.items():
             address = chain.deploy(self.deployer, self.creation(one, artifact(contract).bytecode))

@@ -7,7 +7,6 @@ import pytest
 from contracts.abi import Call
 from contracts.calls import reserve_fund, token
 from contracts.calls.assembly import State
-from contracts.calls.roll_changes import NewUnit
 from contracts.fund import (
     Budget,
     Order,
@@ -30,16 +29,17 @@ OF_BUILDING_1 = (0, 3, 4, 5, 7, 8)  # heads that own something there
 
 
 class Together(SmallSite):
-    """A fund over the assembly of a hall."""
+    """A fund over the roll and the assembly of a hall."""
 
     def __init__(self, hall: Hall) -> None:
-        super().__init__(hall.chain, manager=hall.manager, committee=hall.committee, assembly=hall.assembly)
+        super().__init__(
+            hall.chain,
+            manager=hall.manager,
+            committee=hall.committee,
+            roll=hall.roll_contract,
+            assembly=hall.assembly,
+        )
         self.hall, self.fund, self.firm = hall, self.reserve_fund, hall.chain.accounts[5]
-        units = [
-            NewUnit(alias=name(f"unit {index}"), area_centi_m2=area, head=head, building=building)
-            for index, (area, head, building) in enumerate(SHARES)
-        ]
-        self.enact(*self.units_calls(units))
         self.send(reserve_fund.enter(self.fund, count=len(SHARES)))
         self.chain.send(self.deployer, token.mint(self.token, recipient=hall.stranger, amount=10_000_000))
         self.send(token.approve(self.token, spender=self.fund, amount=2**200))
