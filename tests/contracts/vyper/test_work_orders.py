@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
-from contracts.calls import token, work_orders
+from contracts.calls import crews_changes, roll, roll_changes, token, work_orders
 from contracts.calls import work_orders_events as events
 from contracts.entry import Kind
-from contracts.person import Purpose
-from contracts.work_order import LIFT_FAULT, Cause, Fault, State, Trigger, source_of, triggers
+from contracts.p256 import PrivateKey
+from contracts.person import PersonSignature, Purpose
+from contracts.work_order import LIFT_FAULT, Cause, Fault, State, Trigger, owners_order, source_of, triggers
+from tests.contracts.vyper.assembly_site import ORIGIN, RP_ID_HASH, TAIL, authenticator, sign_passkey
 from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.conftest import refused
-from tests.contracts.vyper.fund_site import UNITS
-from tests.contracts.vyper.site import DAY, LIFT, name
+from tests.contracts.vyper.fund_site import CHAIN_ID, FOREVER, UNITS
+from tests.contracts.vyper.site import DAY, LICENCE_UNTIL, LIFT, coordinates, key_id, key_of, name
 from tests.contracts.vyper.work_site import (
     FAULT,
     HOUR,
@@ -331,6 +334,55 @@ def test_the_manager_needs_the_money(work: WorkSite) -> None:
     work.chain.send(work.manager, token.approve(work.token, spender=work.orders, amount=PRICE - 1))
     with refused("token: allowance is too small"):
         work.accept_paid(work.report())
+
+
+# --- Passkeys ---
+
+
+def test_passkeys_report_and_finish_as_software_keys_do(work: WorkSite) -> None:
+    site, owner, mechanic = work.fund_site, key_of(3300), key_of(3301)
+    letter = sha256(name("code of a passkey")).digest()
+    work.chain.send(work.committee, roll.post_letters(site.roll, units=[UNITS[2]], digests=[letter]))
+    parties = {"number": 1, "rp_id_hash": RP_ID_HASH, "origin": ORIGIN}
+    owners_key = dict(zip("xy", coordinates(owner), strict=True)) | {"kind": 1, "relying_party": 1}
+    mechanics_key = dict(zip("xy", coordinates(mechanic), strict=True)) | {"kind": 1, "relying_party": 1}
+    alias = name("mechanic with a passkey")
+    site.enact(
+        roll_changes.set_relying_party(site.roll, **parties),
+        crews_changes.set_relying_party(site.crews, **parties),
+        roll_changes.add_owner_key(site.roll, unit=UNITS[2], letter_code=name("code of a passkey"), **owners_key),
+        crews_changes.set_member(site.crews, alias=alias, firm=1, duties=1, licence_until=LICENCE_UNTIL),
+        crews_changes.add_crew_key(site.crews, alias=alias, **mechanics_key),
+    )
+
+    def signed(key: PrivateKey, purpose: Purpose, *body: object) -> PersonSignature:
+        return sign_passkey(
+            key,
+            data=authenticator(),
+            tail=TAIL,
+            chain_id=CHAIN_ID,
+            contract=work.orders,
+            purpose=purpose,
+            nonce=1,
+            deadline=FOREVER,
+            body_digest=purpose.body_digest(*body),
+        )
+
+    report, evidence = name("bell"), name("photographs")
+    signature = signed(owner, Purpose.REPORT_WORK, LIFT, report)
+    work.send(work.relayer, work_orders.report(work.orders, device=LIFT, report=report, signature=signature))
+    order = owners_order(UNITS[2], LIFT, report)
+    work.accept(order)
+    for wrong in (signed(mechanic, Purpose.FINISH_WORK, order, evidence, 1), replace(signature, nonce=2)):
+        reasons = {wrong.key_id: "work_orders: crew key is not in force"}
+        reasons[key_id(mechanic)] = "work_orders: crew's signature does not match"
+        with refused(reasons[wrong.key_id]):
+            work.send(work.relayer, work_orders.finish(work.orders, order=order, evidence=evidence, signature=wrong))
+    done = signed(mechanic, Purpose.FINISH_WORK, order, evidence, 0)
+    work.send(work.relayer, work_orders.finish(work.orders, order=order, evidence=evidence, signature=done))
+    agreed = signed(owner, Purpose.CONFIRM_WORK, order, 0)
+    work.send(work.relayer, work_orders.confirm(work.orders, order=order, signature=agreed))
+    assert work.order(order).state is State.CONFIRMED
 
 
 # --- The machine's orders ---
