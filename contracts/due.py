@@ -21,7 +21,7 @@ AFTERMATH_DAYS = 90  # after an agreement's end, until it can be closed
 PROVISIONAL_S = 30 * DAY_S
 TERMS_TYPES = (
     "bytes32", "bytes32", "uint256", "uint256", "uint256", "bytes32[4]", "uint256[4]", "uint256[4]", "uint256",
-    "uint256[4]", "uint256[5]", "uint256", "uint256", "bool", "bool", "address", "address",
+    "uint256[4]", "uint256[5]", "uint256", "uint256", "bool", "bool", "uint256", "address", "address",
 )  # fmt: skip
 TERMS_TYPE = f"({','.join(TERMS_TYPES)})"
 
@@ -55,6 +55,7 @@ class Terms:
     deposit: int  # fen
     two_people: bool
     countersigned: bool
+    level: int  # that a visit needs to count and to pay
     account: str  # the firm's
     payer: str  # gets back what is left of the budget
 
@@ -73,8 +74,13 @@ class Terms:
         return (
             self.device, self.plan, self.firm, self.starts_on, self.ends_on, self.checklists, self.interval_days,
             self.done_on, self.grace_days, self.fees, self.factors, self.penalty, self.deposit, self.two_people,
-            self.countersigned, self.account, self.payer,
+            self.countersigned, self.level, self.account, self.payer,
         )  # fmt: skip
+
+    def is_done(self, *, level: int, two_people: bool, countersigned: bool) -> bool:
+        """Whether a visit has the signatures and the level that these terms ask for."""
+        has_people = (two_people or not self.two_people) and (countersigned or not self.countersigned)
+        return has_people and level >= self.level
 
     def allowed_days(self, visit_class: VisitClass) -> int | None:
         """Interval and grace of a class; None if it is never due. Raises `DueError` for a repair."""
@@ -90,7 +96,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, order=True)
 class DoneDay:
-    """A day on which a visit counts, and the highest class done on it."""
+    """A day whose best visit counts by the terms (`Terms.is_done`), and that visit's class."""
 
     day: int
     visit_class: VisitClass
@@ -159,6 +165,7 @@ def penalty(terms: Terms, days: int) -> int:
 def _check_numbers(terms: Terms) -> None:
     in_range = (
         0 <= terms.grace_days <= _GRACE_MAX_DAYS
+        and 0 <= terms.level < LEVELS
         and 0 <= terms.penalty < 2**32
         and 0 <= terms.deposit < 2**64
         and all(0 <= amount < 2**32 for amount in terms.fees)

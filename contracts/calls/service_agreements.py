@@ -15,7 +15,7 @@ REPAIRS = 2**16  # the first slot of repairs
 REPAIR_SECONDS = 600
 DIGEST_BYTES = 24  # of a visit's digest that its slot keeps
 
-_PROPOSE = Function("propose", bytes.fromhex("94927e84"), (TERMS_TYPE,), ("bytes32",))
+_PROPOSE = Function("propose", bytes.fromhex("d2479e0a"), (TERMS_TYPE,), ("bytes32",))
 _RETRACT = Function("retract", bytes.fromhex("117b4705"), ("bytes32",), ())
 _AGREE = Function("agree", bytes.fromhex("ba997383"), ("bytes32", "bytes32"), ())
 _END = Function("end", bytes.fromhex("b48e2128"), ("bytes32", "uint256"), ())
@@ -98,6 +98,7 @@ class Agreement:
     two_people: bool
     countersigned: bool
     is_agreed: bool
+    level: int  # that a visit needs to count and to pay
     interval_days: tuple[int, ...]
     done_on: tuple[int, ...]
     claimed_through: tuple[int, ...]  # last day of each class that a claim looked at
@@ -232,6 +233,7 @@ def parse_agreement(result: bytes) -> Agreement:
         two_people=bool(_bits(rule, 199, 1)),
         countersigned=bool(_bits(rule, 200, 1)),
         is_agreed=bool(_bits(rule, 201, 1)),
+        level=_bits(rule, 218, 3),
         interval_days=tuple(_bits(clock, 16 * lane, 16) for lane in classes),
         done_on=tuple(_bits(clock, 64 + 16 * lane, 16) for lane in classes),
         claimed_through=tuple(_bits(clock, 128 + 16 * lane, 16) for lane in classes),

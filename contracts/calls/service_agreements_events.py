@@ -14,7 +14,7 @@ class Proposed:
 
     FORM: ClassVar[EventForm] = EventForm(
         "Proposed",
-        bytes.fromhex("ef357ed31ba3ac040129339deb234006f96c79405988893f0af7879ead86236b"),
+        bytes.fromhex("c5264deaf3704f642601ab51061a63c5c8bae339daaeee042dd044d3218b9869"),
         ("bytes32", "bytes32", "bytes32"),
         ("bytes32", TERMS_TYPE),
     )

@@ -18,7 +18,7 @@
         - What a day is worth depends on which visits were proven, not on who brought them, when, or in which order: relayers
           can delay or leave out, and anyone can bring what they left out.
         - A day is overdue if it begins later than interval and grace after the last visit of that class or a higher one that
-          had the signatures which the agreement asks for. A claim for overdue days is counted again from the visits known
+          had the signatures and the level that the agreement asks for. A claim for overdue days is counted again from the visits known
           then whenever anyone asks, and moves money only after 30 days: a visit proven by then leaves no penalty standing.
         - A visit's day is the one in which it ended if the gateway saw it (level 1 and more), else the one in which the gateway
           logged it: who backdates a visit that nobody saw gains nothing.
@@ -149,6 +149,7 @@ struct Terms:
     deposit: uint256  # fen that the firm puts down when it agrees
     two_people: bool
     countersigned: bool
+    level: uint256  # that a visit needs to count and to pay
     account: address  # the firm's: agrees, gets the fees and its deposit back
     payer: address  # gets back what is left of the budget
 
@@ -157,7 +158,7 @@ struct Agreement:
     line: bytes32  # device, plan and firm, hashed
     account: address
     payer: address
-    rule: uint256  # from the right: four fees of 32 bits, five factors of 11, end day 16, two people 1, countersigned 1, agreed 1, start day 16
+    rule: uint256  # from the right: four fees of 32 bits, five factors of 11, end day 16, two people 1, countersigned 1, agreed 1, start day 16, level 3
     clock: uint256  # from the right: four intervals of 16 bits, four done_on, four claimed_through, grace 8, penalty 32, claims 16
     purse: uint256  # from the right: budget 96 bits, deposit 96, claimed 64
 
@@ -750,7 +751,7 @@ def _enter(line: bytes32, slot: uint256, lanes: uint256, digest: bytes32):
     """
     word: uint256 = self.visits[line][slot]
     paid: uint256 = 0
-    if word & DAY_MASK >= lanes & DAY_MASK:
+    if word & DAY_MASK >= lanes & DAY_MASK or (slot >= REPAIRS and word != 0):
         is_better: bool = word & DAY_MASK == lanes & DAY_MASK and word & (2**PAID_LANE - 1) < lanes
         assert is_better, "service_agreements: day has a visit that is as good"
         paid = word & ((2**40 - 1) << PAID_LANE)
@@ -791,9 +792,11 @@ def _overdue_days(agreement: bytes32, visit_class: uint256, from_day: uint256, t
 @pure
 def _class_done(word: uint256, day: uint256, rule: uint256) -> uint256:
     """
-    @notice The class of the day's visit if it has the signatures that the agreement asks for; zero if not.
+    @notice The class of the day's visit if it has the signatures and the level that the agreement asks for; zero if not.
     """
     if word & (2**16 - 1) != day:
+        return 0
+    if (word >> RANK_LANE) & 7 < rule >> 218:
         return 0
     # What is asked for and not there does not count.
     asked: uint256 = (rule >> 199) & 3
@@ -841,7 +844,7 @@ def _check_terms(terms: Terms):
     assert terms.device != empty(bytes32) and terms.plan != empty(bytes32) and terms.firm != 0, "service_agreements: device, plan or firm is missing"
     assert terms.account != empty(address) and terms.payer != empty(address), "service_agreements: an account is missing"
     assert terms.starts_on != 0 and terms.ends_on >= terms.starts_on and terms.ends_on <= terms.starts_on + TERM_MAX, "service_agreements: term is empty or over ten years"
-    is_in_range: bool = terms.ends_on < 2**16 and terms.grace <= GRACE_MAX and terms.penalty < 2**32 and terms.deposit < 2**64 and terms.firm < 2**24
+    is_in_range: bool = terms.ends_on < 2**16 and terms.grace <= GRACE_MAX and terms.penalty < 2**32 and terms.deposit < 2**64 and terms.firm < 2**24 and terms.level < LEVELS
     is_rising: bool = terms.factors[LEVELS - 1] <= FACTOR_MAX
     for i: uint256 in range(CLASSES):
         is_in_range = is_in_range and terms.fees[i] < 2**32 and terms.intervals[i] <= INTERVAL_MAX
@@ -857,7 +860,7 @@ def _check_terms(terms: Terms):
 @internal
 @pure
 def _rule(terms: Terms) -> uint256:
-    rule: uint256 = (terms.ends_on << 183) | (terms.starts_on << 202)
+    rule: uint256 = (terms.ends_on << 183) | (terms.starts_on << 202) | (terms.level << 218)
     for i: uint256 in range(CLASSES):
         rule |= terms.fees[i] << (32 * i)
     for i: uint256 in range(LEVELS):

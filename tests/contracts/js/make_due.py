@@ -42,6 +42,7 @@ def random_terms(rng: random.Random, starts_on: int, **changes: Any) -> Terms:
         "deposit": 1_000_000,
         "two_people": False,
         "countersigned": False,
+        "level": 0,
         "account": "0x" + "11" * 20,
         "payer": "0x" + "22" * 20,
     }

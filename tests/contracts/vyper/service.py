@@ -152,6 +152,7 @@ class Service:
             "deposit": 1_000_000,
             "two_people": False,
             "countersigned": False,
+            "level": 0,
             "account": self.account,
             "payer": self.payer,
         }

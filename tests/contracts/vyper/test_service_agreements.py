@@ -1,5 +1,6 @@
 """Agreements through the contract: two parties and terms, fees, overdue days and claims, the end; and the money."""
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,9 @@ from eth_utils.crypto import keccak
 from contracts.abi import AbiError, encode_arguments
 from contracts.calls import service_agreements
 from contracts.calls.service_agreements import Claim
-from contracts.due import AFTERMATH_DAYS, PROVISIONAL_S, TERMS_TYPE, DoneDay, Terms, fee, overdue_days
+from contracts.due import AFTERMATH_DAYS, CLASSES, PROVISIONAL_S, TERMS_TYPE, DoneDay, Terms, fee, overdue_days
 from contracts.visit import VisitClass
+from tests.contracts.js.make_due import random_terms
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.service import (
     MECHANIC,
@@ -113,7 +115,7 @@ def test_an_offer_can_be_replaced_or_taken_back_until_the_firm_agrees(service: S
         (0, bytes(32), "service_agreements: device, plan or firm is missing"),
         (2, 0, "service_agreements: device, plan or firm is missing"),
         (2, 2**24, "service_agreements: a number is out of range"),
-        (15, "0x" + "00" * 20, "service_agreements: an account is missing"),
+        (16, "0x" + "00" * 20, "service_agreements: an account is missing"),
         (4, 1, "service_agreements: term is empty or over ten years"),
         (4, 40_000, "service_agreements: term is empty or over ten years"),
         (6, (15, 90, 180, 732), "service_agreements: a number is out of range"),
@@ -121,6 +123,7 @@ def test_an_offer_can_be_replaced_or_taken_back_until_the_firm_agrees(service: S
         (8, 31, "service_agreements: a number is out of range"),
         (9, (1, 2, 3, 2**32), "service_agreements: a number is out of range"),
         (11, 2**32, "service_agreements: a number is out of range"),
+        (15, 5, "service_agreements: a number is out of range"),
         (12, 2**64, "service_agreements: a number is out of range"),
         (9, (1, 3, 2, 4), "service_agreements: fees or factors fall, or over 2000"),
         (10, (0, 5, 4, 6, 7), "service_agreements: fees or factors fall, or over 2000"),
@@ -240,6 +243,69 @@ def test_without_the_signatures_that_the_agreement_asks_for_a_visit_neither_pays
     done = [DoneDay(days[0], HALF_MONTH)]
     expected = overdue_days(terms, done, HALF_MONTH, from_day=terms.starts_on, through_day=terms.starts_on + 30)
     assert service_agreements.parse_overdue_days(service.chain.view(call)) == expected == 13
+
+
+def test_a_visit_below_the_agreed_level_neither_pays_nor_counts(service: Service) -> None:
+    terms = service.start(firm=OTHER_FIRM, level=2, done_on=(0,) * 4, deposit=2_000_000)
+    name, days = agreement_name(terms), [terms.starts_on]
+    visit = service.visit(mechanics=(STRANGER,))
+    service.record(terms, visit, signers=(STRANGER,), level=1)
+    with refused("service_agreements: nothing to pay"):
+        send(service, service.account, service_agreements.pay_fees, agreement=name, days=days)
+    service.go_to(terms.starts_on + 2)
+    send(
+        service,
+        service.account,
+        service_agreements.claim_overdue,
+        agreement=name,
+        visit_class=HALF_MONTH,
+        through_day=terms.starts_on + 2,
+    )
+    assert service.agreement(terms).claimed == 3 * terms.penalty
+    seen = service.visit(mechanics=(STRANGER,), ended_at_s=visit.ended_at_s, salt=bytes(16))
+    service.record(terms, seen, signers=(STRANGER,), level=2)
+    send(service, service.account, service_agreements.pay_fees, agreement=name, days=days)
+    send(service, service.account, service_agreements.count_claim, agreement=name, number=0)
+    assert service.agreement(terms).claimed == terms.penalty  # the first day began before the visit
+
+
+def test_overdue_days_and_fees_are_pythons_on_random_cases(service: Service) -> None:
+    rng = random.Random(84)
+    for case in range(5):
+        plan = bytes([case + 1]) * 32
+        names = ("interval_days", "grace_days", "fees", "factors", "penalty")
+        drawn = random_terms(rng, service.today + 1)
+        changes = {each: getattr(drawn, each) for each in names} | {"done_on": drawn.done_on, "level": case % 3}
+        terms = service.start(plan=plan, starts_on=drawn.starts_on, ends_on=drawn.ends_on, **changes)
+        done = []
+        for day, level in ((day, rng.randrange(4)) for day in sorted(rng.sample(range(60), 4))):
+            service.go_to(terms.starts_on + day)
+            visit = service.visit(VisitClass(rng.randrange(1, 5)), plan=plan)
+            service.record(terms, visit, level=level)
+            if terms.is_done(level=level, two_people=False, countersigned=False):
+                done.append(DoneDay(service.today, visit.visit_class))
+                worth = fee(terms, visit.visit_class, level)
+                if worth:
+                    send(
+                        service,
+                        service.account,
+                        service_agreements.pay_fees,
+                        agreement=agreement_name(terms),
+                        days=[service.today],
+                    )
+                    kept = service.kept(terms, service.today)
+                    assert kept is not None and kept.paid == worth
+        window = (terms.starts_on + rng.randrange(40),)
+        for each in CLASSES:
+            call = service_agreements.overdue_days(
+                service.address,
+                agreement=agreement_name(terms),
+                visit_class=each,
+                from_day=window[0],
+                through_day=window[0] + 63,
+            )
+            expected = overdue_days(terms, done, each, from_day=window[0], through_day=window[0] + 63)
+            assert service_agreements.parse_overdue_days(service.chain.view(call)) == expected
 
 
 # --- Overdue ---

@@ -469,3 +469,15 @@ def test_a_visit_can_be_kept_as_a_file_and_brought_by_a_stranger(service: Servic
     assert read == replace(call, to=call.to.lower())
     service.chain.send(service.site.stranger, read)
     assert service.kept(service.terms_now, service.terms_now.starts_on) is not None
+
+
+def test_a_repair_that_nobody_saw_takes_no_other_repairs_place(service: Service) -> None:
+    terms = service.terms_now
+    repair = service.visit(VisitClass.REPAIR)
+    service.record(terms, repair)
+    service.chain.wait(DAY)
+    unseen = service.visit(VisitClass.REPAIR, ended_at_s=repair.ended_at_s, salt=bytes(16))
+    with refused("service_agreements: day has a visit that is as good"):
+        service.record(terms, unseen, level=0, observed_at_s=service.chain.now())
+    kept = service.kept_at(terms, service_agreements.repair_slot(repair.ended_at_s))
+    assert kept is not None and kept.digest == repair.digest()[:24]
