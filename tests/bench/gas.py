@@ -15,9 +15,11 @@ from contracts.p256 import PrivateKey
 from contracts.person import Purpose
 from contracts.tree import MemoryTree, consistency_path
 from tests.bench.figure import Figure
+from tests.bench.gas_assembly import assembly_figures
 from tests.bench.gas_fund import all_figures
 from tests.bench.gas_signatures import signature_figures
 from tests.bench.gas_visits import visit_figures
+from tests.contracts.vyper.assembly_site import Hall
 from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.month import SINCE, close_month
 from tests.contracts.vyper.service import Service
@@ -55,6 +57,10 @@ def figures() -> dict[str, Figure]:
         taken |= billing_figures(site) | signature_figures(site.chain)
     with fresh_site() as site:
         taken |= all_figures(WorkSite(site.chain))
+    with fresh_site() as site:
+        hall = Hall(site.chain)
+        hall.set_up()
+        taken |= assembly_figures(hall)
     return taken
 
 
