@@ -61,18 +61,21 @@ class BindingAttested:
 
 @dataclass(frozen=True, slots=True)
 class BindingConfirmed:
-    """Who confirmed a binding: 1 the owner, 2 the committee, 3 contested."""
+    """Who confirmed a binding: 1 the owner, 2 the committee, 3 contested; `nonce` is that of the owner's last
+    signature.
+    """
 
     FORM: ClassVar[EventForm] = EventForm(
         "BindingConfirmed",
-        bytes.fromhex("cf4a69b5d498040dfab284e14c277e7759d5a7df23882abc1345f1dac1a4469a"),
+        bytes.fromhex("3d2cfd09c649781ba7a19c4a7b0b69d54531e5ed67822aa8ff6fb083a4b47938"),
         ("bytes32",),
-        ("uint256", "uint256"),
+        ("uint256", "uint256", "uint256"),
     )
 
     device: bytes
     number: int
     confirmed: int
+    nonce: int
 
 
 Event = DeviceBound | BindingEnded | BindingAttested | BindingConfirmed

@@ -149,6 +149,7 @@ event BindingConfirmed:
     device: indexed(bytes32)
     number: uint256
     confirmed: uint256
+    nonce: uint256
 
 
 @deploy
@@ -451,7 +452,7 @@ def _set_confirmed(device: bytes32, number: uint256, confirmed: uint256):
     word: uint256 = self.bindings[device][number].word
     kept: uint256 = (word & (2**72 - 1)) | ((word >> 80) << 80)
     self.bindings[device][number].word = kept | (confirmed << 72)
-    log BindingConfirmed(device=device, number=number, confirmed=confirmed)
+    log BindingConfirmed(device=device, number=number, confirmed=confirmed, nonce=word >> 88)
 
 
 @internal

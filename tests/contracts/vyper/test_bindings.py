@@ -132,7 +132,7 @@ def test_the_installer_signs_and_then_the_owner_confirms(site: Site) -> None:
     with refused("bindings: binding belongs to another unit"):
         site.chain.send(site.stranger, confirm(site, 1))
     receipt = site.chain.send(site.stranger, confirm(site))
-    assert events(receipt) == [BindingConfirmed(METERS[0], 0, Confirmed.OWNER)]
+    assert events(receipt) == [BindingConfirmed(METERS[0], 0, Confirmed.OWNER, 1)]
     assert site.binding(METERS[0]).confirmed == Confirmed.OWNER
     with refused("bindings: signature is not newer than the last one"):
         site.chain.send(site.stranger, confirm(site))
@@ -167,7 +167,7 @@ def test_an_owner_contests_and_an_old_confirmation_does_not_undo_it(site: Site) 
     with refused("bindings: signature is not newer than the last one"):
         site.chain.send(site.stranger, contest(site, nonce=5))
     receipt = site.chain.send(site.stranger, contest(site, nonce=6))
-    assert events(receipt) == [BindingConfirmed(METERS[0], 0, Confirmed.CONTESTED)]
+    assert events(receipt) == [BindingConfirmed(METERS[0], 0, Confirmed.CONTESTED, 6)]
     with refused("bindings: binding is already contested"):
         site.chain.send(site.stranger, contest(site, nonce=7))
     with refused("bindings: signature is not newer than the last one"):
@@ -232,7 +232,7 @@ def test_a_change_without_the_owners_signature_is_contested_until_somebody_looke
     site.attest(*METERS[:2])
     site.chain.send(site.stranger, confirm(site))
     receipt = site.enact(end(site, UNITS[0], METERS[0], 20261101), end(site, UNITS[1], METERS[1], 20261101))
-    assert BindingConfirmed(METERS[0], 0, Confirmed.CONTESTED) in events(receipt)
+    assert BindingConfirmed(METERS[0], 0, Confirmed.CONTESTED, 1) in events(receipt)
     first, second = site.binding(METERS[0]), site.binding(METERS[1])
     assert (first.confirmed, first.attested, first.to_date) == (Confirmed.CONTESTED, False, 20261101)
     assert second.confirmed == Confirmed.NO and not second.attested  # nobody had confirmed it
