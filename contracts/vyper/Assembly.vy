@@ -15,7 +15,7 @@
         - The matter alone picks the threshold: two thirds of all take part; more than half of these, or three quarters in
           matters 6, 7 and 8, are in favour; each by area and by heads.
         - Passkeys, software keys, proxies and paper are totalled apart.
-        - Non-voters follow the majority only if the assembly adopted that rule before, by a vote on matter 1; the result
+        - Non-voters follow the majority only if the whole site adopted that rule before, by a vote on matter 1; the result
           without it stays visible.
         - A formal vote is over only when the city system's certificate is recorded; no certificate makes pass what the
           ballots did not.
@@ -305,13 +305,13 @@ def _following(roll: uint256, tally: uint256) -> uint256:
 @view
 def _is_adopted(policy: uint256) -> bool:
     """
-    @notice Whether that resolution passed, was about the assembly's rules, and adopted the policy.
+    @notice Whether that resolution passed, of the whole site about the assembly's rules, and adopted the policy.
     """
     if policy == 0:
         return False
     resolution: Resolution = staticcall RESOLUTIONS.resolution(policy)
     progress: uint256 = self.progress[policy]
-    if resolution.matter != RULES or resolution.payload != POLICY:
+    if resolution.matter != RULES or resolution.building != 0 or resolution.payload != POLICY:
         return False
     return self._state(policy, resolution, progress) == 4
 

@@ -23,8 +23,8 @@
         - The events alone rebuild the state.
 
         Limits. Sealed until close is not secret for ever, and nothing here is free of receipts. Sealed votes take no paper
-        ballots. Of one head only the
-        first 256 keys in its life can vote.
+        ballots. Of one head only the first 256 keys in its life can vote. Who holds an owner's key and signs the highest number
+        speaks last; a key that is ended in time says nothing more.
 """
 
 import p256

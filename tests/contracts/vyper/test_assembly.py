@@ -224,7 +224,8 @@ def test_non_voters_follow_only_where_the_assembly_adopted_it_and_both_results_a
 
 
 def test_another_resolution_is_no_such_policy(hall: Hall) -> None:
-    for policy in (adopt(hall, passes=False), adopt(hall, matter=2), adopt(hall, payload=name("else"))):
+    others = (adopt(hall, matter=2), adopt(hall, payload=name("else")), adopt(hall, building=2))
+    for policy in (adopt(hall, passes=False), *others):
         vote = decided(hall, MOST, policy=policy)
         assert not vote.result().follows and vote.outcome().state is State.FAILED
 
