@@ -26,9 +26,10 @@ TEXT_LENGTH_MAX = 1_024
 OCTETS_LENGTH_MAX = 8_192
 
 # They carry no signature because they prove what they say: by entries of an accepted log, by a bill's own lines, by the
-# opening of a commitment that was signed before, or by the clock alone.
+# opening of a commitment that was signed before, by the words of a passed resolution, or by the clock alone.
 PROVING = {
     "Ballots": {"reveal"},
+    "ReserveFund": {"open_budget", "move_income", "raise_fund", "ratify", "flag_overdue", "notify_top_up"},
     "ServiceAgreements": {"claim_overdue", "count_claim"},
     "UsageFees": {"answer", "correct_sum", "reverse"},
     "WorkOrders": {"report_by_machine", "judge_by_machine", "lapse", "release", "escalate"},
