@@ -13,6 +13,7 @@ from tests.contracts.vyper.assembly_site import (
     CASHIER,
     CO_OWNER,
     CO_OWNER_SOFTWARE,
+    HEADS,
     OF_HEAD,
     OFFICERS,
     ORIGIN,
@@ -488,3 +489,37 @@ def test_a_ballot_that_one_relayer_refuses_counts_through_anybody(vote: Vote) ->
     assert vote.spoken(1) == NOTHING
     vote.cast(kept, by=vote.hall.stranger)
     assert vote.spoken(1) == (FOR, 0)
+
+
+def test_events_alone_tell_what_every_head_says(vote: Vote) -> None:
+    """A follower who reads nothing but logs knows every ballot, paper and proxy, and what co-owners said each."""
+    receipts = [
+        vote.cast(vote.sign(OF_HEAD[0], FOR), vote.sign(OF_HEAD[1], AGAINST), vote.sign(OF_HEAD[3], FOR)),
+        vote.say([OF_HEAD[1]], ABSTAIN, sequence=2),
+        vote.say([CO_OWNER], AGAINST),
+        vote.record([paper(1), paper(2)], *OFFICERS),
+        vote.give_proxy(OF_HEAD[6], 0),
+        vote.give_proxy(OF_HEAD[7], 0),
+        vote.give_proxy(OF_HEAD[7], None, sequence=2),
+    ]
+    own: dict[int, HeldBallot] = {}
+    papers: dict[int, Choice] = {}
+    proxies: dict[int, int | None] = {}
+    differed: dict[int, list[Choice]] = {}
+    for log in (log for receipt in receipts for log in receipt.logs):
+        match ballots.parse_event(log.topics, log.data):
+            case ballots.Cast(_, words):
+                for place, word in words:
+                    own |= held_ballots(place, word)
+            case ballots.PapersRecorded(papers=recorded):
+                papers |= {head: Choice(choice) for head, choice, _ in recorded}
+            case ballots.ProxySet(head=head, holder=holder):
+                proxies[head] = holder - 1 if holder else None
+            case ballots.Differed(head=head, ballots=word):
+                differed[head] = [held.choice for held in held_ballots(0, word).values()]
+    assert differed == {3: [FOR, AGAINST]}
+    for head in range(HEADS):
+        given = proxies.get(head)
+        by_proxy = own[given].choice if given in own else None
+        told = own[head].choice if head in own else papers.get(head, by_proxy)
+        assert vote.spoken(head)[0] == told, head
