@@ -164,7 +164,8 @@ def test_a_key_serves_one_person_once(site: Site) -> None:
 def rotation(site: Site, key: p256.PrivateKey, new: p256.PrivateKey, **signed: Any) -> tuple[Call, Call]:
     """The signed call, and the inner one that it announces."""
     x, y = coordinates(new)
-    signature = site.sign(0, Purpose.ROTATE_KEY, x, y, 2, 0, **({"contract": site.crews, "key": key} | signed))
+    by: dict[str, Any] = {"contract": site.crews, "key": key} | signed
+    signature = site.sign(0, Purpose.ROTATE_KEY, x, y, 2, 0, **by)
     fields = {"x": x, "y": y, "kind": 2, "relying_party": 0}
     inner = crews_changes.replace_crew_key(site.crews, alias=INSTALLER, old_key_id=key_id(key), **fields)
     return crews.rotate_crew_key(site.crews, signature=signature, **fields), inner
