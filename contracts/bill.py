@@ -1,6 +1,6 @@
 """One unit's bill for one period: lines, leaf, and the sum tree whose root the operator posts (DESIGN section 7).
 
-Bytes: a line is seven 32-byte words, the lines digest is SHA-256 over all of them, the leaf names chain, contract,
+Bytes: a line is eight 32-byte words, the lines digest is SHA-256 over all of them, the leaf names chain, contract,
 site, period and unit, and each tree node carries four sums (total, own use, shared, other) as uint64 lanes of one word.
 bill_tree.vy computes the same.
 """
@@ -16,15 +16,16 @@ from contracts.errors import ContractsError
 
 TAG = padded("minglou/bill/1")
 LANE_END = 2**64
-LINE_BYTES = 7 * 32
+LINE_BYTES = 8 * 32
 LINES_MAX = 24
 BLOCK = 64  # bills that one debit takes: an aligned subtree
 BILL_TYPE = "(uint256,bytes32,bytes32)"
 NODE_TYPE = "(bytes32,uint256)"
-LINE_TYPE = "(uint256,bytes32,bytes32,uint256,uint256,uint256,uint256)"
+LINE_TYPE = "(uint256,bytes32,bytes32,uint256,uint256,uint256,uint256,uint256)"
 
 _TOP_BITS = sum(1 << (64 * lane + 63) for lane in range(4))
 _WORD_END = 2**256
+_DATE_END = 10**8
 _LEAF_TYPES = ("bytes32", "uint256", "address", "bytes32", "uint256", "uint256", "uint256", "bytes32", "bytes32")
 
 
@@ -33,11 +34,24 @@ class BillError(ContractsError):
 
 
 class LineKind(IntEnum):
-    """What a line charges for; each kind has its own lane in the sums."""
+    """What a line charges for."""
 
     OWN = 1
     SHARED = 2
-    OTHER = 3
+    STANDING = 3  # by floor area, residents, a stated number, or once: its subject is the right to it
+    CREDIT = 4  # names a credit note; outside the bill's sums
+    ESTIMATED = 5  # own use whose closing register was not read yet
+    INTERVAL = 6  # own use priced interval by interval
+
+
+LANES = {
+    LineKind.OWN: "own",
+    LineKind.ESTIMATED: "own",
+    LineKind.INTERVAL: "own",
+    LineKind.SHARED: "shared",
+    LineKind.STANDING: "other",
+}
+"""The lane of the sums that a kind's lines are in; credits are in none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +84,15 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One charge on a bill."""
+    """One charge on a bill, or the name of one credit note."""
 
     kind: LineKind
-    subject: bytes  # device at closing (own), pool (shared), digest of the right to charge (other)
-    quantity: str  # without date; empty for other
-    tariff: int  # version, 0 for none
-    since: int  # boundary date from which yearly tiers count, else 0
+    subject: bytes  # device at closing, pool, digest of the right to charge or of the credit note
+    quantity: str  # without date; empty where there is none
+    tariff: int  # version of the terms, 0 for none
+    since: int  # boundary date from which tiers count
+    from_date: int  # boundary dates of the line's days, within the period
+    to_date: int
     usage: int  # base units; the pool's for shared lines
     amount: int  # fen
 
@@ -85,6 +101,13 @@ class Line:
             raise BillError(f"line's subject has {len(self.subject)} bytes, not 32")
         if not 0 <= self.amount < LANE_END or not 0 <= self.usage < LANE_END or not 0 <= self.tariff < LANE_END:
             raise BillError(f"line of {self.amount} fen for {self.usage} is out of range; credits are separate notes")
+        if not 0 <= self.since < _DATE_END or not 0 <= self.from_date < _DATE_END or not 0 <= self.to_date < _DATE_END:
+            raise BillError(f"line's dates {self.since}, {self.from_date}, {self.to_date} are not YYYYMMDD")
+
+    @property
+    def span(self) -> int:
+        """The line's days in one word: first day * 10^8 + the day after the last."""
+        return self.from_date * _DATE_END + self.to_date
 
     def abi(self) -> tuple[Any, ...]:
         """The fields in the contract's order."""
@@ -94,34 +117,44 @@ class Line:
             padded(self.quantity),
             self.tariff,
             self.since,
+            self.span,
             self.usage,
             self.amount,
         )
 
     def encode(self) -> bytes:
-        """The line's seven words."""
-        numbers = (self.tariff, self.since, self.usage, self.amount)
+        """The line's eight words."""
+        numbers = (self.tariff, self.since, self.span, self.usage, self.amount)
         head = int(self.kind).to_bytes(32) + self.subject + padded(self.quantity)
         return head + b"".join(number.to_bytes(32) for number in numbers)
 
 
 def decode_line(words: bytes) -> Line:
-    """A line from its seven words. Raises BillError if they are not canonical."""
+    """A line from its eight words. Raises BillError if they are not canonical."""
     if len(words) != LINE_BYTES:
         raise BillError(f"line has {len(words)} bytes, not {LINE_BYTES}")
     parts = [words[start : start + 32] for start in range(0, LINE_BYTES, 32)]
-    kind, tariff, since, usage, amount = (int.from_bytes(parts[place]) for place in (0, 3, 4, 5, 6))
-    if kind not in LineKind.__members__.values():
-        raise BillError(f"line has kind {kind}; there are 1 own, 2 shared, 3 other")
+    kind, tariff, since, span, usage, amount = (int.from_bytes(parts[place]) for place in (0, 3, 4, 5, 6, 7))
     return Line(
-        kind=LineKind(kind),
+        kind=line_kind(kind),
         subject=parts[1],
         quantity=unpadded(parts[2]),
         tariff=tariff,
         since=since,
+        from_date=span // _DATE_END,
+        to_date=span % _DATE_END,
         usage=usage,
         amount=amount,
     )
+
+
+def line_kind(kind: object) -> LineKind:
+    """A kind from its number. Raises BillError if there is none."""
+    if type(kind) is not int or kind not in LineKind.__members__.values():
+        raise BillError(
+            f"line has kind {kind!r}; there are {', '.join(f'{one} {one.name.lower()}' for one in LineKind)}"
+        )
+    return LineKind(kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +181,8 @@ class Bill:
     def amounts(self) -> Amounts:
         """What the lines add up to, by kind."""
         own, shared, other = (
-            sum(line.amount for line in self.lines if line.kind is kind)
-            for kind in (LineKind.OWN, LineKind.SHARED, LineKind.OTHER)
+            sum(line.amount for line in self.lines if LANES.get(line.kind) == lane)
+            for lane in ("own", "shared", "other")
         )
         return Amounts(total=own + shared + other, own=own, shared=shared, other=other)
 
@@ -196,6 +229,7 @@ class BillProof:
     path: tuple[Node, ...]
     unit_count: int
     root: Node
+    terms: tuple[tuple[int, bytes], ...] = ()  # (version, announced bytes) of the tariffs that its lines name
 
 
 def leaf_node(
@@ -301,7 +335,7 @@ def share(pool: int, before: int, key: int, key_sum: int) -> int:
     Args:
         pool: fen to share.
         before: sum of the keys of the units before this one.
-        key: this unit's key (area in 0.01 m2).
+        key: this unit's key (area in 0.01 m2, 1 where all are equal, a table's).
         key_sum: sum of all keys, above 0.
     """
     return pool * (before + key) // key_sum - pool * before // key_sum

@@ -6,7 +6,8 @@ Integers that may pass 2^53 are decimal strings, bytes lower-case hex without 0x
 import re
 from typing import Any
 
-from contracts.bill import Amounts, Bill, BillError, BillProof, Line, LineKind, Node
+from contracts.bill import Amounts, Bill, BillError, BillProof, Line, Node, line_kind
+from contracts.tariff import TERMS_BYTES_MAX
 
 FORMAT = "minglou-bill/1"
 
@@ -15,8 +16,11 @@ _ADDRESS = re.compile(r"0x[0-9a-f]{40}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BILL_NAMES = (
     *("format", "chain_id", "contract", "site", "period", "unit_index", "unit_count"),
-    *("amounts", "lines", "salt", "path", "root"),
+    *("amounts", "lines", "terms", "salt", "path", "root"),
 )
+_LINE_NAMES = ("kind", "subject", "quantity", "tariff", "since", "from", "to", "usage", "amount")
+_TERMS_MAX = 24
+_TERMS_HEX = re.compile(rf"([0-9a-f]{{2}}){{1,{TERMS_BYTES_MAX}}}", re.ASCII)
 _AMOUNT_NAMES = ("total", "own", "shared", "other")
 
 
@@ -32,7 +36,8 @@ def bill_to_json(proof: BillProof) -> dict[str, Any]:
         "unit_index": str(bill.unit_index),
         "unit_count": str(proof.unit_count),
         "amounts": _amounts_to_json(bill.amounts),
-        "lines": [_line_to_json(line) for line in bill.lines],
+        "lines": [line_to_json(line) for line in bill.lines],
+        "terms": [{"version": str(version), "encoded": encoded.hex()} for version, encoded in proof.terms],
         "salt": bill.salt.hex(),
         "path": [_node_to_json(node) for node in proof.path],
         "root": _node_to_json(proof.root),
@@ -61,7 +66,7 @@ def bill_from_json(document: Any) -> BillProof:
         site=_bytes32(fields["site"], "site"),
         period=_number(fields["period"], "period"),
         unit_index=_number(fields["unit_index"], "unit_index"),
-        lines=tuple(_line_from_json(line) for line in _array(fields["lines"], "lines", 24)),
+        lines=tuple(line_from_json(line) for line in _array(fields["lines"], "lines", 24)),
         salt=_bytes32(fields["salt"], "salt"),
     )
     if _amounts_from_json(fields["amounts"]) != bill.amounts:
@@ -71,37 +76,49 @@ def bill_from_json(document: Any) -> BillProof:
         path=tuple(_node_from_json(node) for node in _array(fields["path"], "path", 32)),
         unit_count=_number(fields["unit_count"], "unit_count"),
         root=_node_from_json(fields["root"]),
+        terms=tuple(_terms_from_json(terms) for terms in _array(fields["terms"], "terms", _TERMS_MAX)),
     )
 
 
-def _line_to_json(line: Line) -> dict[str, Any]:
+def line_to_json(line: Line) -> dict[str, Any]:
+    """One line as files have it."""
     return {
         "kind": int(line.kind),
         "subject": line.subject.hex(),
         "quantity": line.quantity,
         "tariff": str(line.tariff),
         "since": str(line.since),
+        "from": str(line.from_date),
+        "to": str(line.to_date),
         "usage": str(line.usage),
         "amount": str(line.amount),
     }
 
 
-def _line_from_json(document: Any) -> Line:
-    names = ("kind", "subject", "quantity", "tariff", "since", "usage", "amount")
-    fields = _object(document, "line", names)
-    if type(fields["kind"]) is not int or fields["kind"] not in tuple(LineKind):
-        raise BillError(f"line has kind {fields['kind']!r}; there are 1 own, 2 shared, 3 other")
+def line_from_json(document: Any) -> Line:
+    """One line of a file. Raises BillError if it is not canonical."""
+    fields = _object(document, "line", _LINE_NAMES)
     if not isinstance(fields["quantity"], str):
         raise BillError("line's quantity is no text")
     return Line(
-        kind=LineKind(fields["kind"]),
+        kind=line_kind(fields["kind"]),
         subject=_bytes32(fields["subject"], "subject"),
         quantity=fields["quantity"],
         tariff=_number(fields["tariff"], "tariff"),
         since=_number(fields["since"], "since"),
+        from_date=_number(fields["from"], "from"),
+        to_date=_number(fields["to"], "to"),
         usage=_number(fields["usage"], "usage"),
         amount=_number(fields["amount"], "amount"),
     )
+
+
+def _terms_from_json(document: Any) -> tuple[int, bytes]:
+    fields = _object(document, "terms", ("version", "encoded"))
+    encoded = fields["encoded"]
+    if not isinstance(encoded, str) or not _TERMS_HEX.fullmatch(encoded):
+        raise BillError("terms are no lower-case hex")
+    return _number(fields["version"], "version"), bytes.fromhex(encoded)
 
 
 def _amounts_to_json(amounts: Amounts) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from contracts.bill import Amounts, BillError, BillProof, LineKind, verify_bill
+from contracts.bill import LANES, Amounts, BillError, BillProof, LineKind, verify_bill
 from contracts.bill_file import bill_from_json
 from contracts.fields import parse_json
 from contracts.onchain import ChainView, Rpc
@@ -128,11 +128,12 @@ class _Verification:
 
 def _sums(document: dict[str, Any]) -> object:
     """What the lines of a bill file add up to, as the file would state it; as stated where they cannot be read."""
-    sums = dict.fromkeys(LineKind, 0)
+    sums = {"own": 0, "shared": 0, "other": 0}
     try:
         for line in document["lines"]:
-            sums[LineKind(line["kind"])] += int(line["amount"])
+            lane = LANES.get(LineKind(line["kind"]))
+            if lane is not None:
+                sums[lane] += int(line["amount"])
     except (KeyError, TypeError, ValueError):
         return document.get("amounts")
-    own, shared, other = sums.values()
-    return {"total": str(own + shared + other), "own": str(own), "shared": str(shared), "other": str(other)}
+    return {"total": str(sum(sums.values())), **{name: str(value) for name, value in sums.items()}}

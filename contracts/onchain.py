@@ -24,7 +24,7 @@ ASSIGNMENT = "c1e417b1"  # assignment(device, number) -> origin_id, first_index,
 CONTRACT_NAMED = "373cdfb4"  # contract_named(name) -> address of another contract of the site
 BINDING_COUNT = "fcdfc859"  # Bindings.binding_count(device)
 BINDING = "dea0a934"  # Bindings.binding(device, number) -> subject, commitment, role, from, to, confirmed, attested
-PERIOD = "d4b08aee"  # UsageFees.period(period) -> root, sums, unit_count, closed_at, window_end
+PERIOD = "d4b08aee"  # UsageFees.period(period) -> root, sums, unit_count, closed_at, window_end, area, corrections
 ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a"  # Anchored(size indexed, root)
 
 BINDINGS = b"bindings".ljust(32, b"\0")  # the contract's name in the Registry's directory
@@ -152,7 +152,7 @@ class ChainView:
 
     def period(self, period: int) -> ClosedPeriod | None:
         """The root of a period's bills; None while the period is not closed."""
-        root, sums, unit_count, closed_at, _ = self._words(PERIOD, 5, period.to_bytes(32), to=self._trust.usage_fees)
+        root, sums, unit_count, closed_at, *_ = self._words(PERIOD, 7, period.to_bytes(32), to=self._trust.usage_fees)
         return ClosedPeriod(root=root.to_bytes(32), sums=sums, unit_count=unit_count) if closed_at else None
 
     def _named(self, name: bytes) -> bytes:

@@ -46,7 +46,11 @@ class Purpose(Enum):
     )
     CHALLENGE = ("fees.challenge", ("uint256", "uint256", "uint256", "bytes32"))  # period, unit, line, lines digest
     WITHDRAW = ("fees.withdraw", ("uint256", "uint256", "address"))  # unit index, amount, to
+    DEMAND = ("fees.demand", ("uint256", "uint256"))  # period, unit
     MANDATE = ("fees.mandate", ("uint256", "uint256"))  # unit index, cap
+    MOVE = ("fees.move", ("uint256", "uint256", "uint256"))  # unit index, to unit, amount
+    LEAVE = ("fees.leave", ("uint256", "uint256", "bytes32", "address"))  # unit index, date, final reading, to
+    RECEIPT = ("fees.receipt", ("uint256", "uint256", "uint256", "bytes32"))  # period, unit, amount, receipt digest
     VISIT = ("visit", RECORD_TYPES)  # the visit record: its body digest is the visit's digest
     COUNTERSIGN_VISIT = ("visit.countersign", RECORD_TYPES)
 

@@ -1,127 +1,73 @@
-"""Tariffs: prices, and what a metered line should say by them (Tariffs.vy)."""
+"""Tariffs: which prices are in force (Tariffs.vy)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from contracts.abi import Call, EventForm, Function, encode_arguments, event_table, padded, parse_log, unpadded
-from contracts.bill import LINE_TYPE, Line
-from contracts.calls.anchor_log import HEAD_TYPE, Head
-from contracts.entry import Entry
-from contracts.tariff import Tariff, Tier
+from contracts.abi import Call, EventForm, Function, encode_arguments, event_table, parse_log
+from contracts.key_table import KeyTable
+from contracts.tariff import Tariff
 
-ENTRY_PROOF_TYPE = "((uint256,bytes32,uint256,bytes32,int256,bytes32,bytes32),uint256,bytes32[])"
-SPANS_TYPE = f"(uint256,uint256,{ENTRY_PROOF_TYPE},{ENTRY_PROOF_TYPE})[]"
-VETOED = 2**256 - 1  # `approved_at` of a tariff that the committee refused
+VETOED = 2**64 - 1  # `approved_at` of a version that the committee refused
 
-_ANNOUNCE = Function(
-    "announce",
-    bytes.fromhex("42e8cab5"),
-    ("bytes32", "uint256", "bool", "uint256", "uint256", "bytes32", "(uint256,uint256)[]"),
-    ("uint256",),
-)
-_APPROVE = Function("approve", bytes.fromhex("b759f954"), ("uint256",), ())
+_ANNOUNCE = Function("announce", bytes.fromhex("bf008a7d"), ("bytes", "uint256", "uint256"), ("uint256",))
+_APPROVE = Function("approve", bytes.fromhex("5d35a3d9"), ("uint256", "uint256"), ())
 _VETO = Function("veto", bytes.fromhex("1d28dec7"), ("uint256",), ())
-_RIGHT_CHARGE = Function(
-    "right_charge",
-    bytes.fromhex("b4c622ba"),
-    ("uint256", "uint256", LINE_TYPE, "bytes32", HEAD_TYPE, SPANS_TYPE, SPANS_TYPE),
-    ("uint256",),
-)
-_TARIFF = Function(
-    "tariff",
-    bytes.fromhex("16b51928"),
-    ("uint256",),
-    ("(bytes32,uint256,bool,uint256,uint256,bytes32,uint256,(uint256,uint256)[])",),
-)
+_POST_VOLUMES = Function("post_volumes", bytes.fromhex("9d9603df"), ("uint256", "bytes"), ())
+_TARIFF = Function("tariff", bytes.fromhex("16b51928"), ("uint256",), ("(bytes32,uint256,uint256,uint256,bool)",))
 _UTC_OFFSET_SECONDS = Function("utc_offset_seconds", bytes.fromhex("8502f0b9"), (), ("int256",))
 _TARIFF_DELAY = Function("tariff_delay", bytes.fromhex("c8278e5f"), (), ("uint256",))
 _TARIFF_COUNT = Function("tariff_count", bytes.fromhex("6b751791"), (), ("uint256",))
+_VOLUMES = Function("volumes", bytes.fromhex("3c235312"), ("bytes32", "uint256"), ("bytes32",))
 
 
 @dataclass(frozen=True, slots=True)
-class EntryProof:
-    """A log entry and its path to a head's root."""
+class Version:
+    """A version as the chain holds it; the terms stand in its announcement."""
 
-    entry: Entry
-    index: int
-    path: tuple[bytes, ...]
-
-    def abi(self) -> tuple[Any, ...]:
-        """The fields in the contract's order."""
-        entry = self.entry
-        words = (
-            int(entry.kind),
-            entry.device,
-            entry.observed_at_ms,
-            padded(entry.quantity),
-            entry.value,
-            entry.detail_digest,
-            entry.salt.ljust(32, b"\0"),
-        )
-        return (words, self.index, list(self.path))
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The boundary entries of one device over part of the time that a line counts."""
-
-    from_date: int  # boundary date of the opening entry, YYYYMMDD
-    to_date: int
-    opening: EntryProof
-    closing: EntryProof
-
-    def abi(self) -> tuple[Any, ...]:
-        """The fields in the contract's order."""
-        return (self.from_date, self.to_date, self.opening.abi(), self.closing.abi())
-
-
-@dataclass(frozen=True, slots=True)
-class TariffRecord:
-    """A tariff as the chain holds it."""
-
-    tariff: Tariff
+    digest: bytes  # zeros: no such version
+    valid_from: int
+    valid_to: int
     approved_at: int  # Unix seconds; 0 until the committee agrees, VETOED after its veto
+    needs_resolution: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TariffAnnounced:
-    """A tariff was put before the public; tiers are (up to, price)."""
+    """Prices were put before the public; their bytes stand here alone."""
 
     FORM: ClassVar[EventForm] = EventForm(
         "TariffAnnounced",
-        bytes.fromhex("aa4b7073cc75bc3551437445f68e3a48c59cc67fd2432561b97a3339f523c350"),
+        bytes.fromhex("300cdf37f6766eabd17804faed77694c50cb9fa68f30a4043bbe0d28ba4b04ac"),
         ("uint256",),
-        ("bytes32", "uint256", "bool", "uint256", "uint256", "bytes32", "(uint256,uint256)[]"),
+        ("uint256", "uint256", "bool", "bytes"),
     )
 
     version: int
-    quantity: bytes
-    category: int
-    by_year: bool
     valid_from: int
     valid_to: int
-    document: bytes
-    tiers: tuple[tuple[int, int], ...]
+    needs_resolution: bool
+    terms: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class TariffApproved:
-    """The committee agreed to a tariff."""
+    """The committee agreed to a version."""
 
     FORM: ClassVar[EventForm] = EventForm(
         "TariffApproved",
-        bytes.fromhex("ead5a056f0d2dc5dde7fef8df022165221fe10bc19ca2360671cf5bd66817a68"),
+        bytes.fromhex("ba6c38b559ff02c8e1a81e2cc0be3138e5c3a6938d6d7567f679b337c44f2633"),
         ("uint256",),
-        (),
+        ("uint256",),
     )
 
     version: int
+    resolution: int
 
 
 @dataclass(frozen=True, slots=True)
 class TariffVetoed:
-    """The committee refused a tariff or took its agreement back."""
+    """The committee refused a version or took its agreement back."""
 
     FORM: ClassVar[EventForm] = EventForm(
         "TariffVetoed",
@@ -133,9 +79,25 @@ class TariffVetoed:
     version: int
 
 
-Event = TariffAnnounced | TariffApproved | TariffVetoed
+@dataclass(frozen=True, slots=True)
+class VolumesPosted:
+    """The operator posted the volumes that share a pool in one period."""
 
-_EVENTS = event_table(TariffAnnounced, TariffApproved, TariffVetoed)
+    FORM: ClassVar[EventForm] = EventForm(
+        "VolumesPosted",
+        bytes.fromhex("d55a23ff056da5694f79aae42ab165b4730f9bdc88ff52eaf5689bb5a18aecab"),
+        ("bytes32", "uint256"),
+        ("bytes",),
+    )
+
+    pool: bytes
+    period: int
+    table: bytes
+
+
+Event = TariffAnnounced | TariffApproved | TariffVetoed | VolumesPosted
+
+_EVENTS = event_table(TariffAnnounced, TariffApproved, TariffVetoed, VolumesPosted)
 
 
 def parse_event(topics: Sequence[bytes], data: bytes) -> Event | None:
@@ -144,24 +106,15 @@ def parse_event(topics: Sequence[bytes], data: bytes) -> Event | None:
     return event
 
 
-def deploy(bytecode: bytes, *, registry: str, anchor_log: str, utc_offset_seconds: int, tariff_delay: int) -> bytes:
+def deploy(bytecode: bytes, *, registry: str, utc_offset_seconds: int, tariff_delay: int) -> bytes:
     """Creation data: the compiled bytecode with its constructor's arguments."""
-    arguments = encode_arguments(
-        "Tariffs",
-        ("address", "address", "int256", "uint256"),
-        (
-            registry,
-            anchor_log,
-            utc_offset_seconds,
-            tariff_delay,
-        ),
-    )
-    return bytecode + arguments
+    values = (registry, utc_offset_seconds, tariff_delay)
+    return bytecode + encode_arguments("Tariffs", ("address", "int256", "uint256"), values)
 
 
 def announce(to: str, *, tariff: Tariff) -> Call:
-    """Put a tariff before the public. Manager or the tariffs office; the committee approves."""
-    return _ANNOUNCE.call(to, *tariff.abi())
+    """Put prices before the public. Manager or the tariffs office; the committee approves."""
+    return _ANNOUNCE.call(to, tariff.terms.encode(), tariff.valid_from, tariff.valid_to)
 
 
 def parse_announce(result: bytes) -> int:
@@ -170,9 +123,22 @@ def parse_announce(result: bytes) -> int:
     return value
 
 
-def approve(to: str, *, version: int) -> Call:
-    """The committee agrees; the tariff's first day must still be the whole delay away."""
-    return _APPROVE.call(to, version)
+def approve(to: str, *, version: int, resolution: int = 0) -> Call:
+    """The committee agrees; the version's first day must still be the whole delay away.
+
+    Args:
+        resolution: number of the owners' resolution, for a fee by floor area.
+    """
+    return _APPROVE.call(to, version, resolution)
+
+
+def resolution_payload(tariff: Tariff) -> bytes:
+    """What the owners' resolution for a fee by floor area must carry: terms' digest and days, as ABI words."""
+    return encode_arguments(
+        "resolution",
+        ("bytes32", "uint256", "uint256"),
+        (tariff.terms.digest, tariff.valid_from, tariff.valid_to),
+    )
 
 
 def veto(to: str, *, version: int) -> Call:
@@ -180,45 +146,30 @@ def veto(to: str, *, version: int) -> Call:
     return _VETO.call(to, version)
 
 
-def right_charge(
-    to: str,
-    *,
-    period: int,
-    unit_index: int,
-    line: Line,
-    origin_id: bytes,
-    head: Head,
-    before: Sequence[Span],
-    during: Sequence[Span],
-) -> Call:
-    """What a metered bill line should say, recomputed from boundary entries under one accepted head.
-
-    Args:
-        before: From the line's `since` to the opening, for tariffs by year; two spans where a meter was
-            swapped.
-        during: From the opening to the closing; two spans where a meter was swapped.
-    """
-    return _RIGHT_CHARGE.call(
-        to,
-        period,
-        unit_index,
-        line.abi(),
-        origin_id,
-        head.abi(),
-        [item.abi() for item in before],
-        [item.abi() for item in during],
-    )
-
-
-def parse_right_charge(result: bytes) -> int:
-    """The result of `right_charge`."""
-    value: int = _RIGHT_CHARGE.decode(result)[0]
-    return value
+def post_volumes(to: str, *, period: int, table: KeyTable) -> Call:
+    """The operator posts, once, the units' volumes that share a pool in a period that is over."""
+    return _POST_VOLUMES.call(to, period, table.encode())
 
 
 def tariff(to: str, *, version: int) -> Call:
-    """A tariff; `approved_at` is zero until the committee agrees and the largest number after its veto."""
+    """A version; zeros where there is none."""
     return _TARIFF.call(to, version)
+
+
+def parse_tariff(result: bytes) -> Version:
+    """The result of `tariff`."""
+    return Version(*_TARIFF.decode(result)[0])
+
+
+def volumes(to: str, *, pool: bytes, period: int) -> Call:
+    """SHA-256 of the volumes' table that was posted for a pool and period; zeros before."""
+    return _VOLUMES.call(to, pool, period)
+
+
+def parse_volumes(result: bytes) -> bytes:
+    """The result of `volumes`."""
+    value: bytes = _VOLUMES.decode(result)[0]
+    return value
 
 
 def utc_offset_seconds(to: str) -> Call:
@@ -244,7 +195,7 @@ def parse_tariff_delay(result: bytes) -> int:
 
 
 def tariff_count(to: str) -> Call:
-    """Tariff count."""
+    """How many versions were announced."""
     return _TARIFF_COUNT.call(to)
 
 
@@ -252,20 +203,3 @@ def parse_tariff_count(result: bytes) -> int:
     """The result of `tariff_count`."""
     value: int = _TARIFF_COUNT.decode(result)[0]
     return value
-
-
-def parse_tariff(result: bytes) -> TariffRecord:
-    """The result of `tariff`. Raises TariffError if there is no such version."""
-    quantity, category, by_year, valid_from, valid_to, document, approved_at, tiers = _TARIFF.decode(result)[0]
-    return TariffRecord(
-        Tariff(
-            quantity=unpadded(quantity),
-            category=category,
-            by_year=by_year,
-            valid_from=valid_from,
-            valid_to=valid_to,
-            document=document,
-            tiers=tuple(Tier(up_to=up_to, price=price) for up_to, price in tiers),
-        ),
-        approved_at,
-    )

@@ -1,12 +1,10 @@
-"""UsageFees: periods, balances, payment and challenges (UsageFees.vy)."""
+"""UsageFees: periods, balances, payment and the bond (UsageFees.vy); disputes are in `challenges`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.abi import Call, Function, encode_arguments
-from contracts.bill import BILL_TYPE, LINE_TYPE, NODE_TYPE, Bill, Line, Node
-from contracts.calls.anchor_log import HEAD_TYPE, Head
-from contracts.calls.tariffs import SPANS_TYPE, Span
+from contracts.bill import BILL_TYPE, NODE_TYPE, Bill, Node
 from contracts.person import PERSON_SIGNATURE_TYPE, PersonSignature
 
 PATH_TYPE = NODE_TYPE + "[]"
@@ -14,43 +12,39 @@ PATH_TYPE = NODE_TYPE + "[]"
 _POST_BOND = Function("post_bond", bytes.fromhex("f9882fba"), ("uint256",), ())
 _WITHDRAW_BOND = Function("withdraw_bond", bytes.fromhex("7b8e6e6a"), ("uint256", "address"), ())
 _CLOSE_PERIOD = Function("close_period", bytes.fromhex("a1f1d339"), ("uint256", "bytes32", "uint256", "uint256"), ())
+_SUPERSEDE = Function("supersede", bytes.fromhex("bb0292ff"), ("uint256", "bytes32", "uint256", "bytes32"), ())
 _TOP_UP = Function("top_up", bytes.fromhex("bed10b72"), ("uint256", "uint256"), ())
 _WITHDRAW = Function("withdraw", bytes.fromhex("b8542b95"), ("uint256", "address", PERSON_SIGNATURE_TYPE), ())
 _SET_MANDATE = Function("set_mandate", bytes.fromhex("6c7f55e7"), ("uint256", PERSON_SIGNATURE_TYPE), ())
+_MOVE = Function("move", bytes.fromhex("b8c3e161"), ("uint256", "uint256", PERSON_SIGNATURE_TYPE), ())
+_LEAVE = Function("leave", bytes.fromhex("dbdf6bd1"), ("uint256", "bytes32", "address", PERSON_SIGNATURE_TYPE), ())
+_CLOSE_ACCOUNT = Function("close_account", bytes.fromhex("791002fa"), ("uint256", "uint256"), ())
 _DEBIT = Function("debit", bytes.fromhex("ff156f0e"), ("uint256", "uint256", BILL_TYPE + "[]", PATH_TYPE), ())
 _PAY = Function("pay", bytes.fromhex("02c2f41b"), ("uint256", "uint256", BILL_TYPE, PATH_TYPE), ())
+_PRESENT_RECEIPT = Function(
+    "present_receipt",
+    bytes.fromhex("1b74dbdd"),
+    ("uint256", "uint256", BILL_TYPE, PATH_TYPE, "uint256", "bytes32", PERSON_SIGNATURE_TYPE),
+    (),
+)
+_CREDIT = Function("credit", bytes.fromhex("2ee206a6"), ("uint256", "uint256", "bytes32"), ())
 _COLLECT = Function("collect", bytes.fromhex("8d3c100a"), ("uint256", "address"), ())
-_OPEN_CHALLENGE = Function(
-    "open_challenge",
-    bytes.fromhex("1ac9fe99"),
-    ("uint256", "uint256", BILL_TYPE, PATH_TYPE, LINE_TYPE + "[]", "uint256", PERSON_SIGNATURE_TYPE),
-    (),
+_HOLD = Function("hold", bytes.fromhex("f98d972b"), ("uint256", "uint256"), ())
+_SETTLE = Function(
+    "settle", bytes.fromhex("85613cc5"), ("uint256", "uint256", "uint256", "uint256", "uint256", "bool"), ()
 )
-_ANSWER = Function(
-    "answer",
-    bytes.fromhex("2af13339"),
-    ("uint256", "uint256", "uint256", LINE_TYPE, "bytes32", HEAD_TYPE, SPANS_TYPE, SPANS_TYPE),
-    (),
+_CREDIT_MISSING = Function("credit_missing", bytes.fromhex("bc8a41a2"), ("uint256", "uint256"), ())
+_PERIOD = Function(
+    "period", bytes.fromhex("d4b08aee"), ("uint256",), ("(bytes32,uint256,uint256,uint256,uint256,uint256,uint256)",)
 )
-_CORRECT_SUM = Function(
-    "correct_sum",
-    bytes.fromhex("34965097"),
-    ("uint256", "uint256", BILL_TYPE, PATH_TYPE, LINE_TYPE + "[]"),
-    (),
-)
-_REVERSE = Function("reverse", bytes.fromhex("621c7fcd"), ("uint256", "uint256", "uint256"), ())
-_PERIOD = Function("period", bytes.fromhex("d4b08aee"), ("uint256",), ("(bytes32,uint256,uint256,uint256,uint256)",))
 _ACCOUNT = Function("account", bytes.fromhex("2dd7c658"), ("uint256",), ("uint256", "uint256", "uint256"))
-_CHALLENGE = Function(
-    "challenge",
-    bytes.fromhex("1fc6e296"),
-    ("uint256", "uint256", "uint256"),
-    ("(uint256,uint256,uint256,uint256,bytes32)",),
-)
 _STATUS = Function("status", bytes.fromhex("b3dd803a"), ("uint256", "uint256"), ("bool", "bool", "uint256"))
+_NOTE = Function("note", bytes.fromhex("423b7971"), ("bytes32",), ("uint256", "uint256"))
+_MOVING_OUT = Function("moving_out", bytes.fromhex("71ec6e07"), ("uint256",), ("(uint256,bytes32,address)",))
 _FUNDS = Function("funds", bytes.fromhex("c89f2ce4"), (), ("uint256", "uint256", "uint256", "uint256"))
-_TERMS = Function("terms", bytes.fromhex("d5025625"), (), ("uint256", "uint256", "uint256", "uint256"))
 _TARIFFS = Function("tariffs", bytes.fromhex("79073d58"), (), ("address",))
+_TERMS = Function("terms", bytes.fromhex("d5025625"), (), ("uint256", "uint256", "uint256", "uint256"))
+_CHALLENGES = Function("challenges", bytes.fromhex("09af4fe6"), (), ("address",))
 _COLLECTED = Function("collected", bytes.fromhex("84bcefd4"), (), ("uint256",))
 
 
@@ -63,6 +57,8 @@ class Period:
     unit_count: int
     closed_at: int  # Unix seconds
     window_end: int  # last second in which a line may be challenged
+    total_area: int = 0  # 0.01 m2 of the roll at closing
+    corrections: int = 0  # how often the period was superseded
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +71,12 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
-    """State of one line's challenge."""
+class Leaving:
+    """The final reading that an account waits for; zeros where nobody moves out."""
 
-    state: int  # 0 none, 1 open, 2 answered, 3 reversed
-    amount: int  # as billed
-    charge: int  # as it stands
-    deadline: int  # last second for an answer
-    line_digest: bytes
+    date: int
+    reading: bytes
+    to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +112,6 @@ def deploy(
     bytecode: bytes,
     *,
     registry: str,
-    tariffs: str,
-    token: str,
     challenge_window: int,
     answer_window: int,
     bond_floor: int,
@@ -127,21 +119,8 @@ def deploy(
     verifier: str,
 ) -> bytes:
     """Creation data: the compiled bytecode with its constructor's arguments."""
-    arguments = encode_arguments(
-        "UsageFees",
-        ("address", "address", "address", "uint256", "uint256", "uint256", "uint256", "address"),
-        (
-            registry,
-            tariffs,
-            token,
-            challenge_window,
-            answer_window,
-            bond_floor,
-            deposit,
-            verifier,
-        ),
-    )
-    return bytecode + arguments
+    values = (registry, challenge_window, answer_window, bond_floor, deposit, verifier)
+    return bytecode + encode_arguments("UsageFees", ("address", *("uint256",) * 4, "address"), values)
 
 
 def post_bond(to: str, *, amount: int) -> Call:
@@ -179,6 +158,26 @@ def set_mandate(to: str, *, cap: int, signature: PersonSignature) -> Call:
     return _SET_MANDATE.call(to, cap, signature.abi())
 
 
+def move(to: str, *, to_index: int, amount: int, signature: PersonSignature) -> Call:
+    """The owner moves from the unit's balance to another unit's. Anyone may relay it."""
+    return _MOVE.call(to, to_index, amount, signature.abi())
+
+
+def leave(to: str, *, date: int, reading: bytes, recipient: str, signature: PersonSignature) -> Call:
+    """The owner moves out with a final reading. Anyone may relay it.
+
+    Args:
+        date: Boundary date of the final reading; 0 takes the announcement back.
+        reading: Leaf hash of the final boundary entry.
+    """
+    return _LEAVE.call(to, date, reading, recipient, signature.abi())
+
+
+def close_account(to: str, *, unit_index: int, period: int) -> Call:
+    """Pay out the balance of who moved out, once the bill that reaches the final reading is paid."""
+    return _CLOSE_ACCOUNT.call(to, unit_index, period)
+
+
 def debit(to: str, *, period: int, first_index: int, bills: Sequence[Bill], path: Sequence[Node]) -> Call:
     """Take the bills of an aligned block of units from their balances, after the window.
 
@@ -197,87 +196,40 @@ def pay(to: str, *, period: int, unit_index: int, bill: Bill, path: Sequence[Nod
     return _PAY.call(to, period, unit_index, bill.abi(), [item.abi() for item in path])
 
 
-def collect(to: str, *, amount: int, recipient: str) -> Call:
-    """The operator takes what was paid."""
-    return _COLLECT.call(to, amount, recipient)
-
-
-def open_challenge(
+def present_receipt(
     to: str,
     *,
     period: int,
     unit_index: int,
     bill: Bill,
     path: Sequence[Node],
-    lines: Sequence[Line],
-    number: int,
+    amount: int,
+    receipt: bytes,
     signature: PersonSignature,
 ) -> Call:
-    """The unit's key challenges one line of its bill; the deposit comes from its balance. Anyone may relay it.
+    """A cashier's signed receipt for a bill that was paid off chain; anyone, first of all the owner, presents it.
 
     Args:
-        lines: All lines of the bill, whose digest the leaf carries.
-        number: Place of the challenged line, from 0.
+        receipt: SHA-256 of the receipt.
+        signature: The cashier's, over period, unit index, amount and receipt.
     """
-    return _OPEN_CHALLENGE.call(
-        to,
-        period,
-        unit_index,
-        bill.abi(),
-        [item.abi() for item in path],
-        [item.abi() for item in lines],
-        number,
-        signature.abi(),
-    )
+    nodes = [item.abi() for item in path]
+    return _PRESENT_RECEIPT.call(to, period, unit_index, bill.abi(), nodes, amount, receipt, signature.abi())
 
 
-def answer(
-    to: str,
-    *,
-    period: int,
-    unit_index: int,
-    number: int,
-    line: Line,
-    origin_id: bytes,
-    head: Head,
-    before: Sequence[Span],
-    during: Sequence[Span],
-) -> Call:
-    """Answer a challenge with boundary entries under one accepted head. Anyone may.
-
-    The contract recomputes the line and corrects it at once. Later answers count only where they lower the
-    charge.
-
-    Args:
-        before: From the line's `since` to the opening, for tariffs by year; two spans where a meter was
-            swapped.
-        during: From the opening to the closing; two spans where a meter was swapped.
-    """
-    return _ANSWER.call(
-        to,
-        period,
-        unit_index,
-        number,
-        line.abi(),
-        origin_id,
-        head.abi(),
-        [item.abi() for item in before],
-        [item.abi() for item in during],
-    )
+def credit(to: str, *, unit_index: int, amount: int, note: bytes) -> Call:
+    """The operator gives a credit note: from what is collected to the unit's balance, at once."""
+    return _CREDIT.call(to, unit_index, amount, note)
 
 
-def correct_sum(
-    to: str, *, period: int, unit_index: int, bill: Bill, path: Sequence[Node], lines: Sequence[Line]
-) -> Call:
-    """A bill that asks for more than its lines add up to falls to their sum at once. Anyone may show it."""
-    return _CORRECT_SUM.call(
-        to, period, unit_index, bill.abi(), [item.abi() for item in path], [item.abi() for item in lines]
-    )
+def supersede(to: str, *, period: int, root: bytes, sums: int, document: bytes) -> Call:
+    """The operator corrects a whole period in public, with a new window, while no bill of it is paid or challenged."""
+    return _SUPERSEDE.call(to, period, root, sums, document)
 
 
-def reverse(to: str, *, period: int, unit_index: int, number: int) -> Call:
-    """A challenge that nobody answered in time reverses the line. Anyone may trigger it."""
-    return _REVERSE.call(to, period, unit_index, number)
+def collect(to: str, *, amount: int, recipient: str) -> Call:
+    """The operator takes what was paid."""
+    return _COLLECT.call(to, amount, recipient)
 
 
 def period(to: str, *, period: int) -> Call:
@@ -300,14 +252,36 @@ def parse_account(result: bytes) -> Account:
     return Account(*_ACCOUNT.decode(result))
 
 
-def challenge(to: str, *, period: int, unit_index: int, number: int) -> Call:
-    """State of a line's challenge: 0 none, 1 open, 2 answered, 3 reversed."""
-    return _CHALLENGE.call(to, period, unit_index, number)
+def note(to: str, *, digest: bytes) -> Call:
+    """Unit index + 1 and amount of a credit note; zeros where none was given."""
+    return _NOTE.call(to, digest)
 
 
-def parse_challenge(result: bytes) -> Challenge:
-    """The result of `challenge`."""
-    return Challenge(*_CHALLENGE.decode(result)[0])
+def parse_note(result: bytes) -> tuple[int, int]:
+    """The result of `note`."""
+    owner, amount = _NOTE.decode(result)
+    return owner, amount
+
+
+def moving_out(to: str, *, unit_index: int) -> Call:
+    """The final reading that a unit's account waits for."""
+    return _MOVING_OUT.call(to, unit_index)
+
+
+def parse_moving_out(result: bytes) -> Leaving:
+    """The result of `moving_out`."""
+    return Leaving(*_MOVING_OUT.decode(result)[0])
+
+
+def challenges(to: str) -> Call:
+    """Where lines are challenged."""
+    return _CHALLENGES.call(to)
+
+
+def parse_challenges(result: bytes) -> str:
+    """The result of `challenges`: an address."""
+    value: str = _CHALLENGES.decode(result)[0]
+    return value
 
 
 def status(to: str, *, period: int, unit_index: int) -> Call:

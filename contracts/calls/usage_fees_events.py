@@ -27,9 +27,9 @@ class PeriodClosed:
 
     FORM: ClassVar[EventForm] = EventForm(
         "PeriodClosed",
-        bytes.fromhex("421ec0e90d2b3f85c2f5d22e62a32828dc265e2a0f4d748f54fee5cb2c6b1d05"),
+        bytes.fromhex("119b044bc2d4e8ad429544b5ad4cc20a090bb0245d842a9d61638f0a5933c521"),
         ("uint256",),
-        ("bytes32", "uint256", "uint256", "uint256"),
+        ("bytes32", "uint256", "uint256", "uint256", "uint256"),
     )
 
     period: int
@@ -37,6 +37,26 @@ class PeriodClosed:
     sums: int
     unit_count: int
     window_end: int
+    total_area: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodSuperseded:
+    """A period's bill tree was corrected as a whole, in public."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "PeriodSuperseded",
+        bytes.fromhex("10734899dd4f1fb9c42216d017fa4368a687be79217fa3b4096626edf4ed0f95"),
+        ("uint256",),
+        ("bytes32", "bytes32", "uint256", "uint256", "bytes32"),
+    )
+
+    period: int
+    old_root: bytes
+    root: bytes
+    sums: int
+    window_end: int
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +93,23 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """The owner moved from the unit's balance to another unit's."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "Moved",
+        bytes.fromhex("e798bd4c9b90df7bbf2f1c6ac1a46bc2e33c33fac51490d077d0516f23505d09"),
+        ("uint256", "uint256"),
+        ("uint256", "bytes32"),
+    )
+
+    unit_index: int
+    to_index: int
+    amount: int
+    key_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class MandateSet:
     """The owner allows debits of bills up to the cap; 0 stops them."""
 
@@ -86,6 +123,41 @@ class MandateSet:
     unit_index: int
     cap: int
     key_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingAnnounced:
+    """The owner moves out with a final reading; date 0 takes it back."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "LeavingAnnounced",
+        bytes.fromhex("623bb2c15f61dea082c5d527bcfe7647f3553c4e3110e744295b756ffddd139c"),
+        ("uint256",),
+        ("uint256", "bytes32", "address", "bytes32"),
+    )
+
+    unit_index: int
+    date: int
+    reading: bytes
+    to: str
+    key_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AccountClosed:
+    """The balance of who moved out was paid out; the mandate ended."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "AccountClosed",
+        bytes.fromhex("ab9a68f561c394e7d4b6a97df587c49ecf5f9370903e8f55f3b103a357f86df6"),
+        ("uint256", "uint256"),
+        ("uint256", "address"),
+    )
+
+    unit_index: int
+    period: int
+    amount: int
+    to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,61 +195,75 @@ class Paid:
 
 
 @dataclass(frozen=True, slots=True)
-class ChallengeOpened:
-    """A unit challenged a line of its bill."""
+class ReceiptPresented:
+    """A cashier's receipt settled a bill that was paid off chain."""
 
     FORM: ClassVar[EventForm] = EventForm(
-        "ChallengeOpened",
-        bytes.fromhex("ef26cb2792dbb996f4e43f27497993480e8d30075d723335ff8f3798eacbbfa9"),
+        "ReceiptPresented",
+        bytes.fromhex("8625ae1a5fd63892bcebf0619a0ed71e69b380cfaa1148ee0e7ecc411337e4c4"),
         ("uint256", "uint256"),
-        ("uint256", "uint256", "uint256", "bytes32"),
+        ("uint256", "bytes32", "bytes32"),
     )
 
     period: int
     unit_index: int
-    line: int
     amount: int
-    deadline: int
+    receipt: bytes
     key_id: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A challenge was answered; the line now stands at this charge."""
+class ChallengeHeld:
+    """A challenge set its deposit aside, and the bill waits."""
 
     FORM: ClassVar[EventForm] = EventForm(
-        "Answered",
-        bytes.fromhex("d841929ac4f01cf42c64b31e647b36a3892eed67dab8b1ce9df322c9308cb10f"),
+        "ChallengeHeld",
+        bytes.fromhex("355ce3274bcd3e0ff08caa80d2682bb40940f5acbc9db3fd7d62727dcab12912"),
         ("uint256", "uint256"),
-        ("uint256", "uint256", "address"),
+        (),
     )
 
     period: int
     unit_index: int
-    line: int
-    charge: int
-    by: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reversed:
-    """Nobody answered in time; the line is reversed."""
+class ChallengeSettled:
+    """A line was decided: 1 bill right, 2 wrong, 3 wrong after all, 4 lowered; `is_last`: none is open any more."""
 
     FORM: ClassVar[EventForm] = EventForm(
-        "Reversed",
-        bytes.fromhex("0d88216298b0b9eb2bc236a0b830513bdbe6817d567164b319371641d6dcf222"),
+        "ChallengeSettled",
+        bytes.fromhex("79fe9f9f1a81da441cd74ac502794ea62e69a3d114a70de5e0338d91eac91bbe"),
         ("uint256", "uint256"),
-        ("uint256",),
+        ("uint256", "uint256", "bool"),
     )
 
     period: int
     unit_index: int
-    line: int
+    verdict: int
+    reduction: int
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoted:
+    """The operator gave a credit note to a unit's balance."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "CreditNoted",
+        bytes.fromhex("617dba71e51276a2741fcccf591afe705fa73aa2327b9cf94e5252cd0d2d57b0"),
+        ("uint256", "bytes32"),
+        ("uint256",),
+    )
+
+    unit_index: int
+    note: bytes
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class Credited:
-    """A unit's balance grew: 1 deposit back, 2 compensation, 3 overpaid."""
+    """A unit's balance grew: 1 deposit back, 2 compensation, 3 overpaid, 4 credit note, 5 missing credit note."""
 
     FORM: ClassVar[EventForm] = EventForm(
         "Credited",
@@ -209,14 +295,19 @@ class Collected:
 Event = (
     BondChanged
     | PeriodClosed
+    | PeriodSuperseded
     | ToppedUp
     | Withdrawn
+    | Moved
     | MandateSet
+    | LeavingAnnounced
+    | AccountClosed
     | Debited
     | Paid
-    | ChallengeOpened
-    | Answered
-    | Reversed
+    | ReceiptPresented
+    | ChallengeHeld
+    | ChallengeSettled
+    | CreditNoted
     | Credited
     | Collected
 )
@@ -224,14 +315,19 @@ Event = (
 _EVENTS = event_table(
     BondChanged,
     PeriodClosed,
+    PeriodSuperseded,
     ToppedUp,
     Withdrawn,
+    Moved,
     MandateSet,
+    LeavingAnnounced,
+    AccountClosed,
     Debited,
     Paid,
-    ChallengeOpened,
-    Answered,
-    Reversed,
+    ReceiptPresented,
+    ChallengeHeld,
+    ChallengeSettled,
+    CreditNoted,
     Credited,
     Collected,
 )

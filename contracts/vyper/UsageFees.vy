@@ -1,28 +1,30 @@
 # pragma version 0.4.3
 # pragma nonreentrancy on
+# pragma optimize codesize
 """
 @title UsageFees
 @license Apache-2.0
-@notice What units owe for proven usage at one site: each period's bill tree, prepaid balances, payment, and the challenge
-        of a bill line, which Tariffs.vy recomputes from the meter's boundary entries.
+@notice The money of one site's bills: each period's bill tree, prepaid balances, mandates, payment, credit notes and the
+        bond that answers for wrong bills. Which line is wrong, Challenges.vy finds; it can only ever lower a bill.
 
         Invariants
         - Tokens held = prepaid balances + deposits of open challenges + bond + collected fees.
-        - A unit's balance falls only by its own signed withdrawal or deposit, or by a bill within the mandate that its
-          key signed, after the challenge window, once per bill. The operator moves only what is collected, and the bond
-          while no window or challenge is open.
+        - A unit's balance falls only by its own signed withdrawal, move, moving-out or deposit, or by a bill within the
+          mandate that its key signed, after the challenge window, once per bill. The operator moves only what is
+          collected, and the bond while no window or challenge is open.
         - A period closes over all units of the roll, after its last day, begins where the last one ended, and never
-          crosses 1 January.
-        - A line can be challenged once, by the unit's key alone. Who was billed never pays more than was billed; a right
-          answer keeps the deposit; a wrong bill or silence costs the bond the deposit's amount and all that was overpaid.
-        - There is no way to cut a service off.
+          crosses 1 January. Another root for it is a visible correction with its own document and a new window, and
+          only while nobody has paid or challenged a bill of it.
+        - A bill is paid once: by debit, by anyone's tokens, or by a cashier's signed receipt that anyone presents.
+        - Challenges.vy takes off a bill at most what it asks for, and gives back from the bond only what was paid.
+        - There is no way to cut a service off (Civil Code, article 944).
+        - The events alone rebuild the state.
 """
 
 from ethereum.ercs import IERC20
 
 import bill_tree
 import calendar
-import entry_proof
 import p256
 import person
 
@@ -38,49 +40,55 @@ interface Registry:
 
 interface Roll:
     def unit_count() -> uint256: view
+    def total_area() -> uint256: view
     def person_key(key_id: bytes32) -> person.PersonKey: view
+
+
+interface Crews:
+    def crew_key(key_id: bytes32) -> CrewKey: view
 
 
 interface Tariffs:
     def utc_offset_seconds() -> int256: view
-    def right_charge(
-        period: uint256,
-        unit_index: uint256,
-        line: Line,
-        origin_id: bytes32,
-        head: Head,
-        before: DynArray[Span, 2],
-        during: DynArray[Span, 2],
-    ) -> uint256: view
 
 
-DAY: constant(uint256) = 86400
 NAME_ROLL: constant(bytes32) = 0x726f6c6c00000000000000000000000000000000000000000000000000000000
+NAME_CREWS: constant(bytes32) = 0x6372657773000000000000000000000000000000000000000000000000000000
+NAME_TARIFFS: constant(bytes32) = 0x7461726966667300000000000000000000000000000000000000000000000000
+NAME_CHALLENGES: constant(bytes32) = 0x6368616c6c656e67657300000000000000000000000000000000000000000000
+NAME_TOKEN: constant(bytes32) = 0x746f6b656e000000000000000000000000000000000000000000000000000000
+DAY: constant(uint256) = 86400
 DEVELOPMENT_CHAIN: constant(uint256) = 31337
-LINES_MAX: constant(uint256) = 24
 LANE: constant(uint256) = 2**64 - 1
 BOND_MASK: constant(uint256) = 2**96 - 1
+TIME_MASK: constant(uint256) = 2**48 - 1
+TOUCHED: constant(uint256) = 2**255
+DUTY_CASHIER: constant(uint256) = 16
 
 ROLE_OPERATOR: constant(bytes32) = 0x6f70657261746f72000000000000000000000000000000000000000000000000
-PURPOSE_CHALLENGE: constant(bytes32) = 0x666565732e6368616c6c656e6765000000000000000000000000000000000000
 PURPOSE_WITHDRAW: constant(bytes32) = 0x666565732e776974686472617700000000000000000000000000000000000000
+PURPOSE_MOVE: constant(bytes32) = 0x666565732e6d6f76650000000000000000000000000000000000000000000000
 PURPOSE_MANDATE: constant(bytes32) = 0x666565732e6d616e646174650000000000000000000000000000000000000000
+PURPOSE_LEAVE: constant(bytes32) = 0x666565732e6c6561766500000000000000000000000000000000000000000000
+PURPOSE_RECEIPT: constant(bytes32) = 0x666565732e726563656970740000000000000000000000000000000000000000
 
-KIND_OWN: constant(uint256) = 1
-KIND_SHARED: constant(uint256) = 2
-KIND_OTHER: constant(uint256) = 3
-
-STATE_OPEN: constant(uint256) = 1
-STATE_ANSWERED: constant(uint256) = 2
-STATE_REVERSED: constant(uint256) = 3
+VERDICT_KEPT: constant(uint256) = 1
+VERDICT_WON: constant(uint256) = 2
+VERDICT_OVERTURNED: constant(uint256) = 3
+VERDICT_LOWERED: constant(uint256) = 4
 
 REASON_DEPOSIT: constant(uint256) = 1
 REASON_COMPENSATION: constant(uint256) = 2
 REASON_ALREADY_PAID: constant(uint256) = 3
+REASON_NOTE: constant(uint256) = 4
+REASON_MISSING_NOTE: constant(uint256) = 5
+REASON_MOVED: constant(uint256) = 6
 
 REGISTRY: immutable(Registry)
 ROLL: immutable(Roll)
-TARIFFS: immutable(Tariffs)
+CREWS: immutable(Crews)
+TARIFFS: immutable(address)
+CHALLENGES: immutable(address)
 TOKEN: immutable(IERC20)
 SITE: immutable(bytes32)
 UTC_OFFSET: immutable(int256)
@@ -90,10 +98,17 @@ BOND_FLOOR: immutable(uint256)
 DEPOSIT: immutable(uint256)
 
 
-struct Head:
-    size: uint256
-    root: bytes32
-    accepted_at: uint256
+struct CrewKey:
+    alias: bytes32
+    firm: uint256
+    duties: uint256
+    licence_until: uint256
+    x: uint256
+    y: uint256
+    kind: uint256
+    rp_id_hash: bytes32
+    origin: String[128]
+    since: uint256
 
 
 struct Period:
@@ -102,52 +117,33 @@ struct Period:
     unit_count: uint256
     closed_at: uint256
     window_end: uint256
+    total_area: uint256
+    corrections: uint256
 
 
 struct StoredPeriod:
     root: bytes32
     sums: uint256
-    lanes: uint256  # unit count, closed at, window end
+    # From the right: unit count 32, closed at 48, window end 48, total area 64, corrections 16; top bit: a bill of it
+    # was paid or challenged.
+    lanes: uint256
 
 
-struct Line:
-    kind: uint256  # 1 own use, 2 shared, 3 other
-    subject: bytes32  # device at closing, pool, or digest of the right to charge
-    quantity: bytes32
-    tariff: uint256
-    since: uint256  # boundary date from which yearly tiers count, else zero
-    usage: uint256  # base units
-    amount: uint256  # fen
-
-
-struct Span:
-    from_date: uint256
-    to_date: uint256
-    opening: entry_proof.EntryProof
-    closing: entry_proof.EntryProof
-
-
-struct Challenge:
-    state: uint256
-    amount: uint256  # of the line as billed
-    charge: uint256  # of the line as it stands
-    deadline: uint256
-    line_digest: bytes32
-
-
-struct StoredChallenge:
-    lanes: uint256  # state, amount, charge, deadline
-    line_digest: bytes32
+struct Leaving:
+    date: uint256  # boundary date of the final reading
+    reading: bytes32  # leaf hash of the final boundary entry
+    to: address
 
 
 periods: HashMap[uint256, StoredPeriod]
 # One word for 64 bills. Lanes of one bit per bill: paid, under challenge, corrected.
 marks: HashMap[uint256, HashMap[uint256, uint256]]
 reductions: HashMap[uint256, HashMap[uint256, uint256]]
-open_lines: HashMap[uint256, HashMap[uint256, uint256]]
-challenges: HashMap[uint256, HashMap[uint256, HashMap[uint256, StoredChallenge]]]
 # Lanes from the right: nonce 64, cap 64, balance 128.
 accounts: HashMap[uint256, uint256]
+leaving: HashMap[uint256, Leaving]
+# Credit notes by digest: unit index + 1 << 64 | amount.
+notes: HashMap[bytes32, uint256]
 # Lanes from the right: bond 96, last closing date 32, open challenges 64, end of the last window 64.
 purse: uint256
 collected: public(uint256)
@@ -163,6 +159,16 @@ event PeriodClosed:
     sums: uint256
     unit_count: uint256
     window_end: uint256
+    total_area: uint256
+
+
+event PeriodSuperseded:
+    period: indexed(uint256)
+    old_root: bytes32
+    root: bytes32
+    sums: uint256
+    window_end: uint256
+    document: bytes32
 
 
 event ToppedUp:
@@ -178,10 +184,32 @@ event Withdrawn:
     key_id: bytes32
 
 
+event Moved:
+    unit_index: indexed(uint256)
+    to_index: indexed(uint256)
+    amount: uint256
+    key_id: bytes32
+
+
 event MandateSet:
     unit_index: indexed(uint256)
     cap: uint256
     key_id: bytes32
+
+
+event LeavingAnnounced:
+    unit_index: indexed(uint256)
+    date: uint256
+    reading: bytes32
+    to: address
+    key_id: bytes32
+
+
+event AccountClosed:
+    unit_index: indexed(uint256)
+    period: indexed(uint256)
+    amount: uint256
+    to: address
 
 
 event Debited:
@@ -198,27 +226,31 @@ event Paid:
     payer: address
 
 
-event ChallengeOpened:
+event ReceiptPresented:
     period: indexed(uint256)
     unit_index: indexed(uint256)
-    line: uint256
     amount: uint256
-    deadline: uint256
+    receipt: bytes32
     key_id: bytes32
 
 
-event Answered:
+event ChallengeHeld:
     period: indexed(uint256)
     unit_index: indexed(uint256)
-    line: uint256
-    charge: uint256
-    by: address
 
 
-event Reversed:
+event ChallengeSettled:
     period: indexed(uint256)
     unit_index: indexed(uint256)
-    line: uint256
+    verdict: uint256
+    reduction: uint256
+    is_last: bool
+
+
+event CreditNoted:
+    unit_index: indexed(uint256)
+    note: indexed(bytes32)
+    amount: uint256
 
 
 event Credited:
@@ -235,8 +267,6 @@ event Collected:
 @deploy
 def __init__(
     registry: address,
-    tariffs: address,
-    token: address,
     challenge_window: uint256,
     answer_window: uint256,
     bond_floor: uint256,
@@ -244,8 +274,8 @@ def __init__(
     verifier: address,
 ):
     """
-    @notice Fees of the registry's site.
-    @param token ERC-20 whose smallest unit is the fen.
+    @notice Fees of the registry's site; the other contracts are those of its directory. The smallest unit of the
+            directory's token is the fen.
     @param challenge_window Seconds in which a closed period can be challenged; at least 7 days in production.
     @param answer_window Seconds in which a challenge must be answered; at least 7 days in production.
     @param bond_floor Fen below which the site cannot close a period.
@@ -259,10 +289,12 @@ def __init__(
     assert deposit < 2**64 and bond_floor < 2**96, "usage_fees: deposit or bond floor is out of range"
     REGISTRY = Registry(registry)
     ROLL = Roll(staticcall Registry(registry).contract_named(NAME_ROLL))
-    TARIFFS = Tariffs(tariffs)
-    TOKEN = IERC20(token)
+    CREWS = Crews(staticcall Registry(registry).contract_named(NAME_CREWS))
+    TARIFFS = staticcall Registry(registry).contract_named(NAME_TARIFFS)
+    CHALLENGES = staticcall Registry(registry).contract_named(NAME_CHALLENGES)
+    TOKEN = IERC20(staticcall Registry(registry).contract_named(NAME_TOKEN))
     SITE = staticcall Registry(registry).site()
-    UTC_OFFSET = staticcall Tariffs(tariffs).utc_offset_seconds()
+    UTC_OFFSET = staticcall Tariffs(TARIFFS).utc_offset_seconds()
     CHALLENGE_WINDOW = challenge_window
     ANSWER_WINDOW = answer_window
     BOND_FLOOR = bond_floor
@@ -314,12 +346,37 @@ def close_period(period: uint256, root: bytes32, sums: uint256, unit_count: uint
     last_closing: uint256 = (purse >> 96) & (2**32 - 1)
     assert last_closing == 0 or opening == last_closing, "usage_fees: period does not begin where the last one ended"
     assert unit_count == staticcall ROLL.unit_count() and unit_count != 0, "usage_fees: one bill for each unit of the roll"
+    total_area: uint256 = staticcall ROLL.total_area()
     window_end: uint256 = block.timestamp + CHALLENGE_WINDOW
-    self.periods[period] = StoredPeriod(
-        root=root, sums=sums, lanes=unit_count | (block.timestamp << 64) | (window_end << 128)
-    )
+    lanes: uint256 = unit_count | (block.timestamp << 32) | (window_end << 80) | (total_area << 128)
+    self.periods[period] = StoredPeriod(root=root, sums=sums, lanes=lanes)
     self.purse = (purse & BOND_MASK) | (closing << 96) | (purse & (LANE << 128)) | (window_end << 192)
-    log PeriodClosed(period=period, root=root, sums=sums, unit_count=unit_count, window_end=window_end)
+    log PeriodClosed(
+        period=period, root=root, sums=sums, unit_count=unit_count, window_end=window_end, total_area=total_area
+    )
+
+
+@external
+def supersede(period: uint256, root: bytes32, sums: uint256, document: bytes32):
+    """
+    @notice The operator corrects a whole period in public, with a new window. Once a bill of it is paid or challenged,
+            what is wrong is corrected bill by bill, by challenges and credit notes.
+    @param document SHA-256 of the notice that says what was corrected and why.
+    """
+    self._only_operator()
+    stored: StoredPeriod = self.periods[period]
+    closed: Period = self._closed(period)
+    assert stored.lanes & TOUCHED == 0, "usage_fees: a bill of the period is paid or challenged"
+    assert block.timestamp <= closed.window_end, "usage_fees: window is over"
+    assert root != closed.root and document != empty(bytes32), "usage_fees: a correction has another root and a document"
+    assert closed.corrections < 16, "usage_fees: period was corrected too often"
+    window_end: uint256 = block.timestamp + CHALLENGE_WINDOW
+    lanes: uint256 = (stored.lanes & ~(TIME_MASK << 80)) | (window_end << 80)
+    self.periods[period] = StoredPeriod(root=root, sums=sums, lanes=lanes + (1 << 192))
+    self.purse = (self.purse & (2**192 - 1)) | (max(window_end, self.purse >> 192) << 192)
+    log PeriodSuperseded(
+        period=period, old_root=closed.root, root=root, sums=sums, window_end=window_end, document=document
+    )
 
 
 # --- Accounts ---
@@ -341,13 +398,9 @@ def withdraw(amount: uint256, to: address, signature: person.PersonSignature):
     """
     @notice The owner takes from the unit's balance. Anyone may relay it.
     """
-    key: person.PersonKey = self._key(signature)
-    self._check_signed(key, PURPOSE_WITHDRAW, sha256(abi_encode(key.index, amount, to)), signature)
-    self._take_nonce(key.index, signature.nonce)
-    account: uint256 = self.accounts[key.index]
-    assert amount <= account >> 128, "usage_fees: balance is smaller"
-    self.accounts[key.index] = account - (amount << 128)
-    log Withdrawn(unit_index=key.index, amount=amount, to=to, key_id=signature.key_id)
+    unit_index: uint256 = self._signed(PURPOSE_WITHDRAW, abi_encode(amount, to), signature)
+    self._take_balance(unit_index, amount)
+    log Withdrawn(unit_index=unit_index, amount=amount, to=to, key_id=signature.key_id)
     self._give(to, amount)
 
 
@@ -356,13 +409,58 @@ def set_mandate(cap: uint256, signature: person.PersonSignature):
     """
     @notice The owner allows debits of bills up to the cap; zero stops them. Anyone may relay it.
     """
-    key: person.PersonKey = self._key(signature)
-    self._check_signed(key, PURPOSE_MANDATE, sha256(abi_encode(key.index, cap)), signature)
-    self._take_nonce(key.index, signature.nonce)
+    unit_index: uint256 = self._signed(PURPOSE_MANDATE, abi_encode(cap), signature)
     assert cap <= LANE, "usage_fees: cap is out of range"
-    account: uint256 = self.accounts[key.index]
-    self.accounts[key.index] = ((account >> 128) << 128) | (cap << 64) | (account & LANE)
-    log MandateSet(unit_index=key.index, cap=cap, key_id=signature.key_id)
+    account: uint256 = self.accounts[unit_index]
+    self.accounts[unit_index] = ((account >> 128) << 128) | (cap << 64) | (account & LANE)
+    log MandateSet(unit_index=unit_index, cap=cap, key_id=signature.key_id)
+
+
+@external
+def move(to_index: uint256, amount: uint256, signature: person.PersonSignature):
+    """
+    @notice The owner moves from the unit's balance to another unit's. Anyone may relay it.
+    """
+    unit_index: uint256 = self._signed(PURPOSE_MOVE, abi_encode(to_index, amount), signature)
+    assert to_index < staticcall ROLL.unit_count(), "usage_fees: unit is not on the roll"
+    self._take_balance(unit_index, amount)
+    self._add_balance(to_index, amount)
+    log Moved(unit_index=unit_index, to_index=to_index, amount=amount, key_id=signature.key_id)
+
+
+@external
+def leave(date: uint256, reading: bytes32, to: address, signature: person.PersonSignature):
+    """
+    @notice The owner moves out: after the bill that reaches the final reading's day is paid, the rest of the balance
+            goes to the address. A later announcement replaces it; date zero takes it back.
+    @param date Boundary date of the final reading.
+    @param reading Leaf hash of the final boundary entry that owner and operator agreed on.
+    """
+    unit_index: uint256 = self._signed(PURPOSE_LEAVE, abi_encode(date, reading, to), signature)
+    if date != 0:
+        assert calendar._days(date) != 0 and to != empty(address), "usage_fees: nobody to pay the balance to"
+    self.leaving[unit_index] = Leaving(date=date, reading=reading, to=to)
+    log LeavingAnnounced(unit_index=unit_index, date=date, reading=reading, to=to, key_id=signature.key_id)
+
+
+@external
+def close_account(unit_index: uint256, period: uint256):
+    """
+    @notice Pay out the balance of who moved out, once the last bill is paid; the mandate ends. Anyone may trigger it.
+    @param period The closed period whose last day is the final reading's, or that holds it.
+    """
+    found: Leaving = self.leaving[unit_index]
+    assert found.date != 0, "usage_fees: nobody moves out"
+    self._closed(period)
+    holds: bool = period // 10**8 < found.date and found.date <= period % 10**8
+    assert holds, "usage_fees: period does not hold the final reading"
+    paid: bool = (self.marks[period][unit_index // 64] >> (unit_index % 64)) & 1 == 1
+    assert paid, "usage_fees: last bill is not paid"
+    account: uint256 = self.accounts[unit_index]
+    self.accounts[unit_index] = account & LANE
+    self.leaving[unit_index] = empty(Leaving)
+    log AccountClosed(unit_index=unit_index, period=period, amount=account >> 128, to=found.to)
+    self._give(found.to, account >> 128)
 
 
 # --- Payment ---
@@ -386,7 +484,7 @@ def debit(
     assert first_index % 64 == 0 and first_index < closed.unit_count, "usage_fees: block is not aligned"
     assert len(bills) == min(closed.unit_count - first_index, 64), "usage_fees: block is incomplete"
     blocks: uint256 = (closed.unit_count + 63) // 64
-    top: bill_tree.Node = bill_tree._block_top(SITE, period, first_index, bills)
+    top: bill_tree.Node = bill_tree._block_top(self, SITE, period, first_index, bills)
     top = bill_tree._climb(top, first_index // 64, blocks, path)
     assert top.hash == closed.root and top.sums == closed.sums, "usage_fees: bills are not in the period's tree"
     marks: uint256 = self.marks[period][first_index // 64]
@@ -419,17 +517,54 @@ def pay(period: uint256, unit_index: uint256, bill: bill_tree.Bill, path: DynArr
     """
     @notice Pay a bill as it stands. Anyone may, at any time.
     """
-    self._check_bill(period, unit_index, bill, path)
-    marks: uint256 = self.marks[period][unit_index // 64]
-    bit: uint256 = 1 << (unit_index % 64)
-    assert marks & bit == 0, "usage_fees: bill is already paid"
-    assert (marks >> 64) & bit == 0, "usage_fees: bill is challenged"
-    total: uint256 = bill.amounts >> 192
-    due: uint256 = total - min(total, self.reductions[period][unit_index])
-    self.marks[period][unit_index // 64] = marks | bit
+    due: uint256 = self._mark_paid(period, unit_index, bill, path)
     self.collected += due
     log Paid(period=period, unit_index=unit_index, amount=due, payer=msg.sender)
     self._take(due)
+
+
+@external
+def present_receipt(
+    period: uint256,
+    unit_index: uint256,
+    bill: bill_tree.Bill,
+    path: DynArray[bill_tree.Node, 32],
+    amount: uint256,
+    receipt: bytes32,
+    signature: person.PersonSignature,
+):
+    """
+    @notice A cashier's signed receipt for a bill that was paid off chain; anyone, first of all the owner, presents it.
+            What was paid above what the bill stands at now comes back from the bond.
+    @param receipt SHA-256 of the receipt.
+    @param signature The cashier's, over period, unit index, amount and receipt.
+    """
+    assert block.timestamp <= signature.deadline, "usage_fees: signature's deadline has passed"
+    self._check_cashier(signature, sha256(abi_encode(period, unit_index, amount, receipt)))
+    due: uint256 = self._mark_paid(period, unit_index, bill, path)
+    assert amount >= due and amount <= LANE, "usage_fees: receipt is for less than the bill"
+    log ReceiptPresented(
+        period=period, unit_index=unit_index, amount=amount, receipt=receipt, key_id=signature.key_id
+    )
+    if amount > due:
+        self._credit_from_bond(unit_index, amount - due, REASON_ALREADY_PAID)
+
+
+@external
+def credit(unit_index: uint256, amount: uint256, note: bytes32):
+    """
+    @notice The operator gives a credit note: from what is collected to the unit's balance, at once.
+    @param note SHA-256 of the note; the bill's credit line names it.
+    """
+    self._only_operator()
+    assert unit_index < staticcall ROLL.unit_count(), "usage_fees: unit is not on the roll"
+    assert amount != 0 and amount <= self.collected, "usage_fees: less was collected"
+    assert self.notes[note] == 0, "usage_fees: credit note was given"
+    self.notes[note] = ((unit_index + 1) << 64) | amount
+    self.collected -= amount
+    self._add_balance(unit_index, amount)
+    log CreditNoted(unit_index=unit_index, note=note, amount=amount)
+    log Credited(unit_index=unit_index, amount=amount, reason=REASON_NOTE)
 
 
 @external
@@ -444,120 +579,60 @@ def collect(amount: uint256, to: address):
     self._give(to, amount)
 
 
-# --- Challenges ---
+# --- What Challenges.vy may do ---
 
 
 @external
-def open_challenge(
-    period: uint256,
-    unit_index: uint256,
-    bill: bill_tree.Bill,
-    path: DynArray[bill_tree.Node, 32],
-    lines: DynArray[Line, LINES_MAX],
-    number: uint256,
-    signature: person.PersonSignature,
-):
+def hold(period: uint256, unit_index: uint256):
     """
-    @notice The unit's key challenges one line of its bill; the deposit comes from its balance. Anyone may relay it.
-    @param lines All lines of the bill, whose digest the leaf carries.
-    @param number Place of the challenged line, from 0.
+    @notice A challenge begins: the deposit leaves the balance, and the bill waits.
     """
-    closed: Period = self._check_bill(period, unit_index, bill, path)
-    assert block.timestamp <= closed.window_end, "usage_fees: window is over"
-    self._check_lines(bill, lines)
-    assert number < len(lines), "usage_fees: no such line"
-    line: Line = lines[number]
-    assert line.kind == KIND_OWN or line.kind == KIND_SHARED, "usage_fees: only metered lines are recomputed"
-    assert line.amount <= bill.amounts >> 192, "usage_fees: line is larger than its bill"
-    assert self.challenges[period][unit_index][number].lanes == 0, "usage_fees: line was challenged"
-    key: person.PersonKey = self._key(signature)
-    assert key.index == unit_index, "usage_fees: key belongs to another unit"
-    body: bytes32 = sha256(abi_encode(period, unit_index, number, bill.lines_digest))
-    self._check_signed(key, PURPOSE_CHALLENGE, body, signature)
+    self._only_challenges()
     account: uint256 = self.accounts[unit_index]
     assert account >> 128 >= DEPOSIT, "usage_fees: balance does not cover the deposit"
     self.accounts[unit_index] = account - (DEPOSIT << 128)
-    deadline: uint256 = block.timestamp + ANSWER_WINDOW
-    self._store_challenge(period, unit_index, number, STATE_OPEN, line.amount, line.amount, deadline)
-    self.challenges[period][unit_index][number].line_digest = sha256(abi_encode(line))
-    self.open_lines[period][unit_index] += 1
     self.marks[period][unit_index // 64] |= 1 << (64 + unit_index % 64)
     self.purse += 1 << 128
-    log ChallengeOpened(
-        period=period,
-        unit_index=unit_index,
-        line=number,
-        amount=line.amount,
-        deadline=deadline,
-        key_id=signature.key_id,
+    self._touch(period)
+    log ChallengeHeld(period=period, unit_index=unit_index)
+
+
+@external
+def settle(period: uint256, unit_index: uint256, verdict: uint256, total: uint256, reduction: uint256, is_last: bool):
+    """
+    @notice A line was decided.
+    @param verdict 1 the bill was right, its deposit is collected; 2 it was wrong: the deposit returns, the bond pays
+            as much again; 3 a first answer had kept the deposit wrongly: the bond pays both; 4 no deposit moves.
+    @param total What the bill asks for: more than that cannot be taken off.
+    @param is_last Whether no other challenge of the bill is open, so that it can be paid again.
+    """
+    self._only_challenges()
+    if verdict == VERDICT_KEPT or verdict == VERDICT_WON:
+        self.purse -= 1 << 128
+        if is_last:
+            self.marks[period][unit_index // 64] &= ~(convert(1, uint256) << (64 + unit_index % 64))
+    log ChallengeSettled(
+        period=period, unit_index=unit_index, verdict=verdict, reduction=reduction, is_last=is_last
     )
+    if verdict == VERDICT_KEPT:
+        self.collected += DEPOSIT
+    elif verdict == VERDICT_WON:
+        self._add_balance(unit_index, DEPOSIT)
+        log Credited(unit_index=unit_index, amount=DEPOSIT, reason=REASON_DEPOSIT)
+        self._credit_from_bond(unit_index, DEPOSIT, REASON_COMPENSATION)
+    elif verdict == VERDICT_OVERTURNED:
+        self._credit_from_bond(unit_index, 2 * DEPOSIT, REASON_COMPENSATION)
+    if reduction != 0:
+        self._reduce(period, unit_index, total, reduction)
 
 
 @external
-def answer(
-    period: uint256,
-    unit_index: uint256,
-    number: uint256,
-    line: Line,
-    origin_id: bytes32,
-    head: Head,
-    before: DynArray[Span, 2],
-    during: DynArray[Span, 2],
-):
+def credit_missing(unit_index: uint256, amount: uint256):
     """
-    @notice Answer a challenge with boundary entries under one accepted head. Anyone may; the contract recomputes the
-            line and corrects it at once. Later answers count only where they lower the charge further: of two entries
-            for one boundary the owner pays by the lower.
-    @param before From the line's `since` to the opening, for tariffs by year; two spans where a meter was swapped.
-    @param during From the opening to the closing; two spans where a meter was swapped.
+    @notice A bill names a credit note that was never given: the bond gives it.
     """
-    found: Challenge = self._challenge(period, unit_index, number)
-    assert found.state == STATE_OPEN or found.state == STATE_ANSWERED, "usage_fees: nothing to answer"
-    assert block.timestamp <= found.deadline, "usage_fees: answer is too late"
-    assert sha256(abi_encode(line)) == found.line_digest, "usage_fees: line is not the challenged one"
-    right: uint256 = staticcall TARIFFS.right_charge(period, unit_index, line, origin_id, head, before, during)
-    charge: uint256 = min(right, found.amount)
-    if found.state == STATE_ANSWERED:
-        assert charge < found.charge, "usage_fees: answer does not lower the charge"
-    log Answered(period=period, unit_index=unit_index, line=number, charge=charge, by=msg.sender)
-    self._settle(period, unit_index, number, found, STATE_ANSWERED, charge)
-
-
-@external
-def correct_sum(
-    period: uint256,
-    unit_index: uint256,
-    bill: bill_tree.Bill,
-    path: DynArray[bill_tree.Node, 32],
-    lines: DynArray[Line, LINES_MAX],
-):
-    """
-    @notice A bill that asks for more than its lines add up to falls to their sum at once. Anyone may show it.
-    """
-    self._check_bill(period, unit_index, bill, path)
-    self._check_lines(bill, lines)
-    sum: uint256 = 0
-    for line: Line in lines:
-        sum += line.amount
-    total: uint256 = bill.amounts >> 192
-    assert sum < total, "usage_fees: bill asks for no more than its lines"
-    # Beside the places of the lines there is one for their sum.
-    assert self.challenges[period][unit_index][LINES_MAX].lanes == 0, "usage_fees: sum was corrected"
-    self._store_challenge(period, unit_index, LINES_MAX, STATE_ANSWERED, total, sum, block.timestamp)
-    log Answered(period=period, unit_index=unit_index, line=LINES_MAX, charge=sum, by=msg.sender)
-    self._reduce(period, unit_index, total - sum)
-
-
-@external
-def reverse(period: uint256, unit_index: uint256, number: uint256):
-    """
-    @notice A challenge that nobody answered in time reverses the line. Anyone may trigger it.
-    """
-    found: Challenge = self._challenge(period, unit_index, number)
-    assert found.state == STATE_OPEN, "usage_fees: no challenge is open"
-    assert block.timestamp > found.deadline, "usage_fees: there is still time to answer"
-    log Reversed(period=period, unit_index=unit_index, line=number)
-    self._settle(period, unit_index, number, found, STATE_REVERSED, 0)
+    self._only_challenges()
+    self._credit_from_bond(unit_index, amount, REASON_MISSING_NOTE)
 
 
 # --- Views ---
@@ -584,21 +659,31 @@ def account(unit_index: uint256) -> (uint256, uint256, uint256):
 
 @external
 @view
-def challenge(period: uint256, unit_index: uint256, number: uint256) -> Challenge:
-    """
-    @notice State of a line's challenge: 0 none, 1 open, 2 answered, 3 reversed.
-    """
-    return self._challenge(period, unit_index, number)
-
-
-@external
-@view
 def status(period: uint256, unit_index: uint256) -> (bool, bool, uint256):
     """
     @notice Whether a bill is paid, whether it is under challenge, and by how much it was reduced.
     """
     marks: uint256 = self.marks[period][unit_index // 64] >> (unit_index % 64)
     return marks & 1 == 1, (marks >> 64) & 1 == 1, self.reductions[period][unit_index]
+
+
+@external
+@view
+def note(digest: bytes32) -> (uint256, uint256):
+    """
+    @notice Unit index + 1 and amount of a credit note; zeros where none was given.
+    """
+    word: uint256 = self.notes[digest]
+    return word >> 64, word & LANE
+
+
+@external
+@view
+def moving_out(unit_index: uint256) -> Leaving:
+    """
+    @notice The final reading that a unit's account waits for; zeros where nobody moves out.
+    """
+    return self.leaving[unit_index]
 
 
 @external
@@ -615,9 +700,9 @@ def funds() -> (uint256, uint256, uint256, uint256):
 @view
 def tariffs() -> address:
     """
-    @notice Where tariffs are announced and challenged lines recomputed.
+    @notice Where tariffs are announced.
     """
-    return TARIFFS.address
+    return TARIFFS
 
 
 @external
@@ -629,45 +714,55 @@ def terms() -> (uint256, uint256, uint256, uint256):
     return CHALLENGE_WINDOW, ANSWER_WINDOW, BOND_FLOOR, DEPOSIT
 
 
-# --- Internal: settling ---
+@external
+@view
+def challenges() -> address:
+    """
+    @notice Where lines are challenged.
+    """
+    return CHALLENGES
+
+
+# --- Internal: money ---
 
 
 @internal
-def _settle(
-    period: uint256, unit_index: uint256, number: uint256, found: Challenge, state: uint256, charge: uint256
-):
+def _mark_paid(
+    period: uint256, unit_index: uint256, bill: bill_tree.Bill, path: DynArray[bill_tree.Node, 32]
+) -> uint256:
     """
-    @notice Write the line's charge down and move deposit and compensation.
+    @notice Set the bill's paid mark; returns what it stands at.
     """
-    self._store_challenge(period, unit_index, number, state, found.amount, charge, found.deadline)
-    if found.state == STATE_OPEN:
-        self.purse -= 1 << 128
-        open_lines: uint256 = self.open_lines[period][unit_index] - 1
-        self.open_lines[period][unit_index] = open_lines
-        if open_lines == 0:
-            self.marks[period][unit_index // 64] &= ~(convert(1, uint256) << (64 + unit_index % 64))
-        if charge == found.amount:
-            self.collected += DEPOSIT
-            return
-        self._add_balance(unit_index, DEPOSIT)
-        log Credited(unit_index=unit_index, amount=DEPOSIT, reason=REASON_DEPOSIT)
-        self._credit_from_bond(unit_index, DEPOSIT, REASON_COMPENSATION)
-    elif found.charge == found.amount:
-        # The first answer had kept the deposit; this one shows that the challenge was right.
-        self._credit_from_bond(unit_index, 2 * DEPOSIT, REASON_COMPENSATION)
-    self._reduce(period, unit_index, found.charge - charge)
+    self._check_bill(period, unit_index, bill, path)
+    marks: uint256 = self.marks[period][unit_index // 64]
+    bit: uint256 = 1 << (unit_index % 64)
+    assert marks & bit == 0, "usage_fees: bill is already paid"
+    assert (marks >> 64) & bit == 0, "usage_fees: bill is challenged"
+    total: uint256 = bill.amounts >> 192
+    self.marks[period][unit_index // 64] = marks | bit
+    self._touch(period)
+    return total - min(total, self.reductions[period][unit_index])
 
 
 @internal
-def _reduce(period: uint256, unit_index: uint256, amount: uint256):
+def _touch(period: uint256):
+    if self.periods[period].lanes & TOUCHED == 0:
+        self.periods[period].lanes |= TOUCHED
+
+
+@internal
+def _reduce(period: uint256, unit_index: uint256, total: uint256, amount: uint256):
     """
-    @notice Take so much off a bill; what was paid already comes back from the bond.
+    @notice Take so much off a bill, never more than it asks for; what was paid already comes back from the bond.
     """
-    self.reductions[period][unit_index] += amount
+    old: uint256 = self.reductions[period][unit_index]
+    new: uint256 = max(old, min(total, old + amount))
+    self.reductions[period][unit_index] = new
     marks: uint256 = self.marks[period][unit_index // 64]
     self.marks[period][unit_index // 64] = marks | (1 << (128 + unit_index % 64))
-    if (marks >> (unit_index % 64)) & 1 == 1:
-        self._credit_from_bond(unit_index, amount, REASON_ALREADY_PAID)
+    self._touch(period)
+    if (marks >> (unit_index % 64)) & 1 == 1 and new != old:
+        self._credit_from_bond(unit_index, new - old, REASON_ALREADY_PAID)
 
 
 @internal
@@ -679,34 +774,7 @@ def _credit_from_bond(unit_index: uint256, amount: uint256, reason: uint256):
     log Credited(unit_index=unit_index, amount=credited, reason=reason)
 
 
-@internal
-def _store_challenge(
-    period: uint256,
-    unit_index: uint256,
-    number: uint256,
-    state: uint256,
-    amount: uint256,
-    charge: uint256,
-    deadline: uint256,
-):
-    lanes: uint256 = state | (amount << 64) | (charge << 128) | (deadline << 192)
-    self.challenges[period][unit_index][number].lanes = lanes
-
-
 # --- Internal: reading and checking ---
-
-
-@internal
-@view
-def _challenge(period: uint256, unit_index: uint256, number: uint256) -> Challenge:
-    stored: StoredChallenge = self.challenges[period][unit_index][number]
-    return Challenge(
-        state=stored.lanes & LANE,
-        amount=(stored.lanes >> 64) & LANE,
-        charge=(stored.lanes >> 128) & LANE,
-        deadline=stored.lanes >> 192,
-        line_digest=stored.line_digest,
-    )
 
 
 @internal
@@ -716,9 +784,11 @@ def _period(period: uint256) -> Period:
     return Period(
         root=stored.root,
         sums=stored.sums,
-        unit_count=stored.lanes & LANE,
-        closed_at=(stored.lanes >> 64) & LANE,
-        window_end=stored.lanes >> 128,
+        unit_count=stored.lanes & (2**32 - 1),
+        closed_at=(stored.lanes >> 32) & TIME_MASK,
+        window_end=(stored.lanes >> 80) & TIME_MASK,
+        total_area=(stored.lanes >> 128) & LANE,
+        corrections=(stored.lanes >> 192) & (2**16 - 1),
     )
 
 
@@ -737,7 +807,7 @@ def _check_bill(
 ) -> Period:
     closed: Period = self._closed(period)
     leaf: bill_tree.Node = bill_tree.Node(
-        hash=bill_tree._leaf_hash(SITE, period, unit_index, bill), sums=bill.amounts
+        hash=bill_tree._leaf_hash(self, SITE, period, unit_index, bill), sums=bill.amounts
     )
     top: bill_tree.Node = bill_tree._climb(leaf, unit_index, closed.unit_count, path)
     assert top.hash == closed.root and top.sums == closed.sums, "usage_fees: bill is not in the period's tree"
@@ -745,46 +815,59 @@ def _check_bill(
 
 
 @internal
-@pure
-def _check_lines(bill: bill_tree.Bill, lines: DynArray[Line, LINES_MAX]):
+def _signed(purpose: bytes32, act: Bytes[96], signature: person.PersonSignature) -> uint256:
     """
-    @notice The digest is SHA-256 over the lines' words, without the offset and length that the ABI puts before them.
+    @notice The unit whose key signed the act: its index and these words. A unit's nonces rise, so that nothing signed
+            happens twice.
     """
-    encoded: Bytes[LINES_MAX * 224 + 64] = abi_encode(lines)
-    digest: bytes32 = sha256(slice(encoded, 64, len(lines) * 224))
-    assert digest == bill.lines_digest, "usage_fees: lines are not the bill's"
-
-
-@internal
-@view
-def _key(signature: person.PersonSignature) -> person.PersonKey:
     assert block.timestamp <= signature.deadline, "usage_fees: signature's deadline has passed"
     key: person.PersonKey = staticcall ROLL.person_key(signature.key_id)
     assert key.unit != empty(bytes32), "usage_fees: key is not in force"
-    return key
+    body: bytes32 = sha256(concat(convert(key.index, bytes32), act))
+    digest: bytes32 = person._digest(purpose, body, signature)
+    assert person._is_signed_by(key, digest, signature), "usage_fees: owner's signature does not match"
+    account: uint256 = self.accounts[key.index]
+    assert signature.nonce > account & LANE and signature.nonce <= LANE, "usage_fees: signature was used"
+    self.accounts[key.index] = ((account >> 64) << 64) | signature.nonce
+    return key.index
 
 
 @internal
 @view
-def _check_signed(key: person.PersonKey, purpose: bytes32, body: bytes32, signature: person.PersonSignature):
-    digest: bytes32 = person._digest(purpose, body, signature)
-    assert person._is_signed_by(key, digest, signature), "usage_fees: owner's signature does not match"
-
-
-@internal
-def _take_nonce(unit_index: uint256, nonce: uint256):
-    """
-    @notice A unit's nonces rise, so that no signed act happens twice.
-    """
-    account: uint256 = self.accounts[unit_index]
-    assert nonce > account & LANE and nonce <= LANE, "usage_fees: signature was used"
-    self.accounts[unit_index] = ((account >> 64) << 64) | nonce
+def _check_cashier(signature: person.PersonSignature, body: bytes32):
+    crew: CrewKey = staticcall CREWS.crew_key(signature.key_id)
+    is_cashier: bool = crew.alias != empty(bytes32) and crew.duties & DUTY_CASHIER != 0
+    assert is_cashier, "usage_fees: receipt is no cashier's"
+    key: person.PersonKey = person.PersonKey(
+        unit=crew.alias,
+        index=0,
+        x=crew.x,
+        y=crew.y,
+        kind=crew.kind,
+        rp_id_hash=crew.rp_id_hash,
+        origin=crew.origin,
+    )
+    digest: bytes32 = person._digest(PURPOSE_RECEIPT, body, signature)
+    assert person._is_signed_by(key, digest, signature), "usage_fees: cashier's signature does not match"
 
 
 @internal
 def _add_balance(unit_index: uint256, amount: uint256):
     assert amount < 2**120, "usage_fees: amount out of range"
     self.accounts[unit_index] += amount << 128
+
+
+@internal
+def _take_balance(unit_index: uint256, amount: uint256):
+    account: uint256 = self.accounts[unit_index]
+    assert amount <= account >> 128, "usage_fees: balance is smaller"
+    self.accounts[unit_index] = account - (amount << 128)
+
+
+@internal
+@view
+def _only_challenges():
+    assert msg.sender == CHALLENGES, "usage_fees: only the contract of challenges may do this"
 
 
 @internal

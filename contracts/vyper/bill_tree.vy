@@ -9,7 +9,7 @@
         Invariants
         - A node's sums are exactly the sums of its children; a lane that would overflow is refused.
         - A leaf's total is the sum of its other lanes.
-        - The leaf names chain, contract, site, period and unit, so one bill has one place.
+        - The leaf names chain, contract (of the fees), site, period and unit, so one bill has one place.
 """
 
 import tree
@@ -36,7 +36,7 @@ struct Node:
 
 @internal
 @view
-def _leaf_hash(site: bytes32, period: uint256, index: uint256, bill: Bill) -> bytes32:
+def _leaf_hash(fees: address, site: bytes32, period: uint256, index: uint256, bill: Bill) -> bytes32:
     amounts: uint256 = bill.amounts
     parts: uint256 = unsafe_add(unsafe_add((amounts >> 128) & LANE, (amounts >> 64) & LANE), amounts & LANE)
     assert amounts >> 192 == parts, "bill_tree: total is not the sum of its parts"
@@ -47,7 +47,7 @@ def _leaf_hash(site: bytes32, period: uint256, index: uint256, bill: Bill) -> by
                 empty(bytes32),
                 TAG,
                 chain.id,
-                self,
+                fees,
                 site,
                 period,
                 index,
@@ -107,7 +107,9 @@ def _climb(node: Node, index: uint256, size: uint256, path: DynArray[Node, DEPTH
 
 @internal
 @view
-def _block_top(site: bytes32, period: uint256, first_index: uint256, bills: DynArray[Bill, BLOCK]) -> Node:
+def _block_top(
+    fees: address, site: bytes32, period: uint256, first_index: uint256, bills: DynArray[Bill, BLOCK]
+) -> Node:
     """
     @notice The top of an aligned block of leaves. An odd node at the end of a row moves up unchanged, as in RFC 9162.
     """
@@ -115,7 +117,7 @@ def _block_top(site: bytes32, period: uint256, first_index: uint256, bills: DynA
     sums: uint256[BLOCK] = empty(uint256[BLOCK])
     width: uint256 = 0
     for bill: Bill in bills:
-        hashes[width] = self._leaf_hash(site, period, unsafe_add(first_index, width), bill)
+        hashes[width] = self._leaf_hash(fees, site, period, unsafe_add(first_index, width), bill)
         sums[width] = bill.amounts
         width = unsafe_add(width, 1)
     for level: uint256 in range(6):

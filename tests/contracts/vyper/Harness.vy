@@ -99,7 +99,7 @@ def is_signed_by(
 def bill_top(
     site: bytes32, period: uint256, first_index: uint256, bills: DynArray[bill_tree.Bill, 64]
 ) -> bill_tree.Node:
-    return bill_tree._block_top(site, period, first_index, bills)
+    return bill_tree._block_top(self, site, period, first_index, bills)
 
 
 @external

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from contracts.bill import Bill, BillTree, Line, LineKind, Node, shares
-from contracts.calls import usage_fees
-from contracts.calls.tariffs import Span
+from contracts.calls import challenges, usage_fees
+from contracts.calls.charges import LineProof, Span
+from contracts.key_table import NO_KEY, KeyProof
 from contracts.person import Purpose
 from tests.contracts.vyper.chain import Receipt
 from tests.contracts.vyper.site import (
@@ -20,6 +21,7 @@ from tests.contracts.vyper.site import (
     POOL_METER,
     RESIDENTIAL,
     Site,
+    cost,
     span,
 )
 
@@ -58,8 +60,8 @@ class Month:
             number,
             bill.lines_digest,
         )
-        call = usage_fees.open_challenge(
-            site.usage_fees,
+        call = challenges.open_challenge(
+            site.challenges,
             period=bill.period,
             unit_index=unit_index,
             bill=bill,
@@ -79,6 +81,7 @@ class Month:
         during: list[Span] | None = None,
         line: Line | None = None,
         by: str | None = None,
+        key: KeyProof = NO_KEY,
     ) -> Receipt:
         site = self.site
         line = line or self.bills[unit_index].lines[number]
@@ -86,22 +89,21 @@ class Month:
         if before is None:
             before = [self.span(meter, SINCE, OPENING)] if line.kind is LineKind.OWN else []
         during = [self.span(meter, OPENING, CLOSING)] if during is None else during
-        call = usage_fees.answer(
-            site.usage_fees,
-            period=PERIOD,
-            unit_index=unit_index,
-            number=number,
-            line=line,
-            origin_id=site.log.origin_id,
-            head=site.heads[site.log.origin],
+        proof = LineProof(
+            terms=(RESIDENTIAL if line.tariff == 1 else COMMON).terms,
+            logs=[(site.log.origin_id, site.heads[site.log.origin])],
             before=before,
             during=during,
+            key=key,
+        )
+        call = challenges.answer(
+            site.challenges, period=PERIOD, unit_index=unit_index, number=number, line=line, proof=proof
         )
         return site.chain.send(by or site.operator, call)
 
-    def challenge(self, unit_index: int, number: int = 0) -> usage_fees.Challenge:
-        call = usage_fees.challenge(self.site.usage_fees, period=PERIOD, unit_index=unit_index, number=number)
-        return usage_fees.parse_challenge(self.site.chain.view(call))
+    def challenge(self, unit_index: int, number: int = 0) -> challenges.Challenge:
+        call = challenges.challenge(self.site.challenges, period=PERIOD, unit_index=unit_index, number=number)
+        return challenges.parse_challenge(self.site.chain.view(call))
 
     def status(self, unit_index: int) -> usage_fees.BillStatus:
         call = usage_fees.status(self.site.usage_fees, period=PERIOD, unit_index=unit_index)
@@ -138,16 +140,18 @@ def log_month(site: Site) -> dict[tuple[bytes, int], int]:
 
 
 def month_bills(site: Site, *, padding: int = PADDING) -> list[Bill]:
-    parts = shares(COMMON.charge(used=POOL_USED), AREAS)
+    parts = shares(cost(COMMON, used=POOL_USED), AREAS)
     bills = []
     for index, (meter, prior, used) in enumerate(zip(METERS, PRIOR, USED, strict=True)):
-        amount = RESIDENTIAL.charge(used=used, prior=prior) + (padding if index == 0 else 0)
+        amount = cost(RESIDENTIAL, used=used, prior=prior) + (padding if index == 0 else 0)
         shared = Line(
             kind=LineKind.SHARED,
             subject=POOL,
             quantity=ENERGY,
             tariff=2,
-            since=0,
+            since=OPENING,
+            from_date=OPENING,
+            to_date=CLOSING,
             usage=POOL_USED,
             amount=parts[index],
         )

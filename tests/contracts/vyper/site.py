@@ -23,12 +23,12 @@ from contracts.calls import (
 )
 from contracts.calls.anchor_log import NO_HEAD, Head, SignedHead
 from contracts.calls.bindings import Binding
+from contracts.calls.charges import EntryProof, Span
 from contracts.calls.registry_events import Announced, parse_event
-from contracts.calls.tariffs import EntryProof, Span
 from contracts.checkpoint import Checkpoint
 from contracts.entry import Entry, Kind, encode_entry
 from contracts.person import PersonSignature, Purpose, key_id_of, sign_software
-from contracts.tariff import LAST_TIER, Tariff, Tier
+from contracts.tariff import Counting, Tariff, Terms
 from contracts.tree import MemoryTree, consistency_path, inclusion_path, leaf_hash
 from contracts.vyper.compile import artifact
 from tests.contracts.vyper import site_contracts as terms
@@ -148,30 +148,29 @@ def reading(device: bytes, quantity: str, value: int) -> Entry:
 
 
 RESIDENTIAL = Tariff(
-    quantity=ENERGY,
-    category=0,
-    by_year=True,
-    valid_from=20261020,
-    valid_to=0,
-    document=name("price decision"),
-    tiers=(
-        Tier(up_to=2_760_000, price=53_800_000),
-        Tier(up_to=4_800_000, price=58_800_000),
-        Tier(up_to=LAST_TIER, price=83_800_000),
+    terms=Terms.tiered(
+        quantity=ENERGY,
+        counting=Counting.YEAR,
+        tiers=((2_760_000, 53_800_000), (4_800_000, 58_800_000), (None, 83_800_000)),
+        document=name("price decision"),
     ),
+    valid_from=20261020,
 )
 COMMON = Tariff(
-    quantity=ENERGY,
-    category=0,
-    by_year=False,
+    terms=Terms.tiered(quantity=ENERGY, tiers=((None, 55_800_000),), document=name("price decision, common areas")),
     valid_from=20261020,
-    valid_to=0,
-    document=name("price decision, common areas"),
-    tiers=(Tier(up_to=LAST_TIER, price=55_800_000),),
 )
 
 
 BINDING = name("binding")
+
+
+def cost(tariff: Tariff, *, used: int, prior: int = 0) -> int:
+    """Fen by a tariff of one season and one register."""
+    return tariff.terms.seasons[0].charge(used=[used], prior=prior)
+
+
+ON_CHALLENGES = (Purpose.CHALLENGE, Purpose.DEMAND)
 
 
 class Site:
@@ -203,7 +202,9 @@ class Site:
     token: str
     anchor_log: str
     tariffs: str
+    charges: str
     usage_fees: str
+    challenges: str
 
     # --- Two parties ---
 
@@ -339,6 +340,8 @@ class Site:
             quantity=ENERGY,
             tariff=1,
             since=since,
+            from_date=OPENING,
+            to_date=CLOSING,
             usage=usage,
             amount=amount,
         )
@@ -383,7 +386,7 @@ class Site:
         return sign_software(
             key or OWNER_KEYS[unit_index],
             chain_id=31337,
-            contract=contract or self.usage_fees,
+            contract=contract or (self.challenges if purpose in ON_CHALLENGES else self.usage_fees),
             purpose=purpose,
             nonce=nonce,
             deadline=deadline,

@@ -10,6 +10,8 @@ from contracts.calls import (
     assembly,
     ballots,
     bindings,
+    challenges,
+    charges,
     crews,
     registry,
     resolutions,
@@ -38,7 +40,9 @@ CONTRACTS = {
     "token": "Token",
     "anchor_log": "AnchorLog",
     "tariffs": "Tariffs",
+    "charges": "Charges",
     "usage_fees": "UsageFees",
+    "challenges": "Challenges",
 }
 
 
@@ -79,25 +83,21 @@ def creation(contract: str, code: bytes, at: dict[str, str], parties: Parties) -
                 code, registry=at["registry"], relayer=parties.relayer, super_log=SUPER_LOG, verifier=PRECOMPILE
             )
         case "tariffs":
-            return tariffs.deploy(
-                code,
-                registry=at["registry"],
-                anchor_log=at["anchor_log"],
-                utc_offset_seconds=OFFSET,
-                tariff_delay=30 * DAY,
-            )
+            return tariffs.deploy(code, registry=at["registry"], utc_offset_seconds=OFFSET, tariff_delay=30 * DAY)
+        case "charges":
+            return charges.deploy(code, registry=at["registry"])
         case "usage_fees":
             return usage_fees.deploy(
                 code,
                 registry=at["registry"],
-                tariffs=at["tariffs"],
-                token=at["token"],
                 challenge_window=WINDOW,
                 answer_window=WINDOW,
                 bond_floor=BOND_FLOOR,
                 deposit=DEPOSIT,
                 verifier=PRECOMPILE,
             )
+        case "challenges":
+            return challenges.deploy(code, registry=at["registry"], verifier=PRECOMPILE)
         case "resolutions":
             return resolutions.deploy(
                 code,

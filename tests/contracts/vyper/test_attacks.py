@@ -5,7 +5,19 @@ from dataclasses import replace
 from eth_utils.crypto import keccak
 
 from contracts.abi import Call
-from contracts.calls import anchor_log, bindings, crews, registry, roll, roll_changes, tariffs, token, usage_fees
+from contracts.calls import (
+    anchor_log,
+    bindings,
+    challenges,
+    crews,
+    registry,
+    roll,
+    roll_changes,
+    tariffs,
+    token,
+    usage_fees,
+)
+from contracts.calls.charges import LineProof
 from contracts.calls.registry_events import Announced, parse_event
 from contracts.calls.roll import Additions
 from contracts.calls.roll_events import UnitAdded
@@ -258,24 +270,21 @@ def test_a_ghost_gateways_entries_count_for_nobody(site: Site) -> None:
     site.accept(ghost)
     month.open(0)
     call = answer_call(month, ghost, (0, 1, 2))
-    with refused("tariffs: device does not write to this log"):
+    with refused("charges: device does not write to this log"):
         site.chain.send(site.operator, call)
 
 
 def answer_call(month: Month, log: GatewayLog, indexes: tuple[int, int, int]) -> Call:
     site, size = month.site, month.site.heads[log.origin].size
     since, opening, closing = indexes
-    return usage_fees.answer(
-        site.usage_fees,
-        period=PERIOD,
-        unit_index=0,
-        number=0,
-        line=month.bills[0].lines[0],
-        origin_id=log.origin_id,
-        head=site.heads[log.origin],
+    proof = LineProof(
+        terms=RESIDENTIAL.terms,
+        logs=[(log.origin_id, site.heads[log.origin])],
         before=[span(log, size, since, opening)],
         during=[span(log, size, opening, closing)],
     )
+    line = month.bills[0].lines[0]
+    return challenges.answer(site.challenges, period=PERIOD, unit_index=0, number=0, line=line, proof=proof)
 
 
 def test_a_revoked_key_backdates_nothing(site: Site) -> None:
@@ -289,7 +298,7 @@ def test_a_revoked_key_backdates_nothing(site: Site) -> None:
     month.open(0)
     size = site.log.tree.size
     proof = span(site.log, size, month.indexes[meter, OPENING], backdated)
-    with refused("tariffs: entry is not in the accepted log"):
+    with refused("charges: entry is not in the accepted log"):
         month.answer(0, during=[proof])
     month.answer(0)  # What was accepted before the revocation stays evidence.
     assert month.status(0).reduction == PADDING
@@ -302,7 +311,7 @@ def test_a_genuine_entry_of_a_neighbours_gateway_is_refused(site: Site) -> None:
         other.read(METERS[0], date, value)
     site.accept(other)
     month.open(0)
-    with refused("tariffs: device does not write to this log"):
+    with refused("charges: device does not write to this log"):
         site.chain.send(site.operator, answer_call(month, other, (0, 1, 2)))
 
 
@@ -312,7 +321,7 @@ def test_an_index_beyond_the_size_is_refused(site: Site) -> None:
     good = month.span(METERS[0], OPENING, CLOSING)
     size = site.heads[ORIGIN].size
     for index in (size, good.closing.index + size, good.closing.index + 2**48, 2**255):
-        with refused("tariffs: entry is not in the accepted log"):
+        with refused("charges: entry is not in the accepted log"):
             month.answer(0, during=[replace(good, closing=replace(good.closing, index=index))])
 
 
@@ -325,7 +334,7 @@ def test_the_operator_cannot_pad_a_bill_and_keep_it(site: Site) -> None:
     with refused("anchor_log: gateway's signature does not match"):
         site.accept(forged)
     site.chain.wait(WINDOW + 1)
-    with refused("usage_fees: answer is too late"):
+    with refused("challenges: answer is too late"):
         month.answer(0)
-    site.chain.send(site.stranger, usage_fees.reverse(site.usage_fees, period=PERIOD, unit_index=0, number=0))
+    site.chain.send(site.stranger, challenges.reverse(site.challenges, period=PERIOD, unit_index=0, number=0))
     assert month.status(0).reduction == month.bills[0].lines[0].amount

@@ -1,16 +1,19 @@
 """A challenged line: the contract recomputes it from boundary entries, and money follows."""
 
-from contracts.calls import usage_fees
-from contracts.calls.usage_fees_events import Answered, ChallengeOpened, Credited, Reversed, parse_event
+from contracts.calls import challenges, challenges_events, usage_fees, usage_fees_events
+from contracts.calls.challenges_events import Answered, ChallengeOpened, Reversed
+from contracts.calls.usage_fees_events import Credited
 from contracts.person import Purpose
 from tests.contracts.vyper.chain import Receipt
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.month import PADDING, Month, close_month
-from tests.contracts.vyper.site import BOND_FLOOR, DEPOSIT, RESIDENTIAL, WINDOW, Site
+from tests.contracts.vyper.site import BOND_FLOOR, DEPOSIT, RESIDENTIAL, WINDOW, Site, cost
 
 
 def events(receipt: Receipt) -> list[object]:
-    return [event for log in receipt.logs if (event := parse_event(log.topics, log.data)) is not None]
+    parsers = (challenges_events.parse_event, usage_fees_events.parse_event)
+    found = [parse(log.topics, log.data) for log in receipt.logs for parse in parsers]
+    return [event for event in found if event is not None]
 
 
 def bond(site: Site) -> int:
@@ -48,17 +51,17 @@ def test_silence_reverses_the_line(site: Site) -> None:
     month = close_month(site)
     balance = month.account(1).balance
     month.open(1)
-    call = usage_fees.reverse(site.usage_fees, period=month.bills[1].period, unit_index=1, number=0)
-    with refused("usage_fees: there is still time to answer"):
+    call = challenges.reverse(site.challenges, period=month.bills[1].period, unit_index=1, number=0)
+    with refused("challenges: there is still time to answer"):
         site.chain.send(site.stranger, call)
     site.chain.wait(WINDOW + 1)
     receipt = site.chain.send(site.stranger, call)
     assert Reversed(month.bills[1].period, 1, 0) in events(receipt)
     assert month.status(1).reduction == month.bills[1].lines[0].amount
     assert month.account(1).balance == balance + DEPOSIT
-    with refused("usage_fees: no challenge is open"):
+    with refused("challenges: no challenge is open"):
         site.chain.send(site.stranger, call)
-    with refused("usage_fees: nothing to answer"):
+    with refused("challenges: nothing to answer"):
         month.answer(1)
 
 
@@ -66,14 +69,14 @@ def test_an_answer_after_the_deadline_is_refused(site: Site) -> None:
     month = close_month(site)
     month.open(1)
     site.chain.wait(WINDOW + 1)
-    with refused("usage_fees: answer is too late"):
+    with refused("challenges: answer is too late"):
         month.answer(1)
 
 
 def test_an_answer_is_about_the_challenged_line(site: Site) -> None:
     month = close_month(site)
     month.open(0)
-    with refused("usage_fees: line is not the challenged one"):
+    with refused("challenges: line is not the challenged one"):
         month.answer(0, line=month.bills[1].lines[0])
 
 
@@ -107,12 +110,12 @@ def test_of_two_values_for_one_boundary_the_owner_pays_by_the_lower(site: Site) 
     balance = month.account(1).balance
     month.open(1)
     month.answer(1)
-    with refused("usage_fees: answer does not lower the charge"):
+    with refused("challenges: answer does not lower the charge"):
         month.answer(1)
     meter = month.bills[1].lines[0].subject
     month.indexes[meter, 20261201] = lower
     month.answer(1, by=site.stranger)
-    right = RESIDENTIAL.charge(used=100_000, prior=300_000)
+    right = cost(RESIDENTIAL, used=100_000, prior=300_000)
     assert month.challenge(1).charge == right
     assert month.status(1).reduction == month.bills[1].lines[0].amount - right
     assert month.account(1).balance == balance + DEPOSIT
@@ -120,17 +123,17 @@ def test_of_two_values_for_one_boundary_the_owner_pays_by_the_lower(site: Site) 
 
 def test_only_the_units_own_key_challenges_and_only_once(site: Site) -> None:
     month = close_month(site)
-    with refused("usage_fees: key belongs to another unit"):
+    with refused("challenges: key belongs to another unit"):
         month.open(0, signer=1)
     month.open(0)
-    with refused("usage_fees: line was challenged"):
+    with refused("challenges: line was challenged"):
         month.open(0)
 
 
 def test_a_challenge_comes_within_the_window(site: Site) -> None:
     month = close_month(site)
     site.chain.wait(WINDOW + 1)
-    with refused("usage_fees: window is over"):
+    with refused("challenges: window is over"):
         month.open(0)
 
 

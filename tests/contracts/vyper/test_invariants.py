@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from contracts.calls import usage_fees
+from contracts.calls import challenges, usage_fees
 from contracts.person import Purpose
 from tests.contracts.vyper.chain import Reverted
 from tests.contracts.vyper.conftest import undone
@@ -156,7 +156,7 @@ class Fees(RuleBasedStateMachine):
         waiting = sorted(place for place, state in self.model.lines.items() if state == "open")
         unit, line = data.draw(st.sampled_from(waiting))
         succeeds = self.site.chain.now() > self.model.opened_at[unit, line] + WINDOW
-        call = usage_fees.reverse(self.site.usage_fees, period=PERIOD, unit_index=unit, number=line)
+        call = challenges.reverse(self.site.challenges, period=PERIOD, unit_index=unit, number=line)
         with self.expected("reverse", succeeds):
             self.site.chain.send(self.site.stranger, call)
         if succeeds:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from contracts.abi import encode_arguments, padded
 from contracts.bill import Amounts, BillError, BillTree, Node, leaf_node, parent
-from contracts.calls.tariffs import EntryProof
+from contracts.calls.charges import EntryProof
 from contracts.checkpoint import Checkpoint
 from contracts.entry import Entry, Kind, encode_entry
 from contracts.tree import MemoryTree, consistency_path, inclusion_path, leaf_hash

@@ -6,8 +6,8 @@ import pytest
 
 from contracts.abi import Call, encode_arguments
 from contracts.bill import Amounts, Bill, BillTree, Line, LineKind, leaf_node
-from contracts.calls import token, usage_fees
-from contracts.calls.usage_fees_events import Answered, Debited, Paid, PeriodClosed, parse_event
+from contracts.calls import challenges, token, usage_fees
+from contracts.calls.usage_fees_events import Debited, Paid, PeriodClosed, parse_event
 from contracts.person import Purpose
 from contracts.vyper.compile import artifact
 from tests.contracts.vyper.chain import Receipt
@@ -152,7 +152,7 @@ def test_a_corrected_bill_is_debited_as_corrected_and_a_challenged_one_waits(sit
     assert isinstance(taken, Debited)
     assert taken.paid_bits == 0b101
     assert taken.amounts[0] == month.bills[0].amounts.total - PADDING
-    reverse = usage_fees.reverse(site.usage_fees, period=PERIOD, unit_index=1, number=0)
+    reverse = challenges.reverse(site.challenges, period=PERIOD, unit_index=1, number=0)
     site.chain.send(site.stranger, reverse)
     taken = events(month.debit())[0]
     assert isinstance(taken, Debited)
@@ -267,138 +267,12 @@ def test_money_goes_only_to_units_of_the_roll_and_in_sane_amounts(site: Site) ->
         site.chain.send(site.manager, usage_fees.top_up(site.usage_fees, unit_index=0, amount=1))
 
 
-def test_opening_a_challenge_checks_the_bill_and_the_line(site: Site) -> None:
-    site.chain.wait_until(CLOSING_AT + 3600)
-    fund(site, 0)
-    other = Line(kind=LineKind.OTHER, subject=name("contract"), quantity="", tariff=0, since=0, usage=0, amount=100)
-    bills = month_bills(site)
-    bills[0] = site.bill(0, *bills[0].lines, other)
-    tree, receipt = site.close(bills)
-    month = Month(site, bills, tree, receipt, {})
-    with refused("usage_fees: only metered lines are recomputed"):
-        month.open(0, 2)
-    bill = bills[0]
-
-    def open_with(lines: tuple[Line, ...], number: int) -> Call:
-        signature = site.sign(0, Purpose.CHALLENGE, PERIOD, 0, number, bill.lines_digest)
-        return usage_fees.open_challenge(
-            site.usage_fees,
-            period=PERIOD,
-            unit_index=0,
-            bill=bill,
-            path=tree.path(0),
-            lines=lines,
-            number=number,
-            signature=signature,
-        )
-
-    with refused("usage_fees: no such line"):
-        site.chain.send(site.stranger, open_with(bill.lines, 3))
-    with refused("usage_fees: lines are not the bill's"):
-        site.chain.send(site.stranger, open_with(bill.lines[:2], 0))
-
-
-class AsPosted:
-    """A bill whose leaf the operator made of amounts that its lines do not add up to."""
-
-    def __init__(self, bill: Bill, amounts: tuple[int, int]) -> None:
-        self._bill = bill
-        own, shared = amounts
-        self.word = (own + shared) << 192 | own << 128 | shared << 64
-
-    def abi(self) -> tuple[int, bytes, bytes]:
-        return (self.word, self._bill.lines_digest, self._bill.salt)
-
-
-def test_a_bill_that_asks_for_more_than_its_lines_falls_to_their_sum(site: Site) -> None:
-    site.chain.wait_until(CLOSING_AT + 3600)
-    fund(site, 0)
-    bills = month_bills(site, padding=0)
-    lines_sum = bills[0].amounts.total
-    posted = AsPosted(bills[0], (bills[0].amounts.own + 7_000, bills[0].amounts.shared))
-    leaf = leaf_node(
-        chain_id=31337,
-        contract=site.usage_fees,
-        site=bills[0].site,
-        period=PERIOD,
-        unit_index=0,
-        amounts=Amounts.from_word(posted.word),
-        lines_digest=bills[0].lines_digest,
-        salt=bills[0].salt,
-    )
-    tree = BillTree([leaf, bills[1].leaf(), bills[2].leaf()])
-    call = usage_fees.close_period(
-        site.usage_fees, period=PERIOD, root=tree.root.hash, sums=tree.root.sums, unit_count=3
-    )
-    site.chain.send(site.operator, call)
-
-    def correct(bill: Bill | AsPosted, unit_index: int, lines: tuple[Line, ...]) -> Call:
-        return usage_fees.correct_sum(
-            site.usage_fees,
-            period=PERIOD,
-            unit_index=unit_index,
-            bill=bill,  # type: ignore[arg-type]  # the leaf as the operator posted it
-            path=tree.path(unit_index),
-            lines=lines,
-        )
-
-    with refused("usage_fees: bill asks for no more than its lines"):
-        site.chain.send(site.stranger, correct(bills[1], 1, bills[1].lines))
-    with refused("usage_fees: lines are not the bill's"):
-        site.chain.send(site.stranger, correct(posted, 0, bills[0].lines[:1]))
-    receipt = site.chain.send(site.stranger, correct(posted, 0, bills[0].lines))
-    assert events(receipt) == [Answered(PERIOD, 0, 24, lines_sum, site.stranger.lower())]
-    with refused("usage_fees: sum was corrected"):
-        site.chain.send(site.stranger, correct(posted, 0, bills[0].lines))
-    status = usage_fees.parse_status(site.chain.view(usage_fees.status(site.usage_fees, period=PERIOD, unit_index=0)))
-    assert status.reduction == 7_000
-
-
-def test_a_line_larger_than_its_bill_is_no_bill_to_challenge(site: Site) -> None:
-    site.chain.wait_until(CLOSING_AT + 3600)
-    fund(site, 0)
-    bill = site.bill(0, site.line(METERS[0], 100, 900))
-    posted = AsPosted(bill, (5, 0))
-    leaf = leaf_node(
-        chain_id=31337,
-        contract=site.usage_fees,
-        site=bill.site,
-        period=PERIOD,
-        unit_index=0,
-        amounts=Amounts.from_word(posted.word),
-        lines_digest=bill.lines_digest,
-        salt=bill.salt,
-    )
-    tree = BillTree([leaf, site.bill(1).leaf(), site.bill(2).leaf()])
-    call = usage_fees.close_period(
-        site.usage_fees, period=PERIOD, root=tree.root.hash, sums=tree.root.sums, unit_count=3
-    )
-    site.chain.send(site.operator, call)
-    signature = site.sign(0, Purpose.CHALLENGE, PERIOD, 0, 0, bill.lines_digest)
-    with refused("usage_fees: line is larger than its bill"):
-        site.chain.send(
-            site.stranger,
-            usage_fees.open_challenge(
-                site.usage_fees,
-                period=PERIOD,
-                unit_index=0,
-                bill=posted,  # type: ignore[arg-type]  # the leaf as the operator posted it
-                path=tree.path(0),
-                lines=bill.lines,
-                number=0,
-                signature=signature,
-            ),
-        )
-
-
 def test_terms_are_checked_and_shown(site: Site) -> None:
     terms = usage_fees.parse_terms(site.chain.view(usage_fees.terms(site.usage_fees)))
     assert terms == usage_fees.Terms(WINDOW, WINDOW, BOND_FLOOR, DEPOSIT)
     creation = usage_fees.deploy(
         artifact("UsageFees").bytecode,
         registry=site.registry,
-        tariffs=site.tariffs,
-        token=site.token,
         challenge_window=1,
         answer_window=1,
         bond_floor=2**96,

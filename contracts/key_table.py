@@ -1,0 +1,86 @@
+"""Tables of the keys by which a pool is shared: a Merkle sum tree over the units, in unit order (Charges.vy).
+
+An inclusion proof gives the sum of all keys before a unit's, so that its telescoping share can be checked alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from contracts.abi import padded
+from contracts.bill import BillError, BillTree, Node
+
+TAG = padded("minglou/key/1")
+TABLE_BYTES = 128
+KEY_PROOF_TYPE = "(bytes,uint256,bytes32,(bytes32,uint256)[])"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyProof:
+    """One unit's key, and its place in a table; the empty one where a pool is shared by area or equally."""
+
+    table: bytes = b""  # of the period's volumes; empty where the roll holds the table
+    key: int = 0
+    salt: bytes = bytes(32)
+    path: tuple[Node, ...] = ()
+
+    def abi(self) -> tuple[Any, ...]:
+        """The fields in the contract's order."""
+        return (self.table, self.key, self.salt, [node.abi() for node in self.path])
+
+
+NO_KEY = KeyProof()
+
+
+class KeyTable:
+    """The keys of all units for one pool.
+
+    Args:
+        salts: one a unit where keys are a household's own numbers (water volumes), so that leaves reveal nothing.
+    """
+
+    def __init__(self, *, pool: bytes, keys: Sequence[int], salts: Sequence[bytes] = ()) -> None:
+        self.pool, self.keys = pool, tuple(keys)
+        self.salts = tuple(salts) or (bytes(32),) * len(self.keys)
+        if not 0 < sum(self.keys) < 2**64 or min(self.keys) < 0:
+            raise BillError("nobody to share with: the keys must add up to more than zero and less than 2^64")
+        self._tree = BillTree(
+            key_leaf(index, key, salt) for index, (key, salt) in enumerate(zip(self.keys, self.salts, strict=True))
+        )
+
+    def encode(self) -> bytes:
+        """The four words that are posted for a period: pool, root, sum of keys, units."""
+        root = self._tree.root
+        return self.pool + root.hash + root.sums.to_bytes(32) + len(self.keys).to_bytes(32)
+
+    @property
+    def root(self) -> Node:
+        """Root and sum of the keys."""
+        return self._tree.root
+
+    def proof(self, unit_index: int, *, posted: bool = False) -> KeyProof:
+        """One unit's key and its place.
+
+        Args:
+            posted: whether the table is a period's volumes, which only its digest stands for on chain.
+        """
+        return KeyProof(
+            table=self.encode() if posted else b"",
+            key=self.keys[unit_index],
+            salt=self.salts[unit_index],
+            path=self._tree.path(unit_index),
+        )
+
+
+def key_leaf(unit_index: int, key: int, salt: bytes) -> Node:
+    """A unit's leaf."""
+    return Node(sha256(b"\0" + TAG + unit_index.to_bytes(32) + key.to_bytes(32) + salt).digest(), key)
+
+
+def floor_factor_key(area_centi_m2: int, floor: int, *, band_floors: int = 5, step_percent: int = 20) -> int:
+    """Area times 1 + (N - 1) * 0.2 with N the unit's band of five floors, as published rules have it; all times 100,
+    for keys are integers. Floors below the first count as the first.
+    """
+    band = max(0, floor - 1) // band_floors
+    return area_centi_m2 * (100 + band * step_percent)
