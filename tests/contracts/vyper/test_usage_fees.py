@@ -5,19 +5,19 @@ from dataclasses import replace
 import pytest
 
 from contracts.abi import Call, encode_arguments
-from contracts.bill import Amounts, Bill, BillTree, Line, LineKind, leaf_node
+from contracts.bill import Bill
 from contracts.calls import challenges, token, usage_fees
 from contracts.calls.usage_fees_events import Debited, Paid, PeriodClosed, parse_event
 from contracts.person import Purpose
 from contracts.vyper.compile import artifact
 from tests.contracts.vyper.chain import Receipt
 from tests.contracts.vyper.conftest import refused
-from tests.contracts.vyper.month import PADDING, Month, close_month, fund, month_bills
+from tests.contracts.vyper.harness import creation_code
+from tests.contracts.vyper.month import PADDING, close_month, fund
 from tests.contracts.vyper.site import (
     BOND_FLOOR,
     CLOSING_AT,
     DEPOSIT,
-    METERS,
     PERIOD,
     PRECOMPILE,
     WINDOW,
@@ -283,23 +283,21 @@ def test_terms_are_checked_and_shown(site: Site) -> None:
         site.chain.deploy(site.deployer, creation)
 
 
-@pytest.mark.parametrize("answer", [0, 1])
-def test_a_token_that_refuses_is_noticed(site: Site, answer: int) -> None:
+@pytest.mark.parametrize("answer", [False, True])
+def test_a_token_that_refuses_is_noticed(site: Site, answer: bool) -> None:
     """A token may answer false, or nothing at all, as some do; false is a refusal."""
-    # PUSH1 answer, PUSH0, MSTORE, PUSH1 32, PUSH0, RETURN: a token that always answers this.
-    runtime = bytes([0x60, answer, 0x5F, 0x52, 0x60, 0x20, 0x5F, 0xF3])
-    creation = bytes([0x60, len(runtime), 0x80, 0x60, 0x09, 0x5F, 0x39, 0x5F, 0xF3]) + runtime
-    strange = site.chain.deploy(site.deployer, creation)
-    fees = site.chain.deploy(
-        site.deployer,
-        artifact("UsageFees").bytecode
-        + encode_arguments(
-            "",
-            ("address", "address", "address", "uint256", "uint256", "uint256", "uint256", "address"),
-            (site.registry, site.tariffs, strange, 1, 1, 1, 1, PRECOMPILE),
-        ),
+    code = creation_code("FeesStandIn") + encode_arguments("", ("address", "bool"), (site.registry, answer))
+    strange = site.chain.deploy(site.deployer, code)
+    creation = usage_fees.deploy(
+        artifact("UsageFees").bytecode,
+        registry=strange,
+        challenge_window=1,
+        answer_window=1,
+        bond_floor=1,
+        deposit=1,
+        verifier=PRECOMPILE,
     )
-    call = usage_fees.post_bond(fees, amount=5)
+    call = usage_fees.post_bond(site.chain.deploy(site.deployer, creation), amount=5)
     if answer:
         site.chain.send(site.stranger, call)
         return
