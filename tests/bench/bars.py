@@ -62,6 +62,7 @@ BARS: dict[str, Bar] = {
     "edge.power_cuts": Bar(">= 200", "simulated power cuts", "模拟断电次数"),
     "edge.power_lost": Bar("== 0", "acknowledged messages lost in them", "其中丢失的已确认消息"),
     "edge.year_rss_growth_mb": Bar("<= 5", "memory growth over a simulated year", "模拟一年的内存增长"),
+    "compounds.closed": Bar(">= 100000", "random compounds whose bills close to the cent", "账单分毫不差的随机小区数"),
     "gas.anchor": Bar("<= 62000", "gas of one anchor, however many readings", "一次锚定的 gas（与读数多少无关）"),
     "gas.accept": Bar("<= 75000", "gas of accepting a gateway's head", "接受网关日志头的 gas"),
     "gas.period_close": Bar("<= 120000", "gas of closing a period", "结算一期的 gas"),
