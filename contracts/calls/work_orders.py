@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from contracts.abi import Call, Function, encode_arguments, padded
 from contracts.calls.anchor_log import HEAD_TYPE, Head
-from contracts.calls.tariffs import ENTRY_PROOF_TYPE, EntryProof
+from contracts.calls.charges import ENTRY_PROOF_TYPE, EntryProof
 from contracts.person import PERSON_SIGNATURE_TYPE, PersonSignature
 from contracts.work_order import FAULT_TYPE, TERMS_TYPE, Fault, Order, State, Terms
 

@@ -1,79 +1,86 @@
 """The Python that makes bills and the contract that recomputes them agree to the fen, on random cases."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from contracts.bill import Line, LineKind, share
-from contracts.calls import tariffs
-from contracts.tariff import LAST_TIER, Tariff, Tier
+from contracts.bill import LineKind, share
+from contracts.calls import charges
+from contracts.calls.charges import Bounds, LineProof, Span
+from contracts.tariff import Counting, Terms
+from tests.contracts.prices import random_terms
 from tests.contracts.vyper.conftest import undone
+from tests.contracts.vyper.lines import in_force
+from tests.contracts.vyper.month import SINCE
 from tests.contracts.vyper.site import (
     AREAS,
     CLOSING,
-    ENERGY,
     METERS,
     OPENING,
     ORIGIN,
     PERIOD,
     POOL,
     POOL_METER,
-    RESIDENTIAL,
+    GatewayLog,
     Site,
     span,
 )
 
-SINCE = 20260901
+CASES = 30
 
 
-@st.composite
-def random_tariffs(draw: st.DrawFn) -> Tariff:
-    bounds = draw(st.lists(st.integers(1, 10_000_000), unique=True, max_size=7))
-    prices = draw(st.lists(st.integers(0, 2**40), min_size=len(bounds) + 1, max_size=len(bounds) + 1))
-    tiers = [Tier(up_to=up_to, price=price) for up_to, price in zip([*sorted(bounds), LAST_TIER], prices, strict=True)]
-    return replace(RESIDENTIAL, by_year=draw(st.booleans()), tiers=tuple(tiers))
+def measured(log: GatewayLog, meter: bytes, terms: Terms, used: list[int], prior: int) -> tuple[list[int], list[int]]:
+    """Indexes of the boundary entries: the total register since the tiers began, and each register of the month."""
+    before = [log.read(meter, date, 77 + value) for date, value in ((SINCE, 0), (OPENING, prior))]
+    during = []
+    for register, counted in zip(terms.registers, used, strict=True):
+        first = before[1] if register == terms.quantity else log.read(meter, OPENING, 5, register)
+        start = log.entries[first].value
+        during += [first, log.read(meter, CLOSING, start + counted, register)]
+    return before, during
+
+
+def spans(log: GatewayLog, before: list[int], during: list[int]) -> tuple[list[Span], list[Span]]:
+    size = log.tree.size
+    parts = [
+        replace(span(log, size, first, last), register=place)
+        for place, (first, last) in enumerate(zip(during[::2], during[1::2], strict=True))
+    ]
+    return [span(log, size, *before)], parts
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(random_tariffs(), st.integers(0, 12_000_000), st.integers(0, 12_000_000), st.integers(0, 2))
-def test_a_recomputed_line_is_the_billed_one(
-    enrolled: Site, tariff: Tariff, prior: int, used: int, unit_index: int
-) -> None:
-    with undone(enrolled):
-        site, log, meter = enrolled, enrolled.log, METERS[unit_index]
-        site.chain.send(site.manager, tariffs.announce(site.tariffs, tariff=tariff))
-        site.chain.send(site.committee, tariffs.approve(site.tariffs, version=3))
-        registers = (SINCE, 77), (OPENING, 77 + prior), (CLOSING, 77 + prior + used)
-        own = [log.read(meter, date, value) for date, value in registers]
-        pool = [log.read(POOL_METER, date, value) for date, value in registers]
-        site.accept(log)
-
-        def ask(line: Line, indexes: list[int]) -> int:
-            call = tariffs.right_charge(
-                site.tariffs,
-                period=PERIOD,
-                unit_index=unit_index,
-                line=line,
-                origin_id=log.origin_id,
-                head=site.heads[ORIGIN],
-                before=[span(log, 6, indexes[0], indexes[1])] if tariff.by_year else [],
-                during=[span(log, 6, indexes[1], indexes[2])],
+def test_a_recomputed_line_is_the_billed_one(enrolled: Site) -> None:
+    rng = Random(278)
+    for _ in range(CASES):
+        with undone(enrolled):
+            site, log, unit_index = enrolled, enrolled.log, rng.randrange(3)
+            terms = random_terms(rng)
+            version = in_force(site, terms)
+            used, prior = [rng.randrange(3_000_000) for _ in terms.registers], rng.randrange(6_000_000)
+            pooled = [rng.randrange(3_000_000) for _ in terms.registers]
+            own = measured(log, METERS[unit_index], terms, used, prior)
+            pool = measured(log, POOL_METER, terms, pooled, 0)
+            site.accept(log)
+            by_year = terms.counting is Counting.YEAR
+            line = replace(
+                site.line(METERS[unit_index], sum(used), 0), tariff=version, since=SINCE if by_year else OPENING
             )
-            return tariffs.parse_right_charge(site.chain.view(call))
-
-        cost = tariff.charge(used=used, prior=prior if tariff.by_year else 0)
-        line = replace(site.line(meter, used, 0), tariff=3, since=SINCE if tariff.by_year else 0)
-        assert ask(line, own) == cost
-        pooled = Line(
-            kind=LineKind.SHARED,
-            subject=POOL,
-            quantity=ENERGY,
-            tariff=3,
-            since=line.since,
-            usage=used,
-            amount=0,
-        )
-        assert ask(pooled, pool) == share(cost, sum(AREAS[:unit_index]), AREAS[unit_index], sum(AREAS))
+            shared = replace(line, kind=LineKind.SHARED, subject=POOL, since=OPENING)
+            bounds = Bounds(period=PERIOD, unit_index=unit_index, unit_count=3, total_area=sum(AREAS))
+            season = terms.season(OPENING, CLOSING)
+            cost = season.charge(used=pooled)
+            for asked, indexes, expected in (
+                (line, own, season.charge(used=used, prior=prior if by_year else 0)),
+                (shared, pool, share(cost, sum(AREAS[:unit_index]), AREAS[unit_index], sum(AREAS))),
+            ):
+                before, during = spans(log, *indexes)
+                proof = LineProof(
+                    terms=terms,
+                    logs=[(log.origin_id, site.heads[ORIGIN])],
+                    before=before if asked.since != OPENING else [],
+                    during=during,
+                )
+                call = charges.right_amount(site.charges, bounds=bounds, line=asked, proof=proof)
+                assert charges.parse_right_amount(site.chain.view(call)) == expected

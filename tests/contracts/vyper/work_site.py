@@ -19,8 +19,8 @@ from contracts.calls import (
 )
 from contracts.calls import work_orders_events as events
 from contracts.calls.anchor_log import NO_HEAD, Head
+from contracts.calls.charges import EntryProof
 from contracts.calls.crews import Duty
-from contracts.calls.tariffs import EntryProof
 from contracts.entry import Entry, Kind
 from contracts.person import PersonSignature, Purpose, sign_software
 from contracts.work_order import (
