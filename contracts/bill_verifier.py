@@ -6,6 +6,7 @@ evidence of its readings; `contracts.verifier` is for that.
 
 from collections.abc import Callable
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from contracts.bill import LANES, Amounts, BillError, BillProof, LineKind, verify_bill
@@ -26,6 +27,7 @@ class BillCheckName(StrEnum):
     TREE = "tree"
     CONTRACT = "contract"
     PERIOD = "period"
+    TERMS = "terms"
 
 
 _REMEDIES = {
@@ -34,6 +36,7 @@ _REMEDIES = {
     BillCheckName.TREE: "This is not the bill that was posted for your unit. Keep this file and tell the committee.",
     BillCheckName.CONTRACT: "Compare the fingerprint of your trust file with the one on the notice board.",
     BillCheckName.PERIOD: "The contract holds other bills for this period. Keep this file and tell the committee.",
+    BillCheckName.TERMS: "These are not the prices that were announced. Keep this file and tell the committee.",
 }
 
 
@@ -67,6 +70,7 @@ class _Verification:
             BillCheckName.TREE: self._check_tree,
             BillCheckName.CONTRACT: self._check_contract,
             BillCheckName.PERIOD: self._check_period,
+            BillCheckName.TERMS: self._check_terms,
         }
         return tuple(self._run(name, step) for name, step in steps.items())
 
@@ -124,6 +128,18 @@ class _Verification:
         if (held.root, held.sums, held.unit_count) != (proof.root.hash, proof.root.sums, proof.unit_count):
             raise BillError(f"the contract holds other bills for period {proof.bill.period}")
         return f"the contract holds this root for period {proof.bill.period}"
+
+    def _check_terms(self) -> str:
+        proof = self._needs(BillCheckName.FORMAT, BillCheckName.CONTRACT)
+        named = {line.tariff for line in proof.bill.lines if line.tariff}
+        if sorted(version for version, _ in proof.terms) != sorted(named):
+            raise BillError("the file brings other terms than its lines name")
+        if self._chain is None:
+            raise NotCheckedError("only the chain knows: name a node, --rpc URL")
+        for version, encoded in proof.terms:
+            if sha256(encoded).digest() != self._chain.tariff_digest(version):
+                raise BillError(f"the terms of tariff {version} are not those that were announced")
+        return f"the prices of {len(named)} tariffs are those that were announced"
 
 
 def _sums(document: dict[str, Any]) -> object:

@@ -19,12 +19,13 @@ export const SELECTORS = Object.freeze({
   binding: "dea0a934", // (device, number) -> subject, commitment, role, from_date, to_date, confirmed, attested
   unit_at: "ca025796", // of the Roll: (index) -> alias
   unit: "b9f07d39", // (alias) -> index, area, area before, category, head, building, floor, exists
-  total_area: "7de74efe", // ()
-  period: "d4b08aee", // (period) -> root, sums, unit_count, closed_at, window_end
+  residents: "0e8c2dc3", // (alias, date)
+  period: "d4b08aee", // (period) -> root, sums, unit_count, closed_at, window_end, total area, corrections
   tariffs: "79073d58", // () -> the contract of tariffs
-  tariff: "16b51928", // (version) -> quantity, category, by_year, valid_from, valid_to, document, approved_at, tiers
+  tariff: "16b51928", // (version) -> digest, valid_from, valid_to, approved_at, needs a resolution
 });
 export const ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a";
+const VETOED = (1n << 64n) - 1n;
 const RECORDS_MAX = 256n;
 const ANSWER_WAIT_MS = 8000;
 
@@ -181,31 +182,35 @@ export class ChainView {
     }));
   }
 
-  /** A unit's floor area, that of all units before it, and that of all, as the Roll holds them. */
-  async areas(unitIndex) {
+  /** A unit's floor area and that of all units before it, as the Roll holds them. */
+  async unitArea(unitIndex) {
     const roll = await this.named("roll");
-    const [[alias], [sum]] = await Promise.all([
-      this.words(roll, SELECTORS.unit_at, 1, fromBigInt(unitIndex, 32)),
-      this.words(roll, SELECTORS.total_area, 1),
-    ]);
+    const [alias] = await this.words(roll, SELECTORS.unit_at, 1, fromBigInt(unitIndex, 32));
     const [, key, before] = await this.words(roll, SELECTORS.unit, 8, fromBigInt(alias, 32));
-    if (sum === 0n) throw new RpcError("the Roll holds no floor areas");
-    return { key, before, sum };
+    return { alias: fromBigInt(alias, 32), key, before };
+  }
+
+  /** How many people live in a unit on a boundary date, as the Roll holds it. */
+  async residents(alias, date) {
+    const [count] = await this.words(await this.named("roll"), SELECTORS.residents, 1, alias, fromBigInt(date, 32));
+    return count;
   }
 
   /** What UsageFees holds of a closed period; null if it was never closed. */
   async period(period) {
-    const words = await this.words(this.trust.usageFees, SELECTORS.period, 5, fromBigInt(period, 32));
-    const [root, sums, unitCount, closedAt, windowEnd] = words;
-    return closedAt === 0n ? null : { root: fromBigInt(root, 32), sums, unitCount, closedAt, windowEnd };
+    const words = await this.words(this.trust.usageFees, SELECTORS.period, 7, fromBigInt(period, 32));
+    const [root, sums, unitCount, closedAt, windowEnd, totalArea] = words;
+    return closedAt === 0n ? null : { root: fromBigInt(root, 32), sums, unitCount, closedAt, windowEnd, totalArea };
   }
 
-  /** The tariff of a version, from the contract that UsageFees itself names. */
+  /** What the chain holds of a version of the tariffs, in the contract that UsageFees itself names. */
   async tariff(version) {
     const [address] = await this.words(this.trust.usageFees, SELECTORS.tariffs, 1);
     const contract = fromBigInt(address, 32).subarray(12);
-    const words = await this.words(contract, SELECTORS.tariff, null, fromBigInt(version, 32));
-    return parseTariff(words);
+    const words = await this.words(contract, SELECTORS.tariff, 5, fromBigInt(version, 32));
+    const [digest, validFrom, validTo, approvedAt] = words;
+    const isApproved = approvedAt !== 0n && approvedAt !== VETOED;
+    return { digest: fromBigInt(digest, 32), validFrom, validTo, isApproved };
   }
 
   /** The address of another contract of the site, from the Registry's directory. */
@@ -259,15 +264,4 @@ function isAnchored(log, anchor) {
     log.transactionHash === hex(anchor.transaction) &&
     log.removed !== true
   );
-}
-
-/** Words of a `Tariff` struct: its offset; seven static ones; the offset of the tiers' array, its length and pairs. */
-function parseTariff([offset, ...words]) {
-  const count = Number(words[8] ?? 0n);
-  if (offset !== 32n || words[7] !== 256n || count < 1 || count > 8 || words.length !== 9 + 2 * count) {
-    throw new RpcError("the contract's tariff is in a form that this page does not know; update it");
-  }
-  const tiers = Array.from({ length: count }, (_, i) => ({ upTo: words[9 + 2 * i], price: words[10 + 2 * i] }));
-  const [quantityWord, category, byYear, validFrom, validTo, , approvedAt] = words;
-  return { quantity: fromBigInt(quantityWord, 32), category, byYear: byYear !== 0n, validFrom, validTo, approvedAt, tiers };
 }

@@ -30,7 +30,17 @@ SITE = hashlib.sha256(b"cuiyuan").digest()
 
 
 def line(kind: LineKind = LineKind.OWN, amount: int = 6800) -> Line:
-    return Line(kind=kind, subject=SITE, quantity="1-0:1.8.0", tariff=1, since=20260101, usage=123_456, amount=amount)
+    return Line(
+        kind=kind,
+        subject=SITE,
+        quantity="1-0:1.8.0",
+        tariff=1,
+        since=20260101,
+        from_date=20261023,
+        to_date=20261122,
+        usage=123_456,
+        amount=amount,
+    )
 
 
 def bill(unit_index: int = 0, *lines: Line) -> Bill:
@@ -48,7 +58,9 @@ def bill(unit_index: int = 0, *lines: Line) -> Bill:
 def proof(count: int, unit_index: int) -> BillProof:
     bills = [bill(index, line(amount=index + 1)) for index in range(count)]
     tree = BillTree.of_bills(bills)
-    return BillProof(bill=bills[unit_index], path=tree.path(unit_index), unit_count=count, root=tree.root)
+    return BillProof(
+        bill=bills[unit_index], path=tree.path(unit_index), unit_count=count, root=tree.root, terms=((1, b"terms"),)
+    )
 
 
 def test_a_leaf_is_the_bytes_that_the_design_names() -> None:
@@ -56,7 +68,7 @@ def test_a_leaf_is_the_bytes_that_the_design_names() -> None:
     words = b"".join(
         (
             (1).to_bytes(32) + SITE + b"1-0:1.8.0".ljust(32, b"\0"),
-            b"".join(number.to_bytes(32) for number in (1, 20260101, 123_456, 6800)),
+            b"".join(number.to_bytes(32) for number in (1, 20260101, 20261023_20261122, 123_456, 6800)),
         )
     )
     one = bill(3, line())
@@ -130,6 +142,12 @@ def test_amounts_that_do_not_add_up_or_fit_are_refused() -> None:
         bill(0, *[line()] * 25)
 
 
+def test_a_credit_is_named_on_the_bill_and_outside_its_sums() -> None:
+    one = bill(0, line(amount=500), line(LineKind.ESTIMATED, 20), line(LineKind.STANDING, 3), line(LineKind.CREDIT, 77))
+    assert one.amounts == Amounts(total=523, own=520, shared=0, other=3)
+    assert one.lines_digest != bill(0, *one.lines[:3]).lines_digest
+
+
 def test_the_file_comes_back_as_it_was_and_verifies() -> None:
     written = json.loads(json.dumps(bill_to_json(proof(24, 7))))
     read = bill_from_json(written)
@@ -149,6 +167,7 @@ def test_the_file_comes_back_as_it_was_and_verifies() -> None:
         ("lines", "none"),
         ("path", [{"hash": "00" * 32}]),
         ("salt", "00"),
+        ("terms", [{"version": "1", "encoded": "0"}]),
         ("extra", "1"),
     ],
 )
@@ -158,7 +177,9 @@ def test_a_file_that_is_not_canonical_is_refused(field: str, value: object) -> N
         bill_from_json(document)
 
 
-@pytest.mark.parametrize(("field", "value"), [("kind", 4), ("kind", True), ("quantity", 5), ("amount", "-1")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("kind", 7), ("kind", True), ("quantity", 5), ("amount", "-1"), ("to", "123456789")]
+)
 def test_a_line_that_is_not_canonical_is_refused(field: str, value: object) -> None:
     document = bill_to_json(proof(24, 7))
     document["lines"][0][field] = value

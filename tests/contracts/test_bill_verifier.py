@@ -21,7 +21,7 @@ VECTORS = json.loads((Path(__file__).parent / "js" / "bill.json").read_text(enco
 TRUST = parse_trust(json.dumps(VECTORS["trust"]).encode())
 FILE = json.dumps(VECTORS["bill"], separators=(",", ":")).encode()
 
-FORMAT, AMOUNTS, TREE, CONTRACT, PERIOD = BillCheckName
+FORMAT, AMOUNTS, TREE, CONTRACT, PERIOD, TERMS = BillCheckName
 
 
 def rpc(method: str, parameters: list[Any]) -> Any:
@@ -46,8 +46,8 @@ def test_a_posted_bill_passes_every_check_in_any_layout() -> None:
 
 
 def test_without_a_node_or_trust_the_chains_checks_stay_open() -> None:
-    assert outcomes(FILE, ask=None) == ([], [PERIOD])
-    assert outcomes(FILE, trust=None) == ([], [CONTRACT, PERIOD])
+    assert outcomes(FILE, ask=None) == ([], [PERIOD, TERMS])
+    assert outcomes(FILE, trust=None) == ([], [CONTRACT, PERIOD, TERMS])
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,10 @@ def test_without_a_node_or_trust_the_chains_checks_stay_open() -> None:
         (lambda bill: bill.update(unit_index="5"), [TREE]),
         (lambda bill: bill.update(salt="00" * 32), [TREE]),
         (lambda bill: bill["path"].pop(), [TREE]),
+        (lambda bill: bill["terms"].pop(), [TERMS]),
+        (lambda bill: bill["terms"][0].update(encoded="00"), [TERMS]),
+        (lambda bill: bill["path"][0]["sums"].update(total="1"), [FORMAT]),
+        (lambda bill: bill["lines"][0].update(to="20261126"), [TREE]),
         (lambda bill: bill["root"].update(hash="00" * 32), [TREE]),
         (lambda bill: bill.update(chain_id="1"), [TREE, CONTRACT]),
         (lambda bill: bill.update(contract="0x" + "00" * 20), [TREE, CONTRACT]),
@@ -81,9 +85,9 @@ def test_another_root_on_the_chain_or_none_is_noticed() -> None:
     def answer(words: str) -> Callable[[str, list[Any]], Any]:
         return lambda method, parameters: rpc(method, parameters) if method == "eth_chainId" else "0x" + words
 
-    assert outcomes(FILE, ask=answer("00" * 160)) == ([PERIOD], [])
-    assert outcomes(FILE, ask=answer("11" * 160)) == ([PERIOD], [])
-    assert outcomes(FILE, ask=answer("")) == ([], [PERIOD])
+    assert outcomes(FILE, ask=answer("00" * 224)) == ([PERIOD], [TERMS])
+    assert outcomes(FILE, ask=answer("11" * 224)) == ([PERIOD], [TERMS])
+    assert outcomes(FILE, ask=answer("")) == ([], [PERIOD, TERMS])
 
 
 @given(st.integers(0, len(FILE) - 1), st.integers(0, 255))
@@ -109,4 +113,14 @@ def test_the_contracts_period_has_the_verifiers_selector_and_words() -> None:
         ("unit_count", "uint256"),
         ("closed_at", "uint256"),
         ("window_end", "uint256"),
+        ("total_area", "uint256"),
+        ("corrections", "uint256"),
     ]
+
+
+def test_the_tariffs_views_have_the_verifiers_selectors() -> None:
+    assert keccak(text="tariffs()")[:4].hex() == onchain.TARIFFS
+    assert keccak(text="tariff(uint256)")[:4].hex() == onchain.TARIFF
+    view = next(part for part in artifact("Tariffs").abi if part.get("name") == "tariff")
+    assert [part["name"] for part in view["outputs"][0]["components"]][0] == "digest"
+    assert len(view["outputs"][0]["components"]) == 5

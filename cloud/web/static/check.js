@@ -117,7 +117,7 @@ function foresee(sources, elements, { trust, rpc }, line) {
 function foreseeBill(chain, bill, line) {
   chain.period(bill.period).catch(() => {});
   if (bill.lines[line]?.tariff) chain.tariff(bill.lines[line].tariff).catch(() => {});
-  if (bill.lines[line]?.kind === LINE_KIND.SHARED) chain.areas(bill.unitIndex).catch(() => {});
+  if (bill.lines[line]?.kind === LINE_KIND.SHARED) chain.unitArea(bill.unitIndex).catch(() => {});
 }
 
 async function checkPage(panel) {

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fen, linesDigest, parseBill, rootOf, shareOf, verifyBill, verifyLine } from "../../../contracts/js/bill.js";
+import { linesDigest, parseBill, rootOf, shareOf, verifyBill, verifyLine } from "../../../contracts/js/bill.js";
 import { toHex } from "../../../contracts/js/bytes.js";
+import { BASIS, chargeOf, decodeTerms, seasonOf, standingOf } from "../../../contracts/js/tariff.js";
 import { challengeBody, keyIdOf, personDigest } from "../../../contracts/js/person.js";
 import { bytes, vectors } from "./vectors.js";
 
@@ -21,7 +22,7 @@ const readings = { opening: entryOf(opening), closing: entryOf(closing) };
 test("a bill leads to the root that the contract holds", async () => {
   const report = await verifyBill(JSON.stringify(bill), { trust: trustText, rpc: node });
   assert.deepEqual(outcomes(report), {
-    format: "passed", amounts: "passed", tree: "passed", contract: "passed", period: "passed",
+    format: "passed", amounts: "passed", tree: "passed", contract: "passed", period: "passed", terms: "passed",
   });
   assert.equal(toHex(linesDigest(report.bill.lines)), leaf_lines_digest);
   assert.equal(toHex(rootOf(report.bill).hash), bill.root.hash);
@@ -32,12 +33,16 @@ const CHANGES = {
   "another total": [(b) => (b.amounts.total = "1"), "amounts"],
   "another usage": [(b) => (b.lines[0].usage = "1"), "tree"],
   "another day that steps count from": [(b) => (b.lines[0].since = "20260101"), "tree"],
+  "another last day": [(b) => (b.lines[0].to = "20261126"), "tree"],
   "another salt": [(b) => (b.salt = "00".repeat(32)), "tree"],
   "a neighbour's position": [(b) => (b.unit_index = "2"), "tree"],
   "a position beyond the units": [(b) => (b.unit_index = "7"), "tree"],
-  "another sum beside the path": [(b) => (b.path[0].sums.total = "1"), "tree"],
+  "sums beside the path that do not add up": [(b) => (b.path[0].sums.total = "1"), "format"],
+  "other sums beside the path": [(b) => ([b.path[0].sums.total, b.path[0].sums.own, b.path[0].sums.shared] = ["1", "1", "0"]), "tree"],
   "a path cut short": [(b) => b.path.pop(), "tree"],
   "another contract": [(b) => (b.contract = `0x${"11".repeat(20)}`), "tree"],
+  "other terms": [(b) => (b.terms[0].encoded = b.terms[0].encoded.replace("02e9", "02e8")), "terms"],
+  "terms that no line names": [(b) => b.terms.push({ ...b.terms[0], version: "2" }), "terms"],
   "an unknown field": [(b) => (b.more = "1"), "format"],
   "a number with a leading zero": [(b) => (b.period = `0${b.period}`), "format"],
 };
@@ -126,11 +131,28 @@ test("a missing reading leaves the line open", async () => {
   assert.deepEqual(outcomes(report), { readings: "not_checked", tariff: "not_checked" });
 });
 
-test("prices by tiers are those that Python and the contract compute", () => {
-  for (const { tiers, usage, fen: amount } of prices) {
-    const steps = tiers.map(([upTo, price]) => ({ upTo: BigInt(upTo), price: BigInt(price) }));
-    assert.equal(String(fen(steps, BigInt(usage))), amount);
+test("prices of every shape are those that Python and the contract compute", () => {
+  assert.ok(prices.length >= 50);
+  for (const one of prices) {
+    const terms = decodeTerms(bytes(one.terms));
+    const [from, to] = [BigInt(one.from), BigInt(one.to)];
+    const usage = { used: one.used.map(BigInt), prior: BigInt(one.prior), residents: BigInt(one.residents) };
+    const isMetered = terms.basis === BASIS.METER;
+    const amount = isMetered ? chargeOf(seasonOf(terms, from, to), usage) : standingOf(terms, BigInt(one.count), from, to);
+    assert.equal(String(amount), one.fen);
   }
+});
+
+test("terms that are not those that were announced, or cut short, price nothing", async () => {
+  const other = parseBill(JSON.stringify(bill));
+  other.terms[0].encoded[200] ^= 1;
+  const changed = await verifyLine(other, 0, readings, { trust: trustText, rpc: node });
+  assert.deepEqual(outcomes(changed), { readings: "passed", tariff: "failed" });
+  other.terms = [];
+  const without = await verifyLine(other, 0, readings, { trust: trustText, rpc: node });
+  assert.deepEqual(outcomes(without), { readings: "passed", tariff: "not_checked" });
+  assert.throws(() => decodeTerms(bytes(prices[1].terms).subarray(0, 300)));
+  assert.throws(() => seasonOf({ seasons: [] }, 20261101n, 20261201n));
 });
 
 test("the person digest of a challenge is the one that the contract checks", () => {

@@ -6,6 +6,7 @@ Made by `contracts.bill`, `contracts.tariff` and `contracts.person`, which the c
 import json
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from contracts import p256
@@ -14,8 +15,10 @@ from contracts.bill import Bill, BillProof, BillTree, Line, LineKind, share
 from contracts.bill_file import bill_to_json
 from contracts.calls import registry, roll, tariffs, usage_fees
 from contracts.person import Purpose, key_id_of, person_digest
-from contracts.tariff import Tariff, Tier
+from contracts.standing import standing_charge
+from contracts.tariff import Counting, Terms
 from contracts.trust import format_trust
+from tests.contracts.prices import random_span, random_standing, random_terms
 from tests.vectors.deployment import TRUST, UNIT, entries
 
 PATH = Path(__file__).with_name("bill.json")
@@ -28,14 +31,18 @@ AREA, AREA_BEFORE, AREA_SUM = 8_930, 29_120, 49_280
 REGISTRY = "0x" + TRUST.registry.hex()
 ROLL = "0x" + "7b" * 20
 ALIAS = sha256(b"unit 3").digest()
-TIERS = (Tier(up_to=100_000, price=48_830_000), Tier(up_to=2**64 - 1, price=53_830_000))
+TIERS = ((100_000, 48_830_000), (None, 53_830_000))
+PRICE_CASES = 60
 
 
-def tariff() -> Tariff:
-    """A tariff by year with two steps, of which the line's usage needs both."""
-    return Tariff(
-        quantity="1-0:1.8.0", category=0, by_year=True, valid_from=20260101, valid_to=0, document=bytes(32), tiers=TIERS
-    )
+def terms() -> Terms:
+    """Terms by year with two steps, of which the line's usage needs both."""
+    return Terms.tiered(quantity="1-0:1.8.0", counting=Counting.YEAR, tiers=TIERS)
+
+
+def charge(used: int) -> int:
+    """Fen for a usage by these terms."""
+    return terms().seasons[0].charge(used=[used])
 
 
 def bill_vectors() -> dict[str, Any]:
@@ -43,17 +50,19 @@ def bill_vectors() -> dict[str, Any]:
     opening, closing = (entries()[index][0] for index in (OPENING, CLOSING))
     usage = closing.value - opening.value
     own = Line(
-        kind=LineKind.OWN, subject=closing.device, quantity="1-0:1.8.0", tariff=1, since=20261023, usage=usage,
-        amount=tariff().charge(used=usage, prior=0),
+        kind=LineKind.OWN, subject=closing.device, quantity="1-0:1.8.0", tariff=1, since=20261023,
+        from_date=20261023, to_date=20261127, usage=usage, amount=charge(usage),
     )  # fmt: skip
     shared = Line(
         kind=LineKind.SHARED, subject=sha256(b"pool").digest(), quantity="1-0:1.8.0", tariff=1, since=20261023,
-        usage=usage,
-        amount=share(tariff().charge(used=usage, prior=0), AREA_BEFORE, AREA, AREA_SUM),
+        from_date=20261023, to_date=20261127, usage=usage,
+        amount=share(charge(usage), AREA_BEFORE, AREA, AREA_SUM),
     )  # fmt: skip
     bills = [_bill(unit, (own, shared) if unit == 3 else (shared,)) for unit in range(5)]
     tree = BillTree.of_bills(bills)
-    proof = BillProof(bill=bills[3], path=tuple(tree.path(3)), unit_count=5, root=tree.root)
+    proof = BillProof(
+        bill=bills[3], path=tuple(tree.path(3)), unit_count=5, root=tree.root, terms=((1, terms().encode()),)
+    )
     return {
         "trust": json.loads(format_trust(TRUST)),
         "bill": bill_to_json(proof),
@@ -61,7 +70,7 @@ def bill_vectors() -> dict[str, Any]:
         "opening": _entry(OPENING),
         "closing": _entry(CLOSING),
         "exchanges": _exchanges(proof),
-        "prices": [_price(used) for used in (0, 1, 99_999, 100_000, 100_001, usage, 10**12)],
+        "prices": _prices(),
         "person": _person(bills[3]),
     }
 
@@ -86,17 +95,15 @@ def _exchanges(proof: BillProof) -> list[dict[str, Any]]:
         {"method": "eth_chainId", "params": [], "result": hex(TRUST.chain_id)},
         _call(
             usage_fees.period(FEES, period=PERIOD),
-            [proof.root.hash, proof.root.sums, proof.unit_count, closed_at_s, closed_at_s + 604_800],
+            [proof.root.hash, proof.root.sums, proof.unit_count, closed_at_s, closed_at_s + 604_800, AREA_SUM, 0],
         ),
         _call(Call(to=FEES, data=TARIFFS_VIEW), [int(TARIFFS, 16)]),
         _call(registry.contract_named(REGISTRY, name=b"roll".ljust(32, b"\0")), [int(ROLL, 16)]),
         _call(roll.unit_at(ROLL, index=3), [ALIAS]),
-        _call(roll.total_area(ROLL), [AREA_SUM]),
         _call(roll.unit(ROLL, alias=ALIAS), [3, AREA, AREA_BEFORE, 0, 3, 7, 5, 1]),
         _call(
             tariffs.tariff(TARIFFS, version=1),
-            [32, b"1-0:1.8.0".ljust(32, b"\0"), 0, 1, 20260101, 0, 0, 1, 256, len(TIERS)]
-            + [number for tier in TIERS for number in (tier.up_to, tier.price)],
+            [terms().digest, 20260101, 0, 1_767_225_600, 0],
         ),
     ]
 
@@ -107,11 +114,33 @@ def _call(call: Call, words: list[bytes | int]) -> dict[str, Any]:
     return {"method": "eth_call", "params": params, "result": "0x" + answer.hex()}
 
 
-def _price(used: int) -> dict[str, Any]:
-    return {
-        "tiers": [[str(tier.up_to), str(tier.price)] for tier in TIERS], "usage": str(used),
-        "fen": str(tariff().fen(used)),
-    }  # fmt: skip
+def _prices() -> list[dict[str, Any]]:
+    """Random terms of every shape, and what they make of random usages."""
+    rng = Random(1)
+    cases = []
+    for number in range(PRICE_CASES):
+        one = random_terms(rng) if number % 4 else random_standing(rng)
+        span = random_span(rng, one)
+        used = [rng.choice((0, rng.randrange(2_000_000))) for _ in one.registers]
+        prior, residents, count = rng.choice((0, rng.randrange(6_000_000))), rng.randint(0, 9), rng.randrange(10_000)
+        fen = (
+            one.season(*span).charge(used=used, prior=prior, residents=residents)
+            if one.registers
+            else standing_charge(one, count=count, from_date=span[0], to_date=span[1])
+        )
+        cases.append(
+            {
+                "terms": one.encode().hex(),
+                "from": str(span[0]),
+                "to": str(span[1]),
+                "used": [str(n) for n in used],
+                "prior": str(prior),
+                "residents": str(residents),
+                "count": str(count),
+                "fen": str(fen),
+            }
+        )
+    return cases
 
 
 def _person(bill: Bill) -> dict[str, Any]:
