@@ -15,18 +15,10 @@ _NANOFEN_PER_MICRO = 100  # 0.000001 yuan per 1,000 base units, in 1e-9 fen per 
 
 def contract_tariff(tariff: Tariff, valid_from: date) -> pricing.Tariff:
     """The tariff with prices in 1e-9 fen per base unit, in force from the given day on."""
-    return pricing.Tariff(
+    terms = pricing.Terms.tiered(
         quantity=tariff.quantity,
-        category=0,
-        by_year=tariff.span == "year",
-        valid_from=int(f"{valid_from:%Y%m%d}"),
-        valid_to=0,
+        counting=pricing.Counting.YEAR if tariff.span == "year" else pricing.Counting.PERIOD,
         document=sha256(tariff.source.encode()).digest(),
-        tiers=tuple(
-            pricing.Tier(
-                up_to=pricing.LAST_TIER if tier.up_to is None else tier.up_to,
-                price=tier.price_micro * _NANOFEN_PER_MICRO,
-            )
-            for tier in tariff.tiers
-        ),
+        tiers=[(tier.up_to, tier.price_micro * _NANOFEN_PER_MICRO) for tier in tariff.tiers],
     )
+    return pricing.Tariff(terms=terms, valid_from=int(f"{valid_from:%Y%m%d}"))

@@ -88,7 +88,7 @@ async def _draft(arguments: argparse.Namespace) -> int:
 
 
 async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
-    from cloud.billing.draft import bills_of, draft_from_json
+    from cloud.billing.draft import bills_of, draft_from_json, terms_named
     from cloud.chain.client import ChainClient, SigningKey
     from contracts.bill import BillProof, BillTree
     from contracts.bill_file import bill_to_json
@@ -101,7 +101,15 @@ async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
     except (ValueError, ContractsError) as error:
         raise BillingError(f"draft {file}: {error}") from error
     proofs = [
-        bill_to_json(BillProof(bill=bill, path=tree.path(bill.unit_index), unit_count=tree.unit_count, root=tree.root))
+        bill_to_json(
+            BillProof(
+                bill=bill,
+                path=tree.path(bill.unit_index),
+                unit_count=tree.unit_count,
+                root=tree.root,
+                terms=terms_named(bill.lines, draft.terms),
+            )
+        )
         for bill in bills
     ]
     client = ChainClient(settings.chain.rpc, proof_of_authority=settings.chain.proof_of_authority)

@@ -1,20 +1,21 @@
 """A period's draft: every unit's lines, computed from boundary entries, bindings and tariffs as they stand on chain."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.billing.usage import MeterSpan, date_text, read_spans, registers_of
+from cloud.billing.reckoning import DraftLine, Reckoning
+from cloud.billing.usage import date_text
 from cloud.chain.deployment import Deployment
-from cloud.chain.view import ChainView, TariffRecord, UnitRecord
+from cloud.chain.view import ChainView
 from cloud.directory import Directory
 from cloud.errors import BillingError
-from contracts.bill import Bill, Line, LineKind, shares
-from contracts.tariff import Tariff, Tier
+from contracts.bill import Bill, BillError, Line
+from contracts.bill_file import line_from_json, line_to_json
 
 __all__ = [
     "Draft",
@@ -25,19 +26,11 @@ __all__ = [
     "draft_period",
     "draft_to_json",
     "parse_period",
-    "tariff_of",
+    "terms_named",
 ]
 
 FORMAT = "minglou-draft/1"
 _SALT_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftLine:
-    """One line, and the numbers that it was made from."""
-
-    line: Line
-    derivation: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +54,7 @@ class Draft:
     period: int
     units: Sequence[DraftUnit]
     problems: Sequence[str] = field(default_factory=tuple)
+    terms: Mapping[int, bytes] = field(default_factory=dict)  # announced bytes by version, of the tariffs named
 
 
 def parse_period(text: str) -> int:
@@ -75,20 +69,6 @@ def parse_period(text: str) -> int:
     return int(opening) * 10**8 + int(closing)
 
 
-def tariff_of(record: TariffRecord) -> Tariff:
-    """An announced tariff's arithmetic."""
-    told = record.announced
-    return Tariff(
-        quantity=told.quantity.rstrip(b"\0").decode("ascii"),
-        category=told.category,
-        by_year=told.by_year,
-        valid_from=told.valid_from,
-        valid_to=told.valid_to,
-        document=told.document,
-        tiers=tuple(Tier(up_to=up_to, price=price) for up_to, price in told.tiers),
-    )
-
-
 async def draft_period(
     connection: AsyncConnection,
     *,
@@ -99,16 +79,21 @@ async def draft_period(
     new_salt: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Draft:
     """Compute all bills of a period. What cannot be computed is a problem in words, and its line is missing."""
-    run = _Run(connection, view, directory, period)
+    run = Reckoning(connection, view, directory, period)
     own = {unit.alias: await run.own_lines(unit) for unit in view.roll}
     shared = [await run.shared_lines(pool) for pool in view.pools]
+    standing = {unit.alias: run.standing_lines(unit) for unit in view.roll}
     units = [
         DraftUnit(
             index=unit.index,
             unit=unit.alias,
             name=named.name if (named := directory.unit_of(unit.alias)) else unit.alias.hex()[:12],
             salt=new_salt(_SALT_BYTES).ljust(32, b"\0"),
-            lines=[*own[unit.alias], *(lines[unit.index] for lines in shared if lines)],
+            lines=[
+                *own[unit.alias],
+                *(line for lines in shared if lines for line in lines[unit.index]),
+                *standing[unit.alias],
+            ],
         )
         for unit in view.roll
     ]
@@ -119,159 +104,8 @@ async def draft_period(
         period=period,
         units=units,
         problems=run.problems,
+        terms={version: record.announced.terms for version, record in view.tariffs.items()},
     )
-
-
-class _Run:
-    """One period's computation."""
-
-    def __init__(self, connection: AsyncConnection, view: ChainView, directory: Directory, period: int) -> None:
-        self._connection, self._view, self._directory = connection, view, directory
-        self._period = period
-        self._opening, self._closing = divmod(period, 10**8)
-        self.problems: list[str] = []
-
-    async def own_lines(self, unit: UnitRecord) -> list[DraftLine]:
-        lines: list[DraftLine] = []
-        for register in await self._registers(unit.alias, 1):
-            named = self._directory.unit_of(unit.alias)
-            name = named.name if named else f"unit {unit.index}"
-            found = self._tariff(unit.alias, 1, register, unit.category)
-            if found is None:
-                continue  # a meter without a tariff is read and shown, not charged
-            try:
-                line, derivation = await self._metered(unit.alias, 1, register, found)
-            except BillingError as error:
-                self.problems.append(f"{name}: {error}")
-                continue
-            lines.append(DraftLine(line=line, derivation=derivation))
-        return lines
-
-    async def shared_lines(self, pool: bytes) -> list[DraftLine]:
-        """One line for every unit of the roll, or none at all."""
-        named = self._directory.pool_of(pool)
-        name = named.name if named else f"pool {pool.hex()[:12]}…"
-        for register in await self._registers(pool, 2):
-            found = self._tariff(pool, 2, register, None)
-            if found is None:
-                self.problems.append(f"{name}: no tariff for {register} is valid over the period")
-                continue
-            try:
-                whole, derivation = await self._metered(pool, 2, register, found)
-            except BillingError as error:
-                self.problems.append(f"{name}: {error}")
-                continue
-            return self._shared(pool, whole, derivation)
-        return []
-
-    def _shared(self, pool: bytes, whole: Line, derivation: Mapping[str, Any]) -> list[DraftLine]:
-        areas = [unit.area_centi_m2 for unit in self._view.roll]
-        parts = shares(whole.amount, areas)
-        lines: list[DraftLine] = []
-        before = 0
-        for area, amount in zip(areas, parts, strict=True):
-            line = Line(
-                kind=LineKind.SHARED,
-                subject=pool,
-                quantity=whole.quantity,
-                tariff=whole.tariff,
-                since=whole.since,
-                usage=whole.usage,
-                amount=amount,
-            )
-            share = {
-                "pool_amount": str(whole.amount),
-                "key": str(area),
-                "key_before": str(before),
-                "key_sum": str(sum(areas)),
-            }
-            lines.append(DraftLine(line=line, derivation={**derivation, "share": share}))
-            before += area
-        return lines
-
-    async def _metered(
-        self, subject: bytes, role: int, register: str, record: TariffRecord
-    ) -> tuple[Line, dict[str, Any]]:
-        tariff = tariff_of(record)
-        spans = await self._spans(subject, role, register, self._opening, self._closing)
-        used = sum(span.usage for span in spans)
-        since, prior = 0, 0
-        if tariff.by_year:
-            year = self._opening // 10_000 * 10_000 + 101
-            since = min(self._opening, max(year, self._bound_since(subject, role, spans)))
-            if since < self._opening:
-                before = await self._spans(subject, role, register, since, self._opening)
-                prior = sum(span.usage for span in before)
-        line = Line(
-            kind=LineKind.OWN if role == 1 else LineKind.SHARED,
-            subject=spans[-1].device if role == 1 else subject,
-            quantity=register,
-            tariff=record.version,
-            since=since,
-            usage=used,
-            amount=tariff.charge(used=used, prior=prior),
-        )
-        return line, {"used": str(used), "prior": str(prior), "spans": [_span_json(span) for span in spans]}
-
-    async def _spans(
-        self, subject: bytes, role: int, register: str, from_date: int, to_date: int
-    ) -> Sequence[MeterSpan]:
-        return await read_spans(
-            self._connection,
-            self._view,
-            subject=subject,
-            role=role,
-            register=register,
-            from_date=from_date,
-            to_date=to_date,
-        )
-
-    async def _registers(self, subject: bytes, role: int) -> list[str]:
-        found: set[str] = set()
-        for device in self._devices(subject, role):
-            found.update(await registers_of(self._connection, device))
-        return sorted(found)
-
-    def _devices(self, subject: bytes, role: int) -> list[bytes]:
-        return [
-            device
-            for device, records in self._view.bindings.items()
-            if any(record.subject == subject and record.role == role for record in records)
-        ]
-
-    def _tariff(self, subject: bytes, role: int, register: str, category: int | None) -> TariffRecord | None:
-        """The tariff that the directory names for the meter, else the one that the chain has for the unit's
-        category.
-        """
-        for device in self._devices(subject, role):
-            named = self._directory.device_of(device)
-            version = (
-                self._directory.tariffs.get(named.tariff)
-                if named and named.tariff and named.quantity == register
-                else None
-            )
-            if version is not None and version in self._view.tariffs:
-                return self._view.tariffs[version]
-        return self._view.tariff_for(register, category or 0, self._period)
-
-    def _bound_since(self, subject: bytes, role: int, spans: Sequence[MeterSpan]) -> int:
-        return min(
-            record.from_date
-            for device in self._devices(subject, role)
-            for record in self._view.bindings[device]
-            if record.subject == subject and record.role == role and any(span.device == device for span in spans)
-        )
-
-
-def _span_json(span: MeterSpan) -> dict[str, Any]:
-    return {
-        "device": span.device.hex(),
-        "from": date_text(span.from_date),
-        "to": date_text(span.to_date),
-        "opening": {"origin": span.opening.origin, "index": str(span.opening.index), "value": str(span.opening.value)},
-        "closing": {"origin": span.closing.origin, "index": str(span.closing.index), "value": str(span.closing.value)},
-        "confirmed": span.confirmed,
-    }
 
 
 def bills_of(draft: Draft) -> list[Bill]:
@@ -307,10 +141,11 @@ def draft_to_json(draft: Draft) -> dict[str, Any]:
                 "unit": unit.unit.hex(),
                 "name": unit.name,
                 "salt": unit.salt.hex(),
-                "lines": [{**_line_json(one.line), "derivation": one.derivation} for one in unit.lines],
+                "lines": [{**line_to_json(one.line), "derivation": one.derivation} for one in unit.lines],
             }
             for unit in draft.units
         ],
+        "terms": {str(version): encoded.hex() for version, encoded in draft.terms.items()},
         "problems": list(draft.problems),
     }
 
@@ -336,32 +171,19 @@ def draft_from_json(document: Mapping[str, Any]) -> Draft:
                 for unit in document["units"]
             ],
             problems=tuple(document.get("problems", ())),
+            terms={int(version): bytes.fromhex(encoded) for version, encoded in document["terms"].items()},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, BillError) as error:
         raise BillingError(f"draft is damaged: {error!r}; draft the period again") from error
 
 
-def _line_json(line: Line) -> dict[str, Any]:
-    """As in `minglou-bill/1`."""
-    return {
-        "kind": int(line.kind),
-        "subject": line.subject.hex(),
-        "quantity": line.quantity,
-        "tariff": str(line.tariff),
-        "since": str(line.since),
-        "usage": str(line.usage),
-        "amount": str(line.amount),
-    }
+def terms_named(lines: Iterable[Line], known: Mapping[int, bytes]) -> tuple[tuple[int, bytes], ...]:
+    """(version, announced bytes) of the tariffs that lines name, by version."""
+    versions = sorted({line.tariff for line in lines if line.tariff})
+    return tuple((version, known[version]) for version in versions if version in known)
 
 
 def _line(document: Mapping[str, Any]) -> DraftLine:
-    line = Line(
-        kind=LineKind(document["kind"]),
-        subject=bytes.fromhex(document["subject"]),
-        quantity=str(document["quantity"]),
-        tariff=int(document["tariff"]),
-        since=int(document["since"]),
-        usage=int(document["usage"]),
-        amount=int(document["amount"]),
-    )
-    return DraftLine(line=line, derivation=document.get("derivation", {}))
+    """As in `minglou-bill/1`, with what it was made from. Raises contracts' BillError."""
+    fields = {name: value for name, value in document.items() if name != "derivation"}
+    return DraftLine(line=line_from_json(fields), derivation=document.get("derivation", {}))

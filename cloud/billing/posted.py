@@ -16,12 +16,28 @@ from cloud.chain.view import ChainView
 from cloud.directory import Directory
 from cloud.errors import BillingError
 from cloud.store import Store, insert_rows, tables
-from contracts.bill import BillProof, BillTree, Line, verify_bill
+from contracts.bill import BillProof, BillTree, Line, LineKind, verify_bill
 from contracts.bill_file import bill_from_json, bill_to_json
 from contracts.clock import Clock
 from contracts.errors import ContractsError
 
-__all__ = ["Acceptance", "accept_bills", "read_bill", "read_block"]
+__all__ = ["Acceptance", "Mismatch", "accept_bills", "read_bill", "read_block", "read_mismatches"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """A posted line that is not what the signed readings and the announced prices give."""
+
+    period: int
+    unit_index: int
+    line: int
+    charged_fen: int
+    right_fen: int | None  # None: the readings show no such line at all
+
+    def row(self) -> tuple[int, int, int, str]:
+        """As the store keeps it."""
+        numbers = {"charged_fen": self.charged_fen, "right_fen": self.right_fen}
+        return self.period, self.unit_index, self.line, json.dumps(numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +75,16 @@ async def accept_bills(
         _check(proof, closed.root, closed.sums, period, deployment)
     async with store.read() as connection:
         own = await draft_period(connection, view=view, directory=directory, deployment=deployment, period=period)
-    mismatches = _compare(own, proofs)
+    mismatches = _compare(own, proofs, period)
     aliases = {unit.index: unit.alias for unit in view.roll}
     now_ms = clock.now_ms()
     async with store.write() as connection:
         await connection.execute(delete(tables.bills).where(tables.bills.c.period == period))
         await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
         await insert_rows(connection, tables.bills, [_row(proof, period, aliases, now_ms) for proof in proofs])
-        await insert_rows(connection, tables.bill_mismatches, [(period, *mismatch) for mismatch in mismatches])
-    says = [f"unit {index} line {line}: {text}" for index, line, text in mismatches]
-    for text in says:
-        await store.notice(f"bills of {period}: {text}", at_ms=now_ms)
-    return Acceptance(accepted=len(proofs), mismatches=says)
+        await insert_rows(connection, tables.bill_mismatches, [one.row() for one in mismatches])
+    names = {unit.index: unit.name for unit in own.units}
+    return Acceptance(accepted=len(proofs), mismatches=[_said(names[one.unit_index], one) for one in mismatches])
 
 
 def _proof(document: Any) -> BillProof:
@@ -106,31 +120,44 @@ def _row(proof: BillProof, period: int, aliases: dict[int, bytes], now_ms: int) 
     return period, bill.unit_index, aliases[bill.unit_index], bill.amounts.total, file, proof.root.hash, now_ms
 
 
-def _compare(own: Draft, proofs: Sequence[BillProof]) -> list[tuple[int, int, str]]:
-    """(unit index, line, what differs) of every line that is not what the gateway's entries and the tariff give."""
-    found: list[tuple[int, int, str]] = []
+def _compare(own: Draft, proofs: Sequence[BillProof], period: int) -> list[Mismatch]:
+    """Every line that is not what the gateway's entries and the tariff give."""
+    found: list[Mismatch] = []
     for unit, proof in zip(own.units, proofs, strict=True):
         ours = {_name(one.line): one.line for one in unit.lines}
         for number, line in enumerate(proof.bill.lines):
             mine = ours.pop(_name(line), None)
-            if mine is None:
+            if mine != line and line.kind is not LineKind.CREDIT:
+                right = None if mine is None else mine.amount
                 found.append(
-                    (unit.index, number, f"{line.amount} fen are charged for what the signed readings do not show")
-                )
-            elif mine != line:
-                found.append(
-                    (
-                        unit.index,
-                        number,
-                        f"{line.usage} and {line.amount} fen are stated; the signed readings and the tariff give "
-                        f"{mine.usage} and {mine.amount} fen",
+                    Mismatch(
+                        period=period, unit_index=unit.index, line=number, charged_fen=line.amount, right_fen=right
                     )
                 )
     return found
 
 
-def _name(line: Line) -> tuple[int, bytes, str]:
-    return int(line.kind), line.subject, line.quantity
+def _said(name: str, mismatch: Mismatch) -> str:
+    """For the operator who posted the bill: which line, and by how much."""
+    charges = f"{name}: line {mismatch.line + 1} charges {mismatch.charged_fen / 100:.2f} yuan"
+    if mismatch.right_fen is None:
+        return f"{charges} for what the signed readings do not show"
+    return f"{charges}; the signed readings and the announced prices give {mismatch.right_fen / 100:.2f} yuan"
+
+
+async def read_mismatches(connection: AsyncConnection, count: int) -> list[Mismatch]:
+    """The lines of the newest periods that differ from what the cloud computes."""
+    column = tables.bill_mismatches.c
+    order = (column.period.desc(), column.unit_index, column.line)
+    query = select(tables.bill_mismatches).order_by(*order).limit(count)
+    return [
+        Mismatch(period=row.period, unit_index=row.unit_index, line=row.line, **json.loads(row.says))
+        for row in await connection.execute(query)
+    ]
+
+
+def _name(line: Line) -> tuple[int, bytes, str, int]:
+    return int(line.kind), line.subject, line.quantity, line.from_date
 
 
 async def read_bill(connection: AsyncConnection, period: int, unit_index: int) -> BillProof | None:

@@ -101,7 +101,7 @@ class Relay:
             return Relayed(accepted=False, code="too_late", says="the signature's deadline has passed; sign again")
         digest = person_digest(
             chain_id=self.deployment.chain_id,
-            contract=self.deployment.usage_fees,
+            contract=self.deployment.challenges if purpose is Purpose.CHALLENGE else self.deployment.usage_fees,
             purpose=purpose,
             key_id=key_id_of(act.public),
             nonce=act.nonce,

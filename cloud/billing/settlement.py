@@ -23,17 +23,22 @@ from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
 from cloud.errors import BillingError
 from cloud.store import Store, tables
 from cloud.store.trees import LogTree, walk
-from contracts.bill import BLOCK, Line, LineKind
-from contracts.calls import tariffs, usage_fees
+from contracts.abi import Call
+from contracts.bill import BLOCK, BillProof, Line, LineKind
+from contracts.calls import challenges, usage_fees
+from contracts.calls.charges import EntryProof, LineProof, Span
 from contracts.clock import Clock
 from contracts.entry import Entry, Kind
 from contracts.onchain import origin_id
 from contracts.person import PersonSignature
+from contracts.tariff import Counting, Terms
 from contracts.tree import inclusion_path
 
 __all__ = ["Settlement"]
 
 Built = Transaction | AlreadyDone | NotYet
+_LOGS_MAX = 3
+_RECOMPUTED = (LineKind.OWN, LineKind.SHARED, LineKind.STANDING, LineKind.ESTIMATED)
 
 
 class Settlement:
@@ -133,8 +138,8 @@ class Settlement:
             return NotYet(says="the challenge is not on the followed chain")
         if challenge.state != "open":
             return AlreadyDone(says=f"the challenge is {challenge.state}")
-        call = usage_fees.reverse(
-            self._deployment.usage_fees,
+        call = challenges.reverse(
+            self._deployment.challenges,
             period=challenge.period,
             unit_index=challenge.unit_index,
             number=challenge.line,
@@ -156,38 +161,62 @@ class Settlement:
             proof = await read_bill(connection, challenge.period, challenge.unit_index)
             if proof is None:
                 return NotYet(says="the operator has not uploaded the period's bills")
+            if challenge.line == challenges.PLACE_BILL:
+                return transaction_of(self._show(challenge, proof))
             line = proof.bill.lines[challenge.line]
+            record = self._view.tariffs.get(line.tariff)
+            if record is None or line.kind not in _RECOMPUTED:
+                return AlreadyDone(says="no contract recomputes this line; the arbiter judges it")
             try:
-                during, before = await self._spans(connection, challenge, line)
+                during, before = await self._spans(connection, challenge, line, record.terms)
             except BillingError as error:
                 return NotYet(says=str(error))
-            origins = {entry.origin for span in (*during, *before) for entry in (span.opening, span.closing)}
-            if len(origins) != 1:
-                return NotYet(
-                    says=f"the line's entries lie in several logs ({', '.join(sorted(origins))}); one head "
-                    f"cannot prove them"
-                )
-            (origin,) = origins
-            last = max(entry.index for span in (*during, *before) for entry in (span.opening, span.closing))
-            head = self._view.head(origin)
-            if head.size <= last:
-                size = await self._checkpoint_after(connection, origin, last)
-                if size is not None:
-                    await wish_head(self._store, origin, size, now_ms=self._clock.now_ms())
-                return NotYet(says=f"the accepted head of {origin} does not reach entry {last} yet")
-            spans = [[await self._span(connection, span, head.size) for span in part] for part in (before, during)]
-        call = usage_fees.answer(
-            self._deployment.usage_fees,
+            entries = [
+                entry for span in (*(span for _, span in during), *before) for entry in (span.opening, span.closing)
+            ]
+            origins = list(dict.fromkeys(entry.origin for entry in entries))
+            if len(origins) > _LOGS_MAX:
+                return NotYet(says=f"the line's entries lie in {len(origins)} logs; an answer takes {_LOGS_MAX}")
+            behind = await self._behind(connection, entries)
+            if behind is not None:
+                return behind
+            sizes = {origin: self._view.head(origin).size for origin in origins}
+            answer = LineProof(
+                terms=record.terms,
+                logs=[(origin_id(origin), contract_head(self._view.head(origin))) for origin in origins],
+                before=[await self._span(connection, span, 0, origins, sizes) for span in before],
+                during=[await self._span(connection, span, place, origins, sizes) for place, span in during],
+            )
+        call = challenges.answer(
+            self._deployment.challenges,
             period=challenge.period,
             unit_index=challenge.unit_index,
             number=challenge.line,
             line=line,
-            origin_id=origin_id(origin),
-            head=contract_head(head),
-            before=spans[0],
-            during=spans[1],
+            proof=answer,
         )
         return transaction_of(call)
+
+    def _show(self, challenge: ChallengeRecord, proof: BillProof) -> Call:
+        """The demanded bill, as it was posted."""
+        return challenges.show(
+            self._deployment.challenges,
+            period=challenge.period,
+            unit_index=challenge.unit_index,
+            bill=proof.bill,
+            path=proof.path,
+            lines=proof.bill.lines,
+        )
+
+    async def _behind(self, connection: AsyncConnection, entries: Sequence[BoundaryEntry]) -> NotYet | None:
+        """Whether an accepted head does not reach an entry yet; then a newer one is wished for."""
+        for entry in entries:
+            if self._view.head(entry.origin).size <= entry.index:
+                size = await self._checkpoint_after(connection, entry.origin, entry.index)
+                if size is not None:
+                    await wish_head(self._store, entry.origin, size, now_ms=self._clock.now_ms())
+                return NotYet(says=f"the accepted head of {entry.origin} does not reach entry {entry.index} yet")
+        return None
 
     async def challenge(self, params: Mapping[str, Any]) -> Built:
         """`{"period", "unit", "line", "signature"}`: an owner's signed challenge, relayed."""
@@ -199,8 +228,8 @@ class Settlement:
         if proof is None:
             return NotYet(says="the operator has not uploaded the period's bills")
         bill = proof.bill
-        call = usage_fees.open_challenge(
-            self._deployment.usage_fees,
+        call = challenges.open_challenge(
+            self._deployment.challenges,
             period=period,
             unit_index=unit,
             bill=bill,
@@ -231,36 +260,54 @@ class Settlement:
         return self._view.challenges.get((int(params["period"]), int(params["unit"]), int(params["line"])))
 
     async def _spans(
-        self, connection: AsyncConnection, challenge: ChallengeRecord, line: Line
-    ) -> tuple[Sequence[MeterSpan], Sequence[MeterSpan]]:
-        opening, closing = divmod(challenge.period, 10**8)
-        subject = self._view.roll[challenge.unit_index].alias if line.kind is LineKind.OWN else line.subject
-        role = 1 if line.kind is LineKind.OWN else 2
+        self, connection: AsyncConnection, challenge: ChallengeRecord, line: Line, terms: Terms
+    ) -> tuple[list[tuple[int, MeterSpan]], Sequence[MeterSpan]]:
+        """Over the line's days, each with its register's place; and before them, by the total register."""
+        if line.kind is LineKind.STANDING:
+            return [], ()
+        is_own = line.kind is not LineKind.SHARED
+        subject = self._view.roll[challenge.unit_index].alias if is_own else line.subject
 
-        async def spans(from_date: int, to_date: int) -> Sequence[MeterSpan]:
+        async def spans(register: str, from_date: int, to_date: int) -> Sequence[MeterSpan]:
             return await read_spans(
                 connection,
                 self._view,
                 subject=subject,
-                role=role,
-                register=line.quantity,
+                role=1 if is_own else 2,
+                register=register,
                 from_date=from_date,
                 to_date=to_date,
             )
 
-        tariff = self._view.tariffs.get(line.tariff)
-        counts_by_year = tariff is not None and tariff.announced.by_year and line.since not in (0, opening)
-        return await spans(opening, closing), await spans(line.since, opening) if counts_by_year else ()
+        during = [
+            (place, span)
+            for place, register in enumerate(terms.registers)
+            for span in await spans(register, line.from_date, line.to_date)
+        ]
+        counts_before = terms.counting is not Counting.NONE and line.since != line.from_date
+        return during, await spans(line.quantity, line.since, line.from_date) if counts_before else ()
 
-    async def _span(self, connection: AsyncConnection, span: MeterSpan, size: int) -> tariffs.Span:
-        return tariffs.Span(
+    async def _span(
+        self,
+        connection: AsyncConnection,
+        span: MeterSpan,
+        register: int,
+        origins: Sequence[str],
+        sizes: Mapping[str, int],
+    ) -> Span:
+        if span.opening.origin != span.closing.origin:
+            raise BillingError(f"meter {span.device.hex()[:12]}… changed its gateway inside the line's days")
+        size = sizes[span.opening.origin]
+        return Span(
             from_date=span.from_date,
             to_date=span.to_date,
             opening=await self._entry_proof(connection, span.opening, size),
             closing=await self._entry_proof(connection, span.closing, size),
+            register=register,
+            gateway=origins.index(span.opening.origin),
         )
 
-    async def _entry_proof(self, connection: AsyncConnection, entry: BoundaryEntry, size: int) -> tariffs.EntryProof:
+    async def _entry_proof(self, connection: AsyncConnection, entry: BoundaryEntry, size: int) -> EntryProof:
         column = tables.entries.c
         query = select(tables.entries).where(column.log_id == entry.log_id, column.entry_index == entry.index)
         row = (await connection.execute(query)).one()
@@ -274,7 +321,7 @@ class Settlement:
             detail_digest=row.detail_digest,
             salt=row.salt,
         )
-        return tariffs.EntryProof(entry=logged, index=entry.index, path=tuple(path))
+        return EntryProof(entry=logged, index=entry.index, path=tuple(path))
 
     async def _checkpoint_after(self, connection: AsyncConnection, origin: str, index: int) -> int | None:
         """The size of the newest held checkpoint that covers an entry: one acceptance then serves later challenges

@@ -32,6 +32,8 @@ from contracts.calls import anchor_log as anchor_log_calls
 from contracts.calls import assembly as assembly_calls
 from contracts.calls import ballots as ballots_calls
 from contracts.calls import bindings as bindings_calls
+from contracts.calls import challenges as challenges_calls
+from contracts.calls import charges as charges_calls
 from contracts.calls import crews as crews_calls
 from contracts.calls import registry as registry_calls
 from contracts.calls import reserve_fund as reserve_fund_calls
@@ -216,18 +218,23 @@ def _tariffs(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> byte
     return tariffs_calls.deploy(
         code,
         registry=at["registry"],
-        anchor_log=at["anchor_log"],
         utc_offset_seconds=options.utc_offset_seconds,
         tariff_delay=options.tariff_delay,
     )
+
+
+def _charges(code: bytes, _options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return charges_calls.deploy(code, registry=at["registry"])
+
+
+def _challenges(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return challenges_calls.deploy(code, registry=at["registry"], verifier=options.verifier)
 
 
 def _usage_fees(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
     return usage_fees_calls.deploy(
         code,
         registry=at["registry"],
-        tariffs=at["tariffs"],
-        token=at["token"],
         challenge_window=options.challenge_window,
         answer_window=options.answer_window,
         bond_floor=options.bond_floor,
@@ -281,7 +288,9 @@ _CREATIONS: Mapping[str, _Creation] = {
     "token": _token,
     "anchor_log": _anchor_log,
     "tariffs": _tariffs,
+    "charges": _charges,
     "usage_fees": _usage_fees,
+    "challenges": _challenges,
     "resolutions": _resolutions,
     "ballots": _ballots,
     "assembly": _assembly,

@@ -19,7 +19,9 @@ CONTRACTS = {
     "token": "Token",
     "anchor_log": "AnchorLog",
     "tariffs": "Tariffs",
+    "charges": "Charges",
     "usage_fees": "UsageFees",
+    "challenges": "Challenges",
     "resolutions": "Resolutions",
     "ballots": "Ballots",
     "assembly": "Assembly",
@@ -42,7 +44,9 @@ class Deployment:
     bindings: str
     anchor_log: str
     tariffs: str
+    charges: str
     usage_fees: str
+    challenges: str
     token: str
     site: bytes
     # Empty where a site bills without them.

@@ -25,6 +25,7 @@ MEANINGS = {
     "committee": "approves or vetoes what the manager announced; anchors after 24 hours of silence",
     "relayer": "anchors the super-log forward and pays gas; cannot make a fact",
     "operator": "closes periods, answers challenges, collects fees, takes surplus bond out when nothing is open",
+    "arbiter": "judges the few bill lines that no contract can recompute, downwards only and within the time to answer",
     "cashier": "records payments by receipts under its own key",
     "registrar": "posts the digests of activation letters; enrols nobody alone",
     "tariffs": "announces tariffs; none takes effect without the committee and the delay",

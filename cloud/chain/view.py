@@ -4,6 +4,7 @@ some back.
 Questions about keys and bindings are asked of the head of the followed chain, finality of the block that it reports.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -16,6 +17,7 @@ from cloud.mail import FinalBlock
 from contracts.calls import (
     anchor_log,
     bindings_events,
+    challenges_events,
     crews_events,
     registry_events,
     roll_events,
@@ -24,8 +26,11 @@ from contracts.calls import (
     usage_fees_events,
 )
 from contracts.calls.bindings import Confirmed
+from contracts.calls.challenges import PLACE_BILL, PLACE_SUM
+from contracts.errors import ContractsError
 from contracts.evidence import KEY_CLASSES, KeyClass
 from contracts.onchain import origin_id
+from contracts.tariff import Terms, decode_terms
 from contracts.tree import SIZE_END
 
 __all__ = [
@@ -41,6 +46,8 @@ __all__ = [
     "TariffRecord",
     "UnitRecord",
 ]
+
+_log = logging.getLogger("cloud.chain")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,6 +136,7 @@ class TariffRecord:
 
     version: int
     announced: tariffs.TariffAnnounced
+    terms: Terms
     approved: bool = False
     vetoed: bool = False
 
@@ -145,6 +153,8 @@ class PeriodRecord:
     closed_at_s: int
     block_number: int
     transaction_hash: str
+    total_area: int = 0  # 0.01 m2 of the roll when the period was closed
+    corrections: int = 0  # how often its bills were superseded as a whole
     debits: dict[int, list[int]] = field(
         default_factory=dict
     )  # first index of a block of 64 -> block times of its debits
@@ -153,7 +163,7 @@ class PeriodRecord:
 
 @dataclass(slots=True, kw_only=True)
 class ChallengeRecord:
-    """One challenge of a bill line."""
+    """One challenge of a bill line; line 24 is the bill's sum, 25 the demand to see it."""
 
     period: int
     unit_index: int
@@ -185,6 +195,7 @@ class ChainView:
         self.units: dict[bytes, UnitRecord] = {}
         self.roll: list[UnitRecord] = []
         self.pools: list[bytes] = []
+        self.households: dict[bytes, list[tuple[int, int]]] = {}  # unit: (from boundary date, residents)
         self.owner_keys: dict[bytes, OwnerKeyRecord] = {}
         self.assignments: dict[bytes, list[AssignmentRecord]] = {}
         self.bindings: dict[bytes, list[BindingRecord]] = {}
@@ -282,20 +293,29 @@ class ChainView:
 
     def tariff_for(self, quantity: str, category: int, period: int) -> TariffRecord | None:
         """The approved tariff that is valid over a whole period, the latest version where several are."""
+        fitting = (
+            record
+            for record in reversed(self.tariffs_over(period))
+            if record.terms.category == category and record.terms.quantity == quantity
+        )
+        return next(fitting, None)
+
+    def tariffs_over(self, period: int) -> list[TariffRecord]:
+        """Every approved tariff that is valid over a whole period, by version."""
         opening, closing = divmod(period, 10**8)
-        for version in sorted(self.tariffs, reverse=True):
-            record = self.tariffs[version]
-            told = record.announced
-            is_valid = told.valid_from <= opening and (not told.valid_to or closing <= told.valid_to)
-            if (
-                record.approved
-                and not record.vetoed
-                and is_valid
-                and told.category == category
-                and _text(told.quantity) == quantity
-            ):
-                return record
-        return None
+        return [
+            record
+            for _, record in sorted(self.tariffs.items())
+            if record.approved
+            and not record.vetoed
+            and record.announced.valid_from <= opening
+            and (not record.announced.valid_to or closing <= record.announced.valid_to)
+        ]
+
+    def residents(self, unit: bytes, date: int) -> int:
+        """How many people live in a unit on a boundary date; 0 where nothing is set."""
+        known = [(since, count) for since, count in self.households.get(unit, ()) if since <= date]
+        return max(known)[1] if known else 0
 
     # -- Registry, Roll, Bindings -----------------------------------------------------------------------------------
 
@@ -333,6 +353,9 @@ class ChainView:
 
     def _pool_added(self, event: roll_events.PoolAdded, _stored: StoredEvent) -> None:
         self.pools.append(event.pool)
+
+    def _residents_set(self, event: roll_events.ResidentsSet, _stored: StoredEvent) -> None:
+        self.households.setdefault(event.unit, []).append((event.from_date, event.count))
 
     def _owner_key_set(self, event: roll_events.OwnerKeySet, _stored: StoredEvent) -> None:
         public = event.x.to_bytes(32) + event.y.to_bytes(32)
@@ -386,13 +409,20 @@ class ChainView:
     # -- UsageFees --------------------------------------------------------------------------------------------------
 
     def _tariff_announced(self, event: tariffs.TariffAnnounced, _stored: StoredEvent) -> None:
-        self.tariffs[event.version] = TariffRecord(version=event.version, announced=event)
+        try:
+            terms = decode_terms(event.terms)
+        except ContractsError as error:  # the contract refuses terms that are not whole; a follower must not die of one
+            _log.warning("tariff %d: its terms cannot be read (%s); it prices nothing here", event.version, error)
+            return
+        self.tariffs[event.version] = TariffRecord(version=event.version, announced=event, terms=terms)
 
     def _tariff_approved(self, event: tariffs.TariffApproved, _stored: StoredEvent) -> None:
-        self.tariffs[event.version].approved = True
+        if event.version in self.tariffs:
+            self.tariffs[event.version].approved = True
 
     def _tariff_vetoed(self, event: tariffs.TariffVetoed, _stored: StoredEvent) -> None:
-        self.tariffs[event.version].vetoed = True
+        if event.version in self.tariffs:
+            self.tariffs[event.version].vetoed = True
 
     def _period_closed(self, event: usage_fees_events.PeriodClosed, stored: StoredEvent) -> None:
         self.periods[event.period] = PeriodRecord(
@@ -404,7 +434,14 @@ class ChainView:
             closed_at_s=stored.block_time_s,
             block_number=stored.block_number,
             transaction_hash=stored.transaction_hash,
+            total_area=event.total_area,
         )
+
+    def _period_superseded(self, event: usage_fees_events.PeriodSuperseded, stored: StoredEvent) -> None:
+        record = self.periods[event.period]
+        record.root, record.sums, record.window_end_s = event.root, event.sums, event.window_end
+        record.block_number, record.transaction_hash = stored.block_number, stored.transaction_hash
+        record.corrections += 1
 
     def _debited(self, event: usage_fees_events.Debited, stored: StoredEvent) -> None:
         record = self.periods[event.period]
@@ -418,7 +455,10 @@ class ChainView:
     def _paid(self, event: usage_fees_events.Paid, _stored: StoredEvent) -> None:
         self.periods[event.period].paid[event.unit_index] = event.amount
 
-    def _challenge_opened(self, event: usage_fees_events.ChallengeOpened, stored: StoredEvent) -> None:
+    def _receipt_presented(self, event: usage_fees_events.ReceiptPresented, _stored: StoredEvent) -> None:
+        self.periods[event.period].paid[event.unit_index] = event.amount
+
+    def _challenge_opened(self, event: challenges_events.ChallengeOpened, stored: StoredEvent) -> None:
         self.challenges[event.period, event.unit_index, event.line] = ChallengeRecord(
             period=event.period,
             unit_index=event.unit_index,
@@ -429,13 +469,31 @@ class ChainView:
             transaction_hash=stored.transaction_hash,
         )
 
-    def _answered(self, event: usage_fees_events.Answered, stored: StoredEvent) -> None:
+    def _answered(self, event: challenges_events.Answered | challenges_events.Judged, stored: StoredEvent) -> None:
         challenge = self.challenges[event.period, event.unit_index, event.line]
         challenge.state, challenge.charge, challenge.settled_at_s = "answered", event.charge, stored.block_time_s
 
-    def _reversed(self, event: usage_fees_events.Reversed, stored: StoredEvent) -> None:
+    def _reversed(self, event: challenges_events.Reversed, stored: StoredEvent) -> None:
         challenge = self.challenges[event.period, event.unit_index, event.line]
         challenge.state, challenge.charge, challenge.settled_at_s = "reversed", 0, stored.block_time_s
+
+    def _bill_shown(self, event: challenges_events.BillShown, stored: StoredEvent) -> None:
+        challenge = self.challenges[event.period, event.unit_index, PLACE_BILL]
+        challenge.state, challenge.charge, challenge.settled_at_s = "answered", challenge.amount, stored.block_time_s
+
+    def _sum_corrected(self, event: challenges_events.SumCorrected, stored: StoredEvent) -> None:
+        self.challenges[event.period, event.unit_index, PLACE_SUM] = ChallengeRecord(
+            period=event.period,
+            unit_index=event.unit_index,
+            line=PLACE_SUM,
+            amount=event.total,
+            deadline_s=stored.block_time_s,
+            opened_at_s=stored.block_time_s,
+            transaction_hash=stored.transaction_hash,
+            state="answered",
+            charge=event.sum,
+            settled_at_s=stored.block_time_s,
+        )
 
     def _credited(self, event: usage_fees_events.Credited, stored: StoredEvent) -> None:
         self.credits.append((event.unit_index, event.amount, event.reason, stored.block_time_s))
@@ -449,6 +507,8 @@ _PARSERS: dict[str, Callable[[Sequence[bytes], bytes], object | None]] = {
     "anchor_log": anchor_log.parse_event,
     "tariffs": tariffs.parse_event,
     "usage_fees": usage_fees_events.parse_event,
+    "charges": lambda _topics, _data: None,  # it only answers
+    "challenges": challenges_events.parse_event,
     "token": token.parse_event,
 }
 _TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
@@ -457,6 +517,7 @@ _TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
     roll_events.UnitAdded: ChainView._unit_added,
     roll_events.HeadSet: ChainView._head_set,
     roll_events.PoolAdded: ChainView._pool_added,
+    roll_events.ResidentsSet: ChainView._residents_set,
     roll_events.OwnerKeySet: ChainView._owner_key_set,
     roll_events.OwnerKeyEnded: ChainView._owner_key_ended,
     registry_events.DeviceAssigned: ChainView._device_assigned,
@@ -473,12 +534,13 @@ _TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
     usage_fees_events.PeriodClosed: ChainView._period_closed,
     usage_fees_events.Debited: ChainView._debited,
     usage_fees_events.Paid: ChainView._paid,
-    usage_fees_events.ChallengeOpened: ChainView._challenge_opened,
-    usage_fees_events.Answered: ChainView._answered,
-    usage_fees_events.Reversed: ChainView._reversed,
+    usage_fees_events.PeriodSuperseded: ChainView._period_superseded,
+    usage_fees_events.ReceiptPresented: ChainView._receipt_presented,
+    challenges_events.ChallengeOpened: ChainView._challenge_opened,
+    challenges_events.Answered: ChainView._answered,
+    challenges_events.Judged: ChainView._answered,
+    challenges_events.Reversed: ChainView._reversed,
+    challenges_events.BillShown: ChainView._bill_shown,
+    challenges_events.SumCorrected: ChainView._sum_corrected,
     usage_fees_events.Credited: ChainView._credited,
 }
-
-
-def _text(padded: bytes | str) -> str:
-    return padded if isinstance(padded, str) else padded.rstrip(b"\0").decode("ascii", "replace")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from cloud.billing.posted import read_bill
 from cloud.billing.relay import Relay, SignedAct
 from cloud.billing.usage import BoundaryEntry, MeterSpan, read_spans
-from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
+from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord
 from cloud.directory import DirectoryUnit
 from cloud.errors import BillingError, ChainError
 from cloud.questions.charges import line_title, month_so_far, tier_parts
@@ -29,16 +29,19 @@ from cloud.web.answers import (
     ReadingRef,
     RelayAnswer,
     Share,
+    TierPart,
     Title,
     Unit,
 )
-from contracts.bill import BillProof, Line, LineKind, shares
+from contracts.bill import LANES, BillProof, Line, LineKind, shares
 from contracts.bill_file import bill_to_json
 from contracts.person import KeyKind, key_id_of
+from contracts.tariff import Counting, Key
 
 __all__ = ["BillQuestions", "dispute_state"]
 
 _SIGNATURE_SECONDS = 3600
+_METERED = (LineKind.OWN, LineKind.SHARED, LineKind.ESTIMATED)
 
 
 def dispute_state(challenge: ChallengeRecord) -> DisputeState:
@@ -122,7 +125,7 @@ class BillQuestions(Ground):
         now_ms = self.cloud.settings.clock.now_ms()
         return ChallengeTerms(
             chain_id=self.cloud.chain.deployment.chain_id,
-            contract=self.cloud.chain.deployment.usage_fees,
+            contract=self.cloud.chain.deployment.challenges,
             key_id=key_id_of(public),
             key_public=public,
             nonce=now_ms,
@@ -175,7 +178,7 @@ class BillQuestions(Ground):
             period=str(closed.period),
             opening=day_of(closed.period // 10**8),
             closing=day_of(closed.period % 10**8),
-            total_fen=total - reduced,
+            total_fen=max(0, total - reduced),
             state=_bill_state(view, closed, index, challenges, reduced),
         )
 
@@ -183,18 +186,18 @@ class BillQuestions(Ground):
         self, connection: Any, view: ChainView, closed: PeriodRecord, proof: BillProof, number: int
     ) -> BillLine:
         line, index = proof.bill.lines[number], proof.bill.unit_index
-        opening, closing = divmod(closed.period, 10**8)
-        spans = await self._spans(connection, view, line, index, opening, closing)
         record = view.tariffs.get(line.tariff)
-        by_year = record is not None and record.announced.by_year
+        spans = await self._spans(connection, view, line, index, line.from_date, line.to_date)
         prior = 0
-        if by_year and line.since not in (0, opening):
-            prior = sum(span.usage for span in await self._spans(connection, view, line, index, line.since, opening))
+        if record is not None and line.since not in (0, line.from_date):
+            before = await self._spans(connection, view, line, index, line.since, line.from_date)
+            prior = sum(span.usage for span in before)
         first = await self._reference(connection, spans[0].opening) if spans else None
         last = await self._reference(connection, spans[-1].closing) if spans else None
+        by_year = record is not None and record.terms.counting is Counting.YEAR
         return BillLine(
             number=number,
-            kind={LineKind.OWN: "own", LineKind.SHARED: "shared", LineKind.OTHER: "other"}[line.kind],
+            kind=LANES.get(line.kind, "other"),
             title=self._title(line),
             quantity=line.quantity,
             amount_fen=line.amount,
@@ -202,7 +205,7 @@ class BillQuestions(Ground):
             meter_confirmed=bool(spans) and all(span.confirmed for span in spans),
             opening=first,
             closing=last,
-            tiers=tier_parts(record, prior=prior, used=line.usage) if record else (),
+            tiers=self._tiers(view, line, index, record, prior),
             used_before_wh=prior,
             tier_period="year" if by_year else "month",
             counts_from=day_of(line.since) if by_year and line.since else None,
@@ -210,12 +213,23 @@ class BillQuestions(Ground):
             dispute=await self._dispute(connection, view, closed, line, index, number),
         )
 
+    def _tiers(
+        self, view: ChainView, line: Line, index: int, record: TariffRecord | None, prior: int
+    ) -> tuple[TierPart, ...]:
+        """The steps of a line by one register; where tiers meet time of use, a step has no price of its own."""
+        if record is None or line.kind not in _METERED or len(record.terms.registers) != 1:
+            return ()
+        season = record.terms.season(line.from_date, line.to_date)
+        is_own = line.kind is not LineKind.SHARED
+        residents = view.residents(view.roll[index].alias, line.from_date) if is_own else 0
+        return tier_parts(season, prior=prior, used=line.usage, residents=residents)
+
     async def _spans(
         self, connection: Any, view: ChainView, line: Line, index: int, from_date: int, to_date: int
     ) -> Sequence[MeterSpan]:
-        if line.kind is LineKind.OTHER:
+        if line.kind not in _METERED:
             return ()
-        subject, role = (view.roll[index].alias, 1) if line.kind is LineKind.OWN else (line.subject, 2)
+        subject, role = (line.subject, 2) if line.kind is LineKind.SHARED else (view.roll[index].alias, 1)
         try:
             return await read_spans(
                 connection,
@@ -243,26 +257,25 @@ class BillQuestions(Ground):
         view: ChainView,
         line: Line,
         index: int,
-        record: Any,
+        record: TariffRecord | None,
         prior: int,
         opening: ReadingRef | None,
         closing: ReadingRef | None,
     ) -> Share | None:
-        if record is None:
+        if record is None or len(record.terms.registers) != 1 or record.terms.key not in (Key.AREA, Key.EQUAL):
             return None
-        from cloud.billing.draft import tariff_of
-
-        areas = [unit.area_centi_m2 for unit in view.roll]
-        whole = tariff_of(record).charge(used=line.usage, prior=prior)
+        is_area = record.terms.key is Key.AREA
+        keys = [unit.area_centi_m2 if is_area else 1 for unit in view.roll]
+        whole = record.terms.season(line.from_date, line.to_date).charge(used=[line.usage], prior=prior)
         return Share(
             pool=self._title(line),
             pool_usage_wh=line.usage,
             pool_amount_fen=whole,
-            key=areas[index],
-            key_before=sum(areas[:index]),
-            key_sum=sum(areas),
-            key_is_area=True,
-            all_shares_fen=sum(shares(whole, areas)),
+            key=keys[index],
+            key_before=sum(keys[:index]),
+            key_sum=sum(keys),
+            key_is_area=is_area,
+            all_shares_fen=sum(shares(whole, keys)),
             opening=opening,
             closing=closing,
         )

@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from cloud.billing.posted import Mismatch, read_mismatches
 from cloud.questions.bills import BillQuestions, dispute_state
 from cloud.questions.ground import day_of, title
 from cloud.store import tables
-from cloud.web.answers import BillSummary, GatewaySummary, PeriodSummary, Person, Role, Site, SiteDispute
+from cloud.web.answers import BillSummary, GatewaySummary, PeriodSummary, Person, Role, Site, SiteDispute, WrongLine
 from contracts.bill import Amounts
 
 __all__ = ["SiteQuestions"]
@@ -27,6 +28,7 @@ class SiteQuestions(BillQuestions):
         anchors = view.anchors if view else []
         async with self.store.read() as connection:
             gateways = await self._gateways(connection)
+            mismatches = await read_mismatches(connection, _NOTICES)
         return Site(
             title=title(self.directory.title),
             gateways=tuple(gateways),
@@ -36,6 +38,20 @@ class SiteQuestions(BillQuestions):
             anchored_size=anchors[-1].size if anchors else None,
             anchored_at_ms=anchors[-1].block_time_s * 1000 if anchors else None,
             notices=tuple(await self.store.latest_notices(_NOTICES)),
+            wrong_lines=tuple(self._wrong_line(viewer, one) for one in mismatches),
+        )
+
+    def _wrong_line(self, viewer: Person, mismatch: Mismatch) -> WrongLine:
+        """Whose line it is, only the manager is told, who must correct it."""
+        roll = self.view.roll if self.view else []
+        known = viewer.role is Role.MANAGER and mismatch.unit_index < len(roll)
+        unit = self.directory.unit_of(roll[mismatch.unit_index].alias) if known else None
+        return WrongLine(
+            unit_title=title(unit.title) if unit else None,
+            period=str(mismatch.period),
+            line=mismatch.line,
+            charged_fen=mismatch.charged_fen,
+            right_fen=mismatch.right_fen,
         )
 
     async def _gateways(self, connection: Any) -> list[GatewaySummary]:

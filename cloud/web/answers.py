@@ -351,6 +351,17 @@ class SiteDispute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WrongLine:
+    """A posted bill line that is not what the signed readings and the announced prices give."""
+
+    unit_title: Title | None  # for the manager alone
+    period: str
+    line: int
+    charged_fen: int
+    right_fen: int | None  # None: the readings show no such line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """The site's page for manager and committee."""
 
@@ -362,3 +373,4 @@ class Site:
     anchored_size: int | None
     anchored_at_ms: int | None
     notices: tuple[str, ...] = ()
+    wrong_lines: tuple[WrongLine, ...] = ()

@@ -54,7 +54,7 @@ def pad_draft(draft: dict[str, Any], unit: str, tariff: Tariff) -> Padding:
         raise UnbillableError(f"the draft has no own line of {unit}; its problems: {draft.get('problems')}")
     true_wh, true_fen = int(line["usage"]), int(line["amount"])
     padded_wh = true_wh + PADDING_WH
-    padded_fen = tariff.fen(padded_wh)
+    padded_fen = tariff.terms.season(int(line["from"]), int(line["to"])).charge(used=[padded_wh])
     line["usage"], line["amount"] = str(padded_wh), str(padded_fen)
     return Padding(unit=unit, true_wh=true_wh, padded_wh=padded_wh, true_fen=true_fen, padded_fen=padded_fen)
 

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
-from contracts.calls import usage_fees
+from contracts.calls import challenges, usage_fees
 from provisioning.demo.calendar import period_number
 from provisioning.demo.cheats.scene import Scene
 from provisioning.demo.errors import DemoError
@@ -34,12 +34,13 @@ class SettlementOutcome:
 
 
 class Settlement:
-    """Asks UsageFees about one unit's dispute."""
+    """Asks UsageFees and Challenges about one unit's dispute."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         contracts = json.loads(scene.places.deployment_file.read_text())["contracts"]
         self._fees: str = contracts["usage_fees"]
+        self._challenges: str = contracts["challenges"]
 
     async def wait(self, unit: str, *, seconds: float) -> SettlementOutcome:
         """Wait until the dispute of a unit's own line is decided and its bill, as it stands then, is debited.
@@ -65,8 +66,8 @@ class Settlement:
         index = next(one.index for one in self._scene.site.units if one.name == unit)
         period = period_number(self._scene.state.month)
         try:
-            challenge = usage_fees.parse_challenge(
-                rpc.view(usage_fees.challenge(self._fees, period=period, unit_index=index, number=_LINE))
+            challenge = challenges.parse_challenge(
+                rpc.view(challenges.challenge(self._challenges, period=period, unit_index=index, number=_LINE))
             )
             status = usage_fees.parse_status(rpc.view(usage_fees.status(self._fees, period=period, unit_index=index)))
             account = usage_fees.parse_account(rpc.view(usage_fees.account(self._fees, unit_index=index)))

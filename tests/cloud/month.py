@@ -11,7 +11,7 @@ from contracts.entry import Kind, device_id
 from contracts.onchain import origin_id
 from contracts.person import Purpose, sign_software
 from contracts.quantities import boundary_quantity
-from contracts.tariff import LAST_TIER
+from contracts.tariff import Terms
 from tests.cloud.chain_site import ChainSite
 from tests.cloud.gateway import SimulatedGateway
 
@@ -19,8 +19,8 @@ REGISTER = "1-0:1.8.0"
 AREAS = (8_930, 11_260, 8_930)
 POOL = hashlib.sha256(b"pool common").digest()
 UTC_OFFSET = timedelta(hours=8)
-FLAT_TIERS = [(230_000, 53_800_000), (400_000, 58_800_000), (LAST_TIER, 83_800_000)]
-COMMON_TIERS = [(LAST_TIER, 55_800_000)]
+FLAT = Terms.tiered(quantity=REGISTER, tiers=[(230_000, 53_800_000), (400_000, 58_800_000), (None, 83_800_000)])
+COMMON = Terms.tiered(quantity=REGISTER, tiers=[(None, 55_800_000)], category=1)
 # Registers in Wh at opening and closing: unit by unit, then the common meter.
 REGISTERS = ((1_000_000, 1_210_000), (500_000, 912_345), (0, 99_999), (7_000_000, 7_654_321))
 
@@ -93,20 +93,10 @@ class Month:
         assert origin_id(self.gateway.origin)
 
     async def _announce_tariffs(self) -> None:
-        for category, tiers in ((0, FLAT_TIERS), (1, COMMON_TIERS)):
-            await self.site.send(
-                "manager",
-                "Tariffs",
-                "announce",
-                padded(REGISTER),
-                category,
-                False,
-                number_of(self.opening),
-                0,
-                bytes(32),
-                tiers,
-            )
-            await self.site.send("committee", "Tariffs", "approve", category + 1)
+        for version, terms in enumerate((FLAT, COMMON), 1):
+            begins = number_of(self.opening)
+            await self.site.send("manager", "Tariffs", "announce", terms.encode(), begins, 0)
+            await self.site.send("committee", "Tariffs", "approve", version, 0)
 
     async def _fund(self) -> None:
         operator, fees = self.site.keys["operator"].address, self.site.deployment.usage_fees
@@ -123,7 +113,9 @@ class Month:
         return sign_software(
             self.owners[unit],
             chain_id=31337,
-            contract=self.site.deployment.usage_fees,
+            contract=self.site.deployment.challenges
+            if purpose is Purpose.CHALLENGE
+            else self.site.deployment.usage_fees,
             purpose=purpose,
             nonce=nonce,
             deadline=2**40,

@@ -14,8 +14,8 @@ from contracts import p256
 from contracts.bill import share
 from contracts.bill_file import bill_from_json
 from contracts.person import Purpose
-from contracts.tariff import Tariff, Tier
-from tests.cloud.month import AREAS, COMMON_TIERS, FLAT_TIERS, REGISTERS, Month
+from contracts.tariff import Terms
+from tests.cloud.month import AREAS, COMMON, FLAT, REGISTERS, Month
 from tests.cloud.served import ServedCloud, minglou, serving
 from tests.cloud.test_serving import with_site
 from tests.conftest import Endpoint
@@ -24,26 +24,18 @@ from tests.processes import wait_until
 PADDED_UNIT, PADDING_WH = 1, 100_000
 
 
-def tariff(tiers: list[tuple[int, int]]) -> Tariff:
-    return Tariff(
-        quantity="1-0:1.8.0",
-        category=0,
-        by_year=False,
-        valid_from=0,
-        valid_to=0,
-        document=bytes(32),
-        tiers=tuple(Tier(up_to=up_to, price=price) for up_to, price in tiers),
-    )
+def fen(terms: Terms, used: int) -> int:
+    return terms.seasons[0].charge(used=[used])
 
 
 def own_fen(unit: int) -> int:
     opening, closing = REGISTERS[unit]
-    return tariff(FLAT_TIERS).charge(used=closing - opening)
+    return fen(FLAT, closing - opening)
 
 
 def shared_fen(unit: int) -> int:
     opening, closing = REGISTERS[3]
-    return share(tariff(COMMON_TIERS).charge(used=closing - opening), sum(AREAS[:unit]), AREAS[unit], sum(AREAS))
+    return share(fen(COMMON, closing - opening), sum(AREAS[:unit]), AREAS[unit], sum(AREAS))
 
 
 def billing(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
@@ -97,11 +89,11 @@ def test_a_padded_bill_is_flagged_challenged_and_corrected_and_the_rest_is_debit
                 assert (int(own["amount"]), int(shared["amount"])) == (own_fen(unit), shared_fen(unit))
             line = draft["units"][PADDED_UNIT]["lines"][0]
             line["usage"] = str(int(line["usage"]) + PADDING_WH)
-            line["amount"] = str(tariff(FLAT_TIERS).charge(used=int(line["usage"])))
+            line["amount"] = str(fen(FLAT, int(line["usage"])))
             (tmp_path / "draft.json").write_text(json.dumps(draft))
             posted = await asyncio.to_thread(billing, tmp_path, "post", "--config", "operator.toml", "draft.json")
             assert posted.returncode == 0, posted.stdout + posted.stderr
-            assert "the cloud computes otherwise: unit 1 line 0" in posted.stdout
+            assert "the cloud computes otherwise: b07-0102: line 1 charges" in posted.stdout
             again = await asyncio.to_thread(billing, tmp_path, "post", "--config", "operator.toml", "draft.json")
             assert again.returncode == 0, "posting twice is harmless"
             await dispute(cloud, month, tokens)
@@ -142,7 +134,7 @@ async def dispute(cloud: ServedCloud, month: Month, tokens: dict[str, bytes]) ->
     view = month.site.view
 
     async def settled() -> tuple[int, int]:
-        state, _amount, charge, _deadline, _digest = await view("UsageFees", "challenge", period, PADDED_UNIT, 0)
+        state, _amount, charge, *_ = await view("Challenges", "challenge", period, PADDED_UNIT, 0)
         return state, charge
 
     for _ in range(120):

@@ -46,7 +46,8 @@ def test_the_clock_runs_through_the_month_and_ends_now() -> None:
 
 def test_padding_raises_usage_and_price_by_the_tariff_itself(site: Site) -> None:
     tariff = contract_tariff(site.tariffs[0], date(2026, 10, 23))
-    line = {"kind": 1, "usage": "180000", "amount": str(tariff.fen(180_000))}
+    true_fen = tariff.terms.seasons[0].charge(used=[180_000])
+    line = {"kind": 1, "from": "20261023", "to": "20261122", "usage": "180000", "amount": str(true_fen)}
     draft = {"units": [{"name": "b07-0501", "lines": [line]}], "problems": []}
     padding = pad_draft(draft, "b07-0501", tariff)
     # 180 kWh at 0.538; 280 kWh: 230 at 0.538 and 50 at 0.588, by hand 96.84 and 153.14 yuan

@@ -43,6 +43,7 @@ from contracts.bill import Bill as LeafBill
 from contracts.bill import BillProof, BillTree, Line, LineKind
 from contracts.bill_file import bill_to_json
 from contracts.evidence import format_evidence
+from contracts.tariff import Counting, Terms
 from contracts.trust import format_trust
 from tests.vectors.deployment import ORIGIN, TRUST, Deployment
 
@@ -57,12 +58,13 @@ VISIT_ITEMS = ("inspection-mode", "door-cycles", "stop-switch", "back-in-service
 OPENING_INDEX, CLOSING_INDEX, LIFT_INDEX = 2, 9, 4
 USAGE_WH, PADDED_WH = 122_456, 162_456
 TARIFF_PRICE = 53_800_000  # nanofen a Wh: 0.538 CNY a kWh
+TERMS = Terms.tiered(quantity="1-0:1.8.0", tiers=[(None, TARIFF_PRICE)], counting=Counting.YEAR, document=bytes(32))
 DAY_MS = 86_400_000
 FEES = "0x" + TRUST.usage_fees.hex()
 TARIFFS = "0x" + "7a" * 20
 PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW = "d4b08aee", "79073d58", "16b51928"
-UNIT_AT_VIEW, UNIT_VIEW, TOTAL_AREA_VIEW = "ca025796", "b9f07d39", "7de74efe"
-OWN_VIEWS = (PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW, UNIT_AT_VIEW, UNIT_VIEW, TOTAL_AREA_VIEW)
+UNIT_AT_VIEW, UNIT_VIEW = "ca025796", "b9f07d39"
+OWN_VIEWS = (PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW, UNIT_AT_VIEW, UNIT_VIEW)
 
 OWNER = Person(key="owner-0501", role=Role.OWNER, title=Title(zh="陈女士", en="Ms Chen"), units=(DOOR,))
 NEIGHBOUR = Person(key="owner-0502", role=Role.OWNER, title=Title(zh="李先生", en="Mr Li"), units=(OTHER_DOOR,))
@@ -230,17 +232,19 @@ class World:
         own, shared = self._bill().lines
         lines = (
             Line(
-                kind=LineKind.OWN, subject=meter, quantity="1-0:1.8.0", tariff=1, since=20261023, usage=own.usage_wh,
-                amount=own.amount_fen,
+                kind=LineKind.OWN, subject=meter, quantity="1-0:1.8.0", tariff=1, since=20261023,
+                from_date=20261023, to_date=20261127, usage=own.usage_wh, amount=own.amount_fen,
             ),
             Line(
-                kind=LineKind.SHARED, subject=sha256(b"pool").digest(), quantity="1-0:1.8.0", tariff=1, since=0,
-                usage=shared.usage_wh, amount=shared.amount_fen,
+                kind=LineKind.SHARED, subject=sha256(b"pool").digest(), quantity="1-0:1.8.0", tariff=1, since=20261023,
+                from_date=20261023, to_date=20261127, usage=shared.usage_wh, amount=shared.amount_fen,
             ),
         )  # fmt: skip
         bills = [self._leaf(unit, lines if unit == 3 else lines[1:]) for unit in range(4)]
         tree = BillTree.of_bills(bills)
-        return BillProof(bill=bills[3], path=tuple(tree.path(3)), unit_count=4, root=tree.root)
+        return BillProof(
+            bill=bills[3], path=tuple(tree.path(3)), unit_count=4, root=tree.root, terms=((1, TERMS.encode()),)
+        )
 
     @staticmethod
     def _leaf(unit_index: int, lines: tuple[Line, ...]) -> LeafBill:
@@ -391,16 +395,13 @@ class World:
         now_s = self.now_ms // 1000
         if selector == PERIOD_VIEW:
             root = self.proof().root
-            held: list[bytes | int | str] = [root.hash, root.sums, 4, now_s, now_s + 604_800]
-            return held if argument == int(PERIOD) else [0] * 5
+            held: list[bytes | int | str] = [root.hash, root.sums, 4, now_s, now_s + 604_800, 242_280, 0]
+            return held if argument == int(PERIOD) else [0] * 7
         if selector == TARIFFS_VIEW:
             return [int(TARIFFS, 16)]
         if selector == UNIT_AT_VIEW:
             return [sha256(b"unit 3").digest()]
         if selector == UNIT_VIEW:
-            return [3, 8930, 71_440, 0, 1]
-        if selector == TOTAL_AREA_VIEW:
-            return [242_280]
+            return [3, 8930, 71_440, 0, 3, 7, 5, 1]
         assert selector == TARIFF_VIEW and argument == 1, f"no view {selector} of {argument}"
-        static: list[bytes | int | str] = [32, "1-0:1.8.0", 0, 1, 20260101, 0, 0, 1, 256]
-        return [*static, 1, 2**64 - 1, TARIFF_PRICE]
+        return [TERMS.digest, 20260101, 0, 1, 0]
