@@ -122,5 +122,5 @@ def test_the_tariffs_views_have_the_verifiers_selectors() -> None:
     assert keccak(text="tariffs()")[:4].hex() == onchain.TARIFFS
     assert keccak(text="tariff(uint256)")[:4].hex() == onchain.TARIFF
     view = next(part for part in artifact("Tariffs").abi if part.get("name") == "tariff")
-    assert [part["name"] for part in view["outputs"][0]["components"]][0] == "digest"
+    assert next(part["name"] for part in view["outputs"][0]["components"]) == "digest"
     assert len(view["outputs"][0]["components"]) == 5

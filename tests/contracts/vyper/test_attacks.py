@@ -94,7 +94,6 @@ def forbidden_witnesses(site: Site) -> dict[str, tuple[Call, str]]:
 
 def forbidden_to_the_relayer(site: Site, month: Month) -> dict[str, tuple[Call, str]]:
     """Everything by which somebody can make a fact, as the relayer would try it with its own key alone."""
-    thief, nonce = key_of(666), 99
     ghost = sign_head(key_of(666), ORIGIN, 1001, name("ghost history"))
     return forbidden_witnesses(site) | {
         "a reading": (
@@ -132,6 +131,15 @@ def forbidden_to_the_relayer(site: Site, month: Month) -> dict[str, tuple[Call, 
             tariffs.approve(site.tariffs, version=1),
             "tariffs: only the committee may do this",
         ),
+        **fees_forbidden_to_the_relayer(site, month),
+        "money": (token.mint(site.token, recipient=site.relayer, amount=1), "token: only the minter mints"),
+    }
+
+
+def fees_forbidden_to_the_relayer(site: Site, month: Month) -> dict[str, tuple[Call, str]]:
+    """What he might try with bills, balances and the bond."""
+    thief, nonce = key_of(666), 99
+    return {
         "a bill": (
             usage_fees.close_period(site.usage_fees, period=PERIOD, root=name("r"), sums=0, unit_count=3),
             "usage_fees: only the operator may do this",
@@ -205,7 +213,6 @@ def forbidden_to_the_relayer(site: Site, month: Month) -> dict[str, tuple[Call, 
             ),
             "usage_fees: key is not in force",
         ),
-        "money": (token.mint(site.token, recipient=site.relayer, amount=1), "token: only the minter mints"),
     }
 
 
