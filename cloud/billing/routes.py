@@ -10,6 +10,7 @@ from cloud.billing.relay import Relay, Relayed, SignedAct
 from cloud.errors import BillingError, IngestRefused
 from cloud.ingest.routes import read_body, refusal_answer
 from cloud.service import Cloud
+from contracts.service import CutOffRefusedError, refuse_cut_off
 
 __all__ = ["billing_router"]
 
@@ -62,6 +63,13 @@ def billing_router(cloud: Cloud) -> APIRouter:
     @router.post("/v1/relay/withdraw", summary="Relay an owner's signed withdrawal; the cloud pays the gas")
     async def post_withdraw(request: Request) -> JSONResponse:
         return await _relay(cloud, request, "withdraw")
+
+    @router.post("/v1/cut-off/{service}", summary="Refused, always: no service is cut off to collect a fee")
+    async def post_cut_off(service: str) -> JSONResponse:
+        try:
+            refuse_cut_off(service[:40])
+        except CutOffRefusedError as refusal:
+            return _refused(403, refusal.code, str(refusal))
 
     return router
 

@@ -22,6 +22,7 @@ HISTORY_MAX = 20
 ROOMS: dict[str, tuple[str, ...]] = {
     "edge": ("edge", "devices"),
     "gas": ("contracts/vyper",),
+    "compounds": (":(glob)contracts/*.py",),
     "cloud": ("cloud",),
     "chain": ("cloud/chain", "contracts/vyper"),
     "verify": (":(glob)contracts/*.py", "contracts/calls"),
