@@ -126,6 +126,7 @@ class BillQuestions(Ground):
         return ChallengeTerms(
             chain_id=self.cloud.chain.deployment.chain_id,
             contract=self.cloud.chain.deployment.challenges,
+            fees=self.cloud.chain.deployment.usage_fees,
             key_id=key_id_of(public),
             key_public=public,
             nonce=now_ms,

@@ -236,7 +236,8 @@ class ChallengeTerms:
     """What the page needs to build and sign the body of a challenge (contracts/person)."""
 
     chain_id: int
-    contract: str  # UsageFees, 0x…
+    contract: str  # Challenges, which the signature is for, 0x…
+    fees: str  # UsageFees, which the bill names, 0x…
     key_id: bytes  # 32
     key_public: bytes  # 64
     nonce: int

@@ -116,7 +116,7 @@ function foresee(sources, elements, { trust, rpc }, line) {
 
 function foreseeBill(chain, bill, line) {
   chain.period(bill.period).catch(() => {});
-  if (bill.lines[line]?.tariff) chain.tariff(bill.lines[line].tariff).catch(() => {});
+  for (const { version } of bill.terms) chain.tariff(version).catch(() => {});
   if (bill.lines[line]?.kind === LINE_KIND.SHARED) chain.unitArea(bill.unitIndex).catch(() => {});
 }
 

@@ -32,7 +32,7 @@ async function digestOfPage() {
     bill.period === BigInt(terms.period) &&
     bill.unitIndex === BigInt(terms.unitIndex) &&
     bill.chainId === BigInt(terms.chainId) &&
-    equalBytes(bill.contract, contract) &&
+    equalBytes(bill.contract, fromHex(terms.fees.slice(2).toLowerCase(), 20)) &&
     equalBytes(rootOf(bill).hash, bill.root.hash) &&
     toHex(keyIdOf(publicKey)) === terms.keyId;
   if (!isShown) return null;

@@ -15,7 +15,7 @@ from contracts.evidence import format_evidence
 from contracts.person import Purpose, person_digest
 from tests.cloud.web.site import site
 from tests.cloud.web.test_roles import BILL, READING
-from tests.cloud.web.world import CLOSING_INDEX, LIFT_INDEX, OWNER, OWNER_KEY, OWNER_SEED, PERIOD, World
+from tests.cloud.web.world import CHALLENGES, CLOSING_INDEX, LIFT_INDEX, OWNER, OWNER_KEY, OWNER_SEED, PERIOD, World
 from tests.vectors.deployment import ORIGIN, TRUST
 
 PHONE = ViewportSize(width=390, height=844)
@@ -121,7 +121,7 @@ def test_an_honest_line_follows_from_its_readings_and_the_tariff(world: World, o
     assert found.pop("verdict") == "passed final"
     found.pop("words")
     assert set(found.values()) == {"passed"}
-    assert len(found) == 13 + 13 + 5 + 2
+    assert len(found) == 13 + 13 + 6 + 2
 
 
 def test_a_check_asks_the_node_in_few_round_trips(world: World, owner: Page, address: str) -> None:
@@ -193,7 +193,7 @@ def test_an_owner_signs_a_dispute_of_exactly_what_the_page_shows(world: World, o
     (request,) = world.relayed
     bill = world.proof().bill
     digest = person_digest(
-        chain_id=TRUST.chain_id, contract="0x" + TRUST.usage_fees.hex(), purpose=Purpose.CHALLENGE,
+        chain_id=TRUST.chain_id, contract=CHALLENGES, purpose=Purpose.CHALLENGE,
         key_id=world_key_id(), nonce=request.nonce, deadline=request.deadline_s,
         body_digest=Purpose.CHALLENGE.body_digest(int(PERIOD), 3, 0, bill.lines_digest),
     )  # fmt: skip

@@ -62,6 +62,7 @@ TERMS = Terms.tiered(quantity="1-0:1.8.0", tiers=[(None, TARIFF_PRICE)], countin
 DAY_MS = 86_400_000
 FEES = "0x" + TRUST.usage_fees.hex()
 TARIFFS = "0x" + "7a" * 20
+CHALLENGES = "0x" + "7c" * 20
 PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW = "d4b08aee", "79073d58", "16b51928"
 UNIT_AT_VIEW, UNIT_VIEW = "ca025796", "b9f07d39"
 OWN_VIEWS = (PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW, UNIT_AT_VIEW, UNIT_VIEW)
@@ -293,7 +294,7 @@ class World:
             return None
         public = p256.public_bytes(OWNER_KEY)
         return ChallengeTerms(
-            chain_id=TRUST.chain_id, contract="0x" + TRUST.usage_fees.hex(), key_id=sha256(public).digest(),
+            chain_id=TRUST.chain_id, contract=CHALLENGES, fees=FEES, key_id=sha256(public).digest(),
             key_public=public, nonce=self.now_ms, deadline_s=self.now_ms // 1000 + 3600, period=int(PERIOD),
             unit_index=3, line=line, line_amount_fen=self._bill().lines[line].amount_fen, deposit_fen=200,
             window_ends_at_ms=self.now_ms + 7 * DAY_MS,
