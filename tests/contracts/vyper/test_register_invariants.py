@@ -11,7 +11,6 @@ from random import Random
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from contracts.abi import Call
@@ -94,8 +93,9 @@ class Pending:
 PARTIES = ("manager", "committee", "committee", "relayer", "operator")
 KINDS = ("key", "head", "remove", "end_binding", "crew_key", "duty")
 ACTS = (
-    *("propose", "approve", "enact", "wait", "veto", "veto_signed", "the_whole_way", "the_whole_way", "end_member"),
+    *("propose", "approve", "enact", "enact", "wait", "veto", "veto_signed", "veto_signed", "the_whole_way"),
     *("revoke", "rotate", "rotate_crew", "letter", "attest", "confirm", "contest", "confirm_as_committee"),
+    *("propose", "approve", "enact", "the_whole_way", "attest", "confirm", "confirm_as_committee", "end_member"),
 )
 
 
@@ -113,9 +113,9 @@ class Witnesses(RuleBasedStateMachine):
         self.batches: list[Pending] = []
         self.fresh = 7000
         self.nonce = 10
-        self.steps = 0
-        self.site.attest(*METERS)
-        self.model.attested = [True] * 3
+        self.rng = Random(len(self.succeeded) + 1000 * self.succeeded.total())
+        self.site.attest(METERS[0])
+        self.model.attested[0] = True
 
     def teardown(self) -> None:
         try:
@@ -202,11 +202,10 @@ class Witnesses(RuleBasedStateMachine):
 
     # --- Acts ---
 
-    @rule(seed=st.integers(0, 2**64))
-    def something(self, seed: int) -> None:
+    @rule()
+    def something(self) -> None:
         """One act of one party, drawn by a generator of its own: hypothesis prefers few of many acts, and zeros."""
-        self.steps += 1
-        rng = Random(f"{seed} {self.steps}")
+        rng = self.rng
         act, by, unit, pick = rng.choice(ACTS), rng.choice(PARTIES), rng.randrange(3), rng.randrange(8)
         other = rng.choice((unit, unit, rng.randrange(3)))
         kinds = rng.choices(KINDS, k=rng.randint(1, 3))
@@ -250,7 +249,7 @@ class Witnesses(RuleBasedStateMachine):
     def veto_signed(self, batch: Pending, _by: str, unit: int) -> None:
         """A unit's key, or the installer's, against the first call."""
         first = batch.changes[0]
-        if batch.number % 2 and first.concerns in UNITS:
+        if batch.number % 4 and first.concerns in UNITS:
             unit = UNITS.index(first.concerns)
         crew = first.call.to == self.site.crews
         secret = next((one for one, held in self.model.owners.items() if held == unit), 9999)
