@@ -4,9 +4,11 @@
  * Written, never read: `minglou chain submit` reads it. The same act gives the same bytes as in Python.
  */
 
-import { toBigInt, toHex } from "./bytes.js";
+import { linesDigest } from "./bill.js";
+import { toBigInt, toHex, utf8 } from "./bytes.js";
 
 const FORMAT = "minglou-act/1";
+const DATE_END = 100000000n;
 
 /**
  * The text of the file.
@@ -36,6 +38,41 @@ export function personSignature({ keyId, nonce, deadline, signature }) {
     authenticator_data: new Uint8Array(),
     client_data: new Uint8Array(),
   };
+}
+
+/**
+ * Arguments of `Challenges.open_challenge` for one line of a bill.
+ * @param {object} bill as `parseBill` gives it.
+ * @param {bigint} number the line's place.
+ * @param {object} signature from `personSignature`.
+ */
+export function challengeArguments({ bill, number, signature }) {
+  return {
+    period: bill.period,
+    unit_index: bill.unitIndex,
+    bill: { amounts: lanes(bill.amounts), lines_digest: linesDigest(bill.lines), salt: bill.salt },
+    path: bill.path.map((node) => ({ hash: node.hash, sums: lanes(node.sums) })),
+    lines: bill.lines.map((line) => ({
+      kind: BigInt(line.kind),
+      subject: line.subject,
+      quantity: padded(line.quantity),
+      tariff: line.tariff,
+      since: line.since,
+      span: line.from * DATE_END + line.to,
+      usage: line.usage,
+      amount: line.amount,
+    })),
+    number,
+    signature,
+  };
+}
+
+const lanes = ({ total, own, shared, other }) => (total << 192n) | (own << 128n) | (shared << 64n) | other;
+
+function padded(text) {
+  const word = new Uint8Array(32);
+  word.set(utf8(text));
+  return word;
 }
 
 function plain(value) {

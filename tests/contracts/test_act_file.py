@@ -57,7 +57,7 @@ ABI = [
 
 
 def abi_of(contract: str) -> list[dict[str, Any]]:
-    if contract != "UsageFees":
+    if contract not in ("UsageFees", "Challenges"):
         raise ContractsError(f"contract {contract}: unknown; there is UsageFees")
     return ABI
 
@@ -214,7 +214,7 @@ def test_a_call_of_another_shape_makes_no_act() -> None:
 
 def test_what_proves_itself_needs_no_signature() -> None:
     call = Call(to=ADDRESS, data=bytes(4) + (5).to_bytes(32))
-    act = act_of_call(call, chain_id=1, contract="UsageFees", function="reverse", abi=ABI)
+    act = act_of_call(call, chain_id=1, contract="Challenges", function="reverse", abi=ABI)
     assert parse_act(format_act(act, ABI), abi_of).arguments == {"number": 5}
 
 

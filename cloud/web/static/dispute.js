@@ -3,6 +3,7 @@
  * person digest from it, signs with the owner's key and hands the signature to the service, which only relays it.
  */
 
+import { challengeArguments, formatAct, personSignature } from "./verifier/act.js";
 import { linesDigest, parseBill, rootOf } from "./verifier/bill.js";
 import { equalBytes, fromHex, toHex } from "./verifier/bytes.js";
 import { CHALLENGE, challengeBody, keyIdOf, personDigest } from "./verifier/person.js";
@@ -20,8 +21,8 @@ function show(name, says = "") {
   result.focus({ preventScroll: true });
 }
 
-/** The digest of exactly what the page shows, or null if the published bill says something else. */
-async function digestOfPage() {
+/** The published bill and the digest of exactly what the page shows, or null if the bill says something else. */
+async function readPage() {
   const response = await fetch(terms.bill, { cache: "no-store" });
   const bill = parseBill(await response.text());
   const line = bill.lines[Number(terms.line)];
@@ -42,7 +43,7 @@ async function digestOfPage() {
     line: BigInt(terms.line),
     linesDigest: linesDigest(bill.lines),
   });
-  return personDigest({
+  const digest = personDigest({
     chainId: bill.chainId,
     contract,
     purpose: CHALLENGE,
@@ -51,10 +52,36 @@ async function digestOfPage() {
     deadline: BigInt(terms.deadline),
     body,
   });
+  return { bill, digest };
 }
 
-async function send(digest) {
+/** Offer what was signed as a file: whoever has it can bring it to the chain, with or without this service. */
+function keep(bill, signature) {
+  const file = formatAct({
+    chainId: bill.chainId,
+    contract: "Challenges",
+    address: fromHex(terms.contract.slice(2).toLowerCase(), 20),
+    function: "open_challenge",
+    arguments: challengeArguments({
+      bill,
+      number: BigInt(terms.line),
+      signature: personSignature({
+        keyId: keyIdOf(fromHex(terms.public, 64)),
+        nonce: BigInt(terms.nonce),
+        deadline: BigInt(terms.deadline),
+        signature,
+      }),
+    }),
+  });
+  const link = document.getElementById("dispute-file");
+  URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(new Blob([file], { type: "application/json" }));
+  link.closest("p").hidden = false;
+}
+
+async function send({ bill, digest }) {
   const signature = await sign(terms.public, digest);
+  keep(bill, signature);
   const response = await fetch(terms.post, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -73,14 +100,14 @@ async function send(digest) {
 }
 
 async function prepare() {
-  const digest = await digestOfPage().catch(() => null);
-  if (!digest) return show("mismatch");
-  document.getElementById("dispute-digest").textContent = toHex(digest).slice(0, 8);
+  const read = await readPage().catch(() => null);
+  if (!read) return show("mismatch");
+  document.getElementById("dispute-digest").textContent = toHex(read.digest).slice(0, 8);
   if (!(await holds(terms.public).catch(() => false))) return show("no-key");
   button.disabled = false;
   button.addEventListener("click", async () => {
     button.disabled = true;
-    const isSent = await send(digest).catch(() => show("offline"));
+    const isSent = await send(read).catch(() => show("offline"));
     button.disabled = isSent === true;
   });
   return undefined;

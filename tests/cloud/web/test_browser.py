@@ -10,9 +10,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from contracts import p256
+from contracts.act_file import parse_act
 from contracts.errors import RpcError
 from contracts.evidence import format_evidence
 from contracts.person import Purpose, person_digest
+from contracts.vyper.compile import artifact
 from tests.cloud.web.site import site
 from tests.cloud.web.test_roles import BILL, READING
 from tests.cloud.web.world import CHALLENGES, CLOSING_INDEX, LIFT_INDEX, OWNER, OWNER_KEY, OWNER_SEED, PERIOD, World
@@ -202,6 +204,37 @@ def test_an_owner_signs_a_dispute_of_exactly_what_the_page_shows(world: World, o
     p256.verify(request.public, digest, request.signature)
     owner.goto(address + LINE)
     assert owner.get_by_text("等待答复").is_visible()
+
+
+def test_what_was_signed_can_be_kept_as_a_file_when_the_service_refuses_it(
+    world: World, owner: Page, address: str
+) -> None:
+    """The file is the whole act: `minglou chain submit` needs nothing else."""
+    owner.goto(f"{address}{LINE}/dispute")
+    owner.wait_for_selector("#dispute-sign:not([disabled])")
+    owner.route(
+        "**/lines/0/dispute", lambda route: route.fulfill(status=503, body="{}", content_type="application/json")
+    )
+    owner.click("#dispute-sign")
+    owner.wait_for_selector("#dispute-result[data-outcome=refused]")
+    assert world.relayed == []
+    with owner.expect_download() as download:
+        owner.click("#dispute-file")
+    assert download.value.suggested_filename.endswith(".json")
+    act = parse_act(download.value.path().read_bytes(), lambda contract: artifact(contract).abi)
+    bill = world.proof().bill
+    assert (act.chain_id, act.contract, act.function) == (TRUST.chain_id, "Challenges", "open_challenge")
+    assert act.arguments["bill"]["lines_digest"] == bill.lines_digest
+    assert (act.arguments["period"], act.arguments["unit_index"], act.arguments["number"]) == (int(PERIOD), 3, 0)
+    signature = act.arguments["signature"]
+    digest = person_digest(
+        chain_id=TRUST.chain_id, contract=act.address, purpose=Purpose.CHALLENGE,
+        key_id=world_key_id(), nonce=signature["nonce"], deadline=signature["deadline"],
+        body_digest=Purpose.CHALLENGE.body_digest(int(PERIOD), 3, 0, bill.lines_digest),
+    )  # fmt: skip
+    signed = signature["r"].to_bytes(32) + signature["s"].to_bytes(32)
+    p256.verify(p256.public_bytes(OWNER_KEY), digest, signed)
+    assert act.call(artifact("Challenges").abi, selector=bytes(4)).data
 
 
 def world_key_id() -> bytes:
