@@ -401,3 +401,8 @@ def proposal(matter: int = 4, **changes: Any) -> Proposal:
     """Something to decide."""
     fields: dict[str, Any] = {"payload": name("payload"), "discussion": name("discussion")}
     return Proposal(matter=matter, **(fields | changes))
+
+
+def paper(head: int, choice: Choice = Choice.IN_FAVOUR) -> PaperBallot:
+    """A paper ballot as two officers record it."""
+    return PaperBallot(head=head, choice=choice, scan=name(f"scan {head}"))

@@ -12,11 +12,10 @@ from contracts.calls.assembly import State
 from contracts.calls.resolutions import Mode
 from contracts.quorum import Choice, Means, Tally, Weight, following, passes
 from contracts.roll import RollLeaf
-from tests.contracts.vyper.assembly_site import HEADS, OF_HEAD, OFFICERS, SHARES, Hall, Vote, proposal
+from tests.contracts.vyper.assembly_site import HEADS, OF_HEAD, OFFICERS, SHARES, Hall, Vote, paper, proposal
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.site import name
 from tests.contracts.vyper.site_contracts import SHOWN_FOR as WINDOW
-from tests.contracts.vyper.test_ballots import paper
 
 FOR, AGAINST, ABSTAIN = Choice.IN_FAVOUR, Choice.AGAINST, Choice.ABSTAIN
 AREAS = [sum(area for area, owner, _ in SHARES if owner == head) for head in range(HEADS)]

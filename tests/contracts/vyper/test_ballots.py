@@ -1,4 +1,4 @@
-"""What owners say: ballots by passkey and software key, co-owners, proxies, paper, sealed votes; who cannot vote."""
+"""What owners say: ballots by passkey and software key, co-owners, proxies, paper; who cannot vote."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,6 +24,7 @@ from tests.contracts.vyper.assembly_site import (
     Vote,
     Voter,
     authenticator,
+    paper,
     proposal,
     voters,
 )
@@ -349,10 +350,6 @@ def test_a_proxy_names_another_head_of_the_roll(vote: Vote) -> None:
 # --- Paper ---
 
 
-def paper(head: int, choice: Choice = FOR) -> PaperBallot:
-    return PaperBallot(head=head, choice=choice, scan=name(f"scan {head}"))
-
-
 def test_two_officers_record_paper_and_the_owner_may_object(vote: Vote) -> None:
     receipt = vote.record([paper(1), paper(2, AGAINST), paper(5)], *OFFICERS)
     assert [vote.spoken(head) for head in (1, 2, 5)] == [(FOR, 3), (AGAINST, 3), (FOR, 3)]
@@ -416,67 +413,6 @@ def test_an_officer_who_was_added_after_convening_counts_nothing(hall: Hall) -> 
     vote.open()
     with refused("ballots: officer's key is younger than the roll"):
         vote.record([paper(1)], OFFICERS[0], key_of(71_000))
-
-
-# --- Sealed until close ---
-
-
-def test_sealed_ballots_say_nothing_before_the_close_and_all_after_it(hall: Hall) -> None:
-    vote = hall.convene(proposal(sealed=True)).open()
-    first, changed = vote.seal(OF_HEAD[1], FOR), vote.seal(OF_HEAD[1], AGAINST, sequence=2)
-    second = vote.seal(OF_HEAD[5], FOR)
-    assert vote.spoken(1) == NOTHING
-    with refused("ballots: not the time to reveal"):
-        vote.reveal(changed)
-    with refused("ballots: votes are sealed until close"):
-        vote.say([OF_HEAD[2]], FOR)
-    with refused("ballots: sealed votes take no paper ballots"):
-        vote.record([paper(2)], *OFFICERS)
-    vote.close()
-    for wrong in (
-        first,
-        replace(changed, choice=FOR),
-        replace(changed, salt=bytes(32)),
-        replace(second, key_id=bytes(32)),
-    ):
-        with refused("ballots: opening does not match the sealed ballot"):
-            vote.reveal(wrong)
-    with refused("ballots: no such choice"):
-        vote.reveal(replace(changed, choice=4))  # type: ignore[arg-type]
-    vote.reveal(changed, second)
-    assert (vote.spoken(1), vote.spoken(5)) == ((AGAINST, 0), (FOR, 1))
-    with refused("ballots: nothing new"):
-        vote.reveal(changed)
-    vote.end()
-    with refused("ballots: not the time to reveal"):
-        vote.reveal(changed)
-
-
-def test_a_sealed_ballot_that_nobody_opens_does_not_take_part(hall: Hall) -> None:
-    vote = hall.convene(proposal(sealed=True)).open()
-    vote.seal(OF_HEAD[1], FOR)
-    vote.end()
-    vote.count()
-    assert vote.result().tally.participants.heads == 0
-
-
-def test_sealing_is_for_sealed_votes(vote: Vote) -> None:
-    with refused("ballots: votes are not sealed"):
-        vote.seal(OF_HEAD[1], FOR)
-    with refused("ballots: votes are not sealed"):
-        vote.reveal()
-
-
-def test_each_sealed_ballot_has_a_commitment(hall: Hall) -> None:
-    vote = hall.convene(proposal(sealed=True)).open()
-    signed = vote.sign_body(OF_HEAD[1], 0, Purpose.SEAL, name("commitment"))
-    for commitments, reason in (
-        ([], "ballots: one commitment a ballot"),
-        ([name("another")], NO_SIGNATURE),
-    ):
-        call = ballots.seal(hall.ballots, number=1, batch=batch_of([signed]), commitments=commitments)
-        with refused(reason):
-            hall.chain.send(hall.relayer, call)
 
 
 # --- Nobody is silenced ---
