@@ -46,6 +46,8 @@ class Sightings:
         self._path = path
         self._kept = {device: _is_counter(of_device) for device, of_device in rules.items()}
         self._last: dict[tuple[bytes, str], tuple[int, int]] = {}
+        if not rules:
+            return  # nothing is looked at, so there is no file: making one would hold up the start
         try:
             self._open()
         except sqlite3.OperationalError as error:
@@ -64,7 +66,8 @@ class Sightings:
         self._open()
 
     def close(self) -> None:
-        self._connection.close()
+        with suppress(AttributeError):  # without rules it was never opened
+            self._connection.close()
 
     def fold(self, log: LogReader, origin: str, now_ms: int) -> None:
         """Take in what the log got since the last time."""
