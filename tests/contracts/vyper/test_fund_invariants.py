@@ -173,9 +173,10 @@ class Fund(RuleBasedStateMachine):
             self.firm_has += amount
 
     def draw_or_put_back(self, data: st.DataObject, amount: int, by: str, back: bool) -> None:
-        number = data.draw(st.sampled_from(self.drawn_first()))
+        number = data.draw(st.sampled_from(self.spent_first() if back else self.drawn_first()))
         book = self.ledger.budgets[number]
         if back:
+            amount = min(amount, book.spent + self.proposed % 2)  # up to all of it, or one fen too much
             succeeds = by == "firm" and amount <= book.spent
             with self.expected("put_back", succeeds):
                 call = reserve_fund.put_back(self.site.fund, resolution=number, amount=amount)
@@ -267,6 +268,11 @@ class Fund(RuleBasedStateMachine):
         """Budgets that can be drawn; all where there is none."""
         drawn = [number for number, book in self.ledger.budgets.items() if book.budget.is_drawn]
         return drawn or sorted(self.ledger.budgets)
+
+    def spent_first(self) -> list[int]:
+        """Budgets of which something was spent; all where there is none."""
+        spent = [number for number, book in self.ledger.budgets.items() if book.spent]
+        return spent or sorted(self.ledger.budgets)
 
     def has_left(self, number: int, amount: int) -> bool:
         book = self.ledger.budgets[number]
