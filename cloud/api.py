@@ -1,10 +1,10 @@
-"""HTTP for programs: status, evidence, entries, the super-log's checkpoint."""
+"""HTTP for programs: status, evidence, entries."""
 
 import hmac
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy import select
 
 from cloud.service import Cloud
@@ -39,13 +39,6 @@ def api_router(cloud: Cloud) -> APIRouter:
     async def get_status() -> dict[str, Any]:
         status = await read_status(cloud.store, chain=cloud.chain_status(), refused=dict(cloud.ingest.refused))
         return status.to_json()
-
-    @router.get(
-        "/v1/log/checkpoint", summary="The super-log's latest signed checkpoint", response_class=PlainTextResponse
-    )
-    async def get_checkpoint() -> Response:
-        head = await cloud.super_log.latest(cloud.store)
-        return PlainTextResponse(head.note) if head else PlainTextResponse("", status_code=404)
 
     @router.get("/v1/evidence/{origin:path}/{index}", summary="The minglou-evidence/1 file of one entry")
     async def get_evidence(origin: str, index: int, authorization: Annotated[str | None, Header()] = None) -> Response:

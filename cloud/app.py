@@ -10,6 +10,7 @@ from cloud.billing.routes import billing_router
 from cloud.ingest.routes import gateway_router
 from cloud.questions import StoreQuestions
 from cloud.service import Cloud
+from cloud.tiles import TileRoom, tile_router
 from cloud.visits.routes import visit_router
 from cloud.web import WebSettings, install
 from cloud.web.answers import Title
@@ -33,6 +34,7 @@ def build_app(cloud: Cloud) -> FastAPI:
         redoc_url=None,
     )
     app.include_router(api_router(cloud))
+    app.include_router(tile_router(TileRoom(store=cloud.store, super_log=cloud.super_log)))
     app.include_router(gateway_router(cloud.ingest, cloud.mail))
     app.include_router(billing_router(cloud))
     app.include_router(visit_router(cloud.visits))

@@ -112,6 +112,11 @@ class SuperLog:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else SignedHead(size=row.size, root=row.root, note=row.note)
 
+    async def signed(self, store: Store, size: int) -> SignedHead | None:
+        """The note of one size; None where no head of that size was signed."""
+        async with store.read() as connection:
+            return await _note(connection, size)
+
 
 async def _note(connection: AsyncConnection, size: int) -> SignedHead | None:
     row = (await connection.execute(select(tables.super_notes).where(tables.super_notes.c.size == size))).one_or_none()

@@ -41,6 +41,14 @@ class CheckpointError(ContractsError):
     """A text is not a checkpoint of the log it should be of."""
 
 
+class TileError(ContractsError):
+    """A path names no tile, or bytes are not the tile or entry bundle that they should be."""
+
+
+class WitnessError(ContractsError):
+    """A request to a witness, or its answer, is not in the form of C2SP tlog-witness."""
+
+
 class BatchError(ContractsError):
     """Bytes from a gateway are not a batch; nothing of them was taken."""
 

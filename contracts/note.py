@@ -21,6 +21,7 @@ COSIGNATURE_V1 = 0x04
 
 _DASH = "\u2014"
 _KEY_ID_BYTES = 4
+_PUBLIC_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,20 @@ class SignatureLine:
     name: str
     key_id: bytes
     signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierKey:
+    """A public key with the name and the signature type that it is used under: what C2SP calls a vkey."""
+
+    name: str
+    signature_type: int
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        """The 4 bytes that stand before its signatures."""
+        return key_id(self.name, self.signature_type, self.public)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +79,16 @@ def parse_note(text: str) -> Note:
     return note
 
 
+def parse_signature_lines(text: str) -> tuple[SignatureLine, ...]:
+    """The signature lines that a witness answers with, each ended by a newline. Raises `NoteError`."""
+    if not text.endswith("\n"):
+        raise NoteError("signature lines are each ended by a newline")
+    lines = text[:-1].split("\n")
+    if len(lines) > SIGNATURES_MAX:
+        raise NoteError(f"{len(lines)} signature lines; {SIGNATURES_MAX} is the limit")
+    return tuple(_parse_line(line) for line in lines)
+
+
 def format_note(note: Note) -> str:
     """The text of a note.
 
@@ -92,6 +117,33 @@ def key_id(name: str, signature_type: int, public: bytes) -> bytes:
 def ecdsa_key_id(spki: bytes) -> bytes:
     """The key id of a type 0x02 key: the first 4 bytes of SHA-256 of its DER SubjectPublicKeyInfo."""
     return sha256(spki).digest()[:_KEY_ID_BYTES]
+
+
+def format_vkey(key: VerifierKey) -> str:
+    """`NAME+KEY ID+base64(type || key)`, as people hand verifier keys to each other. Source: C2SP signed-note."""
+    return f"{key.name}+{key.id.hex()}+{encode_base64(bytes([key.signature_type]) + key.public)}"
+
+
+def parse_vkey(text: str, *, signature_type: int) -> VerifierKey:
+    """The verifier key that `text` spells, of a 32-byte key of this signature type.
+
+    Raises:
+        NoteError: another form, another type, or a key id that is not the key's.
+    """
+    parts = text.split("+", 2)
+    if len(parts) != 3:
+        raise NoteError(f"verifier key {text[:60]!r} is not NAME+KEY ID+BASE64")
+    material = decode_base64(parts[2])
+    if len(material) != 1 + _PUBLIC_BYTES or material[0] != signature_type:
+        raise NoteError(
+            f"verifier key {text[:60]!r} is not a key of 32 bytes with signature type 0x{signature_type:02x}; "
+            "ask its owner for the right one"
+        )
+    key = VerifierKey(name=parts[0], signature_type=signature_type, public=material[1:])
+    _check_name(key.name)
+    if format_vkey(key) != text:
+        raise NoteError(f"verifier key {text[:60]!r}: its key id is not that of its key; it was copied wrongly")
+    return key
 
 
 def encode_base64(decoded: bytes) -> str:
@@ -125,11 +177,15 @@ def _parse_line(line: str) -> SignatureLine:
 
 
 def _format_line(line: SignatureLine) -> str:
-    if not line.name or "+" in line.name or any(c.isspace() or c < " " for c in line.name):
-        raise NoteError(f"key name {line.name!r} is empty or holds a space or plus")
+    _check_name(line.name)
     if len(line.key_id) != _KEY_ID_BYTES or not line.signature:
         raise NoteError(f"signature of {line.name!r} needs a key id of {_KEY_ID_BYTES} bytes and a signature")
     return f"{_DASH} {line.name} {encode_base64(line.key_id + line.signature)}\n"
+
+
+def _check_name(name: str) -> None:
+    if not name or "+" in name or any(c.isspace() or c < " " for c in name):
+        raise NoteError(f"key name {name!r} is empty or holds a space or plus")
 
 
 def _check_text(text: str) -> None:

@@ -8,8 +8,14 @@ Source: C2SP tlog-checkpoint, tlog-cosignature (Ed25519, `cosignature/v1`).
 
 from dataclasses import dataclass
 
-from contracts import ed25519
-from contracts.checkpoint import Checkpoint, SignedCheckpoint, is_super_origin, parse_checkpoint_body
+from contracts import ed25519, p256
+from contracts.checkpoint import (
+    Checkpoint,
+    SignedCheckpoint,
+    is_log_origin,
+    is_super_origin,
+    parse_checkpoint_body,
+)
 from contracts.errors import CheckpointError, KeyFormatError, NoteError, SignatureError
 from contracts.note import COSIGNATURE_V1, ED25519, Note, SignatureLine, format_note, key_hash, key_id, parse_note
 
@@ -44,6 +50,34 @@ class Cosignature:
 def superlog_leaf(checkpoint: SignedCheckpoint) -> bytes:
     """The leaf data of a gateway's checkpoint: its body, then r || s."""
     return checkpoint.checkpoint.body().encode() + checkpoint.signature
+
+
+def superlog_leaf_of(note: str) -> bytes:
+    """The leaf data of a gateway's checkpoint note that was verified before; its signature is *not* verified again.
+
+    Raises:
+        CheckpointError: not a checkpoint note with one signature.
+        KeyFormatError: the signature is not strict DER.
+    """
+    try:
+        parsed = parse_note(note)
+    except NoteError as error:
+        raise CheckpointError(f"checkpoint: {error}") from error
+    if len(parsed.signatures) != 1:
+        raise CheckpointError(f"checkpoint has {len(parsed.signatures)} signatures instead of 1")
+    return parsed.text.encode() + p256.signature_from_der(parsed.signatures[0].signature)
+
+
+def parse_superlog_leaf(leaf: bytes) -> tuple[Checkpoint, bytes]:
+    """The gateway's checkpoint in a leaf and its signature r || s, *not* verified. Raises `CheckpointError`."""
+    body, signature = leaf[: -p256.SIGNATURE_BYTES], leaf[-p256.SIGNATURE_BYTES :]
+    try:
+        checkpoint = parse_checkpoint_body(body.decode())
+    except UnicodeDecodeError as error:
+        raise CheckpointError("a super-log's leaf is not a checkpoint's text and signature") from error
+    if not is_log_origin(checkpoint.origin):
+        raise CheckpointError(f"a super-log's leaf is a checkpoint of {checkpoint.origin}, not of a gateway")
+    return checkpoint, signature
 
 
 def superlog_id(origin: str, public: bytes) -> bytes:

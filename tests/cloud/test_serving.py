@@ -69,7 +69,7 @@ def test_a_gateway_enrols_sends_is_anchored_told_so_and_proven(tmp_path: Path, a
                 assert json.loads(file)["anchor"] is not None
             assert cloud.get(f"/v1/evidence/{gateway.origin}/7", token=None).status_code == 403, "a household's reading"
             assert cloud.get(f"/v1/evidence/{gateway.origin}/0", token=None).status_code == 200
-            assert cloud.get("/v1/log/checkpoint").text.startswith("demo.minglou.example/log\n2\n")
+            assert cloud.get("/log/checkpoint").text.startswith("demo.minglou.example/log\n2\n")
             assert cloud.program.stop() == 0, cloud.program.said()
 
     with_site(anvil.url, scenario)

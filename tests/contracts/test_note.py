@@ -14,8 +14,10 @@ from contracts.note import (
     decode_base64,
     encode_base64,
     format_note,
+    format_vkey,
     key_id,
     parse_note,
+    parse_vkey,
 )
 
 # C2SP signed-note: the example note.
@@ -128,3 +130,32 @@ def test_a_signature_of_no_bytes_and_a_note_without_one_are_refused() -> None:
         format_note(Note(text="text\n", signatures=()))
     with pytest.raises(NoteError, match="signature lines; 64"):
         parse_note("text\n\n" + f"— name {encode_base64(bytes(5))}\n" * 65)
+
+
+def test_the_specifications_verifier_key_is_read_and_written_back() -> None:
+    # C2SP signed-note, "Verifier keys", and the note that it verifies.
+    text = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+    key = parse_vkey(text, signature_type=ED25519)
+    assert (key.name, key.id.hex(), format_vkey(key)) == ("example.com/foo", "530d903a", text)
+    note = parse_note(
+        "This is an example message.\n\n"
+        "— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n"  # noqa: E501
+    )
+    (signature,) = note.signatures_by(key.name, key.id)
+    ed25519.verify(key.public, note.text.encode(), signature)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",  # another key id
+        "example.com/foo+530d903a+BOkyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",  # a cosigner's key
+        "example.com/foo+530D903A+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+        "example.com/foo+530d903a",
+        "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+        "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U0=",
+    ],
+)
+def test_a_text_that_is_almost_a_verifier_key_is_refused(text: str) -> None:
+    with pytest.raises(NoteError):
+        parse_vkey(text, signature_type=ED25519)
