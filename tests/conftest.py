@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import PostgresServer, postgres_server
 from tests.processes import Program, free_port, is_listening, program, running
 
 
@@ -46,6 +47,13 @@ def mosquitto(tmp_path: Path) -> Iterator[Endpoint]:
     command = [program("mosquitto"), "-c", settings]
     with running(command, name="mosquitto", output_dir=tmp_path, ready=lambda: is_listening(port)) as started:
         yield Endpoint(port=port, url=f"mqtt://127.0.0.1:{port}", program=started)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL with `fsync` on; one for the whole session."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ said and a finished one leaves nothing behind.
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -80,6 +81,7 @@ class Program:
     environment: Mapping[str, str]
     directory: Path
     process: subprocess.Popen[bytes]
+    user: str | None = None
 
     @property
     def pid(self) -> int:
@@ -111,7 +113,7 @@ class Program:
     def restart(self) -> None:
         """Start the same command again after it ended."""
         assert not self.is_running(), f"{self.name} still runs; stop or kill it first"
-        self.process = _start(self.command, self.output, self.environment, self.directory)
+        self.process = _start(self.command, self.output, self.environment, self.directory, self.user)
 
     def wait_ready(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Wait for `ready()`; a program that ends first raises ProcessError with its last words."""
@@ -130,7 +132,7 @@ class Program:
 
 
 def _start(
-    command: Sequence[str], output: Path, environment: Mapping[str, str], directory: Path
+    command: Sequence[str], output: Path, environment: Mapping[str, str], directory: Path, user: str | None
 ) -> subprocess.Popen[bytes]:
     with output.open("ab") as sink:
         return subprocess.Popen(
@@ -141,6 +143,9 @@ def _start(
             env={**os.environ, **environment},
             cwd=directory,
             start_new_session=True,
+            user=user,
+            group=None if user is None else pwd.getpwnam(user).pw_gid,
+            extra_groups=None if user is None else (),
         )
 
 
@@ -154,6 +159,7 @@ def running(
     seconds: float = 20,
     environment: Mapping[str, str] | None = None,
     directory: Path = REPOSITORY,
+    user: str | None = None,
 ) -> Iterator[Program]:
     """Run `command` until the block ends, from the moment that `ready()` holds.
 
@@ -162,10 +168,11 @@ def running(
         name: what messages call it; its output goes to `output_dir/name.log`.
         ready: polled until true, for at most `seconds`.
         environment: added to this process's own.
+        user: whose rights the program runs with, where root starts one that refuses to be root.
     """
     words = tuple(str(word) for word in command)
     output = output_dir / f"{name}.log"
-    process = _start(words, output, environment or {}, directory)
+    process = _start(words, output, environment or {}, directory, user)
     started = Program(
         name=name,
         command=words,
@@ -173,6 +180,7 @@ def running(
         environment=environment or {},
         directory=directory,
         process=process,
+        user=user,
     )
     try:
         if ready is not None:

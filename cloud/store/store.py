@@ -1,17 +1,17 @@
-"""Connections to the store: many readers, one writer at a time.
+"""Connections to the store: many readers, writers that exclude each other where they must.
 
-SQLite through aiosqlite is the embedded default. Nothing above this file knows the driver: statements are SQLAlchemy
-Core, and the one hot insert (`cloud.store.bulk`) asks the dialect for its placeholder style, so PostgreSQL through
-asyncpg can follow.
+SQLite through aiosqlite is the embedded default, PostgreSQL through asyncpg what a city runs. Nothing above this room
+knows the driver: statements are SQLAlchemy Core, and what is many rows goes through `cloud.store.bulk`.
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, func, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -23,11 +23,19 @@ __all__ = ["Store", "sqlite_url"]
 
 _BUSY_TIMEOUT_MS = 15_000
 _CACHE_KIB = 64_000
+_POSTGRES_WRITERS = 6
+_MIGRATING = "migration"
+_RETRY_SECONDS = 0.2
 
 
 def sqlite_url(path: Path) -> str:
     """The store URL of a SQLite file."""
     return f"sqlite+aiosqlite:///{path}"
+
+
+def _lock_number(word: str) -> int:
+    """The number under which PostgreSQL knows a lock: 63 bits of the word's hash."""
+    return int.from_bytes(hashlib.sha256(f"minglou {word}".encode()).digest()[:8]) >> 1
 
 
 def newest_revision() -> str:
@@ -36,19 +44,30 @@ def newest_revision() -> str:
     return max(path.name for path in versions.glob("[0-9]*_*.py")).partition("_")[0]
 
 
-def _engine(url: str, *, begin: str, pool_size: int) -> AsyncEngine:
-    sqlite = make_url(url).get_backend_name() == "sqlite"
-    engine = create_async_engine(
+def _engine(url: str, *, pool_size: int, **options: Any) -> AsyncEngine:
+    return create_async_engine(
         url,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=pool_size,
         max_overflow=0,
         hide_parameters=True,  # an error message must not carry households' readings into a log file
         pool_timeout=30,
+        **options,
     )
-    if sqlite:
-        _set_sqlite_up(engine, begin)
-    return engine
+
+
+def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
+    writer, reader = _engine(url, pool_size=1), _engine(url, pool_size=8)
+    _set_sqlite_up(writer, "BEGIN IMMEDIATE")
+    _set_sqlite_up(reader, "BEGIN")
+    return writer, reader
+
+
+def _postgres_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
+    settings = {"server_settings": {"application_name": "minglou", "jit": "off"}}
+    writer = _engine(url, pool_size=_POSTGRES_WRITERS, connect_args=settings, isolation_level="READ COMMITTED")
+    reader = _engine(url, pool_size=8, connect_args=settings, isolation_level="REPEATABLE READ")
+    return writer, reader.execution_options(postgresql_readonly=True)
 
 
 def _set_sqlite_up(engine: AsyncEngine, begin: str) -> None:
@@ -71,20 +90,33 @@ def _set_sqlite_up(engine: AsyncEngine, begin: str) -> None:
 
 
 class Store:
-    """The cloud's database. `write()` transactions are serialised here, so that a writer never meets a locked
-    database.
+    """The cloud's database.
+
+    Writers exclude each other: on SQLite all of them, because it has one writer; on PostgreSQL those that name the
+    same lock, in whatever process they run.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._writer = _engine(url, begin="BEGIN IMMEDIATE", pool_size=1)
-        self._reader = _engine(url, begin="BEGIN", pool_size=8)
+        self.is_postgres = make_url(url).get_backend_name() == "postgresql"
+        self._writer, self._reader = _postgres_engines(url) if self.is_postgres else _sqlite_engines(url)
         self._writing = asyncio.Lock()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """One durable transaction: commits at the end of the block, rolls back on any exception."""
-        async with self._writing, self._writer.begin() as connection:
+    async def write(self, lock: str | None = "store") -> AsyncIterator[AsyncConnection]:
+        """One durable transaction: commits at the end of the block, rolls back on any exception.
+
+        Args:
+            lock: what no other writer with the same word may do at the same time, in any process. None where the
+                statements lock the rows they rely on by themselves.
+        """
+        if not self.is_postgres:
+            async with self._writing, self._writer.begin() as connection:
+                yield connection
+            return
+        async with self._writer.begin() as connection:
+            if lock is not None:
+                await connection.execute(select(func.pg_advisory_xact_lock(_lock_number(lock))))
             yield connection
 
     @asynccontextmanager
@@ -99,9 +131,31 @@ class Store:
             return
         from cloud.store.migration import upgrade  # Alembic costs a second of import: only who migrates pays.
 
-        # Alembic manages its own transaction, so this connection must not be inside BEGIN IMMEDIATE's begin() block.
+        # Alembic manages its own transactions, so this connection must not be inside begin().
         async with self._writing, self._writer.connect() as connection:
-            await connection.run_sync(upgrade)
+            await self._wait_to_migrate(connection)
+            try:
+                await connection.run_sync(upgrade)
+                await connection.commit()
+            finally:
+                await self._end_migrating(connection)
+
+    async def _wait_to_migrate(self, connection: AsyncConnection) -> None:
+        """On PostgreSQL one process migrates. Asked again and again: a statement that waits would hold a snapshot, for
+        which building an index without locks would wait in turn.
+        """
+        if not self.is_postgres:
+            return
+        ask = select(func.pg_try_advisory_lock(_lock_number(_MIGRATING)))
+        while not (await connection.execute(ask)).scalar_one():
+            await connection.commit()
+            await asyncio.sleep(_RETRY_SECONDS)
+        await connection.commit()
+
+    async def _end_migrating(self, connection: AsyncConnection) -> None:
+        if self.is_postgres:
+            await connection.rollback()
+            await connection.execute(select(func.pg_advisory_unlock(_lock_number(_MIGRATING))))
             await connection.commit()
 
     async def _revision(self) -> str | None:

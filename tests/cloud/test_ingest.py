@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,9 +42,9 @@ async def held(bench: Bench) -> tuple[int, int, int]:
     return counts[0], counts[1], counts[2]
 
 
-def test_batches_of_any_cut_make_the_same_tree(run: Run, tmp_path: Path) -> None:
+def test_batches_of_any_cut_make_the_same_tree(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(399)
             bench.keys.enrol(gateway)
@@ -65,9 +64,9 @@ def test_batches_of_any_cut_make_the_same_tree(run: Run, tmp_path: Path) -> None
     run(scenario())
 
 
-def test_every_accepted_checkpoint_is_a_leaf_of_the_super_log(run: Run, tmp_path: Path) -> None:
+def test_every_accepted_checkpoint_is_a_leaf_of_the_super_log(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(20)
             bench.keys.enrol(gateway)
@@ -89,9 +88,9 @@ def test_every_accepted_checkpoint_is_a_leaf_of_the_super_log(run: Run, tmp_path
     run(scenario())
 
 
-def test_a_replay_is_answered_and_stored_once(run: Run, tmp_path: Path) -> None:
+def test_a_replay_is_answered_and_stored_once(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(99)
             bench.keys.enrol(gateway)
@@ -104,9 +103,9 @@ def test_a_replay_is_answered_and_stored_once(run: Run, tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_many_gateways_at_once_lose_and_repeat_nothing(run: Run, tmp_path: Path) -> None:
+def test_many_gateways_at_once_lose_and_repeat_nothing(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateways = [SimulatedGateway(origin=f"demo.minglou.example/s/g{at}/e0", seed=at) for at in range(20)]
             for gateway in gateways:
                 gateway.log_readings(59)
@@ -119,9 +118,9 @@ def test_many_gateways_at_once_lose_and_repeat_nothing(run: Run, tmp_path: Path)
     run(scenario())
 
 
-def test_two_batches_of_one_log_in_one_group_follow_each_other(run: Run, tmp_path: Path) -> None:
+def test_two_batches_of_one_log_in_one_group_follow_each_other(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(9)
             bench.keys.enrol(gateway)
@@ -147,10 +146,10 @@ def test_two_batches_of_one_log_in_one_group_follow_each_other(run: Run, tmp_pat
     ],
 )
 def test_a_bad_batch_is_refused_by_name_and_leaves_nothing(
-    run: Run, tmp_path: Path, spoil: Callable[[SimulatedGateway], bytes], status: int, code: str
+    run: Run, store_url: str, spoil: Callable[[SimulatedGateway], bytes], status: int, code: str
 ) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(19)
             bench.keys.enrol(gateway)
@@ -162,9 +161,9 @@ def test_a_bad_batch_is_refused_by_name_and_leaves_nothing(
     run(scenario())
 
 
-def test_a_detail_that_is_not_canonical_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_detail_that_is_not_canonical_is_refused(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             bench.keys.enrol(gateway)
             await bench.send(gateway)
@@ -179,9 +178,9 @@ def test_a_detail_that_is_not_canonical_is_refused(run: Run, tmp_path: Path) -> 
     run(scenario())
 
 
-def test_gateways_that_the_registry_does_not_hold_in_force_are_refused(run: Run, tmp_path: Path) -> None:
+def test_gateways_that_the_registry_does_not_hold_in_force_are_refused(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3", claims={}) as bench:
+        async with open_bench(store_url, claims={}) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(3)
             assert (await refusal(bench, gateway, gateway.batch())).code == "unknown_gateway"
@@ -199,9 +198,9 @@ def test_gateways_that_the_registry_does_not_hold_in_force_are_refused(run: Run,
     run(scenario())
 
 
-def test_a_log_does_not_begin_without_its_opening_entry(run: Run, tmp_path: Path) -> None:
+def test_a_log_does_not_begin_without_its_opening_entry(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.entries.clear()
             gateway.details.clear()
@@ -219,9 +218,9 @@ async def frozen(bench: Bench) -> Any:
     return fork, [tuple(row) for row in intents]
 
 
-def test_two_roots_for_one_size_freeze_the_gateway_and_are_reported(run: Run, tmp_path: Path) -> None:
+def test_two_roots_for_one_size_freeze_the_gateway_and_are_reported(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(39)
             bench.keys.enrol(gateway)
@@ -246,10 +245,10 @@ def test_two_roots_for_one_size_freeze_the_gateway_and_are_reported(run: Run, tm
 
 @pytest.mark.parametrize(("fork_at", "twin_size"), [(33, 36), (20, 70), (39, 41)])
 def test_two_leaves_at_one_index_are_kept_with_both_proofs(
-    run: Run, tmp_path: Path, fork_at: int, twin_size: int
+    run: Run, store_url: str, fork_at: int, twin_size: int
 ) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(39)
             bench.keys.enrol(gateway)
@@ -276,10 +275,10 @@ def test_two_leaves_at_one_index_are_kept_with_both_proofs(
 
 
 def test_a_signed_root_that_our_prefix_contradicts_freezes_whatever_entries_come_with_it(
-    run: Run, tmp_path: Path
+    run: Run, store_url: str
 ) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(39)
             bench.keys.enrol(gateway)
@@ -294,9 +293,9 @@ def test_a_signed_root_that_our_prefix_contradicts_freezes_whatever_entries_come
     run(scenario())
 
 
-def test_entries_damaged_on_the_way_are_no_fork(run: Run, tmp_path: Path) -> None:
+def test_entries_damaged_on_the_way_are_no_fork(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(39)
             bench.keys.enrol(gateway)
@@ -312,11 +311,11 @@ def test_entries_damaged_on_the_way_are_no_fork(run: Run, tmp_path: Path) -> Non
     run(scenario())
 
 
-def test_a_gateway_over_its_quota_is_told_when_to_come_back(run: Run, tmp_path: Path) -> None:
+def test_a_gateway_over_its_quota_is_told_when_to_come_back(run: Run, store_url: str) -> None:
     async def scenario() -> None:
         seconds = [100.0]
         limits = IngestLimits(entries_per_second=10, burst_seconds=2)
-        async with open_bench(tmp_path / "c.sqlite3", limits=limits, monotonic=lambda: seconds[0]) as bench:
+        async with open_bench(store_url, limits=limits, monotonic=lambda: seconds[0]) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(39)
             bench.keys.enrol(gateway)
@@ -329,24 +328,34 @@ def test_a_gateway_over_its_quota_is_told_when_to_come_back(run: Run, tmp_path: 
     run(scenario())
 
 
-def test_a_failed_transaction_is_answered_busy_and_repeated_without_loss(run: Run, tmp_path: Path) -> None:
+FULL_DISK = {
+    False: ("CREATE TRIGGER full_disk BEFORE INSERT ON checkpoints BEGIN SELECT RAISE(ABORT, 'disk full'); END",),
+    True: (
+        "CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = 'disk_full'; END $$",
+        "CREATE TRIGGER full_disk BEFORE INSERT ON checkpoints FOR EACH ROW EXECUTE FUNCTION full_disk()",
+    ),
+}
+ROOM_AGAIN = {False: "DROP TRIGGER full_disk", True: "DROP TRIGGER full_disk ON checkpoints"}
+
+
+def test_a_failed_transaction_is_answered_busy_and_repeated_without_loss(run: Run, store_url: str) -> None:
     async def scenario() -> None:
-        async with open_bench(tmp_path / "c.sqlite3") as bench:
+        async with open_bench(store_url) as bench:
             gateway = SimulatedGateway()
             gateway.log_readings(39)
             bench.keys.enrol(gateway)
             await bench.send(gateway, 0, 10)
             async with bench.store.write() as connection:
-                await connection.exec_driver_sql(
-                    "CREATE TRIGGER full BEFORE INSERT ON checkpoints BEGIN SELECT RAISE(ABORT, 'disk full'); END"
-                )
+                for statement in FULL_DISK[bench.store.is_postgres]:
+                    await connection.exec_driver_sql(statement)
             answers = await asyncio.gather(
                 bench.send(gateway, 10, 20), bench.send(gateway, 20, 30), return_exceptions=True
             )
             assert {answer.code for answer in answers if isinstance(answer, IngestRefused)} == {"busy"}
             assert (await held(bench))[0] == 10
             async with bench.store.write() as connection:
-                await connection.exec_driver_sql("DROP TRIGGER full")
+                await connection.exec_driver_sql(ROOM_AGAIN[bench.store.is_postgres])
             assert await bench.send(gateway, 10, 20) == 20
             assert await bench.send(gateway, 20, 40) == 40
 

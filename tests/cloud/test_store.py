@@ -8,26 +8,30 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, select
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
 
 from cloud.errors import SettingsError
 from cloud.settings import load_settings, read_secret
-from cloud.store import Store, insert_rows, sqlite_url, tables
-from cloud.store.migration import upgrade
+from cloud.store import Store, insert_rows, tables
 from cloud.super_log import open_super_key
 
 
-def test_migrations_make_exactly_the_tables_of_the_code() -> None:
-    engine = create_engine("sqlite://")
-    with engine.connect() as connection:
-        upgrade(connection)
-        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
-    engine.dispose()
+def test_migrations_make_exactly_the_tables_of_the_code(store: Store) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), tables.metadata))
 
-
-def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
-        store = Store(sqlite_url(tmp_path / "c.sqlite3"))
+        async with store.read() as connection:
+            assert await connection.run_sync(differences) == []
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_migrating_twice_changes_nothing(unmigrated_store_url: str) -> None:
+    async def scenario() -> None:
+        store = Store(unmigrated_store_url)
         await store.migrate()
         await store.notice("kept", at_ms=1)
         await store.migrate()
@@ -38,16 +42,18 @@ def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 1_024, 2_600])
-def test_bulk_inserts_store_every_row_once(tmp_path: Path, count: int) -> None:
+def test_bulk_inserts_store_every_row_once(store: Store, count: int) -> None:
     async def scenario() -> None:
-        store = Store(sqlite_url(tmp_path / "c.sqlite3"))
-        await store.migrate()
         rows = [(5, at, at.to_bytes(32)) for at in range(count)]
         async with store.write() as connection:
             await insert_rows(connection, tables.super_nodes, rows)
         async with store.read() as connection:
             found = await connection.execute(select(tables.super_nodes).order_by(tables.super_nodes.c.node_index))
             assert [tuple(row) for row in found] == rows
+        if rows:
+            with pytest.raises(IntegrityError):
+                async with store.write() as connection:
+                    await insert_rows(connection, tables.super_nodes, rows[-1:])
         await store.close()
 
     asyncio.run(scenario())

@@ -97,10 +97,10 @@ def directory(*keys: p256.PrivateKey) -> str:
 
 
 @asynccontextmanager
-async def open_desk(folder: Path, *, contract: str | None = CONTRACT) -> AsyncIterator[Desk]:
+async def open_desk(folder: Path, store_url: str, *, contract: str | None = CONTRACT) -> AsyncIterator[Desk]:
     (folder / "directory.json").write_text(directory(MECHANIC, MANAGER))
     clock, bell = Clock(), Bell()
-    async with open_bench(folder / "c.sqlite3") as bench:
+    async with open_bench(store_url) as bench:
         room = VisitRoom(
             store=bench.store, directory=DirectoryFile(folder / "directory.json"), bell=bell, clock=clock,
             chain_id=CHAIN_ID, contract=contract, unjudged_max=FEW,
@@ -115,12 +115,12 @@ async def open_desk(folder: Path, *, contract: str | None = CONTRACT) -> AsyncIt
 Run = Callable[[Any], Any]
 
 
-def test_a_visit_is_delivered_until_its_gateway_has_judged_it(tmp_path: Path, run: Run) -> None:
+def test_a_visit_is_delivered_until_its_gateway_has_judged_it(tmp_path: Path, store_url: str, run: Run) -> None:
     visit = signed(visit_of(NOW_S - 7200, manager=MANAGER), MECHANIC, MANAGER)
     digest = visit.visit.digest().hex()
 
     async def scenario() -> None:
-        async with open_desk(tmp_path) as desk:
+        async with open_desk(tmp_path, store_url) as desk:
             await desk.send()
             waiting = {"digest": digest, "state": "waiting", "level": None, "entry": None}
             assert await desk.post(visit) == (200, waiting)
@@ -142,11 +142,11 @@ def test_a_visit_is_delivered_until_its_gateway_has_judged_it(tmp_path: Path, ru
     run(scenario())
 
 
-def test_a_new_epoch_gets_what_the_old_one_left_unjudged(tmp_path: Path, run: Run) -> None:
+def test_a_new_epoch_gets_what_the_old_one_left_unjudged(tmp_path: Path, store_url: str, run: Run) -> None:
     done, left = signed(visit_of(NOW_S - 7200)), signed(visit_of(NOW_S - 7200, salt=2))
 
     async def scenario() -> None:
-        async with open_desk(tmp_path) as desk:
+        async with open_desk(tmp_path, store_url) as desk:
             await desk.send()
             await desk.post(done)
             await desk.post(left)
@@ -161,9 +161,9 @@ def test_a_new_epoch_gets_what_the_old_one_left_unjudged(tmp_path: Path, run: Ru
     run(scenario())
 
 
-def test_letters_outlast_a_hundred_later_messages(tmp_path: Path, run: Run) -> None:
+def test_letters_outlast_a_hundred_later_messages(tmp_path: Path, store_url: str, run: Run) -> None:
     async def scenario() -> None:
-        async with open_desk(tmp_path) as desk:
+        async with open_desk(tmp_path, store_url) as desk:
             await desk.send()
             await desk.post(signed(visit_of(NOW_S - 7200)))
             (letter,) = await desk.letters()
@@ -203,10 +203,10 @@ def _forged() -> bytes:
     ],
 )
 def test_what_no_gateway_would_judge_is_refused_and_not_kept(
-    tmp_path: Path, run: Run, visit: SignedVisit | bytes, status: int, code: str
+    tmp_path: Path, store_url: str, run: Run, visit: SignedVisit | bytes, status: int, code: str
 ) -> None:
     async def scenario() -> None:
-        async with open_desk(tmp_path) as desk:
+        async with open_desk(tmp_path, store_url) as desk:
             await desk.send()
             answered, says = await desk.post(visit)
             assert (answered, says["error"]) == (status, code)
@@ -216,18 +216,18 @@ def test_what_no_gateway_would_judge_is_refused_and_not_kept(
     run(scenario())
 
 
-def test_a_cloud_without_a_maintenance_contract_says_so(tmp_path: Path, run: Run) -> None:
+def test_a_cloud_without_a_maintenance_contract_says_so(tmp_path: Path, store_url: str, run: Run) -> None:
     async def scenario() -> None:
-        async with open_desk(tmp_path, contract=None) as desk:
+        async with open_desk(tmp_path, store_url, contract=None) as desk:
             answered, says = await desk.post(signed(visit_of(NOW_S - 7200)))
             assert (answered, says["error"]) == (503, "no_maintenance")
 
     run(scenario())
 
 
-def test_a_flood_of_visits_is_dammed_and_unknown_ones_are_not_found(tmp_path: Path, run: Run) -> None:
+def test_a_flood_of_visits_is_dammed_and_unknown_ones_are_not_found(tmp_path: Path, store_url: str, run: Run) -> None:
     async def scenario() -> None:
-        async with open_desk(tmp_path) as desk:
+        async with open_desk(tmp_path, store_url) as desk:
             for salt in range(FEW):
                 assert (await desk.post(signed(visit_of(NOW_S - 7200, salt=salt))))[0] == 200
             answered, says = await desk.post(signed(visit_of(NOW_S - 7200, salt=FEW)))
@@ -242,12 +242,12 @@ def test_a_flood_of_visits_is_dammed_and_unknown_ones_are_not_found(tmp_path: Pa
     run(scenario())
 
 
-def test_a_neighbours_entry_judges_no_visit_here(tmp_path: Path, run: Run) -> None:
+def test_a_neighbours_entry_judges_no_visit_here(tmp_path: Path, store_url: str, run: Run) -> None:
     """Neither this gateway's for another lift, nor another gateway's for this one."""
     visit = signed(visit_of(NOW_S - 7200))
 
     async def scenario() -> None:
-        async with open_desk(tmp_path) as desk:
+        async with open_desk(tmp_path, store_url) as desk:
             await desk.post(visit)
             desk.gateway.log_visit("urn:minglou:site:b02:lift:l1", 3, visit.visit.digest(), at_ms=NOW_S * 1000)
             await desk.send()
@@ -261,11 +261,11 @@ def test_a_neighbours_entry_judges_no_visit_here(tmp_path: Path, run: Run) -> No
     run(scenario())
 
 
-def test_the_lifts_page_tells_what_was_signed_beside_what_was_seen(tmp_path: Path, run: Run) -> None:
+def test_the_lifts_page_tells_what_was_signed_beside_what_was_seen(tmp_path: Path, store_url: str, run: Run) -> None:
     made, paper, waiting = (signed(visit_of(NOW_S - hours * 3600, salt=hours)) for hours in (9, 6, 3))
 
     async def scenario() -> None:
-        async with open_desk(tmp_path) as desk:
+        async with open_desk(tmp_path, store_url) as desk:
             for one in (made, paper, waiting):
                 await desk.post(one)
             desk.judge(made, 3)
