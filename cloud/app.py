@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from cloud.api import api_router
 from cloud.billing.routes import billing_router
 from cloud.ingest.routes import gateway_router
+from cloud.operations import operations_router
+from cloud.operations.metrics import Figures, TimedAnswers
 from cloud.questions import StoreQuestions
 from cloud.service import Cloud
 from cloud.tiles import TileRoom, tile_router
@@ -33,6 +35,9 @@ def build_app(cloud: Cloud) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    figures = Figures()
+    app.add_middleware(TimedAnswers, figures=figures)
+    app.include_router(operations_router(cloud, figures))
     app.include_router(api_router(cloud))
     app.include_router(tile_router(TileRoom(store=cloud.store, super_log=cloud.super_log)))
     app.include_router(gateway_router(cloud.ingest, cloud.mail))

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud.web.settings import WebSettings
 
-API_PREFIXES = ("/v1/", "/openapi.json", "/docs", "/redoc")
+API_PREFIXES = ("/v1/", "/openapi.json", "/docs", "/redoc", "/healthz", "/readyz", "/metrics")
 
 
 def content_security_policy(rpc_url: str | None) -> str:

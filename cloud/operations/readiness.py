@@ -1,0 +1,80 @@
+"""Named checks of a running cloud, each with what to do when it fails.
+
+A check is *needed* when a gateway or a reader could not be served without it. A chain node that is down is told and is
+not needed: entries are taken and kept meanwhile, and what waits for the chain goes on by itself.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from cloud.service import Cloud
+from cloud.store import tables
+
+__all__ = ["FREE_BYTES_MIN", "Check", "is_ready", "readiness", "to_json"]
+
+FREE_BYTES_MIN = 512 * 1024 * 1024
+_BLOCKS_BEHIND_MAX = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One question that was asked of the cloud itself."""
+
+    name: str
+    passed: bool
+    needed: bool
+    says: str  # what was found and, where it failed, what to do
+
+
+async def readiness(cloud: Cloud) -> Sequence[Check]:
+    """Every check, in the order in which an operator would look."""
+    return [await _store(cloud), _disk(cloud), *_chain(cloud)]
+
+
+def is_ready(checks: Sequence[Check]) -> bool:
+    """Whether traffic may be sent here."""
+    return all(check.passed for check in checks if check.needed)
+
+
+def to_json(checks: Sequence[Check]) -> dict[str, Any]:
+    """The answer of /readyz."""
+    return {"ready": is_ready(checks), "checks": [asdict(check) for check in checks]}
+
+
+async def _store(cloud: Cloud) -> Check:
+    try:
+        async with cloud.store.read() as connection:
+            await connection.execute(select(tables.logs.c.log_id).limit(1))
+    except (SQLAlchemyError, OSError) as error:
+        says = f"the database does not answer ({type(error).__name__}); start it, or correct [store] url"
+        return Check(name="store", passed=False, needed=True, says=says)
+    return Check(name="store", passed=True, needed=True, says="the database answers")
+
+
+def _disk(cloud: Cloud) -> Check:
+    free = shutil.disk_usage(cloud.settings.data_dir).free
+    enough = free >= FREE_BYTES_MIN
+    says = f"{free // 2**20} MiB free in {cloud.settings.data_dir}"
+    if not enough:
+        says += f"; free at least {FREE_BYTES_MIN // 2**20} MiB before entries are refused"
+    return Check(name="disk", passed=enough, needed=True, says=says)
+
+
+def _chain(cloud: Cloud) -> Sequence[Check]:
+    status = cloud.chain_status()
+    if status is None:
+        return ()
+    behind = status.head_block - status.followed_block
+    if not status.head_block:
+        says = "no chain node has answered yet; look at [chain] rpc, or run `minglou chain doctor`"
+        return (Check(name="chain", passed=False, needed=False, says=says),)
+    passed = behind <= _BLOCKS_BEHIND_MAX
+    says = f"followed to block {status.followed_block}, {behind} behind the node's head"
+    if not passed:
+        says += "; if that does not shrink, run `minglou chain doctor`"
+    return (Check(name="chain", passed=passed, needed=False, says=says),)

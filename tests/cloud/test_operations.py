@@ -1,0 +1,133 @@
+"""Probes and monitors: what they are told, what they are not told, and who may ask."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.exc import OperationalError
+
+from cloud.app import build_app
+from cloud.operations import readiness as checks
+from cloud.service import Cloud, open_cloud
+from cloud.settings import load_settings
+from tests.cloud.served import API_TOKEN, write_secret
+
+Run = Callable[[Any], Any]
+MONITOR = {"Authorization": f"Bearer {API_TOKEN}"}
+
+
+@asynccontextmanager
+async def open_site(folder: Path) -> AsyncIterator[tuple[Cloud, httpx.AsyncClient]]:
+    """A cloud without a chain, and somebody from elsewhere who asks it."""
+    write_secret(folder / "api.token", API_TOKEN)
+    (folder / "cloud.toml").write_text(
+        '[cloud]\nlisten = "127.0.0.1:1"\npublic_url = "https://cuiyuan.example"\ndata_dir = "data"\n'
+        'api_token_file = "api.token"\n[super_log]\norigin = "cuiyuan.example/log"\n'
+    )
+    async with open_cloud(load_settings(folder / "cloud.toml")) as cloud:
+        transport = httpx.ASGITransport(app=build_app(cloud), client=("203.0.113.7", 4711))
+        async with httpx.AsyncClient(transport=transport, base_url="https://cuiyuan.example") as client:
+            yield cloud, client
+
+
+def figures_of(text: str) -> dict[str, float]:
+    """Each sample by its name and labels, as Prometheus itself would read it."""
+    return {
+        ",".join([sample.name, *(f"{key}={value}" for key, value in sorted(sample.labels.items()))]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_a_cloud_that_can_serve_says_so_with_named_checks(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (_, client):
+            assert (await client.get("/healthz")).text == "ok\n"
+            answer = await client.get("/readyz")
+            assert (answer.status_code, answer.json()["ready"]) == (200, True)
+            assert [check["name"] for check in answer.json()["checks"]] == ["store", "disk"]
+
+    run(scenario())
+
+
+def test_a_full_disk_is_told_before_entries_are_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "FREE_BYTES_MIN", 2**62)
+
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (_, client):
+            answer = await client.get("/readyz")
+            failing = [check for check in answer.json()["checks"] if not check["passed"]]
+            assert answer.status_code == 503
+            assert [check["name"] for check in failing] == ["disk"]
+            assert "free at least" in failing[0]["says"]
+
+    run(scenario())
+
+
+def test_a_database_that_is_gone_is_named_without_its_address(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (cloud, client):
+            await cloud.store.close()
+            for path in (tmp_path / "data").glob("cloud.sqlite3*"):
+                path.unlink()
+            (tmp_path / "data" / "cloud.sqlite3").mkdir()
+            answer = await client.get("/readyz")
+            assert answer.status_code == 503
+            said = answer.json()["checks"][0]
+            assert said["name"] == "store" and "[store] url" in said["says"]
+            assert OperationalError.__name__ in said["says"] and str(tmp_path) not in said["says"]
+
+    run(scenario())
+
+
+def test_prometheus_reads_what_is_stored_refused_and_answered(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (_, client):
+            origin = "cuiyuan.example/cuiyuan/b07/e0"
+            refused = await client.post(
+                f"/v1/logs/{origin}/entries",
+                content=b"x",
+                headers={"content-type": "application/vnd.minglou.batch", "authorization": "Bearer " + "0" * 64},
+            )
+            assert refused.status_code == 403
+            await client.get("/no/such/page/of/anybody")
+            answer = await client.get("/metrics", headers=MONITOR)
+            assert answer.headers["content-type"].startswith("text/plain")
+            figures = figures_of(answer.text)
+            assert figures["minglou_entries"] == 0
+            assert figures["minglou_check_passed,check=store"] == 1
+            assert figures["minglou_batches_refused_total,reason=unknown_gateway"] == 1
+            assert (
+                figures["minglou_http_answer_seconds_count,method=POST,route=/v1/logs/{origin:path}/entries,status=4xx"]
+                == 1
+            )
+            assert origin not in answer.text and "anybody" not in answer.text, "paths that strangers chose"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer guess"}, {"Host": "localhost"}])
+def test_figures_are_not_for_strangers(run: Run, tmp_path: Path, headers: dict[str, str]) -> None:
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (_, client):
+            answer = await client.get("/metrics", headers=headers)
+            assert answer.status_code == 403
+            assert "API token" in answer.json()["message"]
+
+    run(scenario())
+
+
+def test_asking_for_figures_beside_ingest_disturbs_nobody(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (_, client):
+            answers = await asyncio.gather(*(client.get("/metrics", headers=MONITOR) for _ in range(20)))
+            assert {answer.status_code for answer in answers} == {200}
+
+    run(scenario())
