@@ -176,8 +176,9 @@ ON_CHALLENGES = (Purpose.CHALLENGE, Purpose.DEMAND)
 class Site:
     """The deployed contracts, the parties, and shorthand for what they do."""
 
-    def __init__(self, chain: Chain) -> None:
-        self.chain = chain
+    def __init__(self, chain: Chain, **others: str) -> None:
+        """Others stand in the directory under these names: an assembly, for a site that has votes."""
+        self.chain, self._others = chain, others
         accounts = chain.accounts
         self.deployer, self.manager, self.committee, self.operator, self.relayer, self.stranger = accounts[:6]
         self.log = GatewayLog(ORIGIN, GATEWAY_KEY)
@@ -191,7 +192,8 @@ class Site:
         at = {one: created_address(self.deployer, nonce + number) for number, one in enumerate(CONTRACTS)}
         parties = Parties(deployer=self.deployer, manager=self.manager, committee=self.committee, relayer=self.relayer)
         for one, contract in CONTRACTS.items():
-            address = self.chain.deploy(self.deployer, creation(one, artifact(contract).bytecode, at, parties))
+            code = artifact(contract).bytecode
+            address = self.chain.deploy(self.deployer, creation(one, code, at | self._others, parties))
             assert address == at[one], one
             setattr(self, one, address)
 
