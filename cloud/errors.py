@@ -1,6 +1,16 @@
 """The cloud's errors. Every message names the thing, the values and what to do."""
 
-__all__ = ["BillingError", "ChainError", "CloudError", "IngestRefused", "SettingsError", "StoreError"]
+__all__ = [
+    "ArchiveError",
+    "BillingError",
+    "ChainError",
+    "CloudError",
+    "IngestRefused",
+    "MirrorError",
+    "RebuildError",
+    "SettingsError",
+    "StoreError",
+]
 
 
 class CloudError(Exception):
@@ -13,6 +23,18 @@ class SettingsError(CloudError):
 
 class StoreError(CloudError):
     """The database is missing something that must be there, or holds something that cannot be."""
+
+
+class ArchiveError(CloudError):
+    """Segments cannot be written or read: the disk is full, or a file is damaged."""
+
+
+class RebuildError(CloudError):
+    """The derived tables cannot be rebuilt from what is here."""
+
+
+class MirrorError(CloudError):
+    """A mirror cannot fetch, verify or keep what the cloud shows it."""
 
 
 class ChainError(CloudError):

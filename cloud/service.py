@@ -15,6 +15,8 @@ from cloud.errors import SettingsError
 from cloud.evidence import EvidenceRoom
 from cloud.ingest import Ingest, IngestLimits
 from cloud.mail import Bell, MailRoom
+from cloud.segments import Archive
+from cloud.segments.writer import SegmentWriter
 from cloud.settings import CloudSettings, read_secret
 from cloud.status import ChainStatus
 from cloud.store import Store
@@ -43,6 +45,7 @@ class Cloud:
     visits: VisitRoom
     directory: DirectoryFile
     evidence: EvidenceRoom
+    segments: SegmentWriter
     chain: "ChainConnection | None"
     api_token: str | None
 
@@ -68,7 +71,13 @@ class Cloud:
                 await self.ingest.load()
 
     def _workers(self) -> Sequence[Worker]:
-        return () if self.chain is None else self.chain.workers()
+        segments = Worker(
+            name="segments",
+            prepare=self.segments.prepare,
+            step=self.segments.step,
+            pause_seconds=self.settings.segments.pause_seconds,
+        )
+        return (segments, *(() if self.chain is None else self.chain.workers()))
 
 
 @asynccontextmanager
@@ -102,8 +111,11 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
         mail = MailRoom(
             store=store, news=news, clock=settings.clock, bell=bell, block_seconds=settings.block_mail_seconds
         )
+        archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
+        stack.callback(archive.unlock)
         yield Cloud(
             settings=settings,
+            segments=SegmentWriter(store, archive),
             store=store,
             super_log=super_log,
             ingest=ingest,

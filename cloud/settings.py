@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from cloud.errors import SettingsError
+from cloud.segments.archive import SEGMENT_BYTES
 from contracts.clock import Clock, clock_from_settings
-from contracts.errors import ClockError
+from contracts.copy_note import COPIES_MAX, CopyKeeper
+from contracts.errors import ClockError, CopyError
 
 __all__ = [
     "ChainSettings",
     "CloudSettings",
+    "CopySettings",
     "OperatorSettings",
+    "SegmentSettings",
     "load_operator_settings",
     "load_settings",
     "read_secret",
 ]
 
 _GWEI = 10**9
+_MIB = 1024 * 1024
+_TABLES = {"cloud", "clock", "store", "chain", "super_log", "ingest", "mail", "maintenance", "segments", "copy"}
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 
 
@@ -37,6 +43,23 @@ class ChainSettings:
     fee_cap_wei: int
     priority_fee_wei: int
     proof_of_authority: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSettings:
+    """Where and how often what is stored is written into segments. Real seconds."""
+
+    folder: Path
+    pause_seconds: float
+    segment_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySettings:
+    """One independent copy that may fetch all logs: a committee's or a second operator's mirror."""
+
+    keeper: CopyKeeper
+    token_file: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +87,8 @@ class CloudSettings:
     entries_per_second: float
     claims_file: Path | None
     block_mail_seconds: float
+    segments: SegmentSettings
+    copies: tuple[CopySettings, ...] = ()
     maintenance_contract: str | None = None  # whose visits are relayed
 
 
@@ -119,13 +144,14 @@ def load_settings(file: Path) -> CloudSettings:
         SettingsError: naming file, table, key and remedy.
     """
     document = _read_toml(file)
-    _check_tables(file, document, {"cloud", "clock", "store", "chain", "super_log", "ingest", "mail", "maintenance"})
+    _check_tables(file, document, _TABLES)
     cloud, superlog = (
         _Table(file, "cloud", document.get("cloud", {})),
         _Table(file, "super_log", document.get("super_log", {})),
     )
     ingest, mail = _Table(file, "ingest", document.get("ingest", {})), _Table(file, "mail", document.get("mail", {}))
     store = _Table(file, "store", document.get("store", {}))
+    segments = _Table(file, "segments", document.get("segments", {}))
     maintenance = _Table(file, "maintenance", document["maintenance"]) if "maintenance" in document else None
     chain = _Table(file, "chain", document["chain"]) if "chain" in document else None
     host, _, port = str(cloud.take("listen", str)).rpartition(":")
@@ -156,9 +182,11 @@ def load_settings(file: Path) -> CloudSettings:
         entries_per_second=ingest.take("entries_per_gateway_per_second", float, 20_000.0),
         claims_file=ingest.path("claims_file", None),
         block_mail_seconds=mail.take("block_seconds", float, 60.0),
+        segments=_segments(segments, data_dir),
+        copies=_copies(file, document),
         maintenance_contract=_address(file, maintenance) if maintenance else None,
     )
-    for table in (cloud, superlog, ingest, mail, store, chain, maintenance):
+    for table in (cloud, superlog, ingest, mail, store, segments, chain, maintenance):
         if table is not None:
             table.done()
     return settings
@@ -216,6 +244,39 @@ def _chain_settings(table: _Table) -> ChainSettings:
         priority_fee_wei=int(table.take("priority_fee_gwei", float, 1.0) * _GWEI),
         proof_of_authority=table.take("poa", bool, False),
     )
+
+
+def _segments(table: _Table, data_dir: Path) -> SegmentSettings:
+    mebibytes = table.take("mib", int, SEGMENT_BYTES // _MIB)
+    if not 1 <= mebibytes <= 1024:
+        raise SettingsError(f"[segments] mib is {mebibytes}; write a number from 1 to 1024")
+    return SegmentSettings(
+        folder=table.path("folder", None) or data_dir / "segments",
+        pause_seconds=table.take("seconds", float, 2.0),
+        segment_bytes=mebibytes * _MIB,
+    )
+
+
+def _copies(file: Path, document: Mapping[str, Any]) -> tuple[CopySettings, ...]:
+    written = document.get("copy", [])
+    if not isinstance(written, list) or len(written) > COPIES_MAX:
+        raise SettingsError(f"{file}: write each copy as a table [[copy]], at most {COPIES_MAX}")
+    found = []
+    for values in written:
+        table = _Table(file, "[copy]", values)
+        found.append(CopySettings(keeper=read_keeper(file, table), token_file=table.needed_path("token_file")))
+        table.done()
+    if len({one.keeper.name for one in found}) != len(found):
+        raise SettingsError(f"{file}: two [[copy]] tables have one name; give each copy its own")
+    return tuple(found)
+
+
+def read_keeper(file: Path, table: _Table) -> CopyKeeper:
+    """The `name` and `key` of a copy."""
+    try:
+        return CopyKeeper(name=table.take("name", str), public=bytes.fromhex(table.take("key", str)))
+    except (CopyError, ValueError) as error:
+        raise SettingsError(f"{file}: [[copy]]: {error}; `minglou mirror key` prints name and key") from error
 
 
 def _address(file: Path, table: _Table) -> str:

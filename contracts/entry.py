@@ -114,6 +114,15 @@ def encode_entry(entry: Entry) -> bytes:
     )  # fmt: skip
 
 
+def encode_row(row: EntryRow) -> bytes:
+    """The 224 bytes of an entry's fields that were checked before, as those of a stored one."""
+    kind, device, observed_at_ms, quantity, value, detail_digest, salt = row
+    return _WORDS.pack(
+        kind, device, observed_at_ms, quantity.encode(),
+        _POSITIVE if value >= 0 else _NEGATIVE, value, detail_digest, salt,
+    )  # fmt: skip
+
+
 def decode_entry(encoded: bytes) -> Entry:
     """The entry that 224 bytes are the canonical encoding of.
 

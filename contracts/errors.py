@@ -57,6 +57,14 @@ class BatchTooLargeError(BatchError):
     """A batch passes the limit of entries or bytes; send it in parts."""
 
 
+class SegmentError(ContractsError):
+    """Bytes are not a segment's frame, or its entries do not give the root that was signed."""
+
+
+class CopyError(ContractsError):
+    """A text is not a copy's acknowledgement of this log, or was not signed by this copy."""
+
+
 class MailError(ContractsError):
     """A downlink message is malformed, out of order or not signed by who may say it."""
 

@@ -8,9 +8,20 @@ import pytest
 
 from contracts import p256
 from contracts.checkpoint import open_checkpoint
+from contracts.copy_note import CopyKeeper, open_acknowledgement
 from contracts.detail import decode_detail, encode_detail
 from contracts.entry import decode_entry, encode_entry
-from contracts.errors import CheckpointError, ContractsError, DetailError, EntryError, RpcError, TreeError
+from contracts.errors import (
+    CheckpointError,
+    ContractsError,
+    CopyError,
+    DetailError,
+    EntryError,
+    RpcError,
+    SegmentError,
+    TreeError,
+)
+from contracts.segment import decode_frame, encode_frame, parse_segment_header, verify_frame
 from contracts.superlog import open_superlog, superlog_id, superlog_leaf, verify_cosignatures
 from contracts.tree import MemoryTree, leaf_hash, verify_consistency, verify_inclusion
 from contracts.trust import parse_trust
@@ -93,6 +104,36 @@ def test_checkpoints() -> None:
     for vector in vectors["invalid"]:
         with pytest.raises(ContractsError):
             open_checkpoint(vector["note"], public)
+
+
+def test_segments() -> None:
+    vectors = load("segment.json")
+    public = h(vectors["public"])
+    assert parse_segment_header(vectors["header"].encode()) == (vectors["origin"], len(vectors["header"]))
+    for vector in vectors["valid"]:
+        frame = decode_frame(h(vector["encoded"]))
+        verified = verify_frame(frame, public)
+        assert (frame.start, frame.end, sorted(frame.erased())) == (vector["start"], vector["end"], vector["erased"])
+        assert verified.checkpoint.root.hex() == vector["root"] == verified.frontier.root().hex()
+        assert encode_frame(frame).hex() == vector["encoded"]
+    for vector in vectors["invalid"]:
+        with pytest.raises(SegmentError):
+            verify_frame(decode_frame(h(vector["encoded"])), public)
+
+
+def test_acknowledgements_of_copies() -> None:
+    vector = load("segment.json")["copy"]
+    keeper = CopyKeeper(name=vector["name"], public=h(vector["key"]))
+    held = open_acknowledgement(vector["note"], keeper)
+    assert (held.size, held.root.hex()) == (vector["size"], vector["root"])
+    for note, other in (
+        (vector["note"].replace("\n21\n", "\n20\n"), keeper),
+        (vector["note"].replace("minglou-copy/1", "minglou-copy/2"), keeper),
+        (vector["note"], CopyKeeper(name="other.example/copy", public=h(vector["key"]))),
+        (vector["note"], CopyKeeper(name=vector["name"], public=bytes(32))),
+    ):
+        with pytest.raises(CopyError):
+            open_acknowledgement(note, other)
 
 
 def test_super_logs() -> None:

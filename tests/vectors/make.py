@@ -30,6 +30,7 @@ from tests.vectors.deployment import (
     salt,
 )
 from tests.vectors.evidence_cases import evidence_vectors
+from tests.vectors.segment_cases import segment_vectors
 from tests.vectors.visit_cases import visit_vectors
 
 DIRECTORY = Path(__file__).parent
@@ -279,6 +280,7 @@ VECTORS: dict[str, Callable[[], dict[str, Any]]] = {
     "superlog.json": superlog_vectors,
     "evidence.json": evidence_vectors,
     "visit.json": visit_vectors,
+    "segment.json": segment_vectors,
 }
 
 

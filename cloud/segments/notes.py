@@ -1,0 +1,99 @@
+"""The super-log's signed notes in one append-only file: what of the super-log cannot be computed from checkpoints.
+
+Each record is a 4-byte length and a SHA-256, as in segments, then the time of signing in a line, then the note. A later
+record of a size replaces an earlier one: witnesses may have added their cosignatures.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloud.errors import ArchiveError
+from contracts.errors import ContractsError
+from contracts.superlog import parse_superlog
+
+__all__ = ["NotesFile", "StoredNote"]
+
+_PREFIX = struct.Struct(">I32s")
+_RECORD_BYTES_MAX = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredNote:
+    """One signed state of the super-log."""
+
+    signed_at_ms: int
+    size: int
+    root: bytes
+    note: str
+
+
+_NONE = StoredNote(signed_at_ms=0, size=0, root=b"", note="")
+
+
+class NotesFile:
+    """Written by one process, read by any."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._end = 0
+        self._last: StoredNote | None = None
+
+    def last(self) -> StoredNote:
+        """The newest; one of size 0 where there is none. The file is read once."""
+        if self._last is None:
+            self._last, self._end = _NONE, 0
+            for one, end in self._records():
+                self._last, self._end = max(self._last, one, key=lambda note: note.size), end
+        return self._last
+
+    def read(self) -> list[StoredNote]:
+        """The newest record of each size, in order of size. A torn end is left out."""
+        notes = {one.size: one for one, _end in self._records()}
+        return [notes[size] for size in sorted(notes)]
+
+    def append(self, notes: Sequence[tuple[int, int, str]]) -> None:
+        """Bring (time of signing, size, note), in order of size, to the disk. Raises `ArchiveError`."""
+        self.last()
+        end = self._end
+        content = b"".join(_record(signed_at_ms, note) for signed_at_ms, _size, note in notes)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                os.ftruncate(descriptor, end)  # what a power cut left behind the last whole record
+                written = os.pwrite(descriptor, content, end)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise ArchiveError(f"segments: {self.path}: {error}; make room, nothing is lost") from error
+        if written != len(content):
+            raise ArchiveError(f"segments: {self.path} took {written} of {len(content)} bytes; make room")
+        signed_at_ms, size, note = notes[-1]
+        self._last = StoredNote(signed_at_ms=signed_at_ms, size=size, root=parse_superlog(note).root, note=note)
+        self._end = end + written
+
+    def _records(self) -> Iterator[tuple[StoredNote, int]]:
+        content = self.path.read_bytes() if self.path.exists() else b""
+        at = 0
+        while at + _PREFIX.size <= len(content):
+            length, digest = _PREFIX.unpack_from(content, at)
+            body = content[at + _PREFIX.size : at + _PREFIX.size + length]
+            at += _PREFIX.size + length
+            if length > _RECORD_BYTES_MAX or len(body) != length or hashlib.sha256(body).digest() != digest:
+                return
+            signed_at, _, note = body.decode().partition("\n")
+            try:
+                checkpoint = parse_superlog(note)
+            except ContractsError as error:
+                raise ArchiveError(f"{self.path}: {error}; restore it from a backup") from error
+            yield StoredNote(signed_at_ms=int(signed_at), size=checkpoint.size, root=checkpoint.root, note=note), at
+
+
+def _record(signed_at_ms: int, note: str) -> bytes:
+    body = f"{signed_at_ms}\n{note}".encode()
+    return _PREFIX.pack(len(body), hashlib.sha256(body).digest()) + body

@@ -1,0 +1,153 @@
+"""Follows the stored logs into segments: behind ingest, never in its way.
+
+Each step looks which logs grew and writes what is between their checkpoints, one frame for each; a log's frames of one
+step share one flush. Where it was interrupted it goes on from what the files themselves hold.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.errors import ArchiveError
+from cloud.segments.archive import Archive
+from cloud.segments.notes import NotesFile
+from cloud.segments.rows import slot_of
+from cloud.store import Store, tables
+from contracts.errors import ContractsError
+from contracts.segment import Frame, encode_frame, encode_slots, verify_frame
+from contracts.tree import Frontier
+
+__all__ = ["SegmentWriter"]
+
+_FRAMES_AT_ONCE = 64  # of one log, in one step
+_LOGS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grown:
+    log_id: int
+    origin: str
+
+
+class SegmentWriter:
+    """Writes what is stored into an archive. One of them for each folder."""
+
+    def __init__(self, store: Store, archive: Archive) -> None:
+        self._store, self._archive = store, archive
+        self._notes = NotesFile(archive.folder / "super-log.notes")
+        self._sizes: dict[str, int] = {}
+        self.entries = 0  # written since the start
+
+    async def prepare(self) -> None:
+        """Read the files' ends anew. Raises `ArchiveError` while another process writes them."""
+        self._archive.lock()
+        self._archive.forget()
+        self._sizes.clear()
+
+    async def step(self) -> bool:
+        """Write what some logs grew by; whether there may be more.
+
+        Raises:
+            ArchiveError: the disk is full or a file damaged; what is not written stays in the store.
+        """
+        grown = await self._grown()
+        written = 0
+        for log in grown[:_LOGS_AT_ONCE]:
+            written += await self._write_log(log)
+            await asyncio.sleep(0)
+        await self._write_notes()
+        self.entries += written
+        return written > 0
+
+    async def _grown(self) -> list[_Grown]:
+        query = select(tables.logs.c.log_id, tables.logs.c.origin, tables.logs.c.size).execution_options(
+            every_shard="whichever log grew is to be written"
+        )
+        async with self._store.read() as connection:
+            rows = (await connection.execute(query)).all()
+        for row in rows:
+            if row.origin not in self._sizes:
+                self._sizes[row.origin] = await asyncio.to_thread(self._held, row.origin)
+        return [_Grown(log_id=row.log_id, origin=row.origin) for row in rows if row.size > self._sizes[row.origin]]
+
+    def _held(self, origin: str) -> int:
+        return self._archive.log(origin).size
+
+    async def _write_log(self, log: _Grown) -> int:
+        """Write what one log grew by, as far as its checkpoints have their place in the super-log; how many entries."""
+        start = self._sizes[log.origin]
+        column = tables.checkpoints.c
+        query = (
+            select(tables.checkpoints)
+            .where(column.log_id == log.log_id, column.size > start)
+            .order_by(column.size)
+            .limit(_FRAMES_AT_ONCE)
+        )
+        async with self._store.read() as connection:
+            found = (await connection.execute(query)).all()
+            checkpoints = list(takewhile(lambda row: row.super_index is not None, found))
+            end = checkpoints[-1].size if checkpoints else start
+            rows = await _entries(connection, log.log_id, start, end)
+        if len(rows) != end - start:
+            raise ArchiveError(f"{log.origin}: entries {start} to {end} are not all in the store; restore the database")
+        self._sizes[log.origin] = await asyncio.to_thread(self._append, log.origin, start, checkpoints, rows)
+        return end - start
+
+    def _append(self, origin: str, start: int, checkpoints: Sequence[Any], rows: Sequence[Any]) -> int:
+        files = self._archive.log(origin)
+        frontier, at = files.frontier, start
+        for checkpoint in checkpoints:
+            frame = _frame(frontier, checkpoint, rows[at - start : checkpoint.size - start])
+            try:
+                # A frame that could not be verified later must not be written: the store is then what is wrong.
+                frontier = verify_frame(frame, checkpoint.public_key).frontier
+            except ContractsError as error:
+                raise ArchiveError(f"the store's own entries do not hold: {error}; restore the database") from error
+            files.append(encode_frame(frame), frame, frontier)
+            at = checkpoint.size
+        files.flush()
+        return at
+
+    async def _write_notes(self) -> None:
+        """The super-log's signed notes, which cannot be computed again: their time and their cosignatures."""
+        column = tables.super_notes.c
+        held = await asyncio.to_thread(self._notes.last)
+        query = select(tables.super_notes).where(column.size >= held.size).order_by(column.size)
+        async with self._store.read() as connection:
+            rows = (await connection.execute(query)).all()
+        new = [(row.signed_at_ms, row.size, row.note) for row in rows if (row.size, row.note) != (held.size, held.note)]
+        if new:
+            await asyncio.to_thread(self._notes.append, new)
+
+
+async def _entries(connection: AsyncConnection, log_id: int, start: int, end: int) -> Sequence[Any]:
+    column = tables.entries.c
+    query = (
+        select(tables.entries)
+        .where(column.log_id == log_id, column.entry_index >= start, column.entry_index < end)
+        .order_by(column.entry_index)
+    )
+    return (await connection.execute(query)).all()
+
+
+def _frame(frontier: Frontier, checkpoint: Any, rows: Sequence[Any]) -> Frame:
+    slots, details = [], list[bytes | None]()
+    for row in rows:
+        slot, detail = slot_of(row)
+        slots.append(slot)
+        details.append(detail)
+    return Frame(
+        start=frontier.size,
+        peaks=frontier.peaks,
+        note=checkpoint.note,
+        public=checkpoint.public_key,
+        super_index=checkpoint.super_index,
+        received_at_ms=checkpoint.received_at_ms,
+        slots=encode_slots(slots),
+        details=tuple(details),
+    )
