@@ -6,27 +6,19 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Iterator
 
 import uvicorn
 
 from cloud.app import build_app
 from cloud.service import Cloud, open_cloud
 from cloud.settings import CloudSettings
+from cloud.web_server import Server
 
 __all__ = ["serve", "settle_interpreter"]
 
 _log = logging.getLogger("cloud")
 _SWITCH_SECONDS = 0.0005
 _GRACE_SECONDS = 5
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: it would raise the signal again after its own end and cut ours short."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def serve(settings: CloudSettings) -> int:
@@ -61,7 +53,7 @@ async def _serve(settings: CloudSettings) -> None:
             timeout_graceful_shutdown=_GRACE_SECONDS,
             limit_concurrency=4096,
         )
-        server = _Server(config)
+        server = Server(config)
         settle_interpreter()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,12 +73,12 @@ async def _serve(settings: CloudSettings) -> None:
         _log.info("cloud: stopped")
 
 
-def _stop(server: uvicorn.Server, cloud: Cloud) -> None:
+def _stop(server: Server, cloud: Cloud) -> None:
     cloud.mail.close()
     server.should_exit = True
 
 
-async def _announce(server: uvicorn.Server, settings: CloudSettings) -> None:
+async def _announce(server: Server, settings: CloudSettings) -> None:
     while not server.started:  # noqa: ASYNC110 - uvicorn offers a flag, no event
         await asyncio.sleep(0.02)
     _log.info("cloud: ready http://%s:%d", settings.host, settings.port)

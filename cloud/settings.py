@@ -1,7 +1,6 @@
 """The cloud's settings: one TOML file, read once, every key checked."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 
 from cloud.errors import SettingsError
 from cloud.segments.archive import SEGMENT_BYTES
+from cloud.toml_table import Table as _Table
+from cloud.toml_table import read_toml as _read_toml
 from contracts.clock import Clock, clock_from_settings
 from contracts.copy_note import COPIES_MAX, CopyKeeper
 from contracts.errors import ClockError, CopyError
@@ -100,41 +101,6 @@ class OperatorSettings:
     chain: ChainSettings
     operator_key_file: Path
     clock: Clock
-
-
-class _Table:
-    """One TOML table whose keys are taken one by one; what is left over is a mistake."""
-
-    def __init__(self, file: Path, name: str, values: Any) -> None:
-        if not isinstance(values, Mapping):
-            raise SettingsError(f"{file}: [{name}] must be a table")
-        self._file, self._name, self._values = file, name, dict(values)
-
-    def take(self, key: str, kind: type[Any], default: Any = ...) -> Any:
-        if key not in self._values:
-            if default is ...:
-                raise SettingsError(f"{self._file}: [{self._name}] lacks {key}; add it")
-            return default
-        value = self._values.pop(key)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise SettingsError(f"{self._file}: [{self._name}] {key} is {value!r}; it must be of type {kind.__name__}")
-        return value
-
-    def path(self, key: str, default: Any = ...) -> Path | None:
-        value = self.take(key, str, default)
-        return None if value is None else (self._file.parent / value).resolve()
-
-    def needed_path(self, key: str) -> Path:
-        return (self._file.parent / str(self.take(key, str))).resolve()
-
-    def done(self) -> None:
-        if self._values:
-            raise SettingsError(
-                f"{self._file}: [{self._name}] has unknown keys {', '.join(sorted(self._values))}; "
-                "remove or correct them"
-            )
 
 
 def load_settings(file: Path) -> CloudSettings:
@@ -284,15 +250,6 @@ def _address(file: Path, table: _Table) -> str:
     if not _ADDRESS.fullmatch(contract):
         raise SettingsError(f"{file}: [maintenance] contract is {contract!r}; write the address 0x…")
     return contract
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text())
-    except OSError as error:
-        raise SettingsError(f"settings file {file} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"settings file {file} is not TOML: {error}") from error
 
 
 def _check_tables(file: Path, document: Mapping[str, Any], known: set[str]) -> None:

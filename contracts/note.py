@@ -98,7 +98,7 @@ def format_note(note: Note) -> str:
     _check_text(note.text)
     if not note.signatures:
         raise NoteError("note has no signature")
-    return note.text + "\n" + "".join(_format_line(line) for line in note.signatures)
+    return note.text + "\n" + "".join(format_signature_line(line) for line in note.signatures)
 
 
 def key_hash(name: str, signature_type: int, public: bytes) -> bytes:
@@ -176,7 +176,8 @@ def _parse_line(line: str) -> SignatureLine:
     return SignatureLine(name=parts[1], key_id=signed[:_KEY_ID_BYTES], signature=signed[_KEY_ID_BYTES:])
 
 
-def _format_line(line: SignatureLine) -> str:
+def format_signature_line(line: SignatureLine) -> str:
+    """One signature line with its newline. Raises `NoteError` for a name or key id that cannot stand in one."""
     _check_name(line.name)
     if len(line.key_id) != _KEY_ID_BYTES or not line.signature:
         raise NoteError(f"signature of {line.name!r} needs a key id of {_KEY_ID_BYTES} bytes and a signature")

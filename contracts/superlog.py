@@ -18,6 +18,7 @@ from contracts.checkpoint import (
 )
 from contracts.errors import CheckpointError, KeyFormatError, NoteError, SignatureError
 from contracts.note import COSIGNATURE_V1, ED25519, Note, SignatureLine, format_note, key_hash, key_id, parse_note
+from contracts.witness import cosign, cosigned_message
 
 _TIMESTAMP_BYTES = 8
 _TIMESTAMP_END_S = 2**63
@@ -127,12 +128,7 @@ def add_cosignature(note: str, witness: Witness, key: ed25519.PrivateKey, signed
         CheckpointError: not a super-log's note.
     """
     parsed, _ = _parse(note)
-    stamp = signed_at_s.to_bytes(_TIMESTAMP_BYTES)
-    line = SignatureLine(
-        name=witness.name,
-        key_id=key_id(witness.name, COSIGNATURE_V1, witness.public),
-        signature=stamp + ed25519.sign(key, _cosigned(parsed.text, signed_at_s)),
-    )
+    line = cosign(parsed.text, witness.name, key, signed_at_s)
     return format_note(Note(text=parsed.text, signatures=(*parsed.signatures, line)))
 
 
@@ -155,17 +151,13 @@ def verify_cosignatures(note: str, policy: WitnessPolicy) -> tuple[Cosignature, 
 
 def _verify_cosignature(text: str, witness: Witness, signature: bytes) -> int:
     signed_at_s = int.from_bytes(signature[:_TIMESTAMP_BYTES])
-    if len(signature) != _TIMESTAMP_BYTES + ed25519.SIGNATURE_BYTES or signed_at_s >= _TIMESTAMP_END_S:
+    if len(signature) != _TIMESTAMP_BYTES + ed25519.SIGNATURE_BYTES or not 0 < signed_at_s < _TIMESTAMP_END_S:
         raise SignatureError(f"cosignature of {witness.name} is not a time and an Ed25519 signature")
     try:
-        ed25519.verify(witness.public, _cosigned(text, signed_at_s), signature[_TIMESTAMP_BYTES:])
+        ed25519.verify(witness.public, cosigned_message(text, signed_at_s), signature[_TIMESTAMP_BYTES:])
     except (KeyFormatError, SignatureError) as error:
         raise SignatureError(f"cosignature of {witness.name}: {error}") from error
     return signed_at_s
-
-
-def _cosigned(text: str, signed_at_s: int) -> bytes:
-    return f"cosignature/v1\ntime {signed_at_s}\n{text}".encode()
 
 
 def _parse(note: str) -> tuple[Note, Checkpoint]:

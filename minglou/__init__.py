@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, _Command] = MappingProxyType(
         "cloud": _Command("cloud.command", "cloud", "the service that gateways report to: serve, migrate"),
         "chain": _Command("cloud.chain.command", "cloud", "the contracts: deploy"),
         "billing": _Command("cloud.billing.command", "cloud", "a period's bills: draft, post"),
+        "witness": _Command("cloud.witness.command", "witness", "cosign a log while it only grows: run, vkey"),
         "provision": _Command("provisioning.command", "", "a site from its site file: keys, enrolment"),
         "building": _Command("devices.simulated.command", "edge", "a simulated building, real protocols"),
         "demo": _Command("provisioning.demo.command", "dev", "one month from meter to bill, on this machine"),

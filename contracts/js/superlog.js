@@ -55,7 +55,7 @@ export async function verifyCosignatures(source, policy) {
 async function verifyCosignature(text, witness, line) {
   const signedAt = toBigInt(line.subarray(0, 8));
   const signed = utf8(`cosignature/v1\ntime ${signedAt}\n${text}`);
-  const isWellFormed = line.length === 72 && signedAt < 1n << 63n;
+  const isWellFormed = line.length === 72 && signedAt > 0n && signedAt < 1n << 63n;
   if (!isWellFormed || !(await verify(witness.publicKey, signed, line.subarray(8)))) {
     throw new ContractsError(`the cosignature of ${witness.name} is not that witness's`);
   }

@@ -57,6 +57,21 @@ def test_verifying_needs_two_packages() -> None:
     assert not {"web3", "fastapi", "sqlalchemy", "httpx", "aiohttp", "pydantic", "bleak"} & set(told.stdout.split())
 
 
+def test_a_witness_stands_alone() -> None:
+    """A committee's small machine runs it with a web server and SQLite: nothing of the cloud beside it is loaded."""
+    script = "import sys, cloud.witness.command, cloud.witness.app, cloud.web_server; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stderr[-1500:]
+    loaded = told.stdout.split()
+    assert not {"web3", "fastapi", "sqlalchemy", "httpx", "pydantic", "eth_abi"} & set(loaded)
+    ours = {name for name in loaded if name.startswith("cloud.")}
+    assert {name for name in ours if not name.startswith("cloud.witness")} == {
+        "cloud.errors",
+        "cloud.toml_table",
+        "cloud.web_server",
+    }
+
+
 def test_whoever_imports_web3_closes_deep_recursion_again() -> None:
     """py_ecc, which web3 and eth_account import, raises the interpreter's limit to 100,000.
 
