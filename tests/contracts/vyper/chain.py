@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,14 +51,7 @@ class Chain:
         self._connection.close()
 
     def rpc(self, method: str, *params: Any) -> Any:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
-        self._connection.request("POST", "/", body, {"content-type": "application/json"})
-        answer = json.loads(self._connection.getresponse().read())
-        if "error" in answer:
-            data = answer["error"].get("data")
-            reason = parse_revert(bytes.fromhex(data[2:])) if isinstance(data, str) else None
-            raise Reverted(reason or answer["error"]["message"])
-        return answer["result"]
+        return _result(self._post({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}))
 
     def send(self, sender: str, call: Call) -> Receipt:
         """Mine one transaction. Raises Reverted if the contract refuses it."""
@@ -70,10 +64,19 @@ class Chain:
         return receipt.contract
 
     def view(self, call: Call, sender: str | None = None) -> bytes:
-        transaction = {"to": call.to, "data": "0x" + call.data.hex(), "gas": hex(GAS)}
+        transaction = _viewed(call)
         if sender is not None:
             transaction["from"] = sender
         return bytes.fromhex(self.rpc("eth_call", transaction, "latest")[2:])
+
+    def views(self, calls: Sequence[Call]) -> list[bytes]:
+        """The results of many views, asked in one message: a state machine looks at everything after each act."""
+        asked = [
+            {"jsonrpc": "2.0", "id": number, "method": "eth_call", "params": [_viewed(call), "latest"]}
+            for number, call in enumerate(calls)
+        ]
+        answers = {answer["id"]: answer for answer in self._post(asked)}
+        return [bytes.fromhex(_result(answers[number])[2:]) for number in range(len(calls))]
 
     def now(self) -> int:
         return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
@@ -94,6 +97,10 @@ class Chain:
 
     def revert_to(self, snapshot: str) -> None:
         self.rpc("evm_revert", snapshot)
+
+    def _post(self, message: object) -> Any:
+        self._connection.request("POST", "/", json.dumps(message), {"content-type": "application/json"})
+        return json.loads(self._connection.getresponse().read())
 
     def _send(self, transaction: dict[str, str]) -> Receipt:
         receipt = self._mined(self.rpc("eth_sendTransaction", transaction))
@@ -132,3 +139,16 @@ class Chain:
 
     def _time_of(self, block: str) -> str:
         return str(self.rpc("eth_getBlockByNumber", block, False)["timestamp"])
+
+
+def _viewed(call: Call) -> dict[str, str]:
+    return {"to": call.to, "data": "0x" + call.data.hex(), "gas": hex(GAS)}
+
+
+def _result(answer: Any) -> Any:
+    """What a node answered. Raises Reverted if it refused."""
+    if "error" in answer:
+        data = answer["error"].get("data")
+        reason = parse_revert(bytes.fromhex(data[2:])) if isinstance(data, str) else None
+        raise Reverted(reason or answer["error"]["message"])
+    return answer["result"]

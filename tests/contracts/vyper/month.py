@@ -1,5 +1,6 @@
 """One month of the test site: what the meters counted, the bills, one of them padded, and the answers to challenges."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.bill import Bill, BillTree, Line, LineKind, Node, shares
@@ -124,8 +125,8 @@ class Month:
         return self.site.chain.send(by or self.site.stranger, call)
 
 
-def log_month(site: Site) -> dict[tuple[bytes, int], int]:
-    """The meters' boundary entries in the gateway's log, accepted on chain."""
+def log_month(site: Site, *, pool_used: int = POOL_USED, size: int = 1000) -> dict[tuple[bytes, int], int]:
+    """The meters' boundary entries in the gateway's log of this size, accepted on chain."""
     indexes: dict[tuple[bytes, int], int] = {}
     dates = (SINCE, OPENING, CLOSING)
     for place, date in enumerate(dates):
@@ -133,14 +134,17 @@ def log_month(site: Site) -> dict[tuple[bytes, int], int]:
         for meter, prior, used in zip(METERS, PRIOR, USED, strict=True):
             value = 1_000_000 + (0, prior, prior + used)[place]
             indexes[meter, date] = site.log.read(meter, date, value)
-        indexes[POOL_METER, date] = site.log.read(POOL_METER, date, 5_000 + (0, 0, POOL_USED)[place])
-    site.log.fill(1000)
+        indexes[POOL_METER, date] = site.log.read(POOL_METER, date, 5_000 + (0, 0, pool_used)[place])
+    site.log.fill(size)
     site.accept(site.log)
     return indexes
 
 
-def month_bills(site: Site, *, padding: int = PADDING) -> list[Bill]:
-    parts = shares(cost(COMMON, used=POOL_USED), AREAS)
+def month_bills(
+    site: Site, *, padding: int = PADDING, pool_used: int = POOL_USED, shared_padding: Sequence[int] = (0, 0, 0)
+) -> list[Bill]:
+    """The bills, with what the operator adds to unit 0's own line and to each unit's share."""
+    parts = shares(cost(COMMON, used=pool_used), AREAS)
     bills = []
     for index, (meter, prior, used) in enumerate(zip(METERS, PRIOR, USED, strict=True)):
         amount = cost(RESIDENTIAL, used=used, prior=prior) + (padding if index == 0 else 0)
@@ -152,18 +156,25 @@ def month_bills(site: Site, *, padding: int = PADDING) -> list[Bill]:
             since=OPENING,
             from_date=OPENING,
             to_date=CLOSING,
-            usage=POOL_USED,
-            amount=parts[index],
+            usage=pool_used,
+            amount=parts[index] + shared_padding[index],
         )
         bills.append(site.bill(index, site.line(meter, used, amount, since=SINCE), shared))
     return bills
 
 
-def close_month(site: Site, *, padding: int = PADDING) -> Month:
+def close_month(
+    site: Site,
+    *,
+    padding: int = PADDING,
+    pool_used: int = POOL_USED,
+    shared_padding: Sequence[int] = (0, 0, 0),
+    size: int = 1000,
+) -> Month:
     """Log the month, close it on chain, and put money and a mandate into every account."""
     site.chain.wait_until(CLOSING_AT + 3600)
-    indexes = log_month(site)
-    bills = month_bills(site, padding=padding)
+    indexes = log_month(site, pool_used=pool_used, size=size)
+    bills = month_bills(site, padding=padding, pool_used=pool_used, shared_padding=shared_padding)
     for unit_index in range(3):
         fund(site, unit_index)
     tree, receipt = site.close(bills)

@@ -1,4 +1,6 @@
-"""UsageFees as a state machine beside a Python model: money is conserved, and only signers move what is theirs."""
+"""UsageFees as a state machine beside a Python model: money is conserved, only signers move what is theirs, and bills
+come to their pool.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -7,12 +9,13 @@ from random import Random
 
 import pytest
 
-from contracts.calls import challenges, usage_fees
+from contracts.bill import Amounts, BillTree
+from contracts.calls import challenges, token, usage_fees
 from contracts.person import Purpose
 from tests.contracts.vyper.chain import Reverted
 from tests.contracts.vyper.conftest import undone
-from tests.contracts.vyper.month import PADDING, Month, close_month
-from tests.contracts.vyper.site import BOND_FLOOR, CLOSING, DEPOSIT, PERIOD, WINDOW, Site
+from tests.contracts.vyper.month import PADDING, Month, close_month, month_bills
+from tests.contracts.vyper.site import BOND_FLOOR, CLOSING, COMMON, DEPOSIT, PERIOD, WINDOW, Site, cost
 from tests.contracts.vyper.test_fee_accounts import CASHIER_KEY, appoint_cashier
 
 RUNS, STEPS = 40, 30
@@ -20,16 +23,22 @@ RUNS, STEPS = 40, 30
 HALF = WINDOW // 2 + 3600
 
 
+# What the operator adds to the units' shares: nothing, or a fen, or much.
+SHARED_PADDINGS = ((0, 0, 0), (1, 1, 1), (0, 700, 1))
+
+
 class Model:
     """What UsageFees should hold after each successful call."""
 
-    def __init__(self, month: Month) -> None:
+    def __init__(self, month: Month, over: dict[tuple[int, int], int]) -> None:
         self.month = month
         self.balance = [month.account(index).balance for index in range(3)]
         self.cap = [month.account(index).cap for index in range(3)]
         self.bond, self.collected = 2 * BOND_FLOOR, 0
         self.paid = [False] * 3
         self.due = [bill.amounts.total for bill in month.bills]
+        self.over = over  # what a line asks for beyond what is right
+        self.struck: set[tuple[int, int]] = set()  # lines that nobody answered for
         self.lines: dict[tuple[int, int], str] = {}
         self.opened_at: dict[tuple[int, int], int] = {}
 
@@ -64,10 +73,18 @@ class Fees:
 
     def __init__(self, site: Site, succeeded: Counter[str], rng: Random) -> None:
         self.site, self.succeeded, self.rng = site, succeeded, rng
-        self.month = close_month(self.site)
-        self.model = Model(self.month)
+        self.pool_used = rng.randrange(200_000)
+        self.paddings = rng.choice(SHARED_PADDINGS)
+        self.month = self._close()
+        self.model = Model(self.month, self._over())
         self.nonce = 100
         self.closed_at = self.site.chain.now()
+
+    def _close(self) -> Month:
+        return close_month(self.site, pool_used=self.pool_used, shared_padding=self.paddings, size=200)
+
+    def _over(self) -> dict[tuple[int, int], int]:
+        return {(0, 0): PADDING} | {(unit, 1): padding for unit, padding in enumerate(self.paddings)}
 
     @contextmanager
     def expected(self, what: str, succeeds: bool) -> Iterator[None]:
@@ -191,10 +208,23 @@ class Fees:
         succeeds = self.site.chain.now() <= self.model.opened_at[unit, line] + WINDOW
         with self.expected("answer", succeeds):
             self.month.answer(unit, line)
-        if succeeds and (unit, line) == (0, 0):
-            self.model.owner_wins(unit, line, PADDING)
+        over = self.model.over.get((unit, line), 0)
+        if succeeds and over:
+            self.model.owner_wins(unit, line, over)
+            self.model.over[unit, line] = 0
+            self.succeeded["share corrected"] += line
         elif succeeds:
             self.model.operator_wins(unit, line)
+
+    def answer_all(self) -> None:
+        while "open" in self.model.lines.values() and not self.is_silent:
+            self.answer()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is too late to answer some challenge."""
+        opened = [self.model.opened_at[place] for place, state in self.model.lines.items() if state == "open"]
+        return self.site.chain.now() > min(opened) + WINDOW
 
     def reverse(self) -> None:
         waiting = sorted(place for place, state in self.model.lines.items() if state == "open")
@@ -205,6 +235,7 @@ class Fees:
             self.site.chain.send(self.site.stranger, call)
         if succeeds:
             self.model.owner_wins(unit, line, self.month.bills[unit].lines[line].amount)
+            self.model.struck.add((unit, line))
 
     def nobody_answers(self) -> None:
         """Silence, as a step of its own: by single steps in any order it would be rare."""
@@ -257,17 +288,66 @@ class Fees:
         for unit, line in sorted(self.rng.sample(places, self.rng.randint(1, len(places)))):
             self.open_challenge(unit, line)
 
+    def supersede(self, by: str) -> None:
+        """The operator corrects the shares of the whole period in public, as long as nobody has acted on a bill."""
+        before, self.paddings = self.paddings, self.rng.choice(SHARED_PADDINGS)
+        bills = month_bills(self.site, pool_used=self.pool_used, shared_padding=self.paddings)
+        tree = BillTree.of_bills(bills)
+        untouched = not self.model.lines and not any(self.model.paid) and self.is_window_open
+        succeeds = by == "operator" and untouched and before != self.paddings
+        call = usage_fees.supersede(
+            self.site.usage_fees, period=PERIOD, root=tree.root.hash, sums=tree.root.sums, document=b"\1" * 32
+        )
+        with self.expected("supersede", succeeds):
+            self.site.chain.send(getattr(self.site, by), call)
+        if not succeeds:
+            self.paddings = before
+            return
+        self.month.bills, self.month.tree = bills, tree
+        self.model.due = [bill.amounts.total for bill in bills]
+        self.model.over = self._over()
+        self.closed_at = self.site.chain.now()
+
     def every_fen_is_where_the_model_has_it(self) -> None:
-        model, site = self.model, self.site
-        assert site.balance(site.usage_fees) == model.held
-        assert [self.month.account(index).balance for index in range(3)] == model.balance
-        funds = usage_fees.parse_funds(site.chain.view(usage_fees.funds(site.usage_fees)))
-        collected = usage_fees.parse_collected(site.chain.view(usage_fees.collected(site.usage_fees)))
-        assert (funds.bond, collected) == (model.bond, model.collected)
-        for unit in range(3):
-            status = self.month.status(unit)
+        model, fees = self.model, self.site.usage_fees
+        accounts = [usage_fees.account(fees, unit_index=unit) for unit in range(3)]
+        statuses = [usage_fees.status(fees, period=PERIOD, unit_index=unit) for unit in range(3)]
+        others = [token.balance_of(self.site.token, account=fees), usage_fees.funds(fees), usage_fees.collected(fees)]
+        found = self.site.chain.views([*others, *accounts, *statuses])
+        assert token.parse_balance_of(found[0]) == model.held
+        assert usage_fees.parse_funds(found[1]).bond == model.bond
+        assert usage_fees.parse_collected(found[2]) == model.collected
+        assert [usage_fees.parse_account(account).balance for account in found[3:6]] == model.balance
+        for unit, status in enumerate(map(usage_fees.parse_status, found[6:])):
             assert status.is_paid == model.paid[unit]
             assert self.month.bills[unit].amounts.total - status.reduction == model.due[unit]
+
+    def bills_come_to_the_pool(self) -> None:
+        """All shares as they stand on chain are the pool, but for what nobody has challenged yet or answered for."""
+        model, bills = self.model, self.month.bills
+        asked = [challenges.challenge(self.site.challenges, period=PERIOD, unit_index=at, number=1) for at in range(3)]
+        period, *states = self.site.chain.views([usage_fees.period(self.site.usage_fees, period=PERIOD), *asked])
+        posted = Amounts.from_word(usage_fees.parse_period(period).sums)
+        assert posted.total == sum(bill.amounts.total for bill in bills)
+        assert posted.shared == sum(bill.lines[1].amount for bill in bills)
+        pool = cost(COMMON, used=self.pool_used)
+        assert posted.shared == pool + sum(self.paddings)
+        stand = [
+            billed.lines[1].amount if found.state == 0 else found.charge
+            for billed, found in zip(bills, map(challenges.parse_challenge, states), strict=True)
+        ]
+        struck = sum(bills[unit].lines[1].amount for unit, line in model.struck if line == 1)
+        over = sum(more for (_unit, line), more in model.over.items() if line == 1)
+        assert sum(stand) + struck - over == pool, f"shares stand at {stand} fen, the pool at {pool}"
+
+    def begin(self) -> str:
+        """The period's first days: corrected in public, or disputed and answered. By single steps both would be rare."""
+        if self.rng.random() < 0.5:
+            self.supersede("operator")
+            return "supersede"
+        self.several_owners_challenge()
+        self.answer_all()
+        return "several_owners_challenge, answer_all"
 
     def step(self) -> str:
         """One act, drawn among those that can be tried now."""
@@ -289,10 +369,14 @@ class Fees:
         }
         if self.is_window_open:
             acts["a_challenge"] = lambda: self.a_challenge(unit, rng.randrange(2))
+            by = rng.choice(("operator", "operator", "manager"))
+            acts["supersede"] = lambda: self.supersede(by)
         if self.is_window_open and not model.lines:
             acts["several_owners_challenge"] = self.several_owners_challenge
         if is_open:
             acts |= {"answer": self.answer, "reverse": self.reverse, "nobody_answers": self.nobody_answers}
+        if is_open and not self.is_silent:
+            acts["answer_all"] = self.answer_all
         if any(model.paid) and rng.random() < 0.3:
             acts["move_out"] = self.move_out
         act = rng.choice(sorted(acts))
@@ -309,7 +393,8 @@ def test_money_is_conserved_over_every_path(enrolled: Site) -> None:
             run(enrolled, succeeded, seed)
     # One that only reverts proves nothing.
     signed = ("withdraw", "move", "set_mandate", "open_challenge", "present_receipt", "move_out")
-    for what in (*signed, "top_up", "answer", "reverse", "pay", "debit", "collect", "credit"):
+    on_bills = ("answer", "reverse", "supersede", "pay", "debit", "collect", "credit")
+    for what in (*signed, *on_bills, "top_up", "share corrected"):
         assert succeeded[what] >= 10, succeeded
 
 
@@ -319,8 +404,9 @@ def run(enrolled: Site, succeeded: Counter[str], seed: int) -> None:
     with undone(enrolled):
         fees = Fees(enrolled, succeeded, Random(seed))
         try:
-            for _ in range(STEPS):
-                done.append(fees.step())
+            for number in range(STEPS):
+                done.append(fees.step() if number else fees.begin())
                 fees.every_fen_is_where_the_model_has_it()
+                fees.bills_come_to_the_pool()
         except AssertionError as error:
             raise AssertionError(f"seed {seed}, after {done}: {error}") from error
