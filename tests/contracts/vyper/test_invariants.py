@@ -341,7 +341,7 @@ class Fees:
         assert sum(stand) + struck - over == pool, f"shares stand at {stand} fen, the pool at {pool}"
 
     def begin(self) -> str:
-        """The period's first days: corrected in public, or disputed and answered. By single steps both would be rare."""
+        """The first days: corrected in public, or disputed and answered. By single steps both would be rare."""
         if self.rng.random() < 0.5:
             self.supersede("operator")
             return "supersede"
