@@ -27,6 +27,7 @@ OPENING_TYPE = "(bytes32,uint256,bytes32)"
 PAPER_TYPE = "(uint256,uint256,bytes32)"
 # What a resolution on the assembly's rules (matter 1) adopts so that non-voters follow the majority.
 POLICY = sha256(b"minglou/policy/non-voters-follow/1").digest()
+_REPEAL = sha256(b"minglou/policy/non-voters-follow/1/repeal").digest()
 
 
 class BallotError(ContractsError):
@@ -138,6 +139,15 @@ class PaperBallot:
     def abi(self) -> tuple[int, int, bytes]:
         """The fields in the contract's order."""
         return (self.head, int(self.choice), self.scan)
+
+
+def repeal_payload(policy: int) -> bytes:
+    """What a resolution on the assembly's rules (matter 1) carries to end a policy.
+
+    Args:
+        policy: number of the resolution that adopted it.
+    """
+    return sha256(encode_arguments("repeal", ("bytes32", "uint256"), (_REPEAL, policy))).digest()
 
 
 def chained_papers(resolution: bytes, papers: Iterable[PaperBallot]) -> bytes:

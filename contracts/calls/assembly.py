@@ -149,17 +149,18 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """The city system's result of a formal vote was recorded."""
+    """The city system's result of a formal vote was recorded; from then on the vote counts as decided."""
 
     FORM: ClassVar[EventForm] = EventForm(
         "Certified",
-        bytes.fromhex("1b5c7ad82e57b3c6ef9ddd0996adcc63d505970f1308f85c3bb207c2f75910e9"),
+        bytes.fromhex("a772671035e3a20e076fd853cb78a750aaa341546a7fa200b94f7a97a5771fae"),
         ("uint256",),
-        ("bytes32",),
+        ("bytes32", "uint256"),
     )
 
     number: int
     certificate: bytes
+    decided_at: int
 
 
 Event = Counted | Decided | Certified

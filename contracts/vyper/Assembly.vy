@@ -15,10 +15,11 @@
         - The matter alone picks the threshold: two thirds of all take part; more than half of these, or three quarters in
           matters 6, 7 and 8, are in favour; each by area and by heads.
         - Passkeys, software keys, proxies and paper are totalled apart.
-        - Non-voters follow the majority only if the whole site adopted that rule before, by a vote on matter 1; the result
-          without it stays visible.
-        - A formal vote is over only when the city system's certificate is recorded; no certificate makes pass what the
-          ballots did not.
+        - Non-voters follow the majority only if the whole site had adopted that rule, by a vote on matter 1, before this vote
+          was convened, and had not ended it by another one: so whoever counts, in whatever order, changes nothing. The
+          result without it stays visible.
+        - A formal vote is decided only when the city system's certificate is recorded, after the count; no certificate makes
+          pass what the ballots did not.
         - The events alone rebuild the state.
 
         Limits. An outcome claims no legal force.
@@ -29,6 +30,8 @@ import roll_tree
 
 # SHA-256 of "minglou/policy/non-voters-follow/1": what a resolution on the assembly's rules adopts.
 POLICY: constant(bytes32) = 0x8e578060a967a49b522d00c7ea2080220c871a0b95884d08ea635b85f1dcf13f
+# SHA-256 of "minglou/policy/non-voters-follow/1/repeal": SHA-256 of it and a resolution's number ends what that one adopted.
+REPEAL: constant(bytes32) = 0x2e730d0f34d3a5c01a8fe5acc3c492062f590c204940a4417a4ddad741638ab2
 NAME_RESOLUTIONS: constant(bytes32) = 0x7265736f6c7574696f6e73000000000000000000000000000000000000000000
 NAME_BALLOTS: constant(bytes32) = 0x62616c6c6f747300000000000000000000000000000000000000000000000000
 RULES: constant(uint256) = 1
@@ -40,6 +43,7 @@ PROXY: constant(uint256) = 2
 PAPER: constant(uint256) = 3
 
 BLOCKS: constant(uint256) = 2**32 - 1
+DECIDED_AT: constant(uint256) = 2**64 - 1
 # A tally: six lanes of 42 bits from the right: area for, against, abstaining, then heads alike.
 TALLY: constant(uint256) = 2**42 - 1
 
@@ -106,6 +110,8 @@ tallies: HashMap[uint256, uint256[4]]
 # Blocks counted | decided_at << 32 | passed << 96 | follows << 97 | passed following << 98
 progress: HashMap[uint256, uint256]
 certificates: HashMap[uint256, bytes32]
+# Unix seconds when a payload first passed as the whole site's rule (matter 1).
+ruled_at: HashMap[bytes32, uint256]
 
 
 event Counted:
@@ -125,6 +131,7 @@ event Decided:
 event Certified:
     number: indexed(uint256)
     certificate: bytes32
+    decided_at: uint256
 
 
 @deploy
@@ -181,14 +188,20 @@ def count(
 @external
 def certify(number: uint256, certificate: bytes32):
     """
-    @notice The committee records the digest of the city system's result, without which a formal vote is not over. It can
+    @notice The committee records the digest of the city system's result, without which a formal vote is not decided. It can
         withhold that, but cannot make pass what the owners' ballots did not.
     """
     assert msg.sender == staticcall REGISTRY.committee(), "assembly: only the committee may certify"
-    assert (staticcall RESOLUTIONS.resolution(number)).mode == FORMAL, "assembly: only a formal vote is certified"
+    resolution: Resolution = staticcall RESOLUTIONS.resolution(number)
+    assert resolution.mode == FORMAL, "assembly: only a formal vote is certified"
     assert self.certificates[number] == empty(bytes32) and certificate != empty(bytes32), "assembly: certificate is recorded or empty"
+    progress: uint256 = self.progress[number]
+    assert progress >> 32 != 0, "assembly: ballots are not counted"
     self.certificates[number] = certificate
-    log Certified(number=number, certificate=certificate)
+    # Whoever waits a public delay waits from here, not from the count.
+    self.progress[number] = progress & ~(DECIDED_AT << 32) | block.timestamp << 32
+    self._take_effect(number, resolution)
+    log Certified(number=number, certificate=certificate, decided_at=block.timestamp)
 
 
 # --- Views ---
@@ -206,7 +219,7 @@ def outcome(number: uint256) -> Outcome:
         state=self._state(number, resolution, progress),
         matter=resolution.matter,
         payload=resolution.payload,
-        decided_at=progress >> 32 & (2**64 - 1),
+        decided_at=progress >> 32 & DECIDED_AT,
         building=resolution.building,
     )
 
@@ -225,7 +238,7 @@ def result(number: uint256) -> Result:
         proxy=sums[PROXY],
         paper=sums[PAPER],
         blocks=progress & BLOCKS,
-        decided_at=progress >> 32 & (2**64 - 1),
+        decided_at=progress >> 32 & DECIDED_AT,
         passed=progress >> 96 & 1 == 1,
         follows=progress >> 97 & 1 == 1,
         passed_following=progress >> 98 & 1 == 1,
@@ -241,7 +254,7 @@ def _decide(number: uint256, resolution: Resolution, sums: uint256[4], blocks: u
     total: uint256 = sums[0] + sums[1] + sums[2] + sums[3]
     passed: bool = self._passes(resolution.matter, resolution.sums, total)
     passed_following: bool = self._passes(resolution.matter, resolution.sums, self._following(resolution.sums, total))
-    follows: bool = self._is_adopted(resolution.policy)
+    follows: bool = self._is_adopted(resolution.policy, resolution.convened_at)
     progress: uint256 = blocks | block.timestamp << 32
     if passed:
         progress |= 1 << 96
@@ -250,6 +263,7 @@ def _decide(number: uint256, resolution: Resolution, sums: uint256[4], blocks: u
     if passed_following:
         progress |= 1 << 98
     self.progress[number] = progress
+    self._take_effect(number, resolution)
     log Decided(
         number=number,
         passed=passed,
@@ -302,10 +316,22 @@ def _following(roll: uint256, tally: uint256) -> uint256:
 
 
 @internal
-@view
-def _is_adopted(policy: uint256) -> bool:
+def _take_effect(number: uint256, resolution: Resolution):
     """
-    @notice Whether that resolution passed, of the whole site about the assembly's rules, and adopted the policy.
+    @notice Keep since when a payload is a rule of the assembly.
+    """
+    if resolution.matter != RULES or resolution.building != 0 or self.ruled_at[resolution.payload] != 0:
+        return
+    if self._state(number, resolution, self.progress[number]) == 4:
+        self.ruled_at[resolution.payload] = block.timestamp
+
+
+@internal
+@view
+def _is_adopted(policy: uint256, convened_at: uint256) -> bool:
+    """
+    @notice Whether that resolution, of the whole site about the assembly's rules, had adopted the policy when the vote was
+        convened, and none had ended it.
     """
     if policy == 0:
         return False
@@ -313,7 +339,10 @@ def _is_adopted(policy: uint256) -> bool:
     progress: uint256 = self.progress[policy]
     if resolution.matter != RULES or resolution.building != 0 or resolution.payload != POLICY:
         return False
-    return self._state(policy, resolution, progress) == 4
+    if self._state(policy, resolution, progress) != 4 or progress >> 32 & DECIDED_AT >= convened_at:
+        return False
+    ended_at: uint256 = self.ruled_at[sha256(abi_encode(REPEAL, policy))]
+    return ended_at == 0 or ended_at >= convened_at
 
 
 @internal

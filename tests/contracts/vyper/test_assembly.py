@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from contracts.ballot import POLICY
+from contracts.ballot import POLICY, repeal_payload
 from contracts.calls import assembly
 from contracts.calls.assembly import State
 from contracts.calls.resolutions import Mode
 from contracts.quorum import Choice, Means, Tally, Weight, following, passes
 from contracts.roll import RollLeaf
 from tests.contracts.vyper.assembly_site import HEADS, OF_HEAD, OFFICERS, SHARES, Hall, Vote, paper, proposal
+from tests.contracts.vyper.chain import Receipt
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.site import name
 from tests.contracts.vyper.site_contracts import SHOWN_FOR as WINDOW
@@ -206,7 +207,9 @@ MOST = {0: FOR, 1: FOR, 7: FOR, 3: FOR, 2: AGAINST}  # five heads of nine: too f
 def adopt(hall: Hall, *, passes: bool = True, **changes: Any) -> int:
     fields: dict[str, Any] = {"matter": 1, "payload": POLICY}
     choice = FOR if passes else AGAINST
-    return decided(hall, every(choice, *range(HEADS)), **(fields | changes)).number
+    number = decided(hall, every(choice, *range(HEADS)), **(fields | changes)).number
+    hall.chain.wait(1)  # what is convened in the same second was not convened after it
+    return number
 
 
 def test_non_voters_follow_only_where_the_assembly_adopted_it_and_both_results_are_shown(hall: Hall) -> None:
@@ -229,6 +232,67 @@ def test_another_resolution_is_no_such_policy(hall: Hall) -> None:
         assert not vote.result().follows and vote.outcome().state is State.FAILED
 
 
+def counting(hall: Hall, *votes: Vote) -> None:
+    for vote in votes:
+        vote.count()
+
+
+@pytest.mark.parametrize("policy_first", [True, False])
+def test_a_policy_decided_after_convening_is_not_followed_whichever_is_counted_first(
+    hall: Hall, policy_first: bool
+) -> None:
+    """Whoever counts picks the order; both votes are put to the owners at once."""
+    rule = hall.convene(proposal(1, payload=POLICY))
+    vote = hall.convene(proposal(policy=rule.number))
+    rule.open()
+    rule.cast(*(rule.sign(OF_HEAD[head], FOR) for head in range(HEADS)))
+    vote.open().cast(*(vote.sign(OF_HEAD[head], choice) for head, choice in MOST.items()))
+    vote.end()
+    counting(hall, *((rule, vote) if policy_first else (vote, rule)))
+    assert rule.outcome().state is State.PASSED
+    assert not vote.result().follows and vote.outcome().state is State.FAILED
+
+
+def test_a_policy_that_owners_ended_is_followed_no_more(hall: Hall) -> None:
+    policy = adopt(hall)
+    assert adopt(hall, payload=repeal_payload(policy + 7)) and decided(hall, MOST, policy=policy).result().follows
+    running = hall.convene(proposal(policy=policy))
+    assert (
+        adopt(hall, payload=repeal_payload(policy), building=1) and decided(hall, MOST, policy=policy).result().follows
+    )
+    adopt(hall, payload=repeal_payload(policy))
+    assert not decided(hall, MOST, policy=policy).result().follows
+    # A vote that was convened while it held is counted by it.
+    counting(hall, running)
+    assert running.result().follows
+    # Owners who want it again adopt it again.
+    assert decided(hall, MOST, policy=adopt(hall)).result().follows
+
+
+def test_a_formal_policy_holds_and_ends_with_its_certificate(hall: Hall) -> None:
+    policy = adopt(hall, mode=Mode.FORMAL)
+    before = hall.convene(proposal(policy=policy))
+    certify(hall, policy)
+    hall.chain.wait(1)
+    counting(hall, ended(before))
+    assert not before.result().follows
+    end = adopt(hall, mode=Mode.FORMAL, payload=repeal_payload(policy))
+    assert decided(hall, MOST, policy=policy).result().follows
+    certify(hall, end)
+    hall.chain.wait(1)
+    assert not decided(hall, MOST, policy=policy).result().follows
+
+
+def certify(hall: Hall, number: int) -> Receipt:
+    call = assembly.certify(hall.assembly, number=number, certificate=name("certificate"))
+    return hall.chain.send(hall.committee, call)
+
+
+def ended(vote: Vote) -> Vote:
+    vote.end()
+    return vote
+
+
 # --- Modes ---
 
 
@@ -245,6 +309,27 @@ def test_a_formal_vote_waits_for_the_citys_certificate(hall: Hall) -> None:
     assert vote.outcome().state is State.PASSED and vote.result().certificate == name("certificate")
     with refused("assembly: certificate is recorded or empty"):
         hall.chain.send(hall.committee, call)
+
+
+def test_the_public_delay_of_a_formal_vote_begins_with_its_certificate(hall: Hall) -> None:
+    """Else the committee could hold the certificate back until the fund pays in the same block."""
+    vote = decided(hall, every(FOR, *range(HEADS)), mode=Mode.FORMAL)
+    hall.chain.wait(20 * 86_400)
+    (log,) = certify(hall, vote.number).logs
+    event = assembly.parse_event(log.topics, log.data)
+    assert vote.outcome().decided_at == hall.chain.now() == vote.result().decided_at
+    assert event == assembly.Certified(vote.number, name("certificate"), hall.chain.now())
+
+
+def test_a_certificate_waits_for_the_count(hall: Hall) -> None:
+    vote = hall.convene(proposal(mode=Mode.FORMAL))
+    with refused("assembly: ballots are not counted"):
+        certify(hall, vote.number)
+    vote.end()
+    with refused("assembly: ballots are not counted"):
+        certify(hall, vote.number)
+    vote.count()
+    certify(hall, vote.number)
 
 
 def test_no_certificate_makes_pass_what_the_ballots_did_not(hall: Hall) -> None:
