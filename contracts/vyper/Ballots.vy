@@ -17,7 +17,8 @@
         - A relayer can order, delay and leave out, and make nothing: each ballot names the resolution's digest, and a
           ballot that one relayer refuses counts through another.
         - A proxy is the owner's signature for one resolution, revocable until close; it follows the holder's own ballot and
-          goes no further; a holder has no more than the site's limit.
+          goes no further; a holder has no more than the site's limit. The highest number holds; one number for two holders
+          is a proxy for nobody.
         - A paper ballot needs two returning officers, once per head, a window before close, so that its owner can object.
         - Nothing that is said changes after the close but by opening what was sealed before it.
         - The events alone rebuild the state.
@@ -553,17 +554,24 @@ def _set_proxy(number: uint256, head_count: uint256, head: uint256, holder: uint
     lane: uint256 = head % 8 * 32
     word: uint256 = self.proxies[number][head // 8]
     old: uint256 = word >> lane & LANE
-    if sequence <= old >> 24:
+    old_holder: uint256 = old & (2**24 - 1)
+    if sequence < old >> 24:
         return
-    assert holder <= head_count and holder < 2**24 and holder != head + 1, "ballots: no such holder"
-    if old & (2**24 - 1) != 0:
-        self.held[number][(old & (2**24 - 1)) - 1] -= 1
-    if holder != 0:
-        count: uint256 = self.held[number][holder - 1] + 1
+    new_holder: uint256 = holder
+    if sequence == old >> 24:
+        if old_holder == holder or old_holder == 0:
+            return
+        # Two of the head's keys gave one number to different holders: nobody has the proxy, whichever came first.
+        new_holder = 0
+    assert new_holder <= head_count and new_holder < 2**24 and new_holder != head + 1, "ballots: no such holder"
+    if old_holder != 0:
+        self.held[number][old_holder - 1] -= 1
+    if new_holder != 0:
+        count: uint256 = self.held[number][new_holder - 1] + 1
         assert count <= PROXIES_MAX, "ballots: holder has too many proxies"
-        self.held[number][holder - 1] = count
-    self.proxies[number][head // 8] = word & ~(LANE << lane) | (sequence << 24 | holder) << lane
-    log ProxySet(number=number, head=head, holder=holder, sequence=sequence)
+        self.held[number][new_holder - 1] = count
+    self.proxies[number][head // 8] = word & ~(LANE << lane) | (sequence << 24 | new_holder) << lane
+    log ProxySet(number=number, head=head, holder=new_holder, sequence=sequence)
 
 
 @internal

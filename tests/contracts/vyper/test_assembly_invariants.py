@@ -38,7 +38,7 @@ from tests.contracts.vyper.site_contracts import SHOWN_FOR as WINDOW
 
 KEYS = (*VOTERS, CO_OWNER, CO_OWNER_SOFTWARE)
 CHOICES = st.sampled_from(Choice)
-MOSTLY_FOR = st.sampled_from([Choice.IN_FAVOUR] * 6 + [Choice.AGAINST, Choice.ABSTAIN] + [None] * 4)
+MOSTLY_FOR = st.sampled_from([Choice.IN_FAVOUR] * 12 + [Choice.AGAINST, Choice.ABSTAIN] + [None] * 4)
 VOTER = st.sampled_from(KEYS)
 HEAD = st.integers(0, HEADS - 1)
 ABSTAIN = Choice.ABSTAIN
@@ -215,6 +215,8 @@ class Votes(RuleBasedStateMachine):
             self.vote.give_proxy(voter, None if holder < 0 else holder, sequence=sequence)
         if succeeds and is_new:
             self.model.proxies[head] = (holder + 1, sequence)
+        elif sequence == last and holder + 1 != given:
+            self.model.proxies[head] = (0, sequence)  # one number for two holders is a proxy for nobody
 
     def silent_owners_ask_those_who_spoke(self) -> None:
         for head in (head for head in range(0, HEADS, 2) if self.model.spoken(head)[0] is None):

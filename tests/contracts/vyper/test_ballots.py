@@ -321,6 +321,22 @@ def test_a_proxy_can_be_given_in_the_notice_and_revoked_until_close(hall: Hall) 
     assert ballots.parse_proxy(hall.chain.view(call)) == ballots.Proxy(None, 2)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 0), (1, 0, 1)])
+def test_co_owners_who_name_two_holders_with_one_number_name_nobody(vote: Vote, order: tuple[int, ...]) -> None:
+    """Else whoever relays would pick between them by the order in which he brings them."""
+    given = ((OF_HEAD[3], 2), (CO_OWNER, 4))
+    for place in order:
+        voter, holder = given[place]
+        vote.give_proxy(voter, holder)
+    call = ballots.proxy(vote.hall.ballots, number=vote.number, head=3)
+    assert ballots.parse_proxy(vote.chain.view(call)) == ballots.Proxy(None, 1)
+    for holder in (2, 4):
+        held = ballots.held(vote.hall.ballots, number=vote.number, head=holder)
+        assert ballots.parse_held(vote.chain.view(held)) == 0
+    vote.give_proxy(CO_OWNER, 4, sequence=2)
+    assert ballots.parse_proxy(vote.chain.view(call)) == ballots.Proxy(4, 2)
+
+
 def test_a_holder_has_no_more_proxies_than_the_site_allows(vote: Vote) -> None:
     def held(head: int) -> int:
         return ballots.parse_held(vote.chain.view(ballots.held(vote.hall.ballots, number=vote.number, head=head)))
