@@ -22,8 +22,8 @@
         - The digest that ballots sign names the proposal, the roll, the times and the block before.
         - The events alone rebuild the state.
 
-        Limits. A unit whose owner changed between convening and an objection is not judged (Roll says since when an owner
-        is in force); its key cannot vote either, for it is younger than the roll. No claim of legal force is made: three
+        Limits. A unit whose owner changed between convening and an objection, or in the second of convening, is not judged
+        (Roll says since when an owner is in force); its key cannot vote either, for it is younger than the roll. No claim of legal force is made: three
         modes say what a count is for.
 """
 
@@ -534,7 +534,7 @@ def _is_wrong(
         if index == missing:
             is_left_out = False
         unit: Unit = staticcall ROLL.unit(staticcall ROLL.unit_at(index))
-        if not self._is_of(stored, head, unit) and staticcall ROLL.unit_since(index) <= self._time(stored, 192):
+        if not self._is_of(stored, head, unit) and staticcall ROLL.unit_since(index) < self._time(stored, 192):
             return True
         area += unit.area_centi_m2
     if area != area_centi_m2 or len(units) % 4 != 0:
@@ -544,7 +544,7 @@ def _is_wrong(
     candidate: Unit = staticcall ROLL.unit(staticcall ROLL.unit_at(missing))
     if not is_left_out or not self._is_of(stored, head, candidate):
         return False
-    return staticcall ROLL.unit_since(missing) <= self._time(stored, 192)
+    return staticcall ROLL.unit_since(missing) < self._time(stored, 192)
 
 
 @internal

@@ -57,6 +57,17 @@ class Chain:
         """Mine one transaction. Raises Reverted if the contract refuses it."""
         return self._send({"from": sender, "to": call.to, "data": "0x" + call.data.hex(), "gas": hex(GAS)})
 
+    def send_in_one_block(self, *sent: tuple[str, Call]) -> None:
+        """Mine these calls, each with its sender, in one block. Whether they succeeded is for the test to look at."""
+        self.rpc("evm_setAutomine", False)
+        try:
+            for sender, call in sent:
+                data = "0x" + call.data.hex()
+                self.rpc("eth_sendTransaction", {"from": sender, "to": call.to, "data": data, "gas": hex(GAS)})
+            self.rpc("evm_mine")
+        finally:
+            self.rpc("evm_setAutomine", True)
+
     def deploy(self, sender: str, creation: bytes) -> str:
         """Mine a contract and return its address. Raises Reverted if it refuses to exist."""
         receipt = self._send({"from": sender, "data": "0x" + creation.hex(), "gas": hex(GAS)})

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from contracts.bill import Node
-from contracts.calls import resolutions
+from contracts.calls import registry, resolutions, roll_changes
+from contracts.calls import roll as roll_calls
 from contracts.calls.assembly import State
 from contracts.calls.resolutions import Mode, Proposal, RollShown
 from contracts.person import PersonSignature, Purpose, sign_software
@@ -23,12 +24,13 @@ from tests.contracts.vyper.assembly_site import (
     Hall,
     Vote,
     Voter,
+    alias_of,
     authenticator,
     proposal,
     sign_passkey,
 )
 from tests.contracts.vyper.conftest import refused
-from tests.contracts.vyper.site import DAY, FOREVER, PRECOMPILE, key_of, name
+from tests.contracts.vyper.site import DAY, FOREVER, PRECOMPILE, announced, key_of, name
 from tests.contracts.vyper.site_contracts import NOTICE, VOTING
 from tests.contracts.vyper.site_contracts import SHOWN_FOR as WINDOW
 
@@ -363,6 +365,24 @@ def test_a_building_that_is_not_the_matters_is_an_error_in_the_leaf(hall: Hall) 
 def test_a_sale_after_convening_refutes_nothing(hall: Hall) -> None:
     vote = hall.convene(proposal())
     hall.sell(3, 2)
+    for head in (1, 2):
+        with refused("resolutions: the leaf agrees with the Roll"):
+            hall.chain.send(hall.stranger, refute_call(hall, vote, head, 3))
+
+
+def test_a_sale_in_the_block_of_convening_refutes_nothing(hall: Hall) -> None:
+    """Else whoever holds a batch ready could make any vote void by enacting it right behind."""
+    sale = [roll_changes.set_head(hall.roll_contract, unit=alias_of(3), head=2)]
+    number = announced(hall.chain.send(hall.manager, registry.announce(hall.registry, calls=sale)))
+    hall.chain.send(hall.committee, registry.approve(hall.registry, number=number))
+    hall.chain.wait(7 * DAY)
+    roll = hall.roll(proposal())
+    convene = resolutions.convene(hall.resolutions, **hall.convening(proposal(), roll))
+    enact = registry.enact(hall.registry, number=number, calls=sale)
+    hall.chain.send_in_one_block((hall.committee, convene), (hall.stranger, enact))
+    vote = Vote(hall, hall.last_number(), roll)
+    assert hall.chain.view(roll_calls.unit_since(hall.roll_contract, index=3)) == vote.terms.convened_at.to_bytes(32)
+    vote.show()
     for head in (1, 2):
         with refused("resolutions: the leaf agrees with the Roll"):
             hall.chain.send(hall.stranger, refute_call(hall, vote, head, 3))
