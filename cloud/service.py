@@ -22,6 +22,8 @@ from cloud.status import ChainStatus
 from cloud.store import Store
 from cloud.super_log import SuperLog, open_super_key
 from cloud.visits.room import VisitRoom
+from cloud.webhooks.courier import Courier
+from cloud.webhooks.settings import secret_of
 from cloud.workers import Worker, supervise
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Cloud", "open_cloud"]
 
 _log = logging.getLogger("cloud")
+_TELLING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class Cloud:
     evidence: EvidenceRoom
     segments: SegmentWriter
     chain: "ChainConnection | None"
+    courier: Courier
     api_token: str | None
 
     def chain_status(self) -> ChainStatus | None:
@@ -77,7 +81,12 @@ class Cloud:
             step=self.segments.step,
             pause_seconds=self.settings.segments.pause_seconds,
         )
-        return (segments, *(() if self.chain is None else self.chain.workers()))
+        telling = Worker(name="webhooks", step=self.courier.step, pause_seconds=_TELLING_SECONDS)
+        return (
+            segments,
+            *(() if self.chain is None else self.chain.workers()),
+            *((telling,) if self.settings.webhooks else ()),
+        )
 
 
 @asynccontextmanager
@@ -137,6 +146,7 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
                 super_origin=settings.super_origin,
             ),
             chain=chain,
+            courier=_courier(settings, store, stack),
             api_token=read_secret(settings.api_token_file) if settings.api_token_file else None,
         )
 
@@ -154,6 +164,13 @@ async def _open_chain(
     from cloud.chain.connection import open_chain  # web3 costs seconds of import: not without a chain
 
     return await open_chain(settings, store, super_log, directory, bell, stack)
+
+
+def _courier(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Courier:
+    keys = {hook.name: secret_of(read_secret(hook.secret_file), name=hook.name) for hook in settings.webhooks}
+    courier = Courier(store=store, clock=settings.clock, hooks=settings.webhooks, keys=keys)
+    stack.push_async_callback(courier.close)
+    return courier
 
 
 def _claims(settings: CloudSettings) -> dict[str, bytes] | None:

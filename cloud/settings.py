@@ -10,6 +10,7 @@ from cloud.errors import SettingsError
 from cloud.segments.archive import SEGMENT_BYTES
 from cloud.toml_table import Table as _Table
 from cloud.toml_table import read_toml as _read_toml
+from cloud.webhooks.settings import Webhook, webhooks_from_settings
 from contracts.clock import Clock, clock_from_settings
 from contracts.copy_note import COPIES_MAX, CopyKeeper
 from contracts.errors import ClockError, CopyError
@@ -91,6 +92,7 @@ class CloudSettings:
     segments: SegmentSettings
     copies: tuple[CopySettings, ...] = ()
     maintenance_contract: str | None = None  # whose visits are relayed
+    webhooks: tuple[Webhook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,9 @@ def load_settings(file: Path) -> CloudSettings:
     """
     document = _read_toml(file)
     _check_tables(file, document, _TABLES)
+    _check_tables(
+        file, document, {"cloud", "clock", "store", "chain", "super_log", "ingest", "mail", "maintenance", "webhook"}
+    )
     cloud, superlog = (
         _Table(file, "cloud", document.get("cloud", {})),
         _Table(file, "super_log", document.get("super_log", {})),
@@ -151,6 +156,7 @@ def load_settings(file: Path) -> CloudSettings:
         segments=_segments(segments, data_dir),
         copies=_copies(file, document),
         maintenance_contract=_address(file, maintenance) if maintenance else None,
+        webhooks=webhooks_from_settings(file, document.get("webhook", ())),
     )
     for table in (cloud, superlog, ingest, mail, store, segments, chain, maintenance):
         if table is not None:

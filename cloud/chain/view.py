@@ -11,6 +11,7 @@ from typing import Any
 
 from cloud.chain.events import StoredEvent
 from cloud.chain.follower import BlockEvents
+from cloud.chain.parsers import PARSERS
 from cloud.chain.records import (
     AnchorRecord,
     AssignmentRecord,
@@ -29,11 +30,9 @@ from contracts.calls import (
     anchor_log,
     bindings_events,
     challenges_events,
-    crews_events,
     registry_events,
     roll_events,
     tariffs,
-    token,
     usage_fees_events,
 )
 from contracts.calls.bindings import Confirmed
@@ -105,8 +104,9 @@ class ChainView:
         self.final = (number, block_hash)
 
     def _take(self, stored: StoredEvent) -> None:
-        parse = _PARSERS.get(stored.contract)
-        event = parse(stored.topics, stored.data) if parse else None  # votes, fund and repairs fold by themselves
+        if stored.contract not in _FOLDED:
+            return
+        event = PARSERS[stored.contract](stored.topics, stored.data)
         taker = _TAKERS.get(type(event))
         if taker is not None:
             taker(self, event, stored)
@@ -383,18 +383,8 @@ class ChainView:
         self.credits.append((event.unit_index, event.amount, event.reason, stored.block_time_s))
 
 
-_PARSERS: dict[str, Callable[[Sequence[bytes], bytes], object | None]] = {
-    "registry": registry_events.parse_event,
-    "roll": roll_events.parse_event,
-    "crews": crews_events.parse_event,
-    "bindings": bindings_events.parse_event,
-    "anchor_log": anchor_log.parse_event,
-    "tariffs": tariffs.parse_event,
-    "usage_fees": usage_fees_events.parse_event,
-    "charges": lambda _topics, _data: None,  # it only answers
-    "challenges": challenges_events.parse_event,
-    "token": token.parse_event,
-}
+_FOLDED = {"registry", "roll", "bindings", "anchor_log", "tariffs", "usage_fees", "challenges"}
+"""Whose events are folded here; votes, fund, repairs and agreements are asked of their contracts."""
 _TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
     registry_events.GatewayKeySet: ChainView._gateway_key_set,
     registry_events.GatewayKeyEnded: ChainView._gateway_key_ended,

@@ -43,6 +43,7 @@ __all__ = [
     "super_nodes",
     "super_notes",
     "visits",
+    "webhook_cursors",
 ]
 
 metadata = MetaData()
@@ -289,6 +290,16 @@ sessions = Table(
     Column("session_digest", LargeBinary, primary_key=True),
     Column("person", Text, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
+)
+
+webhook_cursors = Table(
+    "webhook_cursors",
+    metadata,
+    Column("hook", String(31), primary_key=True),
+    Column("source", String(16), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at_ms", BigInteger, nullable=False),
 )
 
 notices = Table(
