@@ -28,7 +28,19 @@ __all__ = [
 
 _GWEI = 10**9
 _MIB = 1024 * 1024
-_TABLES = {"cloud", "clock", "store", "chain", "super_log", "ingest", "mail", "maintenance", "segments", "copy"}
+_TABLES = {
+    "webhook",
+    "cloud",
+    "clock",
+    "store",
+    "chain",
+    "super_log",
+    "ingest",
+    "mail",
+    "maintenance",
+    "segments",
+    "copy",
+}
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 
 
@@ -113,9 +125,6 @@ def load_settings(file: Path) -> CloudSettings:
     """
     document = _read_toml(file)
     _check_tables(file, document, _TABLES)
-    _check_tables(
-        file, document, {"cloud", "clock", "store", "chain", "super_log", "ingest", "mail", "maintenance", "webhook"}
-    )
     cloud, superlog = (
         _Table(file, "cloud", document.get("cloud", {})),
         _Table(file, "super_log", document.get("super_log", {})),
