@@ -36,6 +36,12 @@ _CORRECT_NOTE = Function(
     ("uint256", "uint256", BILL_TYPE, PATH_TYPE, LINE_TYPE + "[]", "uint256"),
     (),
 )
+_CORRECT_DOUBLE = Function(
+    "correct_double",
+    bytes.fromhex("e311d407"),
+    ("uint256", "uint256", BILL_TYPE, PATH_TYPE, LINE_TYPE + "[]", "uint256", "uint256"),
+    (),
+)
 _CHALLENGE = Function(
     "challenge",
     bytes.fromhex("1fc6e296"),
@@ -144,6 +150,24 @@ def correct_sum(
     """A bill that asks for more than its lines add up to falls to their sum at once. Anyone may show it."""
     return _CORRECT_SUM.call(
         to, period, unit_index, bill.abi(), [item.abi() for item in path], [item.abi() for item in lines]
+    )
+
+
+def correct_double(
+    to: str,
+    *,
+    period: int,
+    unit_index: int,
+    bill: Bill,
+    path: Sequence[Node],
+    lines: Sequence[Line],
+    first: int,
+    second: int,
+) -> Call:
+    """Of two lines of a bill that charge for the same thing and day the later one falls at once. Anyone may show it."""
+    nodes = [item.abi() for item in path]
+    return _CORRECT_DOUBLE.call(
+        to, period, unit_index, bill.abi(), nodes, [item.abi() for item in lines], first, second
     )
 
 

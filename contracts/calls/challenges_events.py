@@ -116,6 +116,25 @@ class SumCorrected:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubleCorrected:
+    """Of two lines that charged for the same thing and day the second fell away."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "DoubleCorrected",
+        bytes.fromhex("dcb22377fa1241d43964e054b019a6404d88f69161bce121dddf1d1c670c52bb"),
+        ("uint256", "uint256"),
+        ("uint256", "uint256", "uint256", "address"),
+    )
+
+    period: int
+    unit_index: int
+    first: int
+    second: int
+    amount: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class MissingNoteCredited:
     """A credit note that a bill named and nobody had given was given by the bond."""
 
@@ -133,9 +152,13 @@ class MissingNoteCredited:
     by: str
 
 
-Event = ChallengeOpened | Answered | Judged | Reversed | BillShown | SumCorrected | MissingNoteCredited
+Event = (
+    ChallengeOpened | Answered | Judged | Reversed | BillShown | SumCorrected | DoubleCorrected | MissingNoteCredited
+)
 
-_EVENTS = event_table(ChallengeOpened, Answered, Judged, Reversed, BillShown, SumCorrected, MissingNoteCredited)
+_EVENTS = event_table(
+    ChallengeOpened, Answered, Judged, Reversed, BillShown, SumCorrected, DoubleCorrected, MissingNoteCredited
+)
 
 
 def parse_event(topics: Sequence[bytes], data: bytes) -> Event | None:

@@ -12,7 +12,8 @@
         - A right answer keeps the deposit; a wrong bill or silence costs the bond as much as the deposit, and all that
           was overpaid. Whoever challenges without a reason pays the deposit, the honest pay nothing.
         - The arbiter judges only what Charges.vy cannot recompute, and only until the deadline; silence reverses the
-          line all the same.
+          line all the same. An estimate that he lets stand still falls by any later reading.
+        - No two lines of a bill charge for the same thing and day: the later one falls whoever shows it.
         - A bill that its owner cannot see is demanded; if nobody shows it in time, nothing is owed.
         - This contract holds no money. UsageFees.vy moves it, within its own bounds.
         - The events alone rebuild the state.
@@ -67,6 +68,7 @@ ROLE_ARBITER: constant(bytes32) = 0x61726269746572000000000000000000000000000000
 PURPOSE_CHALLENGE: constant(bytes32) = 0x666565732e6368616c6c656e6765000000000000000000000000000000000000
 PURPOSE_DEMAND: constant(bytes32) = 0x666565732e64656d616e64000000000000000000000000000000000000000000
 
+STATE_NONE: constant(uint256) = 0
 STATE_OPEN: constant(uint256) = 1
 STATE_ANSWERED: constant(uint256) = 2
 STATE_REVERSED: constant(uint256) = 3
@@ -161,6 +163,15 @@ event SumCorrected:
     by: address
 
 
+event DoubleCorrected:
+    period: indexed(uint256)
+    unit_index: indexed(uint256)
+    first: uint256
+    second: uint256
+    amount: uint256
+    by: address
+
+
 event MissingNoteCredited:
     period: indexed(uint256)
     unit_index: indexed(uint256)
@@ -213,10 +224,11 @@ def open_challenge(
     assert in_time, "challenges: window is over"
     assert line.kind != line_proof.KIND_CREDIT, "challenges: a credit line asks for nothing"
     total: uint256 = bill.amounts >> 192
-    assert line.amount <= total, "challenges: line is larger than its bill"
     body: bytes32 = sha256(abi_encode(period, unit_index, number, bill.lines_digest))
     self._check_owner(unit_index, PURPOSE_CHALLENGE, body, signature)
-    self._open(period, unit_index, number, line.amount, total, sha256(abi_encode(line)), signature.key_id)
+    # A line may say more than its whole bill: no more than that was asked for.
+    amount: uint256 = min(line.amount, total)
+    self._open(period, unit_index, number, amount, total, sha256(abi_encode(line)), signature.key_id)
 
 
 @external
@@ -338,6 +350,39 @@ def correct_sum(
 
 
 @external
+def correct_double(
+    period: uint256,
+    unit_index: uint256,
+    bill: bill_tree.Bill,
+    path: DynArray[bill_tree.Node, 32],
+    lines: DynArray[line_proof.Line, LINES_MAX],
+    first: uint256,
+    second: uint256,
+):
+    """
+    @notice A bill that charges the same thing twice for a day loses the second of the two lines at once, though each of them
+            may be right by itself. Anyone may show it.
+    @param first Place of the line that stays.
+    @param second Place of the later line.
+    """
+    self._check_bill(period, unit_index, bill, path)
+    assert line_proof._digest(lines) == bill.lines_digest, "challenges: lines are not the bill's"
+    assert first < second and second < len(lines), "challenges: no such line"
+    line: line_proof.Line = lines[second]
+    assert line_proof._is_double(lines[first], line), "challenges: lines do not charge the same twice"
+    found: Challenge = self._challenge(period, unit_index, second)
+    assert found.state != STATE_REVERSED, "challenges: line was reversed"
+    if found.state == STATE_NONE:
+        found.total = bill.amounts >> 192
+        found.amount = min(line.amount, found.total)
+        found.charge = found.amount
+    log DoubleCorrected(
+        period=period, unit_index=unit_index, first=first, second=second, amount=found.charge, by=msg.sender
+    )
+    self._settle(period, unit_index, second, found, STATE_REVERSED, 0)
+
+
+@external
 def correct_note(
     period: uint256,
     unit_index: uint256,
@@ -436,7 +481,7 @@ def _settle(
         verdict = VERDICT_WON
         if charge == found.amount:
             verdict = VERDICT_KEPT
-    elif found.charge == found.amount:
+    elif found.state == STATE_ANSWERED and found.charge == found.amount:
         # The first answer had kept the deposit; this one shows that the challenge was right.
         verdict = VERDICT_OVERTURNED
     extcall USAGE_FEES.settle(period, unit_index, verdict, found.total, found.charge - charge, is_last)
@@ -476,7 +521,11 @@ def _challenge(period: uint256, unit_index: uint256, number: uint256) -> Challen
 def _answerable(period: uint256, unit_index: uint256, number: uint256, line: line_proof.Line) -> Challenge:
     found: Challenge = self._challenge(period, unit_index, number)
     assert found.state == STATE_OPEN or found.state == STATE_ANSWERED, "challenges: nothing to answer"
-    assert block.timestamp <= found.deadline, "challenges: answer is too late"
+    # An estimate that stood is lowered whenever the meter was read at last.
+    in_time: bool = block.timestamp <= found.deadline
+    if found.state == STATE_ANSWERED:
+        in_time = in_time or line.kind == line_proof.KIND_ESTIMATED
+    assert in_time, "challenges: answer is too late"
     assert sha256(abi_encode(line)) == found.line_digest, "challenges: line is not the challenged one"
     return found
 

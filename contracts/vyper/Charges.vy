@@ -9,7 +9,8 @@
         Invariants
         - An entry counts only if it is logged under a gateway's accepted head, the Registry assigns its device to that
           origin at that index, and it is bound to the unit or pool over all the days it is used for.
-        - Spans join without a day missing or counted twice; a register that falls is refused.
+        - Spans join without a day missing or counted twice; a register that falls is refused. Of a unit's meters only those
+          before and after the line's own one stand in for it.
         - The terms are those of the line's version, in force over all of the line's days, which lie in one season.
         - Shares telescope over a running sum of keys: they add up to the pool exactly and each can be checked alone.
         - What it cannot recompute it refuses, and names as a matter for the arbiter.
@@ -122,6 +123,8 @@ def right_amount(bounds: line_proof.Bounds, line: line_proof.Line, proof: line_p
     opening: uint256 = bounds.period // 10**8
     inside: bool = from_date >= opening and to_date <= bounds.period % 10**8 and from_date < to_date
     assert inside, "charges: line is not within its period"
+    # Refuses days that no calendar has: a 99th of November lies before December, and would be charged for.
+    days: uint256 = self._days(from_date, to_date)
     terms: pricing.Terms = self._terms(line, proof.terms, from_date, to_date)
     season: pricing.Season = pricing._season(terms, from_date, to_date)
     if line.kind == line_proof.KIND_STANDING:
@@ -148,13 +151,12 @@ def right_amount(bounds: line_proof.Bounds, line: line_proof.Line, proof: line_p
     for register: uint256 in range(pricing.REGISTERS_MAX):
         if register == len(terms.registers):
             break
-        counted: uint256 = self._usage(subject, role, terms.registers[register], register, from_date, reach, proof.logs, proof.during)
+        counted: uint256 = self._usage(
+            subject, role, line, terms.registers[register], register, from_date, reach, proof.logs, proof.during
+        )
         if reach != to_date:
-            counted = counted * self._days(from_date, to_date) // self._days(from_date, reach)
+            counted = counted * days // self._days(from_date, reach)
         used.append(counted)
-    if line.kind == line_proof.KIND_OWN:
-        device: bytes32 = proof.during[len(proof.during) - 1].closing.entry.device
-        assert device == line.subject, "charges: line is another meter's"
     prior: uint256 = 0
     if terms.counting != pricing.COUNT_NONE and line.since != from_date:
         # Tiers begin with the period or the year; those of a meter bound later begin with its binding.
@@ -162,7 +164,7 @@ def right_amount(bounds: line_proof.Bounds, line: line_proof.Line, proof: line_p
         if terms.counting == pricing.COUNT_YEAR:
             first = from_date // 10000 * 10000 + 101
         assert line.since >= first and line.since < from_date, "charges: tiers count from another day"
-        prior = self._prior(subject, role, line.quantity, line.since, from_date, proof.logs, proof.before)
+        prior = self._prior(subject, role, line, from_date, proof.logs, proof.before)
     cost: uint256 = pricing._charge(season, residents, prior, used)
     if line.kind == line_proof.KIND_SHARED:
         return self._share(cost, bounds, line.subject, terms.key, from_date, to_date, proof.key)
@@ -174,9 +176,10 @@ def right_amount(bounds: line_proof.Bounds, line: line_proof.Line, proof: line_p
 def is_for_arbiter(line: line_proof.Line, terms: Bytes[pricing.TERMS_BYTES]) -> bool:
     """
     @notice Whether something in the line cannot be recomputed on chain: a stated count, a right without a tariff,
-            prices by interval, or a pool shared by volumes that other units' meters counted.
+            prices by interval, an estimate, while nothing measures it yet, or a pool shared by volumes that other units' meters
+            counted.
     """
-    if line.kind == line_proof.KIND_INTERVAL:
+    if line.kind == line_proof.KIND_INTERVAL or line.kind == line_proof.KIND_ESTIMATED:
         return True
     if line.kind == line_proof.KIND_STANDING and line.tariff == 0:
         return True
@@ -265,6 +268,7 @@ def _check_heads(logs: DynArray[line_proof.GatewayLog, 3]):
 def _usage(
     subject: bytes32,
     role: uint256,
+    line: line_proof.Line,
     quantity: bytes32,
     register: uint256,
     from_date: uint256,
@@ -274,17 +278,20 @@ def _usage(
 ) -> uint256:
     """
     @notice What one register of the subject's meters counted from one boundary date to another, without a day missing
-            or twice.
+            or twice. An own line is named after the meter that counted last.
     """
     usage: uint256 = 0
     date: uint256 = from_date
+    device: bytes32 = empty(bytes32)
     for span: line_proof.Span in spans:
         if span.register != register:
             continue
         assert span.from_date == date and span.to_date > date, "charges: spans do not join"
-        usage += self._counted(subject, role, quantity, span, logs)
+        usage += self._counted(subject, role, line.subject, quantity, span, logs)
         date = span.to_date
+        device = span.closing.entry.device
     assert date == to_date, "charges: spans do not reach the boundary"
+    assert device == line.subject or line.kind != line_proof.KIND_OWN, "charges: line is another meter's"
     return usage
 
 
@@ -293,8 +300,7 @@ def _usage(
 def _prior(
     subject: bytes32,
     role: uint256,
-    quantity: bytes32,
-    from_date: uint256,
+    line: line_proof.Line,
     to_date: uint256,
     logs: DynArray[line_proof.GatewayLog, 3],
     spans: DynArray[line_proof.Span, 3],
@@ -303,10 +309,10 @@ def _prior(
     @notice What the total register counted in the tiers' time before the line.
     """
     usage: uint256 = 0
-    date: uint256 = from_date
+    date: uint256 = line.since
     for span: line_proof.Span in spans:
         assert span.from_date == date and span.to_date > date, "charges: spans do not join"
-        usage += self._counted(subject, role, quantity, span, logs)
+        usage += self._counted(subject, role, line.subject, line.quantity, span, logs)
         date = span.to_date
     assert date == to_date, "charges: spans do not reach the boundary"
     return usage
@@ -317,6 +323,7 @@ def _prior(
 def _counted(
     subject: bytes32,
     role: uint256,
+    own: bytes32,
     quantity: bytes32,
     span: line_proof.Span,
     logs: DynArray[line_proof.GatewayLog, 3],
@@ -324,6 +331,10 @@ def _counted(
     device: bytes32 = span.opening.entry.device
     bound: bool = staticcall BINDINGS.is_bound(device, subject, role, span.from_date, span.to_date)
     assert bound, "charges: meter does not count for the unit or pool"
+    if role == ROLE_OWN and device != own:
+        # Another meter of the unit counts for the line only where it went before the line's own or came after it.
+        beside: bool = staticcall BINDINGS.is_bound(own, subject, role, span.to_date - 1, span.to_date)
+        assert not beside, "charges: line's own meter counted on these days"
     assert span.gateway < len(logs), "charges: span names no log"
     gateway: line_proof.GatewayLog = logs[span.gateway]
     opened: uint256 = self._register(gateway, span.opening, device, quantity, span.from_date)

@@ -5,6 +5,9 @@
 @license Apache-2.0
 @notice The words of a bill line, and all that a recomputation of one takes: the price terms, gateways' accepted heads,
         boundary entries, and the place of the unit's key among those that share a pool.
+
+        Invariants
+        - The lines' digest covers every word of every line, in order.
 """
 
 import bill_tree
@@ -83,3 +86,18 @@ def _digest(lines: DynArray[Line, LINES_MAX]) -> bytes32:
     """
     encoded: Bytes[LINES_MAX * LINE_BYTES + 64] = abi_encode(lines)
     return sha256(slice(encoded, 64, len(lines) * LINE_BYTES))
+
+
+@internal
+@pure
+def _is_double(first: Line, second: Line) -> bool:
+    """
+    @notice Whether two lines charge for the same thing and day. A right that states its amount itself may be used more
+            than once, and a credit asks for nothing.
+    """
+    for line: Line in [first, second]:
+        if line.kind == KIND_CREDIT or (line.kind == KIND_STANDING and line.tariff == 0):
+            return False
+    if first.subject != second.subject or first.quantity != second.quantity:
+        return False
+    return max(first.span // 10**8, second.span // 10**8) < min(first.span % 10**8, second.span % 10**8)

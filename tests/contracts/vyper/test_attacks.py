@@ -235,7 +235,7 @@ def test_every_function_is_either_tried_by_the_relayer_or_open_to_anyone(site: S
         "attest", "confirm", "contest", "swap_signed",
         "accept", "report_two_leaves", "anchor",
         "post_bond", "top_up", "debit", "pay", "present_receipt", "close_account",
-        "open_challenge", "answer", "correct_sum", "correct_note", "reverse", "demand", "show",
+        "open_challenge", "answer", "correct_sum", "correct_double", "correct_note", "reverse", "demand", "show",
         "transfer", "transferFrom", "approve",
     }  # fmt: skip
     # Functions of the committee that the list above does not try under this name but refuse by the same check.

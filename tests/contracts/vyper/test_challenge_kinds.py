@@ -201,29 +201,6 @@ def test_a_bill_that_asks_for_more_than_its_lines_falls_to_their_sum(site: Site)
     assert status.reduction == 7_000
 
 
-def test_a_line_larger_than_its_bill_is_no_bill_to_challenge(site: Site) -> None:
-    site.chain.wait_until(CLOSING_AT + 3600)
-    fund(site, 0)
-    bill = site.bill(0, site.line(METERS[0], 100, 900))
-    posted = AsPosted(bill, (5, 0))
-    tree = post(site, [bill, site.bill(1), site.bill(2)], posted)
-    signature = site.sign(0, Purpose.CHALLENGE, PERIOD, 0, 0, bill.lines_digest)
-    with refused("challenges: line is larger than its bill"):
-        site.chain.send(
-            site.stranger,
-            challenges.open_challenge(
-                site.challenges,
-                period=PERIOD,
-                unit_index=0,
-                bill=posted,  # type: ignore[arg-type]  # the leaf as the operator posted it
-                path=tree.path(0),
-                lines=bill.lines,
-                number=0,
-                signature=signature,
-            ),
-        )
-
-
 def test_a_demanded_bill_that_nobody_shows_is_owed_by_nobody(site: Site) -> None:
     month = close_month(site)
 

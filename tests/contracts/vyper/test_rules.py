@@ -40,6 +40,7 @@ OPEN = {
     "Challenges.answer": PROVEN,
     "Challenges.show": "meets a demand with the bill that the closed period holds",
     "Challenges.correct_sum": "compares a bill with its own lines",
+    "Challenges.correct_double": "compares two lines of one bill",
     "Challenges.correct_note": "compares a bill's credit line with the notes that were given",
     "Challenges.reverse": CLOCK,
     "Token.transfer": "moves the caller's own tokens",
