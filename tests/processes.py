@@ -6,21 +6,27 @@ said and a finished one leaves nothing behind.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 POLL_SECONDS = 0.02
+_PORTS = range(26_000, 32_000)
+_own_ports: set[int] = set()
 
 
 class ProcessError(Exception):
@@ -44,11 +50,42 @@ def program(name: str) -> Path:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port on 127.0.0.1 that nothing listens on, and that no other process gets here while this one lives.
+
+    It lies below those that the kernel gives to outgoing connections: one of these could take the port before its
+    server does, or while its server is down, and a client that tries again and again could even meet itself there.
+    """
+    lock = _ports_file()
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if port not in _own_ports and _is_locked_for_us(lock, port) and _can_listen(port):
+            _own_ports.add(port)
+            return port
+    raise ProcessError(f"no free port in {_PORTS}; end what listens there")
+
+
+@cache
+def _ports_file() -> int:
+    """One byte for each port; who has locked it has the port, until its process ends."""
+    path = Path(tempfile.gettempdir()) / f"minglou-test-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _is_locked_for_us(lock: int, port: int) -> bool:
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+def _can_listen(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def is_listening(port: int) -> bool:
@@ -101,8 +138,11 @@ class Program:
         self._signal(signal.SIGKILL)
         self.process.wait(timeout=10)
 
-    def stop(self, *, seconds: float = 10) -> int:
-        """SIGTERM, and after `seconds` SIGKILL, to its whole group; its exit code."""
+    def stop(self, *, seconds: float = 40) -> int:
+        """SIGTERM, and after `seconds` SIGKILL, to its whole group; its exit code.
+
+        Our own programs end themselves by force after 25 s, and say where they hung.
+        """
         if self.is_running():
             self._signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
