@@ -62,7 +62,8 @@ class Bell:
     async def wait(self, timeout_seconds: float) -> None:
         """Until the next ring, or the timeout."""
         try:
-            await asyncio.wait_for(self._event.wait(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await self._event.wait()
         except TimeoutError:
             return
 

@@ -25,6 +25,7 @@ from cloud.visits.room import VisitRoom
 from cloud.webhooks.courier import Courier
 from cloud.webhooks.settings import secret_of
 from cloud.workers import Worker, supervise
+from contracts.ending import end_tasks
 
 if TYPE_CHECKING:
     from cloud.chain.connection import ChainConnection
@@ -60,10 +61,18 @@ class Cloud:
     async def run(self) -> None:
         """Run ingest and all background workers until cancelled."""
         rng = random.Random()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._ingest(), name="ingest")
-            for worker in self._workers():
-                group.create_task(supervise(worker, self.bell, rng), name=worker.name)
+        tasks = [asyncio.create_task(self._ingest(), name="ingest")]
+        tasks += [
+            asyncio.create_task(supervise(worker, self.bell, rng), name=worker.name) for worker in self._workers()
+        ]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:  # none does unless something is badly wrong: then the cloud ends, and says why
+                task.result()
+        finally:
+            left = await end_tasks(tasks)
+            if left:
+                _log.error("cloud: %s did not stop; left behind", ", ".join(left))
 
     async def _ingest(self) -> None:
         while True:

@@ -13,12 +13,14 @@ from cloud.app import build_app
 from cloud.service import Cloud, open_cloud
 from cloud.settings import CloudSettings
 from cloud.web_server import Server
+from contracts.ending import end_process_within
 
 __all__ = ["serve", "settle_interpreter"]
 
 _log = logging.getLogger("cloud")
 _SWITCH_SECONDS = 0.0005
 _GRACE_SECONDS = 5
+_END_SECONDS = 25.0  # from the signal on: what is under way, the workers, the store; then by force
 
 
 def serve(settings: CloudSettings) -> int:
@@ -63,7 +65,7 @@ async def _serve(settings: CloudSettings) -> None:
         serving = asyncio.create_task(server.serve(), name="web server")
         try:
             await asyncio.wait({working, serving}, return_when=asyncio.FIRST_COMPLETED)
-            server.should_exit = True
+            _stop(server, cloud)
             await serving
         finally:
             announcing.cancel()
@@ -74,6 +76,7 @@ async def _serve(settings: CloudSettings) -> None:
 
 
 def _stop(server: Server, cloud: Cloud) -> None:
+    end_process_within(_END_SECONDS)
     cloud.mail.close()
     server.should_exit = True
 

@@ -11,6 +11,7 @@ from edge.settings import Settings, read_settings
 
 _STATUS_SECONDS = 5.0
 _SWITCH_SECONDS = 0.0005
+_END_SECONDS = 25.0  # from the signal on: collectors, the writer's last commit, a signature; then by force
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,7 @@ def _run(settings: Settings) -> int:
     import random
     import signal
 
+    from contracts.ending import end_process_within
     from edge.gateway import Gateway
 
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
@@ -63,8 +65,13 @@ def _run(settings: Settings) -> int:
         # The writer needs the lock back after every statement; five milliseconds each time would be its whole day.
         sys.setswitchinterval(_SWITCH_SECONDS)
         stop = asyncio.Event()
+
+        def told_to_stop() -> None:
+            end_process_within(_END_SECONDS)
+            stop.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
         gateway = Gateway(settings, rng=random.Random(), say=say)
         await gateway.run(stop)
 

@@ -66,7 +66,8 @@ class Forwarder:
                 if await self._send_next(origin, reader):
                     continue
                 try:
-                    await asyncio.wait_for(self._news.wait(), _IDLE_SECONDS)
+                    async with asyncio.timeout(_IDLE_SECONDS):
+                        await self._news.wait()
                 except TimeoutError:
                     continue
         finally:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts import p256
 from contracts.clock import SystemClock
+from contracts.ending import end_tasks
 from contracts.entry import decode_entry
 from edge.calendar_days import LocalDays
 from edge.clock_watch import STEP_MIN_MS, ClockWatch
@@ -180,16 +181,19 @@ class Gateway:
                 notifier.ready(self.committer.store.origin)
                 await stop.wait()
                 notifier.stopping()
-                for task in running:
-                    task.cancel()
+                left = await end_tasks(running)
+                if left:
+                    _log.error("%s did not stop; left behind", ", ".join(left))
         finally:
             await asyncio.to_thread(self._finish)
             uplink.close()
 
     async def _wait_for_listeners(self) -> None:
         """Ready means that devices can connect; an address that is taken must not hold the rest up."""
-        waiting = [asyncio.wait_for(listening.wait(), _LISTENING_SECONDS) for listening in self._listeners]
-        await asyncio.gather(*waiting, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LISTENING_SECONDS):
+                for listening in self._listeners:
+                    await listening.wait()
 
     def _supervised(
         self, name: str, run: Callable[[], Awaitable[None]], *, first: float = 0.2

@@ -84,8 +84,9 @@ class HttpClient:
                 return await self._ask(line, message)
             except (ConnectionError, asyncio.IncompleteReadError):
                 self.close()  # the server had closed the idle connection; every request may be sent twice
-        opening = asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=_HEAD_BYTES_MAX)
-        self._line = _Line(*await asyncio.wait_for(opening, _CONNECT_SECONDS))
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            opened = await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=_HEAD_BYTES_MAX)
+        self._line = _Line(*opened)
         return await self._ask(self._line, message)
 
     async def _ask(self, line: _Line, message: bytes) -> Response:

@@ -221,7 +221,8 @@ class ChainClient:
 
 async def _translated(what: str, asked: Awaitable[Result]) -> Result:
     try:
-        return await asyncio.wait_for(asked, _TIMEOUT_SECONDS + 2)
+        async with asyncio.timeout(_TIMEOUT_SECONDS + 2):
+            return await asked
     except _web3_exceptions().Web3Exception as error:
         text = str(error)
         if "revert" in text.lower() or type(error).__name__ in ("ContractLogicError", "ContractPanicError"):

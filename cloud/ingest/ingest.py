@@ -199,7 +199,8 @@ class Ingest:
         self._waiting_bytes += len(body)
         self._jobs.put_nowait(job)
         try:
-            return await asyncio.wait_for(job.answer, self._limits.answer_seconds_max)
+            async with asyncio.timeout(self._limits.answer_seconds_max):
+                return await job.answer
         except TimeoutError:
             raise self._refusal(
                 503, "busy", "the store did not answer in time; send the batch again", retry_after=2

@@ -138,7 +138,8 @@ class Building:
 
     async def _is_stopped_after(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self._stopped.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
         except TimeoutError:
             return False
         return True

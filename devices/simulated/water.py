@@ -93,7 +93,8 @@ class Beacon:
         self._is_registered = False
         bus = MessageBus(bus_address=self._bus_address, bus_type=BusType.SYSTEM)
         try:
-            await asyncio.wait_for(bus.connect(), CALL_SECONDS)
+            async with asyncio.timeout(CALL_SECONDS):
+                await bus.connect()
         except (OSError, TimeoutError, EOFError) as error:
             raise BuildingError(
                 f"water meter {self.meter.ble_address}: no D-Bus ({error!r}); start it first"
@@ -105,7 +106,8 @@ class Beacon:
 
     async def _call(self, bus: MessageBus, message: Message) -> None:
         try:
-            reply = await asyncio.wait_for(bus.call(message), CALL_SECONDS)
+            async with asyncio.timeout(CALL_SECONDS):
+                reply = await bus.call(message)
         except (OSError, TimeoutError, EOFError) as error:
             raise BuildingError(f"water meter {self.meter.ble_address}: D-Bus does not answer ({error!r})") from error
         if reply.message_type is MessageType.ERROR:

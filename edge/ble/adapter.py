@@ -20,7 +20,8 @@ async def power_cycle(adapter: str) -> None:
         CollectorError: no system bus, no BlueZ or no such adapter.
     """
     try:
-        bus = await asyncio.wait_for(MessageBus(bus_type=BusType.SYSTEM).connect(), _REPLY_SECONDS)
+        async with asyncio.timeout(_REPLY_SECONDS):
+            bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
     except (OSError, TimeoutError, DBusError) as error:
         where = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", "the system bus")
         raise CollectorError(f"bluetooth: {where} cannot be reached: {error}; is dbus running?") from error
@@ -38,7 +39,8 @@ async def _set_powered(bus: MessageBus, adapter: str, *, powered: bool) -> None:
         member="Set", signature="ssv", body=["org.bluez.Adapter1", "Powered", Variant("b", powered)],
     )  # fmt: skip
     try:
-        reply = await asyncio.wait_for(bus.call(call), _REPLY_SECONDS)
+        async with asyncio.timeout(_REPLY_SECONDS):
+            reply = await bus.call(call)
     except (TimeoutError, EOFError, OSError) as error:
         raise CollectorError(f"bluetooth adapter {adapter}: BlueZ does not answer; is bluetoothd running?") from error
     if reply.message_type is MessageType.ERROR:

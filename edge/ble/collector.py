@@ -82,7 +82,8 @@ class BleCollector:
     async def _stop(self, scanner: BleakScanner) -> None:
         """A dead scanner may refuse to stop, or never answer; it is thrown away either way."""
         try:
-            await asyncio.wait_for(scanner.stop(), _STOP_SECONDS)
+            async with asyncio.timeout(_STOP_SECONDS):
+                await scanner.stop()
         except (BleakError, OSError, EOFError, TimeoutError) as error:
             _log.debug("scanner did not stop: %s", error)
 

@@ -121,7 +121,8 @@ class VisitDesk:
                     self._log(number, visit)
             seconds = _WAITING_SECONDS if self._held else _LOOK_SECONDS
             try:
-                await asyncio.wait_for(self._arrived.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._arrived.wait()
             except TimeoutError:
                 continue
 

@@ -45,7 +45,8 @@ async def try_command(command: Sequence[str], *, directory: Path, seconds: float
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        stdout, stderr = await asyncio.wait_for(process.communicate(), seconds)
+        async with asyncio.timeout(seconds):
+            stdout, stderr = await process.communicate()
     except TimeoutError as error:
         raise DemoError(f"`{_short(command)}` did not end within {seconds:.0f} s") from error
     finally:

@@ -94,12 +94,14 @@ class Figures:
 async def ask_building(control: Path, question: dict[str, Any]) -> dict[str, Any]:
     """The building's answer to one control command; empty when it does not answer."""
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_unix_connection(str(control)), 2.0)
+        async with asyncio.timeout(2.0):
+            reader, writer = await asyncio.open_unix_connection(str(control))
     except (OSError, TimeoutError):
         return {}
     try:
         writer.write(json.dumps(question).encode() + b"\n")
-        line = await asyncio.wait_for(reader.readline(), 3.0)
+        async with asyncio.timeout(3.0):
+            line = await reader.readline()
         answer = json.loads(line)
     except (OSError, TimeoutError, ValueError):
         return {}

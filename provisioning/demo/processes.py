@@ -191,7 +191,8 @@ async def _has_bluez(address: str) -> bool:
     from dbus_fast.aio import MessageBus
 
     try:
-        bus = await asyncio.wait_for(MessageBus(bus_address=address, bus_type=BusType.SYSTEM).connect(), 1.0)
+        async with asyncio.timeout(1.0):
+            bus = await MessageBus(bus_address=address, bus_type=BusType.SYSTEM).connect()
     except (OSError, TimeoutError):
         return False
     try:
@@ -203,7 +204,8 @@ async def _has_bluez(address: str) -> bool:
             signature="s",
             body=["org.bluez"],
         )
-        answer = await asyncio.wait_for(bus.call(question), 1.0)
+        async with asyncio.timeout(1.0):
+            answer = await bus.call(question)
         has_owner: bool = answer is not None and answer.body == [True]  # type: ignore[redundant-expr] # dbus-fast's stub
         return has_owner
     except TimeoutError:

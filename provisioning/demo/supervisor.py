@@ -86,7 +86,8 @@ class Child:
             return
         _signal_group(process.pid, signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), self.program.stop_seconds)
+            async with asyncio.timeout(self.program.stop_seconds):
+                await process.wait()
         except TimeoutError:
             self._say(f"{self.program.name} did not stop within {self.program.stop_seconds:.0f} s; ended by force")
         _signal_group(process.pid, signal.SIGKILL)

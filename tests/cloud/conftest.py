@@ -75,8 +75,12 @@ async def open_bench(place: Path | str, *, limits: IngestLimits | None = None, *
 def run() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     """Run one coroutine to its end, with a time limit."""
 
+    async def timed(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        async with asyncio.timeout(60):
+            return await coroutine
+
     def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run(asyncio.wait_for(coroutine, 60))
+        return asyncio.run(timed(coroutine))
 
     yield _run
 

@@ -121,7 +121,7 @@ def _kill_the_launcher(demo: DemoRun) -> None:
     """`kill -9` between posting the bills and writing down that they are posted: its children end by themselves."""
     demo.process.kill()
     demo.process.wait()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while processes_of(demo.directory):
         assert time.monotonic() < deadline, processes_of(demo.directory)
         time.sleep(0.2)
