@@ -3,15 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from cloud.api import api_router
 from cloud.billing.routes import billing_router
+from cloud.copies.acknowledgements import Acknowledgements
+from cloud.copies.routes import copies_router
+from cloud.errors import SettingsError
 from cloud.ingest.routes import gateway_router
 from cloud.operations import operations_router
 from cloud.operations.metrics import Figures, TimedAnswers
 from cloud.questions import StoreQuestions
 from cloud.service import Cloud
+from cloud.settings import read_secret
 from cloud.tiles import TileRoom, tile_router
 from cloud.visits.routes import visit_router
 from cloud.web import WebSettings, install
@@ -42,9 +46,19 @@ def build_app(cloud: Cloud) -> FastAPI:
     app.include_router(tile_router(TileRoom(store=cloud.store, super_log=cloud.super_log)))
     app.include_router(gateway_router(cloud.ingest, cloud.mail))
     app.include_router(billing_router(cloud))
+    app.include_router(_copies(cloud))
     app.include_router(visit_router(cloud.visits))
     _install_pages(app, cloud)
     return app
+
+
+def _copies(cloud: Cloud) -> APIRouter:
+    copies = cloud.settings.copies
+    keepers = {read_secret(one.token_file): one.keeper for one in copies}
+    if len(keepers) != len(copies):
+        raise SettingsError("two [[copy]] tables have one token; give each copy a token of its own")
+    acknowledgements = Acknowledgements(cloud.store, cloud.settings.clock)
+    return copies_router(cloud.store, cloud.archive, acknowledgements, keepers)
 
 
 def _install_pages(app: FastAPI, cloud: Cloud) -> None:

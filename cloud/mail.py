@@ -1,8 +1,8 @@
 """Mail to gateways: numbered, idempotent messages. The cloud is only the postman.
 
-What the cloud itself has to say (a finalized block for a beacon, the anchored size, a revocation) is made when a
-gateway asks, so that gateways that sleep for weeks cost nothing and wake to the newest of each, not to a sack of old
-ones.
+What the cloud itself has to say (a finalized block for a beacon, the anchored size, what copies acknowledged, a
+revocation) is made when a gateway asks, so that gateways that sleep for weeks cost nothing and wake to the newest of
+each, not to a sack of old ones.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import delete, insert, select
 
+from cloud.copies.acknowledgements import acknowledgements_of
 from cloud.store import Store, tables
 from cloud.visits.letters import letters_for, letters_sent
 from contracts.clock import Clock
@@ -141,6 +142,8 @@ class MailRoom:
         anchored = await _anchored_size(connection, log_id, self._news.final_super_size())
         if anchored > int(told.get("anchored", {}).get("size", "0")):
             news.append(("anchored", {"size": str(anchored)}))
+        copied = [("copied", one.body()) for one in await acknowledgements_of(connection, log_id)]
+        news.extend((kind, body) for kind, body in copied if told.get(_told_key(kind, body)) != body)
         block = self._news.final_block()
         rested = self._monotonic() - self._block_told_at.get(origin, -1e9) >= self._block_seconds
         revoked = self._news.revoked_from_block(origin)
@@ -194,10 +197,15 @@ async def _log_id(connection: Any, origin: str) -> int | None:
 
 
 async def _last_bodies(connection: Any, log_id: int) -> dict[str, dict[str, Any]]:
-    """The last message of each kind."""
+    """The last message of each kind, of acknowledgements that of each copy."""
     column = tables.mail.c
     query = select(column.kind, column.body).where(column.log_id == log_id).order_by(column.number)
-    return {row.kind: json.loads(row.body) for row in await connection.execute(query)}
+    messages = [(row.kind, json.loads(row.body)) for row in await connection.execute(query)]
+    return {_told_key(kind, body): body for kind, body in messages}
+
+
+def _told_key(kind: str, body: dict[str, Any]) -> str:
+    return f"copied {body['copy']}" if kind == "copied" else kind
 
 
 async def _anchored_size(connection: Any, log_id: int, super_size: int) -> int:

@@ -49,6 +49,7 @@ class Cloud:
     visits: VisitRoom
     directory: DirectoryFile
     evidence: EvidenceRoom
+    archive: Archive
     segments: SegmentWriter
     chain: "ChainConnection | None"
     courier: Courier
@@ -133,6 +134,7 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
         stack.callback(archive.unlock)
         yield Cloud(
             settings=settings,
+            archive=archive,
             segments=SegmentWriter(store, archive),
             store=store,
             super_log=super_log,

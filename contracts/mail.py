@@ -12,6 +12,7 @@ from typing import Any
 
 from contracts import p256
 from contracts.checkpoint import is_log_origin
+from contracts.copy_note import is_copy_name
 from contracts.detail import canonical_json
 from contracts.errors import DetailError, MailError
 from contracts.fields import Fields, parse_json
@@ -29,6 +30,7 @@ class MailKind(StrEnum):
 
     BLOCK = "block"  # a finalized block, for the next beacon
     ANCHORED = "anchored"  # how much of this log is anchored and final, and may be pruned
+    COPIED = "copied"  # how much of this log an independent copy holds, in a note signed by that copy
     REVOKED = "revoked"  # a gateway's key is no longer in force
     CONFIG = "config"  # settings or their meaning, signed by the site's admin
     VISIT = "visit"  # a visit to judge, with its crew's signatures in its body
@@ -67,6 +69,17 @@ class Block:
 
     def body(self) -> dict[str, str]:
         return {"chain_id": str(self.chain_id), "number": str(self.number), "hash": "0x" + self.hash.hex()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedNews:
+    """A copy's acknowledgement on its way to the gateway, which believes the note alone."""
+
+    copy: str
+    note: str
+
+    def body(self) -> dict[str, str]:
+        return {"copy": self.copy, "note": self.note}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +163,15 @@ def parse_block(body: Mapping[str, Any]) -> Block:
 def parse_anchored(body: Mapping[str, Any]) -> int:
     """The log size in the body of an `anchored` message. Raises `MailError` if it is none."""
     return Fields(dict(body), place="anchored", keys=("size",), refuse=MailError).decimal("size", start=1, end=SIZE_END)
+
+
+def parse_copied(body: Mapping[str, Any]) -> CopiedNews:
+    """The body of a `copied` message, its note *not* verified. Raises `MailError` if it is none."""
+    fields = Fields(dict(body), place="copied", keys=("copy", "note"), refuse=MailError)
+    name = fields.text("copy")
+    if not is_copy_name(name):
+        raise MailError(f"copied: {name[:80]!r} is not the name of a copy")
+    return CopiedNews(copy=name, note=fields.text("note"))
 
 
 def parse_revocation(body: Mapping[str, Any]) -> Revocation:

@@ -18,6 +18,7 @@ from contracts.entry import decode_entry
 from edge.calendar_days import LocalDays
 from edge.clock_watch import STEP_MIN_MS, ClockWatch
 from edge.committer import Committer, Submission
+from edge.copies import Copies
 from edge.deliveries import Deliveries
 from edge.epochs import Epochs
 from edge.errors import EdgeError, StoreBrokenError, StoreError
@@ -91,6 +92,7 @@ class Gateway:
         self.roster: Roster = make_roster(settings, self.registers, self.committer, self._secrets.credential_secret)
         for recorder in self.roster.recorders:
             recorder.may_use_last_reading = lambda: self._signer.permitted
+        self._copies = Copies(settings.copies, self._tell)
         self._visits = open_visit_desk(settings, self.roster.visit_rules, self.committer, self._tell)
         self._healths: list[Health] = []
         self._ingests: list[MqttIngest] = []
@@ -160,7 +162,7 @@ class Gateway:
         self.committer.on_checkpoint = forwarder.checkpoint_made
         mailbox = Mailbox(
             uplink, self.committer, forwarder, self._voice, self._settings.clock, self._settings.chain_id, self._rng,
-            self._tell, self._visits,
+            self._tell, self._visits, self._copies,
         )  # fmt: skip
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -287,8 +289,8 @@ class Gateway:
         from edge.status_server import StatusServer
 
         status = Status(
-            self._settings.urn, self._settings.clock, self.committer, forwarder, mailbox, self.roster.recorders,
-            self._healths, self._counts,
+            self._settings.urn, self._settings.clock, self.committer, forwarder, mailbox, self._copies,
+            self.roster.recorders, self._healths, self._counts,
         )  # fmt: skip
         status.notices = self.notices
         server = StatusServer(self._settings.status, status)

@@ -1,8 +1,8 @@
 """Downlink mail: numbered messages from the cloud, each acted on once. The cloud is only the postman.
 
 Nothing in it can change what is logged or how: a block hash becomes a beacon entry, an anchored size lets old rows be
-pruned to their hashes, a revocation stops the signing, a visit carries its crew's signatures and is judged by what this
-gateway saw itself. Each at most delays; none can forge.
+pruned to their hashes once every copy in the settings has signed that it holds them, a revocation stops the signing, a
+visit carries its crew's signatures and is judged by what this gateway saw itself. Each at most delays; none can forge.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Any
 from contracts.clock import Clock
 from edge.backoff import Backoff
 from edge.committer import Committer, Submission
+from edge.copies import Copies
 from edge.errors import UplinkError
 from edge.forwarder import Forwarder
 from edge.uplink import Message, Uplink
@@ -33,7 +34,7 @@ class Mailbox:
 
     def __init__(
         self, uplink: Uplink, committer: Committer, forwarder: Forwarder, voice: Voice, clock: Clock, chain_id: int,
-        rng: random.Random, say: Callable[[str], None], visits: VisitDesk,
+        rng: random.Random, say: Callable[[str], None], visits: VisitDesk, copies: Copies,
     ) -> None:  # fmt: skip
         self._uplink = uplink
         self._committer = committer
@@ -43,6 +44,7 @@ class Mailbox:
         self._chain_id = chain_id
         self._say = say
         self._visits = visits
+        self._copies = copies
         self._backoff = Backoff(0.5, 60.0, rng)
         self._origin = ""
         self._after = 0
@@ -77,6 +79,7 @@ class Mailbox:
         self._block, self.pruned = reader.number("block"), reader.number("pruned")
         reader.close()
         self._visits.start_epoch()
+        self._copies.start_epoch(store)
 
     async def _take(self, message: Message) -> None:
         states, rows = dict[str, bytes](), []
@@ -87,6 +90,8 @@ class Mailbox:
         elif message.kind == "anchored":
             self.anchored = max(self.anchored, _anchored(message.body))
             states["anchored"] = str(self.anchored).encode()
+        elif message.kind == "copied":
+            states.update(await asyncio.to_thread(self._copies.take, message.body, self._committer.store))
         elif message.kind == "revoked":
             self._revoke()
         elif message.kind == "visit":
@@ -106,8 +111,8 @@ class Mailbox:
             self._say("revoked: the Registry no longer knows this key; entries are kept, nothing is signed any more")
 
     async def _prune(self) -> None:
-        """Empty rows that the cloud holds and the chain has anchored, a few at a time."""
-        below = min(self.anchored, self._forwarder.uploaded)
+        """Empty rows that the cloud and every copy hold and the chain has anchored, a few at a time."""
+        below = min(self.anchored, self._forwarder.uploaded, *self._copies.sizes.values())
         if self.pruned < below and self._committer.store.origin == self._origin:
             store = self._committer.store
             call = self._committer.call(lambda: store.prune(below - KEPT_ENTRIES, _PRUNE_ROWS))

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from contracts.clock import Clock, clock_from_settings
-from contracts.errors import ClockError
+from contracts.copy_note import COPIES_MAX, CopyKeeper
+from contracts.errors import ClockError, CopyError
 from edge.errors import SettingsError
 from edge.toml_text import TomlTable, read_toml
 
@@ -109,6 +110,7 @@ class Settings:
     home_assistant: HomeAssistantSettings | None
     devices: tuple[DeviceSettings, ...]
     maintenance_contract: str = ""  # whose visits are judged, 0x…; "" judges none
+    copies: tuple[CopyKeeper, ...] = ()  # who must have acknowledged what is to be pruned
 
     @property
     def origin_stem(self) -> str:
@@ -125,7 +127,7 @@ def read_settings(path: Path) -> Settings:
     top = read_toml(path)
     top.only(
         "gateway", "clock", "uplink", "checkpoint", "commit", "status", "mqtt", "serial", "ble", "home_assistant",
-        "device", "maintenance",
+        "device", "maintenance", "copy",
     )  # fmt: skip
     gateway = _required(top, "gateway")
     gateway.only("origin", "urn", "data_dir", "key_file", "key_password_file", "timezone")
@@ -164,6 +166,7 @@ def read_settings(path: Path) -> Settings:
         home_assistant=_home_assistant(top),
         devices=tuple(_device(table) for table in top.tables("device")),
         maintenance_contract=_maintenance(top),
+        copies=_copies(top),
     )
     _check_devices(top, settings)
     return settings
@@ -308,6 +311,22 @@ def _maintenance(top: TomlTable) -> str:
     if not _ADDRESS.fullmatch(contract):
         raise table.error("contract", f"is {contract!r}; write the address 0x… of the site's maintenance contract")
     return contract
+
+
+def _copies(top: TomlTable) -> tuple[CopyKeeper, ...]:
+    copies: dict[str, CopyKeeper] = {}
+    for table in top.tables("copy"):
+        table.only("name", "key")
+        try:
+            copy = CopyKeeper(name=table.string("name"), public=bytes.fromhex(table.string("key")))
+        except (CopyError, ValueError) as error:
+            raise table.error("key", f"{error}; `minglou mirror key` prints name and key") from error
+        if copy.name in copies:
+            raise table.error("name", f"{copy.name!r} stands here twice; give each copy its own")
+        copies[copy.name] = copy
+    if len(copies) > COPIES_MAX:
+        raise SettingsError(f"{top.path.name}: {len(copies)} tables [[copy]]; {COPIES_MAX} is the limit")
+    return tuple(copies.values())
 
 
 def _device(table: TomlTable) -> DeviceSettings:

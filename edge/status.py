@@ -8,6 +8,7 @@ from typing import Any
 from contracts.clock import Clock
 from contracts.tree import HASH_BYTES
 from edge.committer import Committer
+from edge.copies import Copies
 from edge.forwarder import Forwarder
 from edge.mail import Mailbox
 from edge.recorder import DeviceRecorder
@@ -18,7 +19,7 @@ class Status:
     """Collects the state of all parts; reads the log through aiosqlite, beside the writer."""
 
     def __init__(
-        self, urn: str, clock: Clock, committer: Committer, forwarder: Forwarder, mailbox: Mailbox,
+        self, urn: str, clock: Clock, committer: Committer, forwarder: Forwarder, mailbox: Mailbox, copies: Copies,
         recorders: Sequence[DeviceRecorder], collectors: Sequence[Health], counts: Callable[[], dict[str, int]],
     ) -> None:  # fmt: skip
         self._urn = urn
@@ -26,6 +27,7 @@ class Status:
         self._committer = committer
         self._forwarder = forwarder
         self._mailbox = mailbox
+        self._copies = copies
         self._recorders = recorders
         self._collectors = collectors
         self._counts = counts
@@ -55,6 +57,7 @@ class Status:
             "checkpoint_size": checkpoint[0] if checkpoint else 0,
             "uploaded": self._forwarder.uploaded,
             "anchored": self._mailbox.anchored,
+            "copies": [{"name": name, "size": size} for name, size in self._copies.sizes.items()],
             "pruned": self._mailbox.pruned,
             "uplink_error": self._forwarder.last_error,
             "collectors": [

@@ -87,6 +87,7 @@ def metrics(fields: dict[str, Any]) -> str:
         f'minglou_edge_collector_up{{collector="{one["name"]}"}} {int(one["state"] == "running")}'
         for one in fields["collectors"]
     )
+    lines.extend(f'minglou_edge_copied{{copy="{one["name"]}"}} {one["size"]}' for one in fields["copies"])
     lines.extend(f'minglou_edge_device_last_seen_ms{{urn="{d["urn"]}"}} {d["last_seen_ms"]}' for d in fields["devices"])
     return "\n".join(lines) + "\n"
 
@@ -95,7 +96,9 @@ def page(fields: dict[str, Any]) -> str:
     """What an electrician sees in the cellar."""
     shown = (("State", fields["state"]), ("Log", fields["origin"]), ("Entries on disk", fields["entries"]),
              ("Signed", fields["checkpoint_size"]), ("Held by the cloud", fields["uploaded"]),
-             ("Anchored on chain", fields["anchored"]), ("Uplink", fields["uplink_error"] or "fine"))  # fmt: skip
+             ("Anchored on chain", fields["anchored"]),
+             *((f"Held by copy {one['name']}", one["size"]) for one in fields["copies"]),
+             ("Uplink", fields["uplink_error"] or "fine"))  # fmt: skip
     summary = "".join(f"<tr><th>{_text(name)}<td>{_text(value)}" for name, value in shown)
     collectors = "".join(
         f"<tr><td>{_text(one['name'])}<td class={'good' if one['state'] == 'running' else 'bad'}>{_text(one['state'])}"

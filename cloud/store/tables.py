@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 __all__ = [
+    "acknowledgements",
     "attempts",
     "bill_mismatches",
     "bills",
@@ -166,6 +167,17 @@ mail = Table(
     Column("kind", String(16), nullable=False),
     Column("body", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+)
+
+# The newest acknowledgement of each copy of each log: signed notes that came in, relayed as mail.
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("keeper", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
 )
 
 visits = Table(
