@@ -32,8 +32,8 @@ class SignedHead:
     note: str
 
 
-def open_super_key(path: Path) -> ed25519.PrivateKey:
-    """The super-log's key from its PEM file; made there, readable by its owner only, where the file does not exist.
+def open_super_key(path: Path, what: str = "super-log key") -> ed25519.PrivateKey:
+    """An Ed25519 key from its PEM file; made there, readable by its owner only, where the file does not exist.
 
     Raises:
         SettingsError: the file is readable by others or is no Ed25519 key.
@@ -43,11 +43,11 @@ def open_super_key(path: Path) -> ed25519.PrivateKey:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(ed25519.dump_pem(ed25519.generate_key()))
     if path.stat().st_mode & 0o077:
-        raise SettingsError(f"super-log key {path} can be read by others; run: chmod 600 {path}")
+        raise SettingsError(f"{what} {path} can be read by others; run: chmod 600 {path}")
     try:
         return ed25519.load_pem(path.read_bytes())
     except KeyFormatError as error:
-        raise SettingsError(f"super-log key {path}: {error}") from error
+        raise SettingsError(f"{what} {path}: {error}") from error
 
 
 class SuperLog:

@@ -105,7 +105,8 @@ class LogFiles:
 
     def __init__(self, folder: Path, origin: str, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.folder, self.origin, self._segment_bytes = folder, origin, segment_bytes
-        self._known: _Tail | None = None
+        self._known: _Tail | None = None  # with what was appended
+        self._durable: _Tail | None = None  # as of the last flush
         self._unflushed: list[Path] = []
 
     @property
@@ -125,13 +126,11 @@ class LogFiles:
 
     @property
     def head(self) -> Checkpoint | None:
-        """What is held, as origin, size and root; None where nothing is."""
-        frontier = self._tail().frontier
+        """What is on the disk for good, as origin, size and root; None where nothing is."""
+        self._tail()
+        assert self._durable is not None, "read with the tail"
+        frontier = self._durable.frontier
         return Checkpoint(origin=self.origin, size=frontier.size, root=frontier.root()) if frontier.size else None
-
-    def reread(self) -> None:
-        """Forget the known end: another process writes here."""
-        self._known = None
 
     def append(self, encoded: bytes, frame: Frame, after: Frontier) -> None:
         """Write a frame that the caller has verified behind what is held; durable only after `flush`.
@@ -154,13 +153,24 @@ class LogFiles:
         self._known = _Tail(path=path, length=length + len(encoded), frontier=after.copy(), note=frame.note)
 
     def flush(self) -> None:
-        """Bring what was appended to the disk. Raises `ArchiveError`."""
-        with self._disk_errors():
-            for path in self._unflushed:
-                _sync(path)
-            if self._unflushed:
-                _sync(self.folder)
-        self._unflushed.clear()
+        """Bring what was appended to the disk.
+
+        Raises:
+            ArchiveError: it did not get there. What was appended since the last flush counts as not held: a disk that
+                refused once may later say that all is well.
+        """
+        try:
+            with self._disk_errors():
+                for path in self._unflushed:
+                    _sync(path)
+                if self._unflushed:
+                    _sync(self.folder)
+        except ArchiveError:
+            self._known = self._durable
+            raise
+        finally:
+            self._unflushed.clear()
+        self._durable = self._known
 
     def erase(self, indices: Collection[int]) -> int:
         """Erase entries down to their leaf hashes, their details with them; how many were still there.
@@ -249,7 +259,7 @@ class LogFiles:
 
     def _tail(self) -> _Tail:
         if self._known is None:
-            self._known = self._find_tail()
+            self._known = self._durable = self._find_tail()
         return self._known
 
     def _find_tail(self) -> _Tail:
@@ -262,8 +272,8 @@ class LogFiles:
                 last, length = encoded, length + len(encoded)
             if last:
                 with self._disk_errors():
-                    head = len(segment_header(self.origin))
-                return self._tail_of(path, head + length, last)
+                    _sync(path)  # whoever wrote it may have been killed before its flush
+                return self._tail_of(path, len(segment_header(self.origin)) + length, last)
         return _Tail(path=None, length=0, frontier=Frontier(), note="")
 
     def _tail_of(self, path: Path, length: int, encoded: bytes) -> _Tail:

@@ -1,0 +1,108 @@
+"""The cloud as a mirror asks it: logs, frames, and where acknowledgements go."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from cloud.errors import MirrorError
+from contracts.checkpoint import is_log_origin
+from contracts.errors import SegmentError
+from contracts.segment import FRAME_BYTES_MAX, PREFIX_BYTES, split_frames
+
+__all__ = ["CloudClient", "ShownLog"]
+
+_ANSWER_SECONDS = 60.0
+_BYTES_MAX = 2 * (FRAME_BYTES_MAX + PREFIX_BYTES) + 8 * 1024 * 1024
+_NOTES_AT_ONCE = 500
+_SIZE = re.compile(r"[1-9][0-9]{0,14}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownLog:
+    """What the cloud says of a log."""
+
+    origin: str
+    size: int
+    note: str
+
+
+class CloudClient:
+    """One cloud, asked with the copy's own token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=_ANSWER_SECONDS)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def logs(self) -> AsyncIterator[ShownLog]:
+        """Every log that the cloud holds. Raises `MirrorError`."""
+        after = ""
+        while True:
+            answer = await self._json("GET", "/v1/copies/logs", params={"after": after})
+            shown = [_shown(one) for one in answer.get("logs", [])]
+            for log in shown:
+                yield log
+            following = answer.get("next")
+            if not isinstance(following, str) or following <= after or not shown:
+                return
+            after = following
+
+    async def frames(self, origin: str, start: int) -> Sequence[bytes]:
+        """Whole frames from the one that holds entry `start` on. Raises `MirrorError`."""
+        pieces, length = list[bytes](), 0
+        try:
+            async with self._client.stream("GET", f"/v1/copies/frames/{origin}", params={"from": start}) as answer:
+                async for piece in answer.aiter_bytes():
+                    length += len(piece)
+                    if length > _BYTES_MAX:
+                        raise MirrorError(f"{origin}: the cloud sends over {_BYTES_MAX} bytes at once")
+                    pieces.append(piece)
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        if answer.status_code != 200:
+            raise MirrorError(f"{origin}: the cloud answers {answer.status_code}: {b''.join(pieces)[:300]!r}")
+        try:
+            return list(split_frames(b"".join(pieces)))
+        except SegmentError as error:
+            raise MirrorError(f"{origin}: {error}") from error
+
+    async def acknowledge(self, notes: Sequence[str]) -> Sequence[str]:
+        """Hand signed notes in; what the cloud refused of them, in its words. Raises `MirrorError`."""
+        refused = list[str]()
+        for at in range(0, len(notes), _NOTES_AT_ONCE):
+            body = {"notes": notes[at : at + _NOTES_AT_ONCE]}
+            answer = await self._json("POST", "/v1/copies/acknowledgements", json=body)
+            refused += [str(one)[:300] for one in answer.get("refused", [])]
+        return refused
+
+    async def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            answer = await self._client.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        if answer.status_code != 200:
+            raise MirrorError(f"the cloud answers {path} with {answer.status_code}: {answer.text[:300]}")
+        try:
+            found = answer.json()
+        except ValueError as error:
+            raise MirrorError(f"the cloud answers {path} with no JSON; is this the right address?") from error
+        return found if isinstance(found, dict) else {}
+
+
+def _unreachable(error: httpx.HTTPError) -> MirrorError:
+    return MirrorError(f"the cloud cannot be reached: {type(error).__name__} {error}".rstrip())
+
+
+def _shown(one: object) -> ShownLog:
+    fields = one if isinstance(one, dict) else {}
+    origin, size, note = fields.get("origin"), fields.get("size"), fields.get("checkpoint")
+    if not isinstance(origin, str) or not is_log_origin(origin) or not isinstance(note, str):
+        raise MirrorError("the cloud lists a log without name or checkpoint")
+    if not isinstance(size, str) or not _SIZE.fullmatch(size):
+        raise MirrorError(f"{origin}: the cloud lists it with the size {str(size)[:40]!r}")
+    return ShownLog(origin=origin, size=int(size), note=note)
