@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from contracts.abi import EventForm, event_table, parse_log
+from contracts.calls.once_events import SignatureUsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,14 @@ class BindingConfirmed:
     nonce: int
 
 
-Event = DeviceBound | BindingEnded | BindingAttested | BindingConfirmed
+Event = DeviceBound | BindingEnded | BindingAttested | BindingConfirmed | SignatureUsed
 
 _EVENTS = event_table(
     DeviceBound,
     BindingEnded,
     BindingAttested,
     BindingConfirmed,
+    SignatureUsed,
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from contracts.abi import EventForm, event_table, parse_log
+from contracts.calls.once_events import SignatureUsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class RelyingPartySet:
     origin: str
 
 
-Event = FirmSet | MemberSet | CrewKeySet | CrewKeyEnded | CrewCounted | RelyingPartySet
+Event = FirmSet | MemberSet | CrewKeySet | CrewKeyEnded | CrewCounted | RelyingPartySet | SignatureUsed
 
 _EVENTS = event_table(
     FirmSet,
@@ -115,6 +116,7 @@ _EVENTS = event_table(
     CrewKeyEnded,
     CrewCounted,
     RelyingPartySet,
+    SignatureUsed,
 )
 
 

@@ -43,6 +43,7 @@ _ASSIGNMENT = Function(
 _IS_ASSIGNED = Function("is_assigned", bytes.fromhex("8c8470a5"), ("bytes32", "bytes32", "uint256"), ("bool",))
 _MANAGER = Function("manager", bytes.fromhex("481c6a75"), (), ("address",))
 _COMMITTEE = Function("committee", bytes.fromhex("d864e740"), (), ("address",))
+_PARTIES_ENACTING = Function("parties_enacting", bytes.fromhex("57a90993"), (), ("uint256",))
 _BATCH_COUNT = Function("batch_count", bytes.fromhex("8fae7b6d"), (), ("uint256",))
 _GATEWAYS_ADDED = Function("gateways_added", bytes.fromhex("2fc21f8e"), ("uint256",), ("uint256",))
 _ASSIGNMENT_COUNT = Function("assignment_count", bytes.fromhex("967dead2"), ("bytes32",), ("uint256",))
@@ -314,6 +315,17 @@ def manager(to: str) -> Call:
 def parse_manager(result: bytes) -> str:
     """The result of `manager`."""
     value: str = _MANAGER.decode(result)[0]
+    return value
+
+
+def parties_enacting(to: str) -> Call:
+    """Who stands behind the batch that runs, or ran last."""
+    return _PARTIES_ENACTING.call(to)
+
+
+def parse_parties_enacting(result: bytes) -> int:
+    """The result of `parties_enacting`, as in `Batch.parties`."""
+    value: int = _PARTIES_ENACTING.decode(result)[0]
     return value
 
 

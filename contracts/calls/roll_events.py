@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from contracts.abi import EventForm, event_table, parse_log
+from contracts.calls.once_events import SignatureUsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ Event = (
     | PoolKeysSet
     | BuildingCounted
     | RelyingPartySet
+    | SignatureUsed
 )
 
 _EVENTS = event_table(
@@ -198,6 +200,7 @@ _EVENTS = event_table(
     PoolKeysSet,
     BuildingCounted,
     RelyingPartySet,
+    SignatureUsed,
 )
 
 

@@ -15,6 +15,8 @@
         Invariants
         - A device counts for one unit or pool on one day; its bindings never overlap.
         - No binding is confirmed without an installer's signature over the very commitment that stands here.
+        - Two parties never speak for installer or owner: a swap with their names comes from their signatures, and one of the
+          owner's announces it once.
         - A signature confirms one commitment; when it changes, signature and confirmation fall.
         - Only a key of the unit confirms or contests as the owner, and only the committee confirms as the committee; an
           owner's older signature never undoes a newer one.
@@ -23,9 +25,11 @@
 
 import calendar
 import lanes
+import once
 import p256
 import person
 
+initializes: once
 initializes: p256
 initializes: person[p256 := p256]
 
@@ -57,6 +61,7 @@ struct CrewKey:
 interface Registry:
     def committee() -> address: view
     def contract_named(name: bytes32) -> address: view
+    def parties_enacting() -> uint256: view
     def announce_signed(data: Bytes[CALL_BYTES]) -> uint256: nonpayable
 
 
@@ -72,6 +77,7 @@ interface Crews:
 
 CALL_BYTES: constant(uint256) = 1028  # a selector and at most 32 words
 MANY: constant(uint256) = 32
+PARTY_SIGNER: constant(uint256) = 4  # see Registry
 INSTALLER: constant(uint256) = 4  # the duty's bit, see Crews
 # Bindings that one device may have in its life: it bounds the loops over them.
 BINDINGS_MAX: constant(uint256) = 64
@@ -225,6 +231,7 @@ def swap_signed(swap: Swap, installer: person.PersonSignature, owner: person.Per
     alias: bytes32 = self._installer(PURPOSE_SWAP, sha256(abi_encode(swap)), installer)
     unit: bytes32 = self._owner(PURPOSE_SWAP, sha256(abi_encode(swap)), owner)
     assert unit == swap.subject, "bindings: binding belongs to another unit"
+    once._use(person._digest(PURPOSE_SWAP, sha256(abi_encode(swap)), owner))
     return self._announce(swap, alias, BY_OWNER)
 
 
@@ -269,6 +276,8 @@ def swap_devices(swap: Swap, installer: bytes32, confirmed: uint256):
     @notice Inner. What `swap_signed` or `swap_as_committee` announced: both signatures have been given.
     """
     self._only_enacted()
+    is_signed: bool = staticcall REGISTRY.parties_enacting() == PARTY_SIGNER
+    assert is_signed, "bindings: only a swap's own signatures do this"
     ended: uint256 = self._last(swap.old_device)
     role: uint256 = self._binding(swap.old_device, ended).role
     self._end(swap.subject, swap.old_device, swap.date, swap.closing)

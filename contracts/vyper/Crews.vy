@@ -13,6 +13,7 @@
 
         Invariants
         - A person has at most one key in force; a key is registered once in its life and never serves two people.
+        - Nobody but the key itself is replaced by another, and by one signature once.
         - A mechanic or installer belongs to a firm; no licence of theirs reaches beyond the firm's.
         - A person or firm that was ended is in force again only through a new batch.
         - Every firm, person and key that joins is counted in public.
@@ -20,10 +21,12 @@
 """
 
 import lanes
+import once
 import p256
 import person
 import relying
 
+initializes: once
 initializes: p256
 initializes: person[p256 := p256]
 initializes: relying
@@ -32,11 +35,13 @@ initializes: relying
 interface Registry:
     def manager() -> address: view
     def committee() -> address: view
+    def parties_enacting() -> uint256: view
     def announce_signed(data: Bytes[CALL_BYTES]) -> uint256: nonpayable
 
 
 CALL_BYTES: constant(uint256) = 1028  # a selector and at most 32 words
 
+PARTY_SIGNER: constant(uint256) = 4  # see Registry
 MECHANIC: constant(uint256) = 1
 SITE_MANAGER: constant(uint256) = 2
 INSTALLER: constant(uint256) = 4
@@ -266,6 +271,8 @@ def replace_crew_key(
     @notice Inner. The new key for the old one, which signed for it.
     """
     self._only_enacted()
+    is_signed: bool = staticcall REGISTRY.parties_enacting() == PARTY_SIGNER
+    assert is_signed, "crews: only the replaced key's own signature does this"
     word: uint256 = self._existing(alias)
     assert word & 255 != 0 and self._key_id(alias) == old_key_id, "crews: key is not in force for the person"
     self._end_key(alias)
@@ -459,13 +466,16 @@ def _person_key(key_id: bytes32) -> person.PersonKey:
 
 
 @internal
-@view
 def _signer(purpose: bytes32, body: bytes32, signature: person.PersonSignature) -> bytes32:
+    """
+    @notice The alias whose key signed this act, once.
+    """
     assert block.timestamp <= signature.deadline, "crews: signature's deadline has passed"
     key: person.PersonKey = self._person_key(signature.key_id)
     assert key.unit != empty(bytes32), "crews: key is not in force"
     digest: bytes32 = person._digest(purpose, body, signature)
     assert person._is_signed_by(key, digest, signature), "crews: person's signature does not match"
+    once._use(digest)
     return key.unit
 
 

@@ -17,7 +17,9 @@
         Invariants
         - No inner function runs but from `enact`; no batch is enacted without two parties (or a signature that a member
           contract verified for a change in itself), nor before its delay, nor twice, nor with other calls than were
-          announced, nor against a contract outside the directory.
+          announced, nor against a contract outside the directory, nor later than 30 days after its delay.
+        - What one party announced ends with its holder's office: a successor's signature is his own.
+        - What stands for a person's signature runs only from a batch that a member announced for it, never from two parties'.
         - The cloud and the relayer have no role here. The manager alone, or the committee alone, adds no witness.
         - A device writes to one origin at a time; its index ranges on one origin never overlap.
         - The directory is written by the constructor and by enacted batches; contracts that read it when they are
@@ -39,6 +41,9 @@ CONTRACTS_MAX: constant(uint256) = 32
 CALLS_MAX: constant(uint256) = 32
 CALL_BYTES: constant(uint256) = 1028  # a selector and at most 32 words
 DAY: constant(uint256) = 86400
+# How long a batch whose delay is over waits for somebody to enact it.
+ENACTABLE: constant(uint256) = 30 * DAY
+DELAY_END: constant(uint256) = 2**32
 DEVELOPMENT_CHAIN: constant(uint256) = 31337
 INDEX_LIMIT: constant(uint256) = 2**48
 
@@ -78,7 +83,8 @@ struct Batch:
     vetoed: uint256  # bit i: call i
 
 
-# In storage a batch is its digest and one word: parties (8 bits), enacted (8), effective_at (64), vetoed (32).
+# In storage a batch is its digest and one word: parties (8 bits), enacted (8), effective_at (64), vetoed (32), and how often the
+# announcing party's office had changed hands (32).
 struct StoredBatch:
     calls_digest: bytes32
     word: uint256
@@ -110,6 +116,10 @@ struct StoredAssignment:
 
 manager: reentrant(public(address))
 committee: reentrant(public(address))
+# How often the manager's and the committee's office changed hands, by party.
+terms: HashMap[uint256, uint256]
+# Who stands behind the batch that runs, or ran last: a member asks it in functions that stand for a person's signature.
+parties_enacting: reentrant(public(uint256))
 batch_count: public(uint256)
 batches: HashMap[uint256, StoredBatch]
 roles: HashMap[bytes32, HashMap[address, bool]]
@@ -221,6 +231,7 @@ def __init__(
     """
     p256.__init__(verifier)
     self._check_two_parties(manager, committee)
+    assert witness_delay < DELAY_END and recovery_delay < DELAY_END, "registry: delay is out of range"
     if chain.id != DEVELOPMENT_CHAIN:
         assert witness_delay >= 7 * DAY, "registry: witness delay is below 7 days"
         assert recovery_delay >= 30 * DAY, "registry: recovery delay is below 30 days"
@@ -259,8 +270,9 @@ def approve(number: uint256):
     party: uint256 = self._only_party()
     assert batch.calls_digest != empty(bytes32) and batch.effective_at == 0, "registry: batch does not wait for approval"
     assert party != batch.parties, "registry: the other party must approve"
+    self._check_term(number, batch.parties)
     effective_at: uint256 = block.timestamp + WITNESS_DELAY
-    self.batches[number].word = self._batch_word(BOTH, effective_at, False, batch.vetoed)
+    self._store(number, BOTH, effective_at, False, batch.vetoed)
     log Approved(number=number, effective_at=effective_at)
 
 
@@ -310,8 +322,12 @@ def enact(number: uint256, calls: DynArray[Call, CALLS_MAX]):
     self._check_calls(number, calls)
     assert batch.effective_at != 0, "registry: the second party has not approved"
     assert block.timestamp >= batch.effective_at, "registry: delay is not over"
+    assert block.timestamp <= batch.effective_at + ENACTABLE, "registry: batch has lapsed"
     assert not batch.enacted, "registry: batch is already enacted"
-    self.batches[number].word = self._batch_word(batch.parties, batch.effective_at, True, batch.vetoed)
+    if batch.parties != BOTH:
+        self._check_term(number, batch.parties)
+    self.parties_enacting = batch.parties
+    self._store(number, batch.parties, batch.effective_at, True, batch.vetoed)
     log Enacted(number=number)
     vetoed: uint256 = batch.vetoed
     for call: Call in calls:
@@ -393,6 +409,7 @@ def set_manager(manager: address):
     self._only_enacted()
     self._check_two_parties(manager, self.committee)
     self.manager = manager
+    self.terms[PARTY_MANAGER] += 1
     log ManagerSet(manager=manager)
 
 
@@ -405,6 +422,7 @@ def set_committee(committee: address):
     self._only_enacted()
     self._check_two_parties(self.manager, committee)
     self.committee = committee
+    self.terms[PARTY_COMMITTEE] += 1
     log CommitteeSet(committee=committee)
 
 
@@ -429,6 +447,7 @@ def set_gateway_key(origin: String[64], x: uint256, y: uint256, key_class: uint2
     self._only_enacted()
     assert x != 0 and key_class >= 1 and key_class <= 3, "registry: gateway key or class is wrong"
     assert building < 2**16, "registry: building number is above 65535"
+    assert self._is_origin(origin), "registry: origin has other characters than a checkpoint's"
     origin_id: bytes32 = sha256(origin)
     key_id: bytes32 = sha256(abi_encode(x, y))
     assert self.key_ranges[origin_id][key_id] == 0, "registry: gateway key was used before"
@@ -602,6 +621,22 @@ def is_assigned(device: bytes32, origin_id: bytes32, index: uint256) -> bool:
 
 
 @internal
+@pure
+def _is_origin(origin: String[64]) -> bool:
+    """
+    @notice Whether the text is made of a-z, 0-9, ".", "-" and "/" alone: a line break in it would give one signed checkpoint a
+            second reading.
+    """
+    text: Bytes[64] = convert(origin, Bytes[64])
+    for i: uint256 in range(len(text), bound=64):
+        letter: uint256 = convert(slice(text, i, 1), uint256)
+        is_letter: bool = letter >= 97 and letter <= 122
+        if not is_letter and (letter < 45 or letter > 57):  # from "-" to "9": "-", ".", "/" and the digits
+            return False
+    return len(text) != 0
+
+
+@internal
 @view
 def _only_enacted():
     assert msg.sender == self, "registry: only an enacted batch may do this"
@@ -639,9 +674,8 @@ def _calls_digest(calls: DynArray[Call, CALLS_MAX]) -> bytes32:
 def _announce(calls: DynArray[Call, CALLS_MAX], parties: uint256, effective_at: uint256) -> uint256:
     number: uint256 = self.batch_count
     self.batch_count = number + 1
-    self.batches[number] = StoredBatch(
-        calls_digest=self._calls_digest(calls), word=self._batch_word(parties, effective_at, False, 0)
-    )
+    self.batches[number] = StoredBatch(calls_digest=self._calls_digest(calls), word=self.terms[parties] << 112)
+    self._store(number, parties, effective_at, False, 0)
     log Announced(number=number, parties=parties, effective_at=effective_at, calls=calls)
     return number
 
@@ -652,7 +686,7 @@ def _veto(number: uint256, mask: uint256):
     assert batch.calls_digest != empty(bytes32), "registry: no such batch"
     assert not batch.enacted, "registry: batch is already enacted"
     vetoed: uint256 = (batch.vetoed | mask) & (2**CALLS_MAX - 1)
-    self.batches[number].word = self._batch_word(batch.parties, batch.effective_at, False, vetoed)
+    self._store(number, batch.parties, batch.effective_at, False, vetoed)
     log Vetoed(number=number, mask=mask)
 
 
@@ -665,14 +699,27 @@ def _batch(number: uint256) -> Batch:
         parties=stored.word & 255,
         effective_at=(stored.word >> 16) & (2**64 - 1),
         enacted=(stored.word >> 8) & 255 != 0,
-        vetoed=stored.word >> 80,
+        vetoed=(stored.word >> 80) & (2**32 - 1),
     )
 
 
 @internal
-@pure
-def _batch_word(parties: uint256, effective_at: uint256, enacted: bool, vetoed: uint256) -> uint256:
-    return parties | (convert(enacted, uint256) << 8) | (effective_at << 16) | (vetoed << 80)
+def _store(number: uint256, parties: uint256, effective_at: uint256, enacted: bool, vetoed: uint256):
+    """
+    @notice A batch's state; the term that it was announced in stays.
+    """
+    word: uint256 = parties | (convert(enacted, uint256) << 8) | (effective_at << 16) | (vetoed << 80)
+    self.batches[number].word = ((self.batches[number].word >> 112) << 112) | word
+
+
+@internal
+@view
+def _check_term(number: uint256, party: uint256):
+    """
+    @notice What one party announced counts only while whoever announced it is in office.
+    """
+    in_office: bool = self.batches[number].word >> 112 == self.terms[party]
+    assert in_office, "registry: who announced the batch has left office"
 
 
 @internal

@@ -21,7 +21,8 @@
           before, by the committee or its registrar.
         - A key is registered once in its life. What joins the roll later carries a later `since`, so a roll that was
           frozen for a vote gains no keys; a key rotated by its own signature keeps the `since` of the one it replaces.
-        - Nobody but two parties, or the key itself, ends a key.
+        - Nobody but two parties, or the key itself, ends a key; nobody but the key itself is replaced by another. What it
+          signed happens once: a vetoed rotation needs a new signature.
         - The keys of one head have different numbers; a rotated key keeps the number of the one it replaces.
         - Heads are numbered without gaps. Tables of keys and residents have rising dates: no date is described twice.
         - Every unit and key that joins is counted for its building in public.
@@ -30,10 +31,12 @@
 
 import calendar
 import lanes
+import once
 import p256
 import person
 import relying
 
+initializes: once
 initializes: p256
 initializes: person[p256 := p256]
 initializes: relying
@@ -42,12 +45,14 @@ initializes: relying
 interface Registry:
     def committee() -> address: view
     def has_role(role: bytes32, account: address) -> bool: view
+    def parties_enacting() -> uint256: view
     def announce_signed(data: Bytes[CALL_BYTES]) -> uint256: nonpayable
 
 
 CALL_BYTES: constant(uint256) = 1028  # a selector and at most 32 words
 RECORDS_MAX: constant(uint256) = 64
 
+PARTY_SIGNER: constant(uint256) = 4  # see Registry
 ROLE_REGISTRAR: constant(bytes32) = 0x7265676973747261720000000000000000000000000000000000000000000000
 PURPOSE_ROTATE: constant(bytes32) = 0x6b65792e726f7461746500000000000000000000000000000000000000000000
 PURPOSE_REVOKE: constant(bytes32) = 0x6b65792e7265766f6b6500000000000000000000000000000000000000000000
@@ -364,6 +369,8 @@ def replace_owner_key(
     @notice Inner. The new key for the old one, which signed for it and whose place on the roll it takes.
     """
     self._only_enacted()
+    is_signed: bool = staticcall REGISTRY.parties_enacting() == PARTY_SIGNER
+    assert is_signed, "roll: only the replaced key's own signature does this"
     old: uint256 = self.owner_keys[old_key_id].word
     self._end_owner_key(unit, old_key_id)
     self._set_owner_key(
@@ -690,13 +697,16 @@ def _person_key(key_id: bytes32) -> person.PersonKey:
 
 
 @internal
-@view
 def _signer(purpose: bytes32, body: bytes32, signature: person.PersonSignature) -> bytes32:
+    """
+    @notice The unit whose key signed this act, once.
+    """
     assert block.timestamp <= signature.deadline, "roll: signature's deadline has passed"
     key: person.PersonKey = self._person_key(signature.key_id)
     assert key.unit != empty(bytes32), "roll: key is not in force"
     digest: bytes32 = person._digest(purpose, body, signature)
     assert person._is_signed_by(key, digest, signature), "roll: owner's signature does not match"
+    once._use(digest)
     return key.unit
 
 
