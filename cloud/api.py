@@ -37,7 +37,12 @@ def api_router(cloud: Cloud) -> APIRouter:
 
     @router.get("/v1/status", summary="What is stored, followed, sent and noticed")
     async def get_status() -> dict[str, Any]:
-        status = await read_status(cloud.store, chain=cloud.chain_status(), refused=dict(cloud.ingest.refused))
+        status = await read_status(
+            cloud.store,
+            chain=cloud.chain_status(),
+            refused=dict(cloud.ingest.refused),
+            cosigners=cloud.settings.cosigners,
+        )
         return status.to_json()
 
     @router.get("/v1/evidence/{origin:path}/{index}", summary="The minglou-evidence/1 file of one entry")

@@ -18,6 +18,7 @@ from cloud.chain.view import AnchorRecord, BindingRecord, ChainView
 from cloud.errors import StoreError
 from cloud.store import Store, tables
 from cloud.store.trees import LogTree, SuperTree, walk
+from cloud.super_log import signed_head
 from contracts.evidence import Anchor, Assignment, Binding, Evidence, GatewayKey, LogProof, SuperProof, format_evidence
 from contracts.tree import inclusion_path
 
@@ -80,13 +81,12 @@ class EvidenceRoom:
     async def _super_proof(
         self, connection: AsyncConnection, checkpoint: Any, anchor: AnchorRecord
     ) -> SuperProof | None:
-        column = tables.super_notes.c
-        note = (await connection.execute(select(column.note).where(column.size == anchor.size))).scalar_one_or_none()
-        if note is None:
+        head = await signed_head(connection, anchor.size)
+        if head is None:
             return None
         index = checkpoint.super_index
         path = await walk(connection, SuperTree(), lambda node: inclusion_path(node, index, anchor.size))
-        return SuperProof(origin=self.super_origin, index=index, size=anchor.size, path=tuple(path), note=note)
+        return SuperProof(origin=self.super_origin, index=index, size=anchor.size, path=tuple(path), note=head.note)
 
     def _anchor(self, anchor: AnchorRecord) -> Anchor:
         assert self.deployment is not None, "anchors come from a followed deployment"

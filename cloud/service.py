@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cloud.chain.unchained import Unchained
+from cloud.cosigners import check_same_policy
 from cloud.directory import DirectoryFile
 from cloud.errors import SettingsError
 from cloud.evidence import EvidenceRoom
@@ -24,8 +25,11 @@ from cloud.super_log import SuperLog, open_super_key
 from cloud.visits.room import VisitRoom
 from cloud.webhooks.courier import Courier
 from cloud.webhooks.settings import secret_of
+from cloud.witnessing import witness_workers
 from cloud.workers import Worker, supervise
 from contracts.ending import end_tasks
+from contracts.errors import TrustError
+from contracts.trust import parse_trust
 
 if TYPE_CHECKING:
     from cloud.chain.connection import ChainConnection
@@ -94,6 +98,7 @@ class Cloud:
         telling = Worker(name="webhooks", step=self.courier.step, pause_seconds=_TELLING_SECONDS)
         return (
             segments,
+            *witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock),
             *(() if self.chain is None else self.chain.workers()),
             *((telling,) if self.settings.webhooks else ()),
         )
@@ -111,6 +116,7 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
         store = Store(settings.store_url)
         stack.push_async_callback(store.close)
         await store.migrate()
+        _check_trust(settings)
         super_log = SuperLog(settings.super_origin, open_super_key(settings.super_key_file))
         bell = Bell()
         directory = DirectoryFile(settings.directory_file)
@@ -182,6 +188,17 @@ def _courier(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Co
     courier = Courier(store=store, clock=settings.clock, hooks=settings.webhooks, keys=keys)
     stack.push_async_callback(courier.close)
     return courier
+
+
+def _check_trust(settings: CloudSettings) -> None:
+    """Verifiers must ask for what the cloud waits for; without a trust file yet there is nothing to compare."""
+    if settings.trust_file is None or not settings.trust_file.exists():
+        return
+    try:
+        trust = parse_trust(settings.trust_file.read_bytes())
+    except (OSError, TrustError) as error:
+        raise SettingsError(f"trust file {settings.trust_file}: {error}") from error
+    check_same_policy(settings.cosigners, trust)
 
 
 def _claims(settings: CloudSettings) -> dict[str, bytes] | None:

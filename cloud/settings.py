@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloud.cosigners import Cosigners, read_cosigners
 from cloud.errors import SettingsError
 from cloud.segments.archive import SEGMENT_BYTES
 from cloud.toml_table import Table as _Table
@@ -40,6 +41,7 @@ _TABLES = {
     "maintenance",
     "segments",
     "copy",
+    "witness",
 }
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 
@@ -105,6 +107,7 @@ class CloudSettings:
     copies: tuple[CopySettings, ...] = ()
     maintenance_contract: str | None = None  # whose visits are relayed
     webhooks: tuple[Webhook, ...] = ()
+    cosigners: Cosigners = field(default_factory=Cosigners)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +158,7 @@ def load_settings(file: Path) -> CloudSettings:
         clock=_clock(file, document),
         chain=chain_settings,
         relayer_key_file=relayer,
+        cosigners=read_cosigners(_witnesses(file, document), superlog),
         super_origin=superlog.take("origin", str),
         super_key_file=superlog.path("key_file", None) or data_dir / "superlog.pem",
         anchor_seconds=superlog.take("anchor_seconds", float, 60.0),
@@ -236,6 +240,10 @@ def _segments(table: _Table, data_dir: Path) -> SegmentSettings:
         pause_seconds=table.take("seconds", float, 2.0),
         segment_bytes=mebibytes * _MIB,
     )
+
+
+def _witnesses(file: Path, document: Mapping[str, Any]) -> list[_Table]:
+    return _Table(file, "file", {"witness": document.get("witness", [])}).tables("witness")
 
 
 def _copies(file: Path, document: Mapping[str, Any]) -> tuple[CopySettings, ...]:

@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from cloud.cosigners import Cosigners
+from cloud.standing import Standing, read_standing
 from cloud.store import Store, tables
 
 __all__ = ["ChainStatus", "Status", "read_status"]
@@ -36,6 +38,7 @@ class Status:
     outbox: dict[str, int]
     notices: list[str]
     refused: dict[str, int] = field(default_factory=dict)
+    witnesses: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The answer of /v1/status."""
@@ -44,7 +47,9 @@ class Status:
         return body
 
 
-async def read_status(store: Store, *, chain: ChainStatus | None, refused: dict[str, int]) -> Status:
+async def read_status(
+    store: Store, *, chain: ChainStatus | None, refused: dict[str, int], cosigners: Cosigners | None = None
+) -> Status:
     """The counts as they are on disk."""
     logs, intents = tables.logs.c, tables.intents.c
     async with store.read() as connection:
@@ -70,4 +75,15 @@ async def read_status(store: Store, *, chain: ChainStatus | None, refused: dict[
         outbox=outbox,
         notices=await store.latest_notices(_NOTICES),
         refused=refused,
+        witnesses=_witnesses(await read_standing(store, cosigners or Cosigners())),
     )
+
+
+def _witnesses(standing: Standing) -> dict[str, Any]:
+    return {
+        "quorum": standing.quorum,
+        "size": standing.size,
+        "cosigned": standing.cosigned,
+        "waiting": standing.waiting,
+        "each": [asdict(one) for one in standing.each],
+    }

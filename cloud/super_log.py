@@ -1,7 +1,7 @@
 """The super-log: this deployment's one append-only tree of all its gateways' checkpoints, signed with Ed25519.
 
 Its leaves are written in the same transaction as the checkpoints, by the one ingest writer; its notes are signed and
-stored when an anchor is due, never two for one size.
+stored when an anchor is due, never two for one size, and carry the cosignatures that witnesses gave since.
 """
 
 import os
@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import SettingsError
+from cloud.standing import cosignature_lines
 from cloud.store import Store, insert_rows, tables
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint
@@ -20,7 +21,7 @@ from contracts.errors import KeyFormatError
 from contracts.superlog import sign_superlog
 from contracts.tree import Frontier, Node, leaf_hash
 
-__all__ = ["SignedHead", "SuperLog", "open_super_key"]
+__all__ = ["SignedHead", "SuperLog", "open_super_key", "signed_head"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,13 @@ class SignedHead:
 
     size: int
     root: bytes
-    note: str
+    own_note: str  # as the super-log alone signed it
+    cosignatures: str = ""  # lines of witnesses, so far
+
+    @property
+    def note(self) -> str:
+        """The note with all its signatures."""
+        return self.own_note + self.cosignatures
 
 
 def open_super_key(path: Path, what: str = "super-log key") -> ed25519.PrivateKey:
@@ -96,28 +103,31 @@ class SuperLog:
         async with store.write() as connection:
             # Inside the write transaction no append is half done, so this is a committed head.
             size, root = self._frontier.size, self._frontier.root()
-            held = await _note(connection, size)
+            held = await signed_head(connection, size)
             if held is not None:
                 return held
             note = sign_superlog(Checkpoint(origin=self.origin, size=size, root=root), self._key)
             await connection.execute(
                 insert(tables.super_notes).values(size=size, root=root, note=note, signed_at_ms=now_ms)
             )
-        return SignedHead(size=size, root=root, note=note)
+        return SignedHead(size=size, root=root, own_note=note)
 
     async def latest(self, store: Store) -> SignedHead | None:
         """The largest note that was signed."""
-        query = select(tables.super_notes).order_by(tables.super_notes.c.size.desc()).limit(1)
         async with store.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else SignedHead(size=row.size, root=row.root, note=row.note)
+            size = (await connection.execute(select(func.max(tables.super_notes.c.size)))).scalar_one()
+            return None if size is None else await signed_head(connection, size)
 
     async def signed(self, store: Store, size: int) -> SignedHead | None:
         """The note of one size; None where no head of that size was signed."""
         async with store.read() as connection:
-            return await _note(connection, size)
+            return await signed_head(connection, size)
 
 
-async def _note(connection: AsyncConnection, size: int) -> SignedHead | None:
+async def signed_head(connection: AsyncConnection, size: int) -> SignedHead | None:
+    """The signed head of this size with the cosignatures that came; None where none was signed."""
     row = (await connection.execute(select(tables.super_notes).where(tables.super_notes.c.size == size))).one_or_none()
-    return None if row is None else SignedHead(size=row.size, root=row.root, note=row.note)
+    if row is None:
+        return None
+    lines = await cosignature_lines(connection, size)
+    return SignedHead(size=row.size, root=row.root, own_note=row.note, cosignatures=lines)

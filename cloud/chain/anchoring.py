@@ -1,5 +1,10 @@
-"""When to anchor, and when to have a gateway's head accepted."""
+"""When to anchor, and when to have a gateway's head accepted.
 
+A head is signed, shown to the witnesses (`cloud.witnessing`), and anchored once enough of them have cosigned it; until
+then no newer one is signed, so that witnesses of different pace meet at the same head.
+"""
+
+import logging
 import time
 from collections.abc import Callable
 
@@ -7,17 +12,22 @@ from sqlalchemy import select
 
 from cloud.chain.intents import add_intent
 from cloud.chain.view import ChainView
+from cloud.cosigners import Cosigners
+from cloud.standing import read_standing
 from cloud.store import Store, tables
 from cloud.super_log import SuperLog
 from contracts.clock import Clock
 
 __all__ = ["Anchoring"]
 
+_log = logging.getLogger("cloud.chain")
 _UNSETTLED = ("pending", "sent")
 
 
 class Anchoring:
-    """Wishes for an anchor each interval (real seconds) in which the super-log grew, one at a time."""
+    """Wishes for an anchor each interval (real seconds) in which the super-log grew, one at a time, as soon as the
+    quorum of `cosigners` has cosigned the head.
+    """
 
     def __init__(
         self,
@@ -28,11 +38,14 @@ class Anchoring:
         clock: Clock,
         interval_seconds: float,
         accept_seconds: float | None,
+        cosigners: Cosigners | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._super, self._view, self._clock = store, super_log, view, clock
         self._interval, self._accept_interval = interval_seconds, accept_seconds
+        self._cosigners = cosigners or Cosigners()
         self._monotonic = monotonic
+        self._waiting = ""
         self._anchored_at = -1e9
         self._accepted_at = -1e9
 
@@ -56,15 +69,23 @@ class Anchoring:
 
     async def _wish_anchor(self) -> bool:
         anchored = self._view.anchors[-1].size if self._view.anchors else 0
-        if self._super.size <= anchored:
-            return False
-        head = await self._super.sign_head(self._store, now_ms=self._clock.now_ms())
+        head = await self._super.latest(self._store)
         if head is None or head.size <= anchored:
+            head = await self._super.sign_head(self._store, now_ms=self._clock.now_ms())
+        if head is None or head.size <= anchored or not await self._is_witnessed():
             return False
         async with self._store.write() as connection:
             return await add_intent(
                 connection, f"anchor:{head.size}", "anchor", {"size": head.size}, now_ms=self._clock.now_ms()
             )
+
+    async def _is_witnessed(self) -> bool:
+        """Whether enough witnesses have cosigned the newest signed head; says once why not."""
+        standing = await read_standing(self._store, self._cosigners)
+        if standing.waiting != self._waiting:
+            self._waiting = standing.waiting
+            _log.info("cloud: %s", self._waiting or f"{standing.cosigned} witnesses have cosigned; anchoring goes on")
+        return standing.has_quorum
 
     async def _wish_heads(self) -> bool:
         """Have every live gateway's newest checkpoint accepted, so that silence is measured and challenges are

@@ -33,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     deploy.add_argument(
         "--super-log-key", type=Path, metavar="FILE", help="super-log's Ed25519 key (PEM); made where missing"
     )
+    deploy.add_argument(
+        "--witness", action="append", default=[], metavar="VKEY", help="a witness of the super-log; once for each"
+    )
+    deploy.add_argument("--quorum", type=int, default=0, metavar="K", help="how many of them must cosign (default 0)")
     submit = actions.add_parser("submit", help="bring a signed act (a ballot, a dispute …) from a file to the chain")
     submit.add_argument("file", type=Path, metavar="FILE", help="the act, minglou-act/1")
     submit.add_argument(
@@ -64,9 +68,11 @@ async def _deploy(arguments: argparse.Namespace) -> None:
     from cloud.chain.client import ChainClient, SigningKey
     from cloud.chain.deploy import deploy, read_options, trust_of, write_trust
     from cloud.chain.deployment import write_deployment
+    from cloud.cosigners import policy_of
     from cloud.super_log import open_super_key
     from contracts import ed25519
 
+    policy = policy_of(arguments.witness, arguments.quorum)
     public = None
     if arguments.super_log_key is not None:
         public = ed25519.public_bytes(open_super_key(arguments.super_log_key))
@@ -78,7 +84,10 @@ async def _deploy(arguments: argparse.Namespace) -> None:
         await client.close()
     if arguments.trust is not None:
         trust = trust_of(
-            deployment, super_log_origin=options.super_log_origin, super_log_public=options.super_log_public
+            deployment,
+            super_log_origin=options.super_log_origin,
+            super_log_public=options.super_log_public,
+            policy=policy,
         )
         write_trust(arguments.trust, trust)
     write_deployment(arguments.out, deployment)

@@ -164,6 +164,7 @@ async def open_chain(
         clock=settings.clock,
         interval_seconds=settings.anchor_seconds,
         accept_seconds=settings.accept_seconds,
+        cosigners=settings.cosigners,
     )
     return ChainConnection(
         settings=chain,

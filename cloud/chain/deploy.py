@@ -345,8 +345,10 @@ def _address(receipt: Receipt) -> str:
     return receipt.contract.lower()
 
 
-def trust_of(deployment: Deployment, *, super_log_origin: str, super_log_public: bytes) -> Trust:
-    """The trust roots of a fresh deployment, with no witnesses yet."""
+def trust_of(
+    deployment: Deployment, *, super_log_origin: str, super_log_public: bytes, policy: WitnessPolicy | None = None
+) -> Trust:
+    """The trust roots of a fresh deployment; without a policy they name no witnesses."""
     return Trust(
         chain_id=deployment.chain_id,
         registry=bytes.fromhex(deployment.registry[2:]),
@@ -354,7 +356,7 @@ def trust_of(deployment: Deployment, *, super_log_origin: str, super_log_public:
         usage_fees=bytes.fromhex(deployment.usage_fees[2:]),
         super_log_origin=super_log_origin,
         super_log_public=super_log_public,
-        witness_policy=WitnessPolicy(),
+        witness_policy=policy or WitnessPolicy(),
     )
 
 

@@ -2,6 +2,7 @@
 readings.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import func, select
@@ -9,8 +10,19 @@ from sqlalchemy import func, select
 from cloud.billing.posted import Mismatch, read_mismatches
 from cloud.questions.bills import BillQuestions, dispute_state
 from cloud.questions.ground import day_of, title
+from cloud.standing import read_standing
 from cloud.store import tables
-from cloud.web.answers import BillSummary, GatewaySummary, PeriodSummary, Person, Role, Site, SiteDispute, WrongLine
+from cloud.web.answers import (
+    BillSummary,
+    GatewaySummary,
+    PeriodSummary,
+    Person,
+    Role,
+    Site,
+    SiteDispute,
+    WitnessSummary,
+    WrongLine,
+)
 from contracts.bill import Amounts
 
 __all__ = ["SiteQuestions"]
@@ -26,6 +38,7 @@ class SiteQuestions(BillQuestions):
             return None
         view = self.view
         anchors = view.anchors if view else []
+        standing = await read_standing(self.store, self.cloud.settings.cosigners)
         async with self.store.read() as connection:
             gateways = await self._gateways(connection)
             mismatches = await read_mismatches(connection, _NOTICES)
@@ -38,6 +51,9 @@ class SiteQuestions(BillQuestions):
             anchored_size=anchors[-1].size if anchors else None,
             anchored_at_ms=anchors[-1].block_time_s * 1000 if anchors else None,
             notices=tuple(await self.store.latest_notices(_NOTICES)),
+            witnesses=tuple(WitnessSummary(**asdict(one)) for one in standing.each),
+            witness_quorum=standing.quorum,
+            witnesses_waiting=standing.waiting,
             wrong_lines=tuple(self._wrong_line(viewer, one) for one in mismatches),
         )
 

@@ -40,11 +40,13 @@ __all__ = [
     "notices",
     "sessions",
     "sign_ins",
+    "super_cosignatures",
     "super_head",
     "super_nodes",
     "super_notes",
     "visits",
     "webhook_cursors",
+    "witness_states",
 ]
 
 metadata = MetaData()
@@ -143,6 +145,25 @@ super_notes = Table(
     Column("root", LargeBinary, nullable=False),
     Column("note", Text, nullable=False),
     Column("signed_at_ms", BigInteger, nullable=False),
+)
+
+super_cosignatures = Table(
+    "super_cosignatures",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("vkey", String(220), primary_key=True),
+    # The note's signature line as it came, verified, with its newline.
+    Column("line", Text, nullable=False),
+    Column("signed_at_s", BigInteger, nullable=False),
+)
+
+witness_states = Table(
+    "witness_states",
+    metadata,
+    Column("vkey", String(220), primary_key=True),
+    # Why it does not cosign, and what to do; empty while it does.
+    Column("says", Text, nullable=False),
+    Column("changed_at_ms", BigInteger, nullable=False),
 )
 
 forks = Table(

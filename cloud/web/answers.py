@@ -363,6 +363,16 @@ class WrongLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessSummary:
+    """One witness of the super-log."""
+
+    name: str
+    size: int  # the largest head that it has cosigned
+    has_cosigned: bool  # the newest one
+    says: str  # why not, in English; empty while all is well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """The site's page for manager and committee."""
 
@@ -374,4 +384,7 @@ class Site:
     anchored_size: int | None
     anchored_at_ms: int | None
     notices: tuple[str, ...] = ()
+    witnesses: tuple[WitnessSummary, ...] = ()
+    witness_quorum: int = 0
+    witnesses_waiting: str = ""  # why anchoring waits for them, in English; empty while it does not
     wrong_lines: tuple[WrongLine, ...] = ()

@@ -18,6 +18,7 @@ from contracts.note import Note, SignatureLine, format_note, parse_note
 from contracts.superlog import superlog_id, superlog_leaf, verify_cosignatures
 from contracts.tree import MemoryTree, consistency_path, inclusion_path, leaf_hash
 from contracts.trust import format_trust
+from contracts.witness import cosigned_message
 from tests.vectors.deployment import (
     GATEWAY_KEY,
     ORIGIN,
@@ -25,6 +26,7 @@ from tests.vectors.deployment import (
     SUPER_KEY,
     SUPER_ORIGIN,
     TRUST,
+    WITNESS_KEYS,
     Deployment,
     entries,
     salt,
@@ -237,6 +239,8 @@ def superlog_vectors() -> dict[str, Any]:
         return format_note(Note(text=text, signatures=chosen))
 
     stranger = SignatureLine(name="stranger.example/w", key_id=bytes(4), signature=bytes(72))
+    zero = cosigned_message(text, 0)
+    timeless = replace(lines[2], signature=bytes(8) + ed25519.sign(WITNESS_KEYS[1], zero))
     late = replace(lines[2], signature=(2**40).to_bytes(8) + lines[2].signature[8:])
     return {
         "origin": SUPER_ORIGIN,
@@ -256,6 +260,7 @@ def superlog_vectors() -> dict[str, Any]:
             {"name": "one of them twice", "note": with_lines(lines[0], lines[2], lines[2]), "count": 1},
             {"name": "a stranger is ignored", "note": with_lines(lines[0], stranger, lines[1]), "count": 1},
             {"name": "another time", "note": with_lines(lines[0], late), "count": None},
+            {"name": "a time of zero", "note": with_lines(lines[0], timeless), "count": None},
             {"name": "cut off", "note": with_lines(lines[0], replace(lines[1], signature=bytes(71))), "count": None},
         ],
         "invalid": [

@@ -37,6 +37,7 @@ from cloud.web.answers import (
     TierPart,
     Title,
     Unit,
+    WitnessSummary,
 )
 from contracts import p256
 from contracts.bill import Bill as LeafBill
@@ -67,6 +68,10 @@ PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW = "d4b08aee", "79073d58", "16b51928"
 UNIT_AT_VIEW, UNIT_VIEW = "ca025796", "b9f07d39"
 OWN_VIEWS = (PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW, UNIT_AT_VIEW, UNIT_VIEW)
 
+WITNESSES = (
+    WitnessSummary(name="committee.example/w", size=6, has_cosigned=True, says=""),
+    WitnessSummary(name="owner.example/w", size=4, has_cosigned=False, says="cannot be reached; ask its keeper"),
+)
 OWNER = Person(key="owner-0501", role=Role.OWNER, title=Title(zh="陈女士", en="Ms Chen"), units=(DOOR,))
 NEIGHBOUR = Person(key="owner-0502", role=Role.OWNER, title=Title(zh="李先生", en="Mr Li"), units=(OTHER_DOOR,))
 MANAGER = Person(key="manager", role=Role.MANAGER, title=Title(zh="物业经理", en="Property manager"))
@@ -380,7 +385,8 @@ class World:
         return Site(
             title=Title(zh="翠苑", en="Cuiyuan"), gateways=(gateway,), periods=(period,),
             bills=(bill.summary,) if is_manager else (), disputes=disputes, anchored_size=6,
-            anchored_at_ms=self.now_ms - 20_000,
+            anchored_at_ms=self.now_ms - 20_000, witnesses=WITNESSES, witness_quorum=2,
+            witnesses_waiting="anchoring waits: 1 of the 2 cosignatures needed of 2 witnesses",
         )  # fmt: skip
 
     # The chain, as a node answers.
