@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.reckoning import DraftLine, Reckoning
-from cloud.billing.usage import date_text
+from cloud.billing.usage import date_text, load_registers
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
@@ -79,10 +79,10 @@ async def draft_period(
     new_salt: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Draft:
     """Compute all bills of a period. What cannot be computed is a problem in words, and its line is missing."""
-    run = Reckoning(connection, view, directory, period)
-    own = {unit.alias: await run.own_lines(unit) for unit in view.roll}
-    shared = [await run.shared_lines(pool) for pool in view.pools]
-    standing = {unit.alias: run.standing_lines(unit) for unit in view.roll}
+    registers = await load_registers(connection, view, dates=Reckoning.dates(view, period))
+    run = Reckoning(registers, view, directory, period)
+    own = run.own_lines(view.roll)
+    shared = [run.shared_lines(pool) for pool in view.pools]
     units = [
         DraftUnit(
             index=unit.index,
@@ -90,9 +90,9 @@ async def draft_period(
             name=named.name if (named := directory.unit_of(unit.alias)) else unit.alias.hex()[:12],
             salt=new_salt(_SALT_BYTES).ljust(32, b"\0"),
             lines=[
-                *own[unit.alias],
+                *own[unit.index],
                 *(line for lines in shared if lines for line in lines[unit.index]),
-                *standing[unit.alias],
+                *run.standing_lines(unit),
             ],
         )
         for unit in view.roll

@@ -4,13 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import numpy as np
 
-from cloud.billing.usage import MeterSpan, date_text, read_spans, registers_of
+from cloud.billing.pricing_columns import charge_column, share_column
+from cloud.billing.usage import (
+    MeterSpan,
+    Registers,
+    Subject,
+    bindings_by_subject,
+    date_text,
+    dates_of_changes,
+    spans_of,
+)
 from cloud.chain.view import ChainView, TariffRecord, UnitRecord
 from cloud.directory import Directory
 from cloud.errors import BillingError
-from contracts.bill import Line, LineKind, shares
+from contracts.bill import Line, LineKind
 from contracts.standing import standing_charge
 from contracts.tariff import Basis, Counting, Key, Season, TariffError, Terms, next_month
 
@@ -26,12 +35,22 @@ class DraftLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Subject:
-    """Whose usage is counted: a unit's own or a pool's."""
+class _Part:
+    """What one metered line will charge for: usage read, not priced yet."""
 
-    alias: bytes
-    role: int  # 1 own, 2 pool
-    residents: int = 0
+    subject: Subject
+    residents: int
+    record: TariffRecord
+    from_date: int
+    to_date: int
+    since: int
+    prior: int
+    spans: Sequence[Sequence[MeterSpan]]  # by register
+
+    @property
+    def used(self) -> list[int]:
+        """Base units by register."""
+        return [sum(span.usage for span in spans) for spans in self.spans]
 
 
 def split_at_seasons(terms: Terms, opening: int, closing: int) -> list[tuple[int, int]]:
@@ -62,29 +81,47 @@ def tier_start(terms: Terms, opening: int, from_date: int, bound_since: int) -> 
 
 
 class Reckoning:
-    """The computation of one period. What cannot be computed is a problem in words, and its line is missing."""
+    """The computation of one period, from what was read. What cannot be computed is a problem in words, and its line
+    is missing.
+    """
 
-    def __init__(self, connection: AsyncConnection, view: ChainView, directory: Directory, period: int) -> None:
-        self._connection, self._view, self._directory = connection, view, directory
+    def __init__(self, registers: Registers, view: ChainView, directory: Directory, period: int) -> None:
+        self._registers, self._view, self._directory = registers, view, directory
+        self._bindings = bindings_by_subject(view)
         self._period = period
         self._opening, self._closing = divmod(period, 10**8)
+        self._standing = [record for record in view.tariffs_over(period) if record.terms.basis is not Basis.METER]
         self.problems: list[str] = []
 
-    async def own_lines(self, unit: UnitRecord) -> list[DraftLine]:
-        """A unit's metered lines, one for each register that a tariff prices and each season of the period."""
-        lines: list[DraftLine] = []
-        subject = _Subject(alias=unit.alias, role=1, residents=self._view.residents(unit.alias, self._opening))
-        for record in await self._tariffs(subject, unit.category):
-            try:
-                lines += await self._metered(subject, record)
-            except (BillingError, TariffError) as error:
-                self.problems.append(f"{self._name_of(unit)}: {error}")
-        return lines
+    @staticmethod
+    def dates(view: ChainView, period: int) -> set[int]:
+        """Every boundary date that the period's lines may ask for."""
+        opening, closing = divmod(period, 10**8)
+        dates = {opening, closing, opening // 10_000 * 10_000 + 101, closing // 10_000 * 10_000 + 101}
+        for record in view.tariffs_over(period):
+            dates.update(day for part in split_at_seasons(record.terms, opening, closing) for day in part)
+        return dates | dates_of_changes(bindings_by_subject(view))
+
+    def own_lines(self, units: Sequence[UnitRecord]) -> list[list[DraftLine]]:
+        """Each unit's metered lines, one for each register that a tariff prices and each season of the period."""
+        parts: list[_Part] = []
+        counts: list[int] = []
+        for unit in units:
+            before = len(parts)
+            residents = self._view.residents(unit.alias, self._opening)
+            for record in self._tariffs((unit.alias, 1), unit.category):
+                try:
+                    parts += self._metered((unit.alias, 1), record, residents)
+                except (BillingError, TariffError) as error:
+                    self.problems.append(f"{self._name_of(unit)}: {error}")
+            counts.append(len(parts) - before)
+        lines = iter(self._priced(parts))
+        return [[next(lines) for _ in range(count)] for count in counts]
 
     def standing_lines(self, unit: UnitRecord) -> list[DraftLine]:
         """A unit's charges by floor area and by residents: every tariff of that kind that holds over the period."""
         lines: list[DraftLine] = []
-        for record in self._view.tariffs_over(self._period):
+        for record in self._standing:
             terms = record.terms
             if terms.basis not in (Basis.AREA, Basis.HEADS) or terms.category != unit.category:
                 continue
@@ -92,23 +129,32 @@ class Reckoning:
                 residents = self._view.residents(unit.alias, first)
                 count = unit.area_centi_m2 if terms.basis is Basis.AREA else residents
                 amount = standing_charge(terms, count=count, from_date=first, to_date=last)
-                line = self._line(LineKind.STANDING, terms.document, record, (first, last), first, count, amount)
+                line = Line(
+                    kind=LineKind.STANDING,
+                    subject=terms.document,
+                    quantity=terms.quantity,
+                    tariff=record.version,
+                    since=first,
+                    from_date=first,
+                    to_date=last,
+                    usage=count,
+                    amount=amount,
+                )
                 lines.append(DraftLine(line=line, derivation={"count": str(count)}))
         return lines
 
-    async def shared_lines(self, pool: bytes) -> list[list[DraftLine]]:
+    def shared_lines(self, pool: bytes) -> list[list[DraftLine]]:
         """For each unit of the roll its lines of a pool; or none at all, with a problem that says why."""
         named = self._directory.pool_of(pool)
         name = named.name if named else f"pool {pool.hex()[:12]}…"
-        subject = _Subject(alias=pool, role=2)
-        records = await self._tariffs(subject, None)
+        records = self._tariffs((pool, 2), None)
         if not records:
             self.problems.append(f"{name}: no tariff for its registers is valid over the period")
             return []
         shared: list[list[DraftLine]] = [[] for _ in self._view.roll]
         for record in records:
             try:
-                for whole in await self._metered(subject, record):
+                for whole in self._priced(self._metered((pool, 2), record, 0)):
                     for index, line in enumerate(self._shared(record.terms, whole)):
                         shared[index].append(line)
             except (BillingError, TariffError) as error:
@@ -117,14 +163,14 @@ class Reckoning:
 
     def _shared(self, terms: Terms, whole: DraftLine) -> list[DraftLine]:
         keys = self._keys(terms.key)
+        key_sum, before = sum(keys), 0
         lines: list[DraftLine] = []
-        before = 0
-        for key, amount in zip(keys, shares(whole.line.amount, keys), strict=True):
+        for key, amount in zip(keys, share_column(whole.line.amount, np.array(keys, np.int64)).tolist(), strict=True):
             share = {
                 "pool_amount": str(whole.line.amount),
                 "key": str(key),
                 "key_before": str(before),
-                "key_sum": str(sum(keys)),
+                "key_sum": str(key_sum),
             }
             line = replace(whole.line, amount=amount)
             lines.append(DraftLine(line=line, derivation={**whole.derivation, "share": share}))
@@ -140,71 +186,72 @@ class Reckoning:
             "the pool is shared by a table of keys, of which the chain holds only the root; enter its lines by hand"
         )
 
-    async def _metered(self, subject: _Subject, record: TariffRecord) -> list[DraftLine]:
-        terms = record.terms
+    def _metered(self, subject: Subject, record: TariffRecord, residents: int) -> list[_Part]:
         return [
-            await self._metered_part(subject, record, first, last)
-            for first, last in split_at_seasons(terms, self._opening, self._closing)
+            self._part(subject, record, residents, first, last)
+            for first, last in split_at_seasons(record.terms, self._opening, self._closing)
         ]
 
-    async def _metered_part(self, subject: _Subject, record: TariffRecord, first: int, last: int) -> DraftLine:
+    def _part(self, subject: Subject, record: TariffRecord, residents: int, first: int, last: int) -> _Part:
         terms = record.terms
-        by_register = [await self._spans(subject, register, first, last) for register in terms.registers]
-        used = [sum(span.usage for span in spans) for spans in by_register]
+        by_register = [self._spans(subject, register, first, last) for register in terms.registers]
         since = tier_start(terms, self._opening, first, self._bound_since(subject, by_register[0]))
         prior = 0
         if since < first:
-            prior = sum(span.usage for span in await self._spans(subject, terms.quantity, since, first))
-        amount = terms.season(first, last).charge(used=used, prior=prior, residents=subject.residents)
-        kind, device = (
-            (LineKind.OWN, by_register[0][-1].device) if subject.role == 1 else (LineKind.SHARED, subject.alias)
+            prior = sum(span.usage for span in self._spans(subject, terms.quantity, since, first))
+        return _Part(
+            subject=subject, residents=residents, record=record,
+            from_date=first, to_date=last, since=since, prior=prior, spans=by_register,
+        )  # fmt: skip
+
+    def _priced(self, parts: Sequence[_Part]) -> list[DraftLine]:
+        """The parts' lines, in their order; all parts of one tariff and season are priced as one column."""
+        columns: dict[tuple[int, int, int], list[int]] = {}
+        for at, part in enumerate(parts):
+            columns.setdefault((part.record.version, part.from_date, part.to_date), []).append(at)
+        amounts = [0] * len(parts)
+        for (_, first, last), rows in columns.items():
+            some = [parts[at] for at in rows]
+            charges = charge_column(
+                some[0].record.terms.season(first, last),
+                used=np.array([part.used for part in some], np.int64),
+                prior=np.array([part.prior for part in some], np.int64),
+                residents=np.array([part.residents for part in some], np.int64),
+            )
+            for at, amount in zip(rows, charges.tolist(), strict=True):
+                amounts[at] = amount
+        return [self._line(part, amount) for part, amount in zip(parts, amounts, strict=True)]
+
+    def _line(self, part: _Part, amount: int) -> DraftLine:
+        alias, role = part.subject
+        line = Line(
+            kind=LineKind.OWN if role == 1 else LineKind.SHARED,
+            subject=part.spans[0][-1].device if role == 1 else alias,
+            quantity=part.record.terms.quantity,
+            tariff=part.record.version,
+            since=part.since,
+            from_date=part.from_date,
+            to_date=part.to_date,
+            usage=sum(part.used),
+            amount=amount,
         )
-        line = self._line(kind, device, record, (first, last), since, sum(used), amount)
         derivation = {
-            "used": str(sum(used)),
-            "prior": str(prior),
-            "spans": [_span_json(span) for spans in by_register for span in spans],
+            "used": str(line.usage),
+            "prior": str(part.prior),
+            "spans": [_span_json(span) for spans in part.spans for span in spans],
         }
         return DraftLine(line=line, derivation=derivation)
 
-    def _line(
-        self,
-        kind: LineKind,
-        subject: bytes,
-        record: TariffRecord,
-        days: tuple[int, int],
-        since: int,
-        usage: int,
-        amount: int,
-    ) -> Line:
-        return Line(
-            kind=kind,
-            subject=subject,
-            quantity=record.terms.quantity,
-            tariff=record.version,
-            since=since,
-            from_date=days[0],
-            to_date=days[1],
-            usage=usage,
-            amount=amount,
+    def _spans(self, subject: Subject, register: str, from_date: int, to_date: int) -> Sequence[MeterSpan]:
+        return spans_of(
+            self._registers, self._bindings, subject, register=register, from_date=from_date, to_date=to_date
         )
 
-    async def _spans(self, subject: _Subject, register: str, from_date: int, to_date: int) -> Sequence[MeterSpan]:
-        return await read_spans(
-            self._connection,
-            self._view,
-            subject=subject.alias,
-            role=subject.role,
-            register=register,
-            from_date=from_date,
-            to_date=to_date,
-        )
-
-    async def _tariffs(self, subject: _Subject, category: int | None) -> list[TariffRecord]:
+    def _tariffs(self, subject: Subject, category: int | None) -> list[TariffRecord]:
         """The tariffs that price what the subject's meters count; a meter without one is read and not charged."""
         held: set[str] = set()
         for device in self._devices(subject):
-            held.update(await registers_of(self._connection, device))
+            held.update(self._registers.names(device))
         found: dict[int, TariffRecord] = {}
         for register in sorted(held):
             record = self._tariff(subject, register, category)
@@ -212,7 +259,7 @@ class Reckoning:
                 found.setdefault(record.version, record)
         return list(found.values())
 
-    def _tariff(self, subject: _Subject, register: str, category: int | None) -> TariffRecord | None:
+    def _tariff(self, subject: Subject, register: str, category: int | None) -> TariffRecord | None:
         """The tariff that the directory names for the meter, else the one that the chain has for the unit's
         category.
         """
@@ -227,22 +274,12 @@ class Reckoning:
                 return self._view.tariffs[version]
         return self._view.tariff_for(register, category or 0, self._period)
 
-    def _devices(self, subject: _Subject) -> list[bytes]:
-        return [
-            device
-            for device, records in self._view.bindings.items()
-            if any(record.subject == subject.alias and record.role == subject.role for record in records)
-        ]
+    def _devices(self, subject: Subject) -> list[bytes]:
+        return list(dict.fromkeys(device for device, _ in self._bindings.get(subject, ())))
 
-    def _bound_since(self, subject: _Subject, spans: Sequence[MeterSpan]) -> int:
-        return min(
-            record.from_date
-            for device in self._devices(subject)
-            for record in self._view.bindings[device]
-            if record.subject == subject.alias
-            and record.role == subject.role
-            and any(span.device == device for span in spans)
-        )
+    def _bound_since(self, subject: Subject, spans: Sequence[MeterSpan]) -> int:
+        counted = {span.device for span in spans}
+        return min(record.from_date for device, record in self._bindings[subject] if device in counted)
 
     def _name_of(self, unit: UnitRecord) -> str:
         named = self._directory.unit_of(unit.alias)

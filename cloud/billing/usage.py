@@ -1,17 +1,41 @@
-"""What meters counted between two boundary dates, from boundary entries alone."""
+"""What meters counted between two boundary dates, from boundary entries alone.
 
-from collections.abc import Sequence
+`load_registers` reads; everything after it is a pure function of what was read and of the followed chain.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.chain.view import ChainView
+from cloud.chain.view import BindingRecord, ChainView
 from cloud.errors import BillingError
 from cloud.store import tables
 
-__all__ = ["BoundaryEntry", "MeterSpan", "date_text", "read_boundaries", "read_spans", "registers_of"]
+__all__ = [
+    "BoundaryEntry",
+    "MeterSpan",
+    "Registers",
+    "Subject",
+    "bindings_by_subject",
+    "date_text",
+    "dates_of_changes",
+    "load_registers",
+    "read_boundaries",
+    "read_spans",
+    "spans_of",
+]
+
+_DEVICES_AT_ONCE = 500
+
+Subject = tuple[bytes, int]
+"""A unit's or pool's alias, and the role of the meters that count for it: 1 own, 2 pool."""
+
+Bindings = Mapping[Subject, Sequence[tuple[bytes, BindingRecord]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,36 +64,93 @@ class MeterSpan:
         return self.closing.value - self.opening.value
 
 
+class Registers:
+    """Boundary values by device, register and date; only those of logs to which the Registry gives the device."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[bytes, str, int], list[BoundaryEntry]] = defaultdict(list)
+        self._names: dict[bytes, set[str]] = defaultdict(set)
+
+    def name(self, device: bytes, register: str) -> None:
+        """Note that boundary entries of this register are held, whatever their date."""
+        self._names[device].add(register)
+
+    def add(self, device: bytes, register: str, day: int, entry: BoundaryEntry) -> None:
+        self._values[device, register, day].append(entry)
+
+    def names(self, device: bytes) -> set[str]:
+        """The registers of which boundary entries of a device are held."""
+        return self._names.get(device, set())
+
+    def at(self, device: bytes, register: str, day: int) -> Sequence[BoundaryEntry]:
+        """All entries of one register at one date, in the order of their logs."""
+        return self._values.get((device, register, day), ())
+
+
 def date_text(number: int) -> str:
     """2026-11-22 for 20261122."""
     return date(number // 10_000, number // 100 % 100, number % 100).isoformat()
 
 
-async def registers_of(connection: AsyncConnection, device: bytes) -> list[str]:
-    """The registers of which boundary entries of a device are held."""
+def bindings_by_subject(view: ChainView) -> Bindings:
+    """Every binding, by whom its meter counts for."""
+    found: dict[Subject, list[tuple[bytes, BindingRecord]]] = defaultdict(list)
+    for device, records in view.bindings.items():
+        for record in records:
+            found[record.subject, record.role].append((device, record))
+    return found
+
+
+async def load_registers(
+    connection: AsyncConnection, view: ChainView, *, dates: Collection[int], devices: Collection[bytes] | None = None
+) -> Registers:
+    """What is held at some boundary dates: of some devices, or of all."""
+    registers = Registers()
     column = tables.boundaries.c
-    query = select(column.register).where(column.device == device).distinct().order_by(column.register)
-    return list((await connection.execute(query)).scalars())
+    named = select(column.device, column.register).distinct()
+    dated = (
+        select(
+            column.device,
+            column.register,
+            column.boundary_date,
+            column.log_id,
+            column.entry_index,
+            column.value,
+            tables.logs.c.origin,
+        )
+        .join(tables.logs, tables.logs.c.log_id == column.log_id)
+        .where(column.boundary_date.in_(sorted(dates)))
+        .order_by(column.log_id, column.entry_index)
+    )
+    for some in _portions(devices):
+        only = () if some is None else (column.device.in_(some),)
+        for row in await connection.execute(_everywhere(named.where(*only))):
+            registers.name(row.device, row.register)
+        for row in await connection.execute(_everywhere(dated.where(*only))):
+            if view.assignment(row.device, row.origin, row.entry_index) is not None:
+                entry = BoundaryEntry(origin=row.origin, log_id=row.log_id, index=row.entry_index, value=row.value)
+                registers.add(row.device, row.register, row.boundary_date, entry)
+    return registers
+
+
+def _everywhere(query: Any) -> Any:
+    return query.execution_options(every_shard="a site's meters may report through any of its gateways' logs")
+
+
+def _portions(devices: Collection[bytes] | None) -> Iterable[list[bytes] | None]:
+    if devices is None:
+        yield None
+        return
+    ordered = sorted(devices)
+    for at in range(0, len(ordered), _DEVICES_AT_ONCE):
+        yield ordered[at : at + _DEVICES_AT_ONCE]
 
 
 async def read_boundaries(
     connection: AsyncConnection, view: ChainView, device: bytes, register: str, day: int
-) -> list[BoundaryEntry]:
-    """All boundary entries of one register at one date that count: those of logs that the Registry gives the device
-    to.
-    """
-    column = tables.boundaries.c
-    query = (
-        select(column.log_id, column.entry_index, column.value, tables.logs.c.origin)
-        .join(tables.logs, tables.logs.c.log_id == column.log_id)
-        .where(column.device == device, column.register == register, column.boundary_date == day)
-        .order_by(column.log_id, column.entry_index)
-    )
-    return [
-        BoundaryEntry(origin=row.origin, log_id=row.log_id, index=row.entry_index, value=row.value)
-        for row in await connection.execute(query)
-        if view.assignment(device, row.origin, row.entry_index) is not None
-    ]
+) -> Sequence[BoundaryEntry]:
+    """All boundary entries of one register of one device at one date that count."""
+    return (await load_registers(connection, view, dates=[day], devices=[device])).at(device, register, day)
 
 
 async def read_spans(
@@ -82,10 +163,24 @@ async def read_spans(
     from_date: int,
     to_date: int,
 ) -> Sequence[MeterSpan]:
-    """The meters that count for a unit or pool over a period, joined without a day missing.
+    """The meters that count for one unit or pool, read for it alone. Raises as `spans_of` does."""
+    bindings = {(subject, role): bindings_by_subject(view).get((subject, role), ())}
+    devices = {device for device, _ in bindings[subject, role]}
+    dates = {from_date, to_date, *dates_of_changes(bindings)}
+    registers = await load_registers(connection, view, dates=dates, devices=devices)
+    return spans_of(registers, bindings, (subject, role), register=register, from_date=from_date, to_date=to_date)
 
-    Args:
-        role: 1 own, 2 pool.
+
+def dates_of_changes(bindings: Bindings) -> set[int]:
+    """The boundary dates at which meters began and ceased to count."""
+    records = [record for some in bindings.values() for _, record in some]
+    return {day for record in records for day in (record.from_date, record.to_date) if day}
+
+
+def spans_of(
+    registers: Registers, bindings: Bindings, subject: Subject, *, register: str, from_date: int, to_date: int
+) -> Sequence[MeterSpan]:
+    """The meters that count for a unit or pool over a period, joined without a day missing.
 
     Raises:
         BillingError: a day is not covered, a boundary entry is missing, or a register falls.
@@ -93,40 +188,34 @@ async def read_spans(
     bound = sorted(
         (
             (max(record.from_date, from_date), min(record.to_date or to_date, to_date), device, record.confirmed)
-            for device, records in view.bindings.items()
-            for record in records
-            if record.subject == subject
-            and record.role == role
-            and record.from_date < to_date
-            and (not record.to_date or record.to_date > from_date)
+            for device, record in bindings.get(subject, ())
+            if record.from_date < to_date and (not record.to_date or record.to_date > from_date)
         ),
         key=lambda span: span[:2],
     )
     spans: list[MeterSpan] = []
     at = from_date
     for starts, ends, device, confirmed in bound:
-        if register not in await registers_of(connection, device):
+        if register not in registers.names(device):
             continue  # the unit's other meter: water beside electricity
         if starts != at:
-            raise BillingError(
-                f"no meter for {register} counts from {date_text(at)} to {date_text(starts)}; bind one in the Registry"
-            )
-        spans.append(await _span(connection, view, device, register, starts, ends, confirmed))
+            raise BillingError(_uncovered(register, at, starts))
+        spans.append(_span(registers, device, register, starts, ends, confirmed))
         at = ends
     if not spans:
         raise BillingError(f"no meter with boundary entries for {register} is bound")
     if at != to_date:
-        raise BillingError(
-            f"no meter for {register} counts from {date_text(at)} to {date_text(to_date)}; bind one in the Registry"
-        )
+        raise BillingError(_uncovered(register, at, to_date))
     return spans
 
 
-async def _span(
-    connection: AsyncConnection, view: ChainView, device: bytes, register: str, starts: int, ends: int, confirmed: bool
-) -> MeterSpan:
-    opening = await read_boundaries(connection, view, device, register, starts)
-    closing = await read_boundaries(connection, view, device, register, ends)
+def _uncovered(register: str, starts: int, ends: int) -> str:
+    return f"no meter for {register} counts from {date_text(starts)} to {date_text(ends)}; bind one in the Registry"
+
+
+def _span(registers: Registers, device: bytes, register: str, starts: int, ends: int, confirmed: bool) -> MeterSpan:
+    opening = registers.at(device, register, starts)
+    closing = registers.at(device, register, ends)
     for day, found in ((starts, opening), (ends, closing)):
         if not found:
             raise BillingError(
