@@ -168,7 +168,7 @@ def _check_numbers(terms: Terms) -> None:
         and 0 <= terms.level < LEVELS
         and 0 <= terms.penalty < 2**32
         and 0 <= terms.deposit < 2**64
-        and all(0 <= amount < 2**32 for amount in terms.fees)
+        and all(0 <= amount < 2**31 for amount in terms.fees)
         and all(0 <= days <= _INTERVAL_MAX_DAYS for days in terms.interval_days)
         and all(0 <= day <= terms.starts_on for day in terms.done_on)
     )

@@ -13,7 +13,7 @@ from contracts.visit import RECORD_TYPE, Visit, VisitClass
 RING = 1464  # days whose slots a line of visits uses in turn
 REPAIRS = 2**16  # the first slot of repairs
 REPAIR_SECONDS = 600
-DIGEST_BYTES = 24  # of a visit's digest that its slot keeps
+DIGEST_BYTES = 20  # of a visit's digest that its slot keeps
 
 _PROPOSE = Function("propose", bytes.fromhex("d2479e0a"), (TERMS_TYPE,), ("bytes32",))
 _RETRACT = Function("retract", bytes.fromhex("117b4705"), ("bytes32",), ())
@@ -72,16 +72,28 @@ class LoggedVisit:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptVisit:
-    """What the contract keeps of the best visit of a day."""
+class SeenVisit:
+    """What a visit is worth: its class, the level at which its gateway saw it, and who signed."""
 
-    day: int
     visit_class: VisitClass
     level: int
     two_people: bool
     countersigned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDay:
+    """What the contract keeps of a day's visits, or of one repair."""
+
+    day: int
+    seen: tuple[SeenVisit, ...]  # the best of each class and set of signatures; best first, by class, then signatures
     paid: int  # fen
-    digest: bytes  # the first `DIGEST_BYTES`
+    digest: bytes  # the first `DIGEST_BYTES` of the best visit's
+
+    @property
+    def best(self) -> SeenVisit:
+        """The visit whose digest is kept."""
+        return self.seen[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,23 +268,27 @@ def repair_slot(ended_at_s: int) -> int:
     return REPAIRS + ended_at_s // REPAIR_SECONDS
 
 
-def parse_visit(result: bytes) -> KeptVisit | None:
-    """The result of `visit`; None while the slot is empty."""
+def parse_visit(result: bytes, *, slot: int) -> KeptDay | None:
+    """The result of `visit` for this slot; None while it is empty."""
     word: int = _VISIT.decode(result)[0]
-    return kept_visit(word) if word else None
-
-
-def kept_visit(word: int) -> KeptVisit:
-    """A slot's word, or the lanes of `VisitRecorded`, unpacked."""
-    return KeptVisit(
+    if not word:
+        return None
+    places = [(place, level) for place in reversed(range(16)) if (level := _bits(word, 16 + 3 * place, 3))]
+    return KeptDay(
         day=_bits(word, 0, 16),
-        visit_class=VisitClass(_bits(word, 21, 3)),
-        level=_bits(word, 16, 3),
-        two_people=bool(_bits(word, 19, 1)),
-        countersigned=bool(_bits(word, 20, 1)),
-        paid=_bits(word, 24, 40),
-        digest=(word >> 64).to_bytes(DIGEST_BYTES),
+        seen=tuple(_seen(0 if slot >= REPAIRS else place // 4 + 1, place, level - 1) for place, level in places),
+        paid=_bits(word, 64, 32),
+        digest=(word >> 96).to_bytes(DIGEST_BYTES),
     )
+
+
+def recorded_visit(lanes: int) -> tuple[int, SeenVisit]:
+    """The lanes of `VisitRecorded`: the day that the visit counts for, and what it is worth."""
+    return _bits(lanes, 0, 16), _seen(_bits(lanes, 21, 3), _bits(lanes, 19, 2), _bits(lanes, 16, 3))
+
+
+def _seen(visit_class: int, people: int, level: int) -> SeenVisit:
+    return SeenVisit(VisitClass(visit_class), level, bool(people & 1), bool(people & 2))
 
 
 def claim(to: str, *, agreement: bytes, number: int) -> Call:

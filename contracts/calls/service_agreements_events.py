@@ -131,7 +131,7 @@ class VisitRecorded:
 
     line: bytes  # Keccak-256 of device, plan and firm
     digest: bytes  # of the record
-    lanes: int  # day and rank, see `service_agreements.kept_visit`
+    lanes: int  # day and rank, see `service_agreements.recorded_visit`
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,22 @@
         Invariants
         - Money is conserved: this contract's tokens are the sum of all budgets, deposits and claims. A budget pays this
           agreement's visits and goes back to its payer; a deposit pays overdue days and goes back to the firm.
-        - A day holds the best of its visits, by class, then by signatures, then by level, and pays for that one alone.
-        - What a day is worth depends on which visits were proven, not on who brought them, when, or in which order: relayers
-          can delay or leave out, and anyone can bring what they left out.
+        - A day holds the best level of each class with each set of signatures, and pays for the one visit that earns most. So
+          what a day is worth depends on which visits were proven, not on who brought them, when, or in which order, and
+          another visit never takes from it: relayers can delay or leave out, and anyone can bring what they left out.
         - A day is overdue if it begins later than interval and grace after the last visit of that class or a higher one that
           had the signatures and the level that the agreement asks for. A claim for overdue days is counted again from the visits known
           then whenever anyone asks, and moves money only after 30 days: a visit proven by then leaves no penalty standing.
+          Days that nobody looked at for a year cost nothing any more.
         - A visit's day is the one in which it ended if the gateway saw it (level 1 and more), else the one in which the gateway
           logged it: who backdates a visit that nobody saw gains nothing.
         - Level 4 needs a gateway key in a token or attested; a key in a file is worth level 3 at most.
         - A day's slot is used again after 1,464 days, so digests stay in storage for four years, and in events for ever.
           No place, no name, no text.
 
-        Who keeps what for the four years that the law asks: the chain the digest (192 of its bits) and the day; the firm, the
-        cloud and every mirror the record, its signatures and the filled checklist, which the digest binds.
+        Who keeps what for the four years that the law asks: the chain the digest of the day's best visit (160 of its bits;
+        every visit's in the events) and the day; the firm, the cloud and every mirror the record, its signatures and the
+        filled checklist, which the digest binds.
 """
 
 import crew_signature
@@ -80,10 +82,12 @@ GRACE_MAX: constant(uint256) = 30
 TERM_MAX: constant(uint256) = 3660  # days
 FACTOR_MAX: constant(uint256) = 2000
 DAYS_MAX: constant(uint256) = 64  # that one call looks at
+# Days back that a claim may reach, so that the visits before them are still in the ring.
+CLAIM_REACH: constant(uint256) = 366
 
 AGREED: constant(uint256) = 1 << 201
 
-# Bits of a rank between level and class.
+# A rank from the right: level 3 bits, two mechanics 1, site manager 1, class 3.
 TWO_MECHANICS: constant(uint256) = 8
 COUNTERSIGNED: constant(uint256) = 16
 # Before the preimages of leaves and nodes (RFC 9162 section 2.1).
@@ -95,12 +99,15 @@ RING: constant(uint256) = 1464
 # A repair's slot is that of the ten minutes in which it ended, behind the ring.
 REPAIRS: constant(uint256) = 2**16
 REPAIR_SECONDS: constant(uint256) = 600
-# Lanes of a slot from the right: day 16 bits; rank 8, which is level 3, two mechanics 1, site manager 1, class 3; fen
-# paid 40. The rest are the digest's first 192 bits.
+# Lanes of a slot from the right: day 16 bits; sixteen places of 3 bits, one for each class (from half-month; repairs use
+# the last class's in slots of their own) and set of signatures, with the best level seen plus 1; fen paid 32. The rest are
+# the first 160 bits of the digest of the best, by class, then signatures, then level.
 DAY_MASK: constant(uint256) = 2**16 - 1
-RANK_LANE: constant(uint256) = 16
-PAID_LANE: constant(uint256) = 24
-DIGEST_LANE: constant(uint256) = 64
+SEEN_LANE: constant(uint256) = 16
+PAID_LANE: constant(uint256) = 64
+PAID_MASK: constant(uint256) = 2**32 - 1
+DIGEST_LANE: constant(uint256) = 96
+RANK_LANE: constant(uint256) = 16  # in events
 
 REGISTRY: immutable(Registry)
 ANCHOR_LOG: immutable(AnchorLog)
@@ -236,7 +243,7 @@ event DepositAdded:
 event VisitRecorded:
     line: indexed(bytes32)
     digest: indexed(bytes32)
-    lanes: uint256  # day and rank, as in the slot
+    lanes: uint256  # from the right: day 16 bits, rank 8
 
 
 event FeesPaid:
@@ -363,7 +370,10 @@ def end(agreement: bytes32, day: uint256):
     log EndAsked(agreement=agreement, day=day, by=msg.sender)
     if party == 3:
         self.agreements[agreement].rule = rule ^ ((self._ends_on(rule) ^ day) << 183)
-        self.last_day[self.agreements[agreement].line] = day
+        # A later agreement keeps its days.
+        line: bytes32 = self.agreements[agreement].line
+        if self.last_day[line] == self._ends_on(rule):
+            self.last_day[line] = day
         log EndSet(agreement=agreement, day=day)
 
 
@@ -409,9 +419,9 @@ def record_visit(
     slot: uint256 = day % RING
     if visit.visit_class == 0:
         slot = REPAIRS + visit.ended_at // REPAIR_SECONDS
-    lanes: uint256 = day | ((rank | level | (visit.visit_class << 5)) << RANK_LANE)
-    self._enter(line, slot, lanes, digest)
-    log VisitRecorded(line=line, digest=digest, lanes=lanes)
+    rank = rank | level | (visit.visit_class << 5)
+    self._enter(line, slot, day, rank, digest)
+    log VisitRecorded(line=line, digest=digest, lanes=day | (rank << RANK_LANE))
 
 
 # --- Money ---
@@ -450,10 +460,10 @@ def pay_fees(agreement: bytes32, days: DynArray[uint256, DAYS_MAX]):
     for day: uint256 in days:
         assert day >= self._starts_on(rule) and day <= self._ends_on(rule), "service_agreements: day is not the agreement's"
         word: uint256 = self.visits[line][day % RING]
+        done: uint256 = 0
         fee: uint256 = 0
-        if self._class_done(word, day, rule) != 0:
-            fee = self._fee(rule, word)
-        paid: uint256 = (word >> PAID_LANE) & (2**40 - 1)
+        done, fee = self._done(word, day, rule)
+        paid: uint256 = (word >> PAID_LANE) & PAID_MASK
         if fee > paid:
             amount += fee - paid
             self.visits[line][day % RING] = word + ((fee - paid) << PAID_LANE)
@@ -488,16 +498,18 @@ def close(agreement: bytes32):
 def claim_overdue(agreement: bytes32, visit_class: uint256, through_day: uint256):
     """
     @notice Look at the days of one class since the last look, and claim the penalty for the overdue ones. Anyone may; a claim
-            stays provisional. Days that no visit is missing from are done with, for visits only ever add up.
+            stays provisional. Days that no visit is missing from are done with, for visits only ever add up; so are days more
+            than a year ago that nobody looked at.
     @param through_day The last day to look at, at most 64 after the last one looked at.
     """
     rule: uint256 = self._standing(agreement)
     self._check_class(visit_class)
     clock: uint256 = self.agreements[agreement].clock
     lane: uint256 = 128 + 16 * (visit_class - 1)
-    from_day: uint256 = ((clock >> lane) & (2**16 - 1)) + 1
-    assert through_day >= from_day, "service_agreements: days were looked at before"
-    assert through_day <= min(self._today(), self._ends_on(rule)), "service_agreements: day has not begun or is past the end"
+    today: uint256 = self._today()
+    from_day: uint256 = max(((clock >> lane) & (2**16 - 1)) + 1, today - CLAIM_REACH)
+    assert through_day >= from_day, "service_agreements: days were looked at before, or are over a year ago"
+    assert through_day <= min(today, self._ends_on(rule)), "service_agreements: day has not begun or is past the end"
     overdue: uint256 = self._overdue_days(agreement, visit_class, from_day, through_day)
     number: uint256 = clock >> 232
     clock = (clock & ~((2**16 - 1) << lane)) | (through_day << lane)
@@ -530,7 +542,10 @@ def count_claim(agreement: bytes32, number: uint256):
     """
     claim: Claim = self._claim(agreement, number)
     assert claim.claimed_at != 0, "service_agreements: no such claim is open"
-    overdue: uint256 = self._overdue_days(agreement, claim.visit_class, claim.from_day, claim.through_day)
+    # Never more than was claimed, however late it is counted and whatever the ring has lost by then.
+    overdue: uint256 = min(
+        claim.days, self._overdue_days(agreement, claim.visit_class, claim.from_day, claim.through_day)
+    )
     settled: bool = overdue == 0 or block.timestamp >= claim.claimed_at + PROVISIONAL
     assert settled or overdue != claim.days, "service_agreements: claim stands as counted"
     penalty: uint256 = self._penalty(self.agreements[agreement].clock)
@@ -745,17 +760,25 @@ def _visit_day(visit_class: uint256, started_at: uint256, ended_at: uint256, log
 
 
 @internal
-def _enter(line: bytes32, slot: uint256, lanes: uint256, digest: bytes32):
+def _enter(line: bytes32, slot: uint256, day: uint256, rank: uint256, digest: bytes32):
     """
-    @notice Keep the visit if its slot is free, holds a day of the ring's last round, or a visit of a lower rank.
+    @notice Keep the visit if its slot is free or holds a day of the ring's last round, or if none of its class with its
+            signatures was seen as well on that day.
     """
     word: uint256 = self.visits[line][slot]
-    paid: uint256 = 0
-    if word & DAY_MASK >= lanes & DAY_MASK or (slot >= REPAIRS and word != 0):
-        is_better: bool = word & DAY_MASK == lanes & DAY_MASK and word & (2**PAID_LANE - 1) < lanes
+    lane: uint256 = unsafe_add(SEEN_LANE, unsafe_mul(3, unsafe_sub(rank >> 3, 4) & 15))
+    seen: uint256 = unsafe_add(rank & 7, 1)
+    kept: uint256 = day
+    if word & DAY_MASK >= day or (slot >= REPAIRS and word != 0):
+        is_better: bool = word & DAY_MASK == day and (word >> lane) & 7 < seen
         assert is_better, "service_agreements: day has a visit that is as good"
-        paid = word & ((2**40 - 1) << PAID_LANE)
-    self.visits[line][slot] = ((convert(digest, uint256) >> DIGEST_LANE) << DIGEST_LANE) | paid | lanes
+        kept = word & ~(7 << lane)
+        if (word & (2**PAID_LANE - 1)) >> unsafe_add(lane, 3) != 0:
+            # The digest stays that of a better visit.
+            self.visits[line][slot] = kept | (seen << lane)
+            return
+        kept = kept & (2**DIGEST_LANE - 1)
+    self.visits[line][slot] = ((convert(digest, uint256) >> DIGEST_LANE) << DIGEST_LANE) | kept | (seen << lane)
 
 
 # --- Internal: overdue ---
@@ -782,7 +805,10 @@ def _overdue_days(agreement: bytes32, visit_class: uint256, from_day: uint256, t
             break
         if day >= from_day and day - last > allowed:
             overdue += 1
-        if self._class_done(self.visits[kept.line][day % RING], day, kept.rule) >= visit_class:
+        done: uint256 = 0
+        fee: uint256 = 0
+        done, fee = self._done(self.visits[kept.line][day % RING], day, kept.rule)
+        if done >= visit_class:
             last = day
         day += 1
     return overdue
@@ -790,30 +816,23 @@ def _overdue_days(agreement: bytes32, visit_class: uint256, from_day: uint256, t
 
 @internal
 @pure
-def _class_done(word: uint256, day: uint256, rule: uint256) -> uint256:
+def _done(word: uint256, day: uint256, rule: uint256) -> (uint256, uint256):
     """
-    @notice The class of the day's visit if it has the signatures and the level that the agreement asks for; zero if not.
+    @notice The highest class of the day's visits that have the signatures and the level that the agreement asks for, and the
+            most fen that one of them earns: its class's fee by its level's factor. Zeros if there is none.
     """
-    if word & (2**16 - 1) != day:
-        return 0
-    if (word >> RANK_LANE) & 7 < rule >> 218:
-        return 0
-    # What is asked for and not there does not count.
+    done: uint256 = 0
+    most: uint256 = 0
+    if word & DAY_MASK != day:
+        return done, most
     asked: uint256 = (rule >> 199) & 3
-    if asked & ~(word >> (RANK_LANE + 3)) != 0:
-        return 0
-    return (word >> (RANK_LANE + 5)) & 7
-
-
-@internal
-@pure
-def _fee(rule: uint256, word: uint256) -> uint256:
-    """
-    @notice Fen for the visit of a slot: its class's fee by its level's factor.
-    """
-    rank: uint256 = (word >> RANK_LANE) & 255
-    fee: uint256 = (rule >> (32 * ((rank >> 5) - 1))) & (2**32 - 1)
-    return fee * ((rule >> (128 + 11 * (rank & 7))) & (2**11 - 1)) // 1000
+    for place: uint256 in range(16):
+        seen: uint256 = (word >> (SEEN_LANE + 3 * place)) & 7
+        if seen > rule >> 218 and place & asked == asked:
+            done = place // 4 + 1
+            fee: uint256 = (rule >> (32 * (place // 4))) & (2**32 - 1)
+            most = max(most, fee * ((rule >> (128 + 11 * (seen - 1))) & (2**11 - 1)) // 1000)
+    return done, most
 
 
 @internal
@@ -847,7 +866,7 @@ def _check_terms(terms: Terms):
     is_in_range: bool = terms.ends_on < 2**16 and terms.grace <= GRACE_MAX and terms.penalty < 2**32 and terms.deposit < 2**64 and terms.firm < 2**24 and terms.level < LEVELS
     is_rising: bool = terms.factors[LEVELS - 1] <= FACTOR_MAX
     for i: uint256 in range(CLASSES):
-        is_in_range = is_in_range and terms.fees[i] < 2**32 and terms.intervals[i] <= INTERVAL_MAX
+        is_in_range = is_in_range and terms.fees[i] < 2**31 and terms.intervals[i] <= INTERVAL_MAX
         is_in_range = is_in_range and terms.done_on[i] <= terms.starts_on
         # What is more work, or better seen, is never worth less.
         is_rising = is_rising and terms.factors[i] <= terms.factors[i + 1]

@@ -11,7 +11,7 @@ from contracts.abi import Call, encode_arguments
 from contracts.calls import crews_changes, service_agreements, token
 from contracts.calls.anchor_log import Head
 from contracts.calls.crews import Duty
-from contracts.calls.service_agreements import RING, Agreement, KeptVisit, LoggedVisit
+from contracts.calls.service_agreements import RING, Agreement, KeptDay, LoggedVisit
 from contracts.calls.service_agreements_events import VisitRecorded, parse_event
 from contracts.crew_signature import DUTY_MANAGER, DUTY_MECHANIC, CrewKey, CrewSignature, crew_signature
 from contracts.due import TERMS_TYPE, Terms, local_day
@@ -180,14 +180,14 @@ class Service:
         call = service_agreements.agreement(self.address, agreement=agreement_name(terms))
         return service_agreements.parse_agreement(self.chain.view(call))
 
-    def kept(self, terms: Terms, day: int) -> KeptVisit | None:
-        """The best visit of a day, if its slot holds that day."""
+    def kept(self, terms: Terms, day: int) -> KeptDay | None:
+        """What is kept of a day, if its slot holds that day."""
         kept = self.kept_at(terms, day % RING)
         return kept if kept is not None and kept.day == day else None
 
-    def kept_at(self, terms: Terms, slot: int) -> KeptVisit | None:
+    def kept_at(self, terms: Terms, slot: int) -> KeptDay | None:
         call = service_agreements.visit(self.address, line=line_name(terms), slot=slot)
-        return service_agreements.parse_visit(self.chain.view(call))
+        return service_agreements.parse_visit(self.chain.view(call), slot=slot)
 
     # --- Visits ---
 

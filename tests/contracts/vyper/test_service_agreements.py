@@ -121,7 +121,7 @@ def test_an_offer_can_be_replaced_or_taken_back_until_the_firm_agrees(service: S
         (6, (15, 90, 180, 732), "service_agreements: a number is out of range"),
         (7, (60_000, 0, 0, 0), "service_agreements: a number is out of range"),
         (8, 31, "service_agreements: a number is out of range"),
-        (9, (1, 2, 3, 2**32), "service_agreements: a number is out of range"),
+        (9, (1, 2, 3, 2**31), "service_agreements: a number is out of range"),
         (11, 2**32, "service_agreements: a number is out of range"),
         (15, 5, "service_agreements: a number is out of range"),
         (12, 2**64, "service_agreements: a number is out of range"),
@@ -269,6 +269,25 @@ def test_a_visit_below_the_agreed_level_neither_pays_nor_counts(service: Service
     assert service.agreement(terms).claimed == terms.penalty  # the first day began before the visit
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_another_visit_of_the_day_takes_nothing_from_it(service: Service, order: tuple[int, int]) -> None:
+    """A quarter's visit that nobody saw, beside a half-month's that was seen."""
+    terms = service.start(firm=OTHER_FIRM, level=2, done_on=(0,) * 4)
+    name, days = agreement_name(terms), [terms.starts_on]
+    visits = (HALF_MONTH, 3), (VisitClass.QUARTER, 0)
+    for visit_class, level in (visits[place] for place in order):
+        visit = service.visit(visit_class, mechanics=(STRANGER,))
+        service.record(terms, visit, signers=(STRANGER,), level=level)
+    send(service, service.account, service_agreements.pay_fees, agreement=name, days=days)
+    kept = service.kept(terms, terms.starts_on)
+    assert kept is not None and kept.paid == fee(terms, HALF_MONTH, 3)
+    service.go_to(terms.starts_on + 17)
+    window = {"from_day": terms.starts_on, "through_day": terms.starts_on + 17}
+    call = service_agreements.overdue_days(service.address, agreement=name, visit_class=HALF_MONTH, **window)
+    expected = overdue_days(terms, [DoneDay(terms.starts_on, HALF_MONTH)], HALF_MONTH, **window)
+    assert service_agreements.parse_overdue_days(service.chain.view(call)) == expected == 3
+
+
 def test_overdue_days_and_fees_are_pythons_on_random_cases(service: Service) -> None:
     rng = random.Random(84)
     for case in range(5):
@@ -323,7 +342,7 @@ def test_anyone_claims_overdue_days_and_after_thirty_days_they_are_paid(service:
     assert claim_of(service, 0).days == 8
     kept = service.agreement(terms)
     assert (kept.deposit, kept.claimed) == (DEPOSIT - 40_000, 40_000)
-    with refused("service_agreements: days were looked at before"):
+    with refused("service_agreements: days were looked at before, or are over a year ago"):
         send(
             service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 20
         )
@@ -367,6 +386,30 @@ def test_a_late_visit_ends_the_overdue_days_and_a_claim_is_counted_again(service
     assert claim_of(service, 0).days == 3
     kept = service.agreement(terms)
     assert (kept.deposit, kept.claimed) == (DEPOSIT - 15_000, 15_000)
+
+
+def test_days_that_nobody_looked_at_for_a_year_cost_nothing_any_more(service: Service) -> None:
+    """Their visits may have left the ring."""
+    terms, anyone = service.terms_now, service.site.stranger
+    service.go_to(terms.starts_on + 400)
+    claim = service_agreements.claim_overdue
+    with refused("service_agreements: days were looked at before, or are over a year ago"):
+        send(service, anyone, claim, visit_class=HALF_MONTH, through_day=terms.starts_on + 33)
+    send(service, anyone, claim, visit_class=HALF_MONTH, through_day=terms.starts_on + 40)
+    assert claim_of(service, 0).from_day == terms.starts_on + 34 and claim_of(service, 0).days == 7
+
+
+def test_a_claim_never_grows_however_late_it_is_counted(service: Service) -> None:
+    terms, anyone = service.terms_now, service.site.stranger
+    service.record(terms, service.visit())
+    service.go_to(terms.starts_on + 20)
+    send(service, anyone, service_agreements.claim_overdue, visit_class=HALF_MONTH, through_day=terms.starts_on + 20)
+    assert claim_of(service, 0).days == 5
+    # Four years later the visit's slot holds another one.
+    service.go_to(terms.starts_on + service_agreements.RING)
+    service.record(terms, service.visit())
+    send(service, anyone, service_agreements.count_claim, number=0)
+    assert service.agreement(terms).budget == BUDGET + 5 * terms.penalty and service.agreement(terms).claimed == 0
 
 
 def test_a_higher_class_counts_for_the_lower_ones_and_not_the_reverse(service: Service) -> None:
@@ -438,6 +481,19 @@ def test_an_earlier_end_needs_both_parties_and_the_same_day(service: Service) ->
     following = service.terms(starts_on=day + 2, ends_on=day + 100, done_on=(0,) * 4, firm=FIRM)
     service.chain.send(manager, service_agreements.propose(service.address, terms=following))
     service.chain.send(service.account, service.agree_call(following))
+
+
+def test_an_earlier_end_leaves_the_days_of_a_later_agreement_alone(service: Service) -> None:
+    terms, site = service.terms_now, service.site
+    later = service.terms(starts_on=terms.ends_on + 1, ends_on=terms.ends_on + 100)
+    service.chain.send(site.manager, service_agreements.propose(service.address, terms=later))
+    service.chain.send(service.account, service.agree_call(later))
+    for party in (site.manager, service.account):
+        send(service, party, service_agreements.end, day=terms.starts_on + 10)
+    third = service.terms(starts_on=later.starts_on + 1, ends_on=later.ends_on)
+    service.chain.send(site.manager, service_agreements.propose(service.address, terms=third))
+    with refused("service_agreements: agreement overlaps the last one"):
+        service.chain.send(service.account, service.agree_call(third))
 
 
 def test_ninety_days_after_the_end_deposit_and_budget_go_back(service: Service) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from contracts.calls import service_agreements
+from contracts.calls.service_agreements import SeenVisit
 from contracts.due import CLASSES, PROVISIONAL_S, DoneDay, fee, overdue_days, penalty
 from contracts.visit import Visit, VisitClass
 from tests.contracts.vyper.chain import Reverted
@@ -73,9 +74,15 @@ class Pending:
     day: int  # that it counts for
 
     @property
-    def rank(self) -> tuple[int, bool, bool, int]:
+    def seen(self) -> SeenVisit:
         two = len(self.visit.mechanics) == 2
-        return (int(self.visit.visit_class), any(self.visit.manager), two, self.level)
+        return SeenVisit(self.visit.visit_class, self.level, two_people=two, countersigned=any(self.visit.manager))
+
+
+def order(pending: Pending) -> tuple[int, bool, bool, int]:
+    """By class, then signatures, then level."""
+    seen = pending.seen
+    return (int(seen.visit_class), seen.countersigned, seen.two_people, seen.level)
 
 
 @dataclass
@@ -97,16 +104,18 @@ class Upkeep(RuleBasedStateMachine):
         super().__init__()
         self._undone = undone(self.service.site)
         self._undone.__enter__()
-        self.terms = self.service.terms_now
+        # One that asks for a level, so that some visits count and some do not.
+        self.terms = self.service.start(plan=bytes([7]) * 32, level=1)
         kept = self.service.agreement(self.terms)
         self.budget, self.deposit, self.firm = kept.budget, kept.deposit, 0
         self.signed: list[Pending] = []
-        self.best: dict[int, Pending] = {}
+        self.proven: dict[int, list[Pending]] = {}  # by day, those that were new when they came
         self.paid: Counter[int] = Counter()
         self.claims: dict[int, OpenClaim] = {}
         self.claim_count = 0
         self.looked_at = dict.fromkeys(CLASSES, self.terms.starts_on - 1)
         self.firm_before = self.service.site.balance(self.service.account)
+        self.others = self.service.site.balance(self.service.address) - self.budget - self.deposit
 
     def teardown(self) -> None:
         self._undone.__exit__(None, None, None)
@@ -126,9 +135,18 @@ class Upkeep(RuleBasedStateMachine):
     def today(self) -> int:
         return self.service.today
 
+    def counting(self, day: int) -> list[Pending]:
+        """The day's visits that these terms take."""
+        return [each for each in self.proven.get(day, ()) if self.takes(each.seen)]
+
+    def takes(self, seen: SeenVisit) -> bool:
+        return self.terms.is_done(level=seen.level, two_people=seen.two_people, countersigned=seen.countersigned)
+
     @property
     def done(self) -> list[DoneDay]:
-        return [DoneDay(day, each.visit.visit_class) for day, each in self.best.items()]
+        """Of each day the highest class: visits beside it take nothing away."""
+        classes = {day: [each.visit.visit_class for each in self.counting(day)] for day in self.proven}
+        return [DoneDay(day, max(found)) for day, found in classes.items() if found]
 
     def overdue(self, visit_class: VisitClass, from_day: int, through_day: int) -> int:
         return overdue_days(self.terms, self.done, visit_class, from_day=from_day, through_day=through_day)
@@ -147,7 +165,7 @@ class Upkeep(RuleBasedStateMachine):
     ) -> None:
         mechanics, manager = crew
         salt = len(self.signed).to_bytes(16)
-        visit = self.service.visit(visit_class, mechanics=mechanics, manager=manager, salt=salt)
+        visit = self.service.visit(visit_class, mechanics=mechanics, manager=manager, salt=salt, plan=self.terms.plan)
         index = self.service.log(visit, level=level)
         signers = (*mechanics, manager) if manager else mechanics
         self.signed.append(Pending(visit, index, min(level, 3), signers, self.today))
@@ -162,14 +180,17 @@ class Upkeep(RuleBasedStateMachine):
             self.relay(pending, by)
 
     def relay(self, pending: Pending, by: str) -> None:
-        present = self.best.get(pending.day)
-        succeeds = present is None or pending.rank > present.rank
+        seen = pending.seen
+        levels = [
+            each.level for each in self.proven.get(pending.day, ()) if replace(each.seen, level=seen.level) == seen
+        ]
+        succeeds = seen.level > max(levels, default=-1)
         self.accept()
         call = self.service.call(self.terms, pending.visit, pending.index, signers=pending.signers)
         with self.expected("relay", succeeds):
             self.service.chain.send(getattr(self.service.site, by), call)
         if succeeds:
-            self.best[pending.day] = pending
+            self.proven.setdefault(pending.day, []).append(pending)
 
     def a_relayer_alters_what_he_carries(self, data: st.DataObject, how: str) -> None:
         if not self.signed:
@@ -212,7 +233,7 @@ class Upkeep(RuleBasedStateMachine):
         self.count(data, by)
 
     def pay(self, data: st.DataObject, by: str) -> None:
-        days = data.draw(st.lists(st.sampled_from([*self.best, self.today]), min_size=1, max_size=4))
+        days = data.draw(st.lists(st.sampled_from([*self.proven, self.today]), min_size=1, max_size=4))
         due = {day: self.worth(day) - self.paid[day] for day in set(days)}
         amount = sum(due.values())
         succeeds = 0 < amount <= self.budget and self.today <= self.terms.ends_on
@@ -226,10 +247,8 @@ class Upkeep(RuleBasedStateMachine):
 
     def worth(self, day: int) -> int:
         """What a day may have paid by now: never less than it has."""
-        if day not in self.best:
-            return 0
-        best = self.best[day]
-        return max(self.paid[day], fee(self.terms, best.visit.visit_class, best.level))
+        fees = [fee(self.terms, each.visit.visit_class, each.level) for each in self.counting(day)]
+        return max([self.paid[day], *fees])
 
     def somebody_adds(self, amount: int, to: str) -> None:
         builder = service_agreements.add_budget if to == "budget" else service_agreements.add_deposit
@@ -286,15 +305,16 @@ class Upkeep(RuleBasedStateMachine):
         claimed = sum(penalty(self.terms, claim.days) for claim in self.claims.values())
         assert (kept.budget, kept.deposit, kept.claimed) == (self.budget, self.deposit, claimed)
         site = self.service.site
-        assert site.balance(self.service.address) == self.budget + self.deposit + claimed
+        assert site.balance(self.service.address) == self.others + self.budget + self.deposit + claimed
         assert site.balance(self.service.account) == self.firm_before + self.firm
 
     @invariant()
     def every_day_keeps_the_best_of_what_was_proven(self) -> None:
-        for day, best in list(self.best.items())[-3:]:
+        for day, proven in list(self.proven.items())[-3:]:
             kept = self.service.kept(self.terms, day)
             assert kept is not None
-            assert kept.digest == best.visit.digest()[:24]
+            best = max(proven, key=order)
+            assert (kept.digest, kept.best) == (best.visit.digest()[:20], best.seen)
             assert kept.paid == self.paid[day]
 
 

@@ -11,6 +11,7 @@ from contracts import p256
 from contracts.act_file import act_of_call, format_act, parse_act
 from contracts.calls import crews, service_agreements
 from contracts.calls.anchor_log import Head
+from contracts.calls.service_agreements import SeenVisit
 from contracts.crew_signature import CrewSignature, CrewSignatureError, crew_signature
 from contracts.person import KeyKind, Purpose, challenge_text, person_digest, webauthn_signature
 from contracts.visit import VisitClass
@@ -41,12 +42,11 @@ def test_a_visit_that_its_mechanic_signed_and_a_gateway_logged_is_kept(service: 
     event = recorded(service.record(terms, visit))
     kept = service.kept(terms, terms.starts_on)
     assert kept is not None
-    assert (kept.day, kept.visit_class, kept.level, kept.paid) == (terms.starts_on, VisitClass.HALF_MONTH, 3, 0)
-    assert not kept.two_people and not kept.countersigned
-    assert kept.digest == visit.digest()[:24]
+    assert (kept.day, kept.seen, kept.paid) == (terms.starts_on, (kept.best,), 0)
+    assert kept.best == SeenVisit(VisitClass.HALF_MONTH, 3, two_people=False, countersigned=False)
+    assert kept.digest == visit.digest()[:20]
     assert event.digest == visit.digest()
-    said = service_agreements.kept_visit(event.lanes)
-    assert replace(said, digest=kept.digest) == kept
+    assert service_agreements.recorded_visit(event.lanes) == (kept.day, kept.best)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_crews_of_one_or_two_with_or_without_the_site_manager_can_sign(
     service.record(service.terms_now, visit, signers=signers)
     kept = service.kept(service.terms_now, service.terms_now.starts_on)
     assert kept is not None
-    assert kept.two_people == (len(mechanics) == 2)
-    assert kept.countersigned == (manager is not None)
+    assert kept.best.two_people == (len(mechanics) == 2)
+    assert kept.best.countersigned == (manager is not None)
 
 
 @pytest.mark.parametrize(
@@ -364,11 +364,11 @@ def test_level_four_needs_a_key_that_is_more_than_a_file(service: Service) -> No
     terms = service.terms_now
     service.record(terms, service.visit(), level=4)
     kept = service.kept(terms, terms.starts_on)
-    assert kept is not None and kept.level == 3
+    assert kept is not None and kept.best.level == 3
     rotate_to_token(service.site)
     service.record(terms, service.visit(), level=4)
     kept = service.kept(terms, terms.starts_on + 7)
-    assert kept is not None and kept.level == 4
+    assert kept is not None and kept.best.level == 4
 
 
 def rotate_to_token(site: Site) -> None:
@@ -398,10 +398,10 @@ def test_a_visit_that_nobody_saw_counts_when_it_was_logged(service: Service) -> 
     service.record(terms, service.visit(ended_at_s=ended), level=0, observed_at_s=service.chain.now())
     assert service.kept(terms, terms.starts_on + 2) is None
     kept = service.kept(terms, terms.starts_on + 5)
-    assert kept is not None and kept.level == 0
+    assert kept is not None and kept.best.level == 0
     service.record(terms, service.visit(ended_at_s=ended), level=1, observed_at_s=service.chain.now())
     seen = service.kept(terms, terms.starts_on + 2)
-    assert seen is not None and seen.level == 1
+    assert seen is not None and seen.best.level == 1
 
 
 def test_no_visit_is_kept_twice_and_a_day_keeps_its_best(service: Service) -> None:
@@ -419,10 +419,19 @@ def test_no_visit_is_kept_twice_and_a_day_keeps_its_best(service: Service) -> No
     service.record(terms, pair, signers=(MECHANIC, SECOND), level=1)
     yearly = service.visit(VisitClass.YEAR)
     service.record(terms, yearly, level=1)
+    kept = service.kept(terms, terms.starts_on)
+    assert kept is not None and kept.digest == yearly.digest()[:20]
+    # What is seen better of a lower class is kept too, beside the best one's digest.
+    service.record(terms, pair, signers=(MECHANIC, SECOND))
     with refused(again):
         service.record(terms, pair, signers=(MECHANIC, SECOND))
     kept = service.kept(terms, terms.starts_on)
-    assert kept is not None and kept.digest == yearly.digest()[:24]
+    assert kept is not None and kept.digest == yearly.digest()[:20]
+    assert [(each.visit_class, each.two_people, each.level) for each in kept.seen] == [
+        (VisitClass.YEAR, False, 1),
+        (VisitClass.HALF_MONTH, True, 3),
+        (VisitClass.HALF_MONTH, False, 3),
+    ]
 
 
 def test_a_repair_is_kept_beside_and_once_in_ten_minutes(service: Service) -> None:
@@ -434,7 +443,7 @@ def test_a_repair_is_kept_beside_and_once_in_ten_minutes(service: Service) -> No
         service.record(terms, repair)
     slot = service_agreements.repair_slot(repair.ended_at_s)
     kept = service.kept_at(terms, slot)
-    assert kept is not None and kept.digest == repair.digest()[:24] and kept.visit_class is VisitClass.REPAIR
+    assert kept is not None and kept.digest == repair.digest()[:20] and kept.best.visit_class is VisitClass.REPAIR
     service.chain.wait(600)
     service.record(terms, service.visit(VisitClass.REPAIR))
 
@@ -454,7 +463,7 @@ def test_a_digest_stays_four_years_and_then_its_slot_is_used_again(service: Serv
     later = service.visit()
     service.record(terms, later)
     kept = service.kept(terms, terms.starts_on + service_agreements.RING)
-    assert kept is not None and kept.digest == later.digest()[:24]
+    assert kept is not None and kept.digest == later.digest()[:20]
 
 
 def test_a_visit_can_be_kept_as_a_file_and_brought_by_a_stranger(service: Service) -> None:
@@ -480,4 +489,4 @@ def test_a_repair_that_nobody_saw_takes_no_other_repairs_place(service: Service)
     with refused("service_agreements: day has a visit that is as good"):
         service.record(terms, unseen, level=0, observed_at_s=service.chain.now())
     kept = service.kept_at(terms, service_agreements.repair_slot(repair.ended_at_s))
-    assert kept is not None and kept.digest == repair.digest()[:24]
+    assert kept is not None and kept.digest == repair.digest()[:20]
