@@ -30,6 +30,7 @@
 from ethereum.ercs import IERC20
 
 import calendar
+import tokens
 
 
 interface Registry:
@@ -373,7 +374,7 @@ def deposit(purse: uint256, indexes: DynArray[uint256, UNITS_MAX], amounts: DynA
         place += 1
     self._add_fund(purse, sum)
     log Deposited(purse=purse, payer=msg.sender, indexes=indexes, amounts=amounts)
-    self._take(sum)
+    tokens._take(TOKEN, sum)
 
 
 @external
@@ -384,7 +385,7 @@ def credit(purse: uint256, amount: uint256, document: bytes32):
     self._accrue(purse, amount, 0)
     self._add_fund(purse, amount)
     log Credited(purse=purse, amount=amount, document=document, payer=msg.sender)
-    self._take(amount)
+    tokens._take(TOKEN, amount)
 
 
 @external
@@ -405,7 +406,7 @@ def record_income(purse: uint256, source: bytes32, gross: uint256, cost: uint256
     log IncomeRecorded(
         purse=purse, source=source, gross=gross, cost=cost, to_fund=to_fund, document=document, payer=msg.sender
     )
-    self._take(net)
+    tokens._take(TOKEN, net)
 
 
 @external
@@ -568,7 +569,7 @@ def approve(number: uint256, order: Order):
         evidence=order.evidence,
         review=order.review,
     )
-    self._give(order.payee, order.amount)
+    tokens._give(TOKEN, order.payee, order.amount)
 
 
 @external
@@ -579,7 +580,7 @@ def draw(resolution: uint256, amount: uint256):
     budget: StoredBudget = self._spend(resolution, amount)
     assert msg.sender == self._payee(budget.rest) and (budget.rest >> 232) & 1 == 1, "reserve_fund: only the named contract draws"
     log Drawn(budget=resolution, amount=amount)
-    self._give(msg.sender, amount)
+    tokens._give(TOKEN, msg.sender, amount)
 
 
 @external
@@ -598,7 +599,7 @@ def put_back(resolution: uint256, amount: uint256):
     else:
         self._add_income(purse, amount)
     log PutBack(budget=resolution, amount=amount)
-    self._take(amount)
+    tokens._take(TOKEN, amount)
 
 
 @external
@@ -613,7 +614,7 @@ def repay(number: uint256):
     self._accrue(purse, amount, 0)
     self._add_fund(purse, amount)
     log EmergencyRepaid(number=number, payer=msg.sender)
-    self._take(amount)
+    tokens._take(TOKEN, amount)
 
 
 # --- What must be said in public ---
@@ -999,22 +1000,3 @@ def _other_party() -> address:
         return committee
     assert msg.sender == committee, "reserve_fund: only manager or committee"
     return manager
-
-
-# --- Internal: tokens ---
-
-
-@internal
-def _take(amount: uint256):
-    self._check_moved(extcall TOKEN.transferFrom(msg.sender, self, amount, default_return_value=True))
-
-
-@internal
-def _give(to: address, amount: uint256):
-    self._check_moved(extcall TOKEN.transfer(to, amount, default_return_value=True))
-
-
-@internal
-@pure
-def _check_moved(moved: bool):
-    assert moved, "reserve_fund: token refused the transfer"

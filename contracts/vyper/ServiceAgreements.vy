@@ -34,6 +34,7 @@
 
 import crew_signature
 import p256
+import tokens
 import tree
 from ethereum.ercs import IERC20
 
@@ -349,7 +350,7 @@ def agree(agreement: bytes32, terms_digest: bytes32):
     self.agreements[agreement].rule = offer.rule | AGREED
     deposit: uint256 = offer.purse >> 96
     log Agreed(agreement=agreement, deposit=deposit)
-    self._take(deposit)
+    tokens._take(TOKEN, deposit)
 
 
 @external
@@ -435,7 +436,7 @@ def add_budget(agreement: bytes32, amount: uint256):
     self._standing(agreement)
     self._set_purse(agreement, self._budget(agreement) + amount, self._deposit(agreement), self._claimed(agreement))
     log BudgetAdded(agreement=agreement, amount=amount, giver=msg.sender)
-    self._take(amount)
+    tokens._take(TOKEN, amount)
 
 
 @external
@@ -446,7 +447,7 @@ def add_deposit(agreement: bytes32, amount: uint256):
     self._standing(agreement)
     self._set_purse(agreement, self._budget(agreement), self._deposit(agreement) + amount, self._claimed(agreement))
     log DepositAdded(agreement=agreement, amount=amount, giver=msg.sender)
-    self._take(amount)
+    tokens._take(TOKEN, amount)
 
 
 @external
@@ -472,7 +473,7 @@ def pay_fees(agreement: bytes32, days: DynArray[uint256, DAYS_MAX]):
     assert amount <= budget, "service_agreements: budget does not cover it"
     self._set_purse(agreement, budget - amount, self._deposit(agreement), self._claimed(agreement))
     log FeesPaid(agreement=agreement, days=days, amount=amount)
-    self._give(self.agreements[agreement].account, amount)
+    tokens._give(TOKEN, self.agreements[agreement].account, amount)
 
 
 @external
@@ -487,8 +488,8 @@ def close(agreement: bytes32):
     deposit: uint256 = self._deposit(agreement)
     self._set_purse(agreement, 0, 0, 0)
     log Closed(agreement=agreement, deposit=deposit, budget=budget)
-    self._give(self.agreements[agreement].account, deposit)
-    self._give(self.agreements[agreement].payer, budget)
+    tokens._give(TOKEN, self.agreements[agreement].account, deposit)
+    tokens._give(TOKEN, self.agreements[agreement].payer, budget)
 
 
 # --- Overdue ---
@@ -978,17 +979,3 @@ def _claimed(agreement: bytes32) -> uint256:
 def _set_purse(agreement: bytes32, budget: uint256, deposit: uint256, claimed: uint256):
     assert budget < 2**96 and deposit < 2**96 and claimed < 2**64, "service_agreements: a number is out of range"
     self.agreements[agreement].purse = budget | (deposit << 96) | (claimed << 192)
-
-
-@internal
-def _take(amount: uint256):
-    if amount != 0:
-        success: bool = extcall TOKEN.transferFrom(msg.sender, self, amount, default_return_value=True)
-        assert success, "service_agreements: token refused the transfer"
-
-
-@internal
-def _give(to: address, amount: uint256):
-    if amount != 0:
-        success: bool = extcall TOKEN.transfer(to, amount, default_return_value=True)
-        assert success, "service_agreements: token refused the transfer"

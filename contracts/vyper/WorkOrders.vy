@@ -30,6 +30,7 @@ from ethereum.ercs import IERC20
 import entry_proof
 import p256
 import person
+import tokens
 
 initializes: p256
 initializes: person[p256 := p256]
@@ -371,7 +372,7 @@ def accept(order: bytes32, firm: uint256, promise_at: uint256, price: uint256, p
         self.escrowed += price
         if budget == 0:
             self.payers[order] = msg.sender
-            self._check_moved(extcall TOKEN.transferFrom(msg.sender, self, price, default_return_value=True))
+            tokens._take(TOKEN, price)
         else:
             assert price <= TERMS.price_max, "work_orders: price is above what may be drawn"
             extcall FUND.draw(budget, price)
@@ -578,7 +579,7 @@ def _close(order: bytes32, found: Order, state: uint256, by: bytes32):
     if price != 0:
         self.escrowed -= price
         log PaidOut(order=order, payee=found.payee, amount=price)
-        self._check_moved(extcall TOKEN.transfer(found.payee, price, default_return_value=True))
+        tokens._give(TOKEN, found.payee, price)
 
 
 @internal
@@ -623,9 +624,10 @@ def _release(order: bytes32, found: Order, document: bytes32):
         self.escrowed -= found.price
         log Refunded(order=order, budget=found.budget, amount=found.price)
         if found.budget == 0:
-            self._check_moved(extcall TOKEN.transfer(self.payers[order], found.price, default_return_value=True))
+            tokens._give(TOKEN, self.payers[order], found.price)
         else:
-            self._check_moved(extcall TOKEN.approve(FUND.address, found.price, default_return_value=True))
+            # Where a token says no, the fund finds no allowance.
+            extcall TOKEN.approve(FUND.address, found.price, default_return_value=True)
             extcall FUND.put_back(found.budget, found.price)
 
 
@@ -747,9 +749,3 @@ def _check_entry(origin_id: bytes32, head: Head, proof: entry_proof.EntryProof) 
 @pure
 def _says(mask: uint256, said: int256) -> bool:
     return said >= 0 and said < 256 and (mask >> convert(said, uint256)) & 1 == 1
-
-
-@internal
-@pure
-def _check_moved(moved: bool):
-    assert moved, "work_orders: token refused the transfer"

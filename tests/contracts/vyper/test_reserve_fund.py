@@ -373,7 +373,14 @@ def test_a_contract_draws_from_its_budget_and_puts_back(fund: FundSite) -> None:
 def test_a_token_that_says_no_is_believed(fund: FundSite) -> None:
     """A token may answer false in place of reverting; a contract that does nothing but answer so stands in for one."""
     fund.chain.rpc("anvil_setCode", fund.token, "0x600060005260206000f3")
-    with refused("reserve_fund: token refused the transfer"):
+    with refused("tokens: token refused the transfer"):
+        fund.send(fund.stranger, reserve_fund.credit(fund.fund, purse=1, amount=5, document=name("interest")))
+
+
+def test_the_fund_books_what_arrived(fund: FundSite) -> None:
+    """A token may say yes and move nothing, as one does that answers 1 to everything."""
+    fund.chain.rpc("anvil_setCode", fund.token, "0x600160005260206000f3")
+    with refused("tokens: another amount arrived"):
         fund.send(fund.stranger, reserve_fund.credit(fund.fund, purse=1, amount=5, document=name("interest")))
 
 

@@ -519,8 +519,16 @@ def test_ninety_days_after_the_end_deposit_and_budget_go_back(service: Service) 
 
 def test_a_token_that_says_no_is_believed(service: Service) -> None:
     service.chain.rpc("anvil_setCode", service.site.token, "0x600060005260206000f3")
-    with refused("service_agreements: token refused the transfer"):
+    with refused("tokens: token refused the transfer"):
         send(service, service.site.stranger, service_agreements.add_budget, amount=1)
+
+
+def test_only_what_arrived_is_booked(service: Service) -> None:
+    """A token may keep a part, or say yes and move nothing, as one does that answers 1 to everything."""
+    service.chain.rpc("anvil_setCode", service.site.token, "0x600160005260206000f3")
+    for add in (service_agreements.add_budget, service_agreements.add_deposit):
+        with refused("tokens: another amount arrived"):
+            send(service, service.site.stranger, add, amount=1)
 
 
 def test_local_time_is_less_than_a_day_from_utc_either_way(service: Service) -> None:

@@ -326,7 +326,14 @@ def test_escrow_is_drawn_from_a_budget_that_owners_resolved_and_returns_there(wo
 
 def test_a_token_that_says_no_is_believed(work: WorkSite) -> None:
     work.chain.rpc("anvil_setCode", work.token, "0x600060005260206000f3")
-    with refused("work_orders: token refused the transfer"):
+    with refused("tokens: token refused the transfer"):
+        work.accept_paid(work.report())
+
+
+def test_escrow_is_what_arrived(work: WorkSite) -> None:
+    """A token may say yes and move nothing, as one does that answers 1 to everything."""
+    work.chain.rpc("anvil_setCode", work.token, "0x600160005260206000f3")
+    with refused("tokens: another amount arrived"):
         work.accept_paid(work.report())
 
 
