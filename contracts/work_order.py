@@ -193,6 +193,7 @@ class OrderBook:
                 self._change(
                     event.order,
                     state=State.ACCEPTED,
+                    escalated=self.order(event.order).escalated & Cause.NOT_ACCEPTED,
                     firm=event.firm,
                     promise_at=event.promise_at,
                     price=event.price,

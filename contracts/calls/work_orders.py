@@ -27,6 +27,7 @@ _REOPEN = Function("reopen", bytes.fromhex("7fec5f5d"), ("bytes32", "bytes32", P
 _JUDGE_BY_MACHINE = Function(
     "judge_by_machine", bytes.fromhex("f3366e21"), ("bytes32", "bytes32", HEAD_TYPE, ENTRY_PROOF_TYPE), ()
 )
+_OBJECT = Function("object", bytes.fromhex("fa7a5a13"), ("bytes32", "bytes32"), ())
 _LAPSE = Function("lapse", bytes.fromhex("77c2498f"), ("bytes32",), ())
 _REFUSE = Function("refuse", bytes.fromhex("3d93e491"), ("bytes32", "bytes32"), ())
 _RELEASE = Function("release", bytes.fromhex("67d42a8b"), ("bytes32",), ())
@@ -101,6 +102,11 @@ def judge_by_machine(to: str, *, order: bytes, origin_id: bytes, head: Head, pro
 def lapse(to: str, *, order: bytes) -> Call:
     """Nobody objected in time: the firm is paid. Anyone may trigger it."""
     return _LAPSE.call(to, order)
+
+
+def object_to(to: str, *, order: bytes, reason: bytes) -> Call:
+    """The committee says that what a machine reported is not done."""
+    return _OBJECT.call(to, order, reason)
 
 
 def refuse(to: str, *, order: bytes, document: bytes) -> Call:

@@ -19,7 +19,8 @@
           nobody else.
         - Who reports has a key of the unit, or an entry under an accepted head of the gateway that the device belongs to.
         - Only a key of the accepting firm, licensed on that day, says done; only the unit's key, or the machine's entry
-          seen after it was done, confirms or reopens. No signature serves twice.
+          seen after it was done, confirms or reopens; where a machine reported, the committee may reopen too. No signature
+          serves twice.
         - An order is reopened a bounded number of times; then the committee may refuse the work instead.
         - Anyone may put on record that an order was not accepted in time or that its promise was missed.
         - The events alone rebuild the state.
@@ -336,17 +337,20 @@ def withdraw(order: bytes32, signature: person.PersonSignature):
 def accept(order: bytes32, firm: uint256, promise_at: uint256, price: uint256, payee: address, budget: uint256):
     """
     @notice The manager gives an order to a firm, with a promise and, where it costs money, escrow. He may also give an
-            order that a firm accepted by itself to another one, with no later promise.
+            order that a firm accepted by itself to another one, with no later promise unless that one was missed.
     @param firm Its number; 0 for the site's own people.
     @param budget Resolution whose budget this contract draws from; 0 for the caller's own money.
     """
     assert msg.sender == staticcall REGISTRY.manager(), "work_orders: only the manager accepts for a firm"
     found: Order = self._order(order)
+    self._check_promise(promise_at)
     if found.state == ACCEPTED and found.price == 0:
-        assert promise_at <= found.promise_at, "work_orders: promise is later than the one that stands"
+        is_kept: bool = promise_at <= found.promise_at or block.timestamp > found.promise_at
+        assert is_kept, "work_orders: promise is later than the one that stands"
+        # Whoever comes now has missed nothing.
+        found.escalated = found.escalated & NOT_ACCEPTED
     else:
         assert found.state == REPORTED, "work_orders: order is not open"
-        self._check_promise(promise_at)
     if firm != 0:
         assert (staticcall CREWS.firm(firm)).licence_until >= block.timestamp, "work_orders: firm has no licence in force"
     assert price < PRICE_END and budget < PRICE_END, "work_orders: price or budget is out of range"
@@ -441,6 +445,19 @@ def reopen(order: bytes32, reason: bytes32, signature: person.PersonSignature):
     found: Order = self._in_state(order, DONE)
     self._reporter(found, PURPOSE_REOPEN, sha256(abi_encode(order, reason, found.round)), signature)
     self._reopen(order, found, reason, signature.key_id)
+
+
+@external
+def object(order: bytes32, reason: bytes32):
+    """
+    @notice The committee says, within the window, that what a machine reported is not done: its gateway may be silent, or log
+            a value only when that changes.
+    @param reason Digest of words and photographs.
+    """
+    assert msg.sender == staticcall REGISTRY.committee(), "work_orders: only the committee speaks for a machine"
+    found: Order = self._in_state(order, DONE)
+    assert found.seen_at != 0, "work_orders: an owner reported it"
+    self._reopen(order, found, reason, empty(bytes32))
 
 
 @external

@@ -178,7 +178,8 @@ class Work(RuleBasedStateMachine):
     def accept(self, data: st.DataObject, firm: int, price: int, from_fund: bool) -> None:
         order = self.any_order(data, State.REPORTED, State.REPORTED)
         found = self.orders[order]
-        promise_at = found.promise_at if found.state is State.ACCEPTED else self.now + 2 * DAY
+        is_standing = found.state is State.ACCEPTED and found.promise_at > self.now + DAY // 24
+        promise_at = found.promise_at if is_standing else self.now + 2 * DAY
         budget = self.budget if from_fund and price else 0
         succeeds = (found.state is State.REPORTED or (found.state is State.ACCEPTED and found.price == 0)) and not (
             budget and price > min(TERMS.price_max, BUDGET - self.drawn)
@@ -190,6 +191,7 @@ class Work(RuleBasedStateMachine):
             self.change(
                 order,
                 state=State.ACCEPTED,
+                escalated=found.escalated & Cause.NOT_ACCEPTED,
                 firm=firm,
                 promise_at=promise_at,
                 price=price,

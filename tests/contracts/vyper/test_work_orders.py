@@ -139,6 +139,21 @@ def test_a_firm_accepts_by_itself_and_the_manager_may_choose_another_without_a_l
     work.finish(order, firm=2)
 
 
+def test_who_takes_over_a_missed_promise_gives_one_that_lies_ahead(work: WorkSite) -> None:
+    """Else the manager could put a missed promise on record for a firm that never gave one."""
+    order = work.report()
+    work.accept_as_firm(order, seconds=DAY)
+    with refused("work_orders: promise is in the past"):
+        work.accept(order, firm=2, promise_at=1)
+    work.chain.wait(DAY + 1)
+    work.send(work.stranger, work_orders.escalate(work.orders, order=order))
+    with refused("work_orders: promise is in the past"):
+        work.accept(order, firm=2, promise_at=work.order(order).promise_at)
+    work.accept(order, firm=2)
+    assert work.order(order).escalated == 0 and work.order(order).promise_at > work.chain.now()
+    assert work.book().order(order).escalated == 0
+
+
 def test_a_firms_promise_is_bounded_too(work: WorkSite) -> None:
     order = work.report()
     with refused("work_orders: promise is too far away"):
@@ -427,6 +442,32 @@ def test_a_fault_seen_after_the_repair_reopens_it(work: WorkSite) -> None:
     work.judge(order, FAULT)
     found = work.order(order)
     assert (found.state, found.reopened) == (State.ACCEPTED, 1)
+
+
+def test_the_committee_objects_where_the_machine_says_nothing(work: WorkSite) -> None:
+    """A gateway that is silent, or a mode that is logged only when it changes, would confirm by silence."""
+    order = work.report_by_machine()
+    work.accept_paid(order)
+    work.finish(order)
+    objection = work_orders.object_to(work.orders, order=order, reason=name("still stands"))
+    with refused("work_orders: only the committee speaks for a machine"):
+        work.send(work.manager, objection)
+    work.send(work.committee, objection)
+    assert (work.order(order).state, work.order(order).reopened) == (State.ACCEPTED, 1)
+    with refused("work_orders: order is in another state"):
+        work.send(work.committee, objection)
+    while work.order(order).reopened < TERMS.reopens_max:
+        work.finish(order)
+        work.send(work.committee, objection)
+    work.finish(order)
+    with refused("work_orders: reopened too often"):
+        work.send(work.committee, objection)
+    work.chain.wait(TERMS.confirm_within + 1)
+    with refused("work_orders: window is over"):
+        work.send(work.committee, objection)
+    owners = work.done()
+    with refused("work_orders: an owner reported it"):
+        work.send(work.committee, work_orders.object_to(work.orders, order=owners, reason=name("no")))
 
 
 def test_a_fault_that_goes_away_by_itself_closes_its_report(work: WorkSite) -> None:
