@@ -11,6 +11,8 @@ from tests.contracts.vyper.chain import Chain, Reverted
 from tests.contracts.vyper.forks import chain_at
 from tests.contracts.vyper.service import Service
 from tests.contracts.vyper.site import Site
+from tests.contracts.vyper.work_site import WorkSite
+from tests.contracts.vyper.work_site import undone as put_back
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +87,17 @@ def service(serving: Service) -> Iterator[Service]:
     """The lift on the first day of its agreement; everything that a test does is undone after it."""
     with undone(serving.site):
         yield serving
+
+
+@pytest.fixture(scope="module")
+def standing(chain: Chain) -> Iterator[WorkSite]:
+    """The small site with repairs; tests use `work`, which puts it back."""
+    snapshot = chain.snapshot()
+    yield WorkSite(chain)
+    chain.revert_to(snapshot)
+
+
+@pytest.fixture
+def work(standing: WorkSite) -> Iterator[WorkSite]:
+    """Repairs on a small site; everything that a test does is undone after it."""
+    yield from put_back(standing)

@@ -11,7 +11,7 @@ from contracts.abi import Call, encode_arguments
 from contracts.calls import crews_changes, service_agreements, token
 from contracts.calls.anchor_log import Head
 from contracts.calls.crews import Duty
-from contracts.calls.service_agreements import RING, Agreement, KeptDay, LoggedVisit
+from contracts.calls.service_agreements import RING, Agreement, Claim, KeptDay, LoggedVisit
 from contracts.calls.service_agreements_events import VisitRecorded, parse_event
 from contracts.crew_signature import DUTY_MANAGER, DUTY_MECHANIC, CrewKey, CrewSignature, crew_signature
 from contracts.due import TERMS_TYPE, Terms, local_day
@@ -44,6 +44,7 @@ from tests.contracts.vyper.site import (
     name,
 )
 
+BUDGET, DEPOSIT = 500_000, 1_000_000  # of the agreement that fixtures start
 PLAN = name("TSG T5002-2017 annex A")
 RP_ID_HASH = sha256(b"localhost").digest()
 OTHER_FIRM = FIRM + 1
@@ -149,7 +150,7 @@ class Service:
             "fees": (20_000, 30_000, 45_000, 80_000),
             "factors": (0, 800, 950, 1000, 1100),
             "penalty": 5_000,
-            "deposit": 1_000_000,
+            "deposit": DEPOSIT,
             "two_people": False,
             "countersigned": False,
             "level": 0,
@@ -163,7 +164,7 @@ class Service:
         terms = self.terms(**changes)
         self.chain.send(self.site.manager, service_agreements.propose(self.address, terms=terms))
         self.chain.send(self.account, self.agree_call(terms))
-        budget = service_agreements.add_budget(self.address, agreement=agreement_name(terms), amount=500_000)
+        budget = service_agreements.add_budget(self.address, agreement=agreement_name(terms), amount=BUDGET)
         self.chain.send(self.site.manager, budget)
         self.go_to(terms.starts_on)
         return terms
@@ -295,6 +296,34 @@ def passkey_signature(key: p256.PrivateKey, digest: bytes, *, nonce: int, deadli
         authenticator_data=authenticator,
         client_data=client,
     )
+
+
+def send(service: Service, by: str, builder: Any, **arguments: Any) -> None:
+    """A call about the agreement that fixtures start, unless another is named."""
+    service.chain.send(by, builder(service.address, **{"agreement": agreement_name(service.terms_now)} | arguments))
+
+
+def held(service: Service) -> int:
+    """Fen that the contract holds."""
+    return service.site.balance(service.address)
+
+
+def overdue(service: Service, visit_class: VisitClass, from_day: int, through_day: int) -> int:
+    """How many days the contract counts now."""
+    call = service_agreements.overdue_days(
+        service.address,
+        agreement=agreement_name(service.terms_now),
+        visit_class=visit_class,
+        from_day=from_day,
+        through_day=through_day,
+    )
+    return service_agreements.parse_overdue_days(service.chain.view(call))
+
+
+def claim_of(service: Service, number: int) -> Claim:
+    """A claim about the agreement that fixtures start."""
+    call = service_agreements.claim(service.address, agreement=agreement_name(service.terms_now), number=number)
+    return service_agreements.parse_claim(service.chain.view(call))
 
 
 def line_name(terms: Terms) -> bytes:
