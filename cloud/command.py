@@ -1,4 +1,4 @@
-"""`minglou cloud`: serve, migrate. Loads the web server and the database only when one of them runs."""
+"""`minglou cloud`: serve, migrate, rebuild. Loads the web server and the database only when one of them runs."""
 
 import argparse
 import asyncio
@@ -17,9 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, says in (
         ("serve", "receive, store, anchor and answer, until SIGTERM"),
         ("migrate", "bring the database to this program's schema"),
+        ("rebuild", "fill a fresh database from segments and chain; 0 if it is the present one, or a lost one is back"),
     ):
         action = actions.add_parser(name, help=says, description=says)
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
+        if name == "rebuild":
+            action.add_argument(
+                "--into", metavar="URL", help="the fresh database (default: rebuilt.sqlite3 in data_dir)"
+            )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,6 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
             from cloud.serving import serve
 
             return serve(settings)
+        if arguments.action == "rebuild":
+            from cloud.rebuild.rebuild import run_rebuild
+
+            return asyncio.run(run_rebuild(settings, arguments.into))
         asyncio.run(_migrate(settings.store_url))
         print(f"{settings.store_url}: at the newest revision")
     except CloudError as error:

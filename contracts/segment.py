@@ -90,6 +90,7 @@ class VerifiedFrame:
 
     frame: Frame
     signed: SignedCheckpoint
+    rows: Sequence[EntryRow | None]  # None for erased entries
     leaves: Sequence[bytes]
     frontier: Frontier  # of the log's first `frame.end` entries
 
@@ -235,7 +236,7 @@ def verify_frame(frame: Frame, public: bytes, on_node: "list[Node] | None" = Non
         signed = open_checkpoint(frame.note, public)
     except (CheckpointError, KeyFormatError, SignatureError, TreeError) as error:
         raise SegmentError(f"{checkpoint.origin}: frame from {frame.start}: {error}") from error
-    return VerifiedFrame(frame=frame, signed=signed, leaves=leaves, frontier=frontier)
+    return VerifiedFrame(frame=frame, signed=signed, rows=rows, leaves=leaves, frontier=frontier)
 
 
 def erase_entries(frame: Frame, positions: Collection[int]) -> Frame:

@@ -21,7 +21,7 @@ from contracts.bill_file import bill_from_json, bill_to_json
 from contracts.clock import Clock
 from contracts.errors import ContractsError
 
-__all__ = ["Acceptance", "Mismatch", "accept_bills", "read_bill", "read_block", "read_mismatches"]
+__all__ = ["Acceptance", "Mismatch", "accept_bills", "compare_again", "read_bill", "read_block", "read_mismatches"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +85,20 @@ async def accept_bills(
         await insert_rows(connection, tables.bill_mismatches, [one.row() for one in mismatches])
     names = {unit.index: unit.name for unit in own.units}
     return Acceptance(accepted=len(proofs), mismatches=[_said(names[one.unit_index], one) for one in mismatches])
+
+
+async def compare_again(
+    store: Store, *, view: ChainView, directory: Directory, deployment: Deployment, period: int
+) -> None:
+    """Compare the kept bills of a period with the readings anew, and keep what is found."""
+    query = select(tables.bills.c.file).where(tables.bills.c.period == period).order_by(tables.bills.c.unit_index)
+    async with store.read() as connection:
+        proofs = [_proof(json.loads(file)) for file in (await connection.execute(query)).scalars()]
+        own = await draft_period(connection, view=view, directory=directory, deployment=deployment, period=period)
+    async with store.write() as connection:
+        await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
+        rows = [one.row() for one in _compare(own, proofs, period)]
+        await insert_rows(connection, tables.bill_mismatches, rows)
 
 
 def _proof(document: Any) -> BillProof:

@@ -44,6 +44,12 @@ def billing(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def rebuild_store(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The whole store anew, from segments and the chain, beside the present one."""
+    command = [minglou(), "cloud", "rebuild", "--config", "cloud.toml"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+
+
 def sign_in(cloud: ServedCloud, token: bytes) -> httpx.Client:
     import base64
 
@@ -97,6 +103,9 @@ def test_a_padded_bill_is_flagged_challenged_and_corrected_and_the_rest_is_debit
             again = await asyncio.to_thread(billing, tmp_path, "post", "--config", "operator.toml", "draft.json")
             assert again.returncode == 0, "posting twice is harmless"
             await dispute(cloud, month, tokens)
+        again = await asyncio.to_thread(rebuild_store, tmp_path)
+        assert again.returncode == 0 and "tables are the same\n" in again.stdout, again.stdout + again.stderr
+        assert "1 posted periods compared again" in again.stdout
 
     with_site(anvil.url, scenario)
 
