@@ -29,7 +29,17 @@ OCTETS_LENGTH_MAX = 8_192
 # opening of a commitment that was signed before, by the words of a passed resolution, or by the clock alone.
 PROVING = {
     "Ballots": {"reveal"},
-    "Challenges": {"answer", "correct_double", "correct_note", "correct_sum", "reverse", "show"},
+    "Challenges": {
+        "answer",
+        "correct_double",
+        "correct_note",
+        "correct_sum",
+        "flag_silence",
+        "hear",
+        "clear_silence",
+        "reverse",
+        "show",
+    },
     "ReserveFund": {"open_budget", "move_income", "raise_fund", "ratify", "flag_overdue", "notify_top_up"},
     "ServiceAgreements": {"claim_overdue", "count_claim"},
     "WorkOrders": {"report_by_machine", "judge_by_machine", "lapse", "release", "escalate"},

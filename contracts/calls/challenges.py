@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from contracts.abi import Call, Function, encode_arguments
 from contracts.bill import BILL_TYPE, LINE_TYPE, NODE_TYPE, Bill, Line, Node
-from contracts.calls.charges import LINE_PROOF_TYPE, LineProof
+from contracts.calls.anchor_log import Head
+from contracts.calls.charges import ENTRY_PROOF_TYPE, GATEWAY_TYPE, LINE_PROOF_TYPE, EntryProof, LineProof
 from contracts.person import PERSON_SIGNATURE_TYPE, PersonSignature
 from contracts.tariff import Terms
 
@@ -42,6 +43,16 @@ _CORRECT_DOUBLE = Function(
     ("uint256", "uint256", BILL_TYPE, PATH_TYPE, LINE_TYPE + "[]", "uint256", "uint256"),
     (),
 )
+_FLAG_SILENCE = Function(
+    "flag_silence",
+    bytes.fromhex("6bafa2eb"),
+    ("uint256", "uint256", BILL_TYPE, PATH_TYPE, LINE_TYPE + "[]", "uint256", "bytes32", GATEWAY_TYPE),
+    (),
+)
+_HEAR = Function("hear", bytes.fromhex("d3cba1cd"), (GATEWAY_TYPE, ENTRY_PROOF_TYPE), ())
+_CLEAR_SILENCE = Function("clear_silence", bytes.fromhex("d03e8cac"), ("uint256", "uint256", "bytes32"), ())
+_SILENT_METER = Function("silent_meter", bytes.fromhex("aae77f5a"), ("uint256", "uint256"), ("bytes32",))
+_HEARD = Function("heard", bytes.fromhex("d88a230b"), ("bytes32",), ("uint256",))
 _CHALLENGE = Function(
     "challenge",
     bytes.fromhex("1fc6e296"),
@@ -174,6 +185,63 @@ def correct_double(
 def reverse(to: str, *, period: int, unit_index: int, number: int) -> Call:
     """A challenge that nobody answered in time reverses the line. Anyone may trigger it."""
     return _REVERSE.call(to, period, unit_index, number)
+
+
+def flag_silence(
+    to: str,
+    *,
+    period: int,
+    unit_index: int,
+    bill: Bill,
+    path: Sequence[Node],
+    lines: Sequence[Line],
+    number: int,
+    device: bytes,
+    origin_id: bytes,
+    head: Head,
+) -> Call:
+    """A line rests on a gateway that is silent for 48 hours: its bill waits until that catches up. Anyone may show it.
+
+    Args:
+        number: Place of the line, from 0.
+        device: The line's meter, or one of its pool's.
+        origin_id: The log that the meter writes to.
+        head: That log's accepted head.
+    """
+    nodes, words = [item.abi() for item in path], [item.abi() for item in lines]
+    return _FLAG_SILENCE.call(to, period, unit_index, bill.abi(), nodes, words, number, device, (origin_id, head.abi()))
+
+
+def hear(to: str, *, origin_id: bytes, head: Head, proof: EntryProof) -> Call:
+    """Show until when a gateway's accepted log reaches, by any of its entries. Anyone may; once serves all bills."""
+    return _HEAR.call(to, (origin_id, head.abi()), proof.abi())
+
+
+def clear_silence(to: str, *, period: int, unit_index: int, origin_id: bytes) -> Call:
+    """The gateway caught up, or the meter writes to another one that did. Anyone may show it."""
+    return _CLEAR_SILENCE.call(to, period, unit_index, origin_id)
+
+
+def silent_meter(to: str, *, period: int, unit_index: int) -> Call:
+    """The meter whose silent gateway a bill waits for; zero while it waits for none."""
+    return _SILENT_METER.call(to, period, unit_index)
+
+
+def parse_silent_meter(result: bytes) -> bytes:
+    """The result of `silent_meter`."""
+    value: bytes = _SILENT_METER.decode(result)[0]
+    return value
+
+
+def heard(to: str, *, origin_id: bytes) -> Call:
+    """Until when a gateway's log was shown to reach, in Unix seconds."""
+    return _HEARD.call(to, origin_id)
+
+
+def parse_heard(result: bytes) -> int:
+    """The result of `heard`."""
+    value: int = _HEARD.decode(result)[0]
+    return value
 
 
 def challenge(to: str, *, period: int, unit_index: int, number: int) -> Call:

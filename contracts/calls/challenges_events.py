@@ -152,12 +152,83 @@ class MissingNoteCredited:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class SilenceFlagged:
+    """A bill waits for the silent gateway that its meter writes to."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "SilenceFlagged",
+        bytes.fromhex("ca83833326aa26a00e7b34edd9fdbc3e11fd6b2ff5713608205641389d412a34"),
+        ("uint256", "uint256"),
+        ("bytes32", "bytes32", "address"),
+    )
+
+    period: int
+    unit_index: int
+    device: bytes
+    origin_id: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayHeard:
+    """A gateway's accepted log was shown to reach until then."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "GatewayHeard",
+        bytes.fromhex("8cf45cce6de43657093dde547caa293e823ab0ecf73f31e54d137ae2c952ed88"),
+        ("bytes32",),
+        ("uint256", "address"),
+    )
+
+    origin_id: bytes
+    until: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceCleared:
+    """The gateway that a bill waited for caught up."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "SilenceCleared",
+        bytes.fromhex("05b6c38e643df9fa4d7ca0007b329cc6070b17b4ebe009a2d93de92ef001fe22"),
+        ("uint256", "uint256"),
+        ("bytes32", "address"),
+    )
+
+    period: int
+    unit_index: int
+    origin_id: bytes
+    by: str
+
+
 Event = (
-    ChallengeOpened | Answered | Judged | Reversed | BillShown | SumCorrected | DoubleCorrected | MissingNoteCredited
+    ChallengeOpened
+    | Answered
+    | Judged
+    | Reversed
+    | BillShown
+    | SumCorrected
+    | DoubleCorrected
+    | MissingNoteCredited
+    | SilenceFlagged
+    | GatewayHeard
+    | SilenceCleared
 )
 
 _EVENTS = event_table(
-    ChallengeOpened, Answered, Judged, Reversed, BillShown, SumCorrected, DoubleCorrected, MissingNoteCredited
+    ChallengeOpened,
+    Answered,
+    Judged,
+    Reversed,
+    BillShown,
+    SumCorrected,
+    DoubleCorrected,
+    MissingNoteCredited,
+    SilenceFlagged,
+    GatewayHeard,
+    SilenceCleared,
 )
 
 

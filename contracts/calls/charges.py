@@ -13,7 +13,8 @@ from contracts.tariff import Terms
 
 ENTRY_PROOF_TYPE = "((uint256,bytes32,uint256,bytes32,int256,bytes32,bytes32),uint256,bytes32[])"
 SPANS_TYPE = f"(uint256,uint256,uint256,uint256,{ENTRY_PROOF_TYPE},{ENTRY_PROOF_TYPE})[]"
-LINE_PROOF_TYPE = f"(bytes,(bytes32,{HEAD_TYPE})[],{SPANS_TYPE},{SPANS_TYPE},{KEY_PROOF_TYPE})"
+GATEWAY_TYPE = f"(bytes32,{HEAD_TYPE})"
+LINE_PROOF_TYPE = f"(bytes,{GATEWAY_TYPE}[],{SPANS_TYPE},{SPANS_TYPE},{KEY_PROOF_TYPE})"
 BOUNDS_TYPE = "(uint256,uint256,uint256,uint256)"
 ENTRIES_MAX = 12  # boundary entries that one answer can carry beside those before the line
 
@@ -21,6 +22,11 @@ _RIGHT_AMOUNT = Function(
     "right_amount", bytes.fromhex("13ff4ce2"), (BOUNDS_TYPE, LINE_TYPE, LINE_PROOF_TYPE), ("uint256",)
 )
 _IS_FOR_ARBITER = Function("is_for_arbiter", bytes.fromhex("96405c99"), (LINE_TYPE, "bytes"), ("bool",))
+_RESTS_ON = Function("rests_on", bytes.fromhex("34226652"), (LINE_TYPE, "bytes32", "bytes32"), ("bool",))
+_WRITES_TO = Function("writes_to", bytes.fromhex("7d068a35"), ("bytes32", "bytes32"), ("bool",))
+_IS_SILENT = Function("is_silent", bytes.fromhex("9d2914bd"), (GATEWAY_TYPE,), ("bool",))
+_HEARD_AT = Function("heard_at", bytes.fromhex("379c1d70"), (GATEWAY_TYPE, ENTRY_PROOF_TYPE), ("uint256",))
+_MIDNIGHT = Function("midnight", bytes.fromhex("c0b4d4ec"), ("uint256",), ("uint256",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +127,15 @@ def is_for_arbiter(to: str, *, line: Line, terms: Terms | None) -> Call:
 def parse_is_for_arbiter(result: bytes) -> bool:
     """The result of `is_for_arbiter`."""
     value: bool = _IS_FOR_ARBITER.decode(result)[0]
+    return value
+
+
+def is_silent(to: str, *, origin_id: bytes, head: Head) -> Call:
+    """Whether the gateway's accepted head, which is this one, is older than 48 hours."""
+    return _IS_SILENT.call(to, (origin_id, head.abi()))
+
+
+def parse_is_silent(result: bytes) -> bool:
+    """The result of `is_silent`."""
+    value: bool = _IS_SILENT.decode(result)[0]
     return value

@@ -41,6 +41,12 @@ _CREW_COMMITMENT = Function(
 _PERSON_KEY = Function(
     "person_key", bytes.fromhex("f0e005e1"), ("bytes32",), ("(bytes32,uint256,uint256,uint256,uint256,bytes32,string)",)
 )
+_KEY_ON_DUTY = Function(
+    "key_on_duty",
+    bytes.fromhex("54004ddc"),
+    ("bytes32", "uint256"),
+    ("(bytes32,uint256,uint256,uint256,uint256,bytes32,string)",),
+)
 _ADDITIONS = Function("additions", bytes.fromhex("17f0372a"), (), ("(uint256,uint256,uint256)",))
 _RELYING_PARTY = Function("relying_party", bytes.fromhex("3c4cb20d"), ("uint256",), ("(bytes32,string)",))
 
@@ -191,6 +197,16 @@ def person_key(to: str, *, key_id: bytes) -> Call:
 def parse_person_key(result: bytes) -> PersonKey:
     """The result of `person_key`."""
     return PersonKey(*_PERSON_KEY.decode(result)[0])
+
+
+def key_on_duty(to: str, *, key_id: bytes, duty: int) -> Call:
+    """The same for who signs in a duty: zeros unless the person has it and a licence that has not ended."""
+    return _KEY_ON_DUTY.call(to, key_id, duty)
+
+
+def parse_key_on_duty(result: bytes) -> PersonKey:
+    """The result of `key_on_duty`."""
+    return PersonKey(*_KEY_ON_DUTY.decode(result)[0])
 
 
 def additions(to: str) -> Call:

@@ -34,6 +34,8 @@ _SETTLE = Function(
     "settle", bytes.fromhex("85613cc5"), ("uint256", "uint256", "uint256", "uint256", "uint256", "bool"), ()
 )
 _CREDIT_MISSING = Function("credit_missing", bytes.fromhex("bc8a41a2"), ("uint256", "uint256"), ())
+_SET_SILENT = Function("set_silent", bytes.fromhex("1fcf24d3"), ("uint256", "uint256", "bool"), ())
+_CLAIM = Function("claim", bytes.fromhex("379607f5"), ("uint256",), ())
 _PERIOD = Function(
     "period", bytes.fromhex("d4b08aee"), ("uint256",), ("(bytes32,uint256,uint256,uint256,uint256,uint256,uint256)",)
 )
@@ -44,7 +46,7 @@ _MOVING_OUT = Function("moving_out", bytes.fromhex("71ec6e07"), ("uint256",), ("
 _FUNDS = Function("funds", bytes.fromhex("c89f2ce4"), (), ("uint256", "uint256", "uint256", "uint256"))
 _TARIFFS = Function("tariffs", bytes.fromhex("79073d58"), (), ("address",))
 _TERMS = Function("terms", bytes.fromhex("d5025625"), (), ("uint256", "uint256", "uint256", "uint256"))
-_CHALLENGES = Function("challenges", bytes.fromhex("09af4fe6"), (), ("address",))
+_OWED = Function("owed", bytes.fromhex("b1276604"), ("uint256",), ("uint256",))
 _COLLECTED = Function("collected", bytes.fromhex("84bcefd4"), (), ("uint256",))
 
 
@@ -273,14 +275,19 @@ def parse_moving_out(result: bytes) -> Leaving:
     return Leaving(*_MOVING_OUT.decode(result)[0])
 
 
-def challenges(to: str) -> Call:
-    """Where lines are challenged."""
-    return _CHALLENGES.call(to)
+def claim(to: str, *, unit_index: int) -> Call:
+    """Pay from the bond what it could not pay when the unit won it. Anyone may trigger it."""
+    return _CLAIM.call(to, unit_index)
 
 
-def parse_challenges(result: bytes) -> str:
-    """The result of `challenges`: an address."""
-    value: str = _CHALLENGES.decode(result)[0]
+def owed(to: str, *, unit_index: int) -> Call:
+    """What the bond could not pay the unit yet."""
+    return _OWED.call(to, unit_index)
+
+
+def parse_owed(result: bytes) -> int:
+    """The result of `owed`, in fen."""
+    value: int = _OWED.decode(result)[0]
     return value
 
 

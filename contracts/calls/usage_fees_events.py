@@ -292,6 +292,37 @@ class Collected:
     to: str
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """So much more a unit won than the bond held."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "Owed",
+        bytes.fromhex("cd5f2fcc8e73aecb49a4f3b314a15fa16bf2f0cf3bae3d18695b273484d552a9"),
+        ("uint256",),
+        ("uint256",),
+    )
+
+    unit_index: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceSet:
+    """A bill waits for a silent gateway, or no longer."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "SilenceSet",
+        bytes.fromhex("d092a944b9a586f555187ac22cc918ae642783091e097bbd180fb34509c7ef1c"),
+        ("uint256", "uint256"),
+        ("bool",),
+    )
+
+    period: int
+    unit_index: int
+    silent: bool
+
+
 Event = (
     BondChanged
     | PeriodClosed
@@ -310,6 +341,8 @@ Event = (
     | CreditNoted
     | Credited
     | Collected
+    | Owed
+    | SilenceSet
 )
 
 _EVENTS = event_table(
@@ -330,6 +363,8 @@ _EVENTS = event_table(
     CreditNoted,
     Credited,
     Collected,
+    Owed,
+    SilenceSet,
 )
 
 

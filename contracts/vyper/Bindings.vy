@@ -45,19 +45,6 @@ struct Unit:
     exists: bool
 
 
-struct CrewKey:
-    alias: bytes32
-    firm: uint256
-    duties: uint256
-    licence_until: uint256
-    x: uint256
-    y: uint256
-    kind: uint256
-    rp_id_hash: bytes32
-    origin: String[128]
-    since: uint256
-
-
 interface Registry:
     def committee() -> address: view
     def contract_named(name: bytes32) -> address: view
@@ -72,7 +59,7 @@ interface Roll:
 
 
 interface Crews:
-    def crew_key(key_id: bytes32) -> CrewKey: view
+    def key_on_duty(key_id: bytes32, duty: uint256) -> person.PersonKey: view
 
 
 CALL_BYTES: constant(uint256) = 1028  # a selector and at most 32 words
@@ -336,20 +323,10 @@ def _only_committee():
 @internal
 @view
 def _installer(purpose: bytes32, body: bytes32, signature: person.PersonSignature) -> bytes32:
-    crew: CrewKey = staticcall CREWS.crew_key(signature.key_id)
-    licensed: bool = crew.alias != empty(bytes32) and crew.duties & INSTALLER != 0
-    assert licensed and block.timestamp <= crew.licence_until, "bindings: signer is no installer with a licence"
-    key: person.PersonKey = person.PersonKey(
-        unit=crew.alias,
-        index=0,
-        x=crew.x,
-        y=crew.y,
-        kind=crew.kind,
-        rp_id_hash=crew.rp_id_hash,
-        origin=crew.origin,
-    )
+    key: person.PersonKey = staticcall CREWS.key_on_duty(signature.key_id, INSTALLER)
+    assert key.unit != empty(bytes32), "bindings: signer is no installer with a licence"
     self._check_signature(key, purpose, body, signature)
-    return crew.alias
+    return key.unit
 
 
 @internal

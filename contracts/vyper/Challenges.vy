@@ -15,11 +15,14 @@
           line all the same. An estimate that he lets stand still falls by any later reading.
         - No two lines of a bill charge for the same thing and day: the later one falls whoever shows it.
         - A bill that its owner cannot see is demanded; if nobody shows it in time, nothing is owed.
+        - A bill that rests on a gateway which fell silent before the period's end is not debited until that gateway, or the one
+          that its meter writes to by then, is shown to have caught up.
         - This contract holds no money. UsageFees.vy moves it, within its own bounds.
         - The events alone rebuild the state.
 """
 
 import bill_tree
+import entry_proof
 import line_proof
 import p256
 import person
@@ -45,6 +48,7 @@ interface UsageFees:
     def terms() -> (uint256, uint256, uint256, uint256): view
     def hold(period: uint256, unit_index: uint256): nonpayable
     def credit_missing(unit_index: uint256, amount: uint256): nonpayable
+    def set_silent(period: uint256, unit_index: uint256, silent: bool): nonpayable
     def settle(
         period: uint256, unit_index: uint256, verdict: uint256, total: uint256, reduction: uint256, is_last: bool
     ): nonpayable
@@ -53,6 +57,11 @@ interface UsageFees:
 interface Charges:
     def right_amount(bounds: line_proof.Bounds, line: line_proof.Line, proof: line_proof.LineProof) -> uint256: view
     def is_for_arbiter(line: line_proof.Line, terms: Bytes[line_proof.TERMS_BYTES]) -> bool: view
+    def rests_on(line: line_proof.Line, device: bytes32, origin_id: bytes32) -> bool: view
+    def writes_to(device: bytes32, origin_id: bytes32) -> bool: view
+    def is_silent(gateway: line_proof.GatewayLog) -> bool: view
+    def heard_at(gateway: line_proof.GatewayLog, proof: entry_proof.EntryProof) -> uint256: view
+    def midnight(date: uint256) -> uint256: view
 
 
 NAME_ROLL: constant(bytes32) = 0x726f6c6c00000000000000000000000000000000000000000000000000000000
@@ -112,6 +121,9 @@ struct StoredChallenge:
 
 challenges: HashMap[uint256, HashMap[uint256, HashMap[uint256, StoredChallenge]]]
 open_lines: HashMap[uint256, HashMap[uint256, uint256]]
+# The meter whose silent gateway a bill waits for, by period and unit; and until when each log was shown to reach.
+silent_meters: HashMap[uint256, HashMap[uint256, bytes32]]
+heard: public(HashMap[bytes32, uint256])
 corrected_notes: HashMap[uint256, HashMap[uint256, HashMap[bytes32, bool]]]
 
 
@@ -177,6 +189,27 @@ event MissingNoteCredited:
     unit_index: indexed(uint256)
     note: bytes32
     amount: uint256
+    by: address
+
+
+event SilenceFlagged:
+    period: indexed(uint256)
+    unit_index: indexed(uint256)
+    device: bytes32
+    origin_id: bytes32
+    by: address
+
+
+event GatewayHeard:
+    origin_id: indexed(bytes32)
+    until: uint256
+    by: address
+
+
+event SilenceCleared:
+    period: indexed(uint256)
+    unit_index: indexed(uint256)
+    origin_id: bytes32
     by: address
 
 
@@ -415,6 +448,75 @@ def correct_note(
     extcall USAGE_FEES.credit_missing(unit_index, missing)
 
 
+# --- Silence ---
+
+
+@external
+def flag_silence(
+    period: uint256,
+    unit_index: uint256,
+    bill: bill_tree.Bill,
+    path: DynArray[bill_tree.Node, 32],
+    lines: DynArray[line_proof.Line, LINES_MAX],
+    number: uint256,
+    device: bytes32,
+    gateway: line_proof.GatewayLog,
+):
+    """
+    @notice A line rests on a gateway that has been silent for 48 hours and does not reach the period's end: the bill waits
+            until it catches up. Anyone may show it, without a deposit.
+    @param device The line's meter, or one of its pool's.
+    @param gateway The log that the meter writes to, and its accepted head.
+    """
+    self._check_bill(period, unit_index, bill, path)
+    assert line_proof._digest(lines) == bill.lines_digest, "challenges: lines are not the bill's"
+    assert number < len(lines), "challenges: no such line"
+    rests: bool = staticcall CHARGES.rests_on(lines[number], device, gateway.origin_id)
+    assert rests, "challenges: line rests on another gateway"
+    assert staticcall CHARGES.is_silent(gateway), "challenges: gateway was heard of within 48 hours"
+    assert not self._reaches(period, gateway.origin_id), "challenges: gateway's log reaches the period's end"
+    assert self.silent_meters[period][unit_index] == empty(bytes32), "challenges: bill waits for a gateway already"
+    self.silent_meters[period][unit_index] = device
+    log SilenceFlagged(
+        period=period, unit_index=unit_index, device=device, origin_id=gateway.origin_id, by=msg.sender
+    )
+    extcall USAGE_FEES.set_silent(period, unit_index, True)
+
+
+@external
+def hear(gateway: line_proof.GatewayLog, proof: entry_proof.EntryProof):
+    """
+    @notice Show until when a gateway's accepted log reaches, by any of its entries. Anyone may; once serves all its bills.
+    """
+    until: uint256 = staticcall CHARGES.heard_at(gateway, proof)
+    assert until > self.heard[gateway.origin_id], "challenges: gateway was heard later"
+    self.heard[gateway.origin_id] = until
+    log GatewayHeard(origin_id=gateway.origin_id, until=until, by=msg.sender)
+
+
+@external
+def clear_silence(period: uint256, unit_index: uint256, origin_id: bytes32):
+    """
+    @notice The gateway caught up, or the meter writes to another one that did: the bill waits no longer. Anyone may show it.
+    """
+    device: bytes32 = self.silent_meters[period][unit_index]
+    assert device != empty(bytes32), "challenges: bill waits for no gateway"
+    assert staticcall CHARGES.writes_to(device, origin_id), "challenges: line rests on another gateway"
+    assert self._reaches(period, origin_id), "challenges: gateway's log does not reach the period's end"
+    self.silent_meters[period][unit_index] = empty(bytes32)
+    log SilenceCleared(period=period, unit_index=unit_index, origin_id=origin_id, by=msg.sender)
+    extcall USAGE_FEES.set_silent(period, unit_index, False)
+
+
+@external
+@view
+def silent_meter(period: uint256, unit_index: uint256) -> bytes32:
+    """
+    @notice The meter whose silent gateway a bill waits for; zero while it waits for none.
+    """
+    return self.silent_meters[period][unit_index]
+
+
 @external
 @view
 def challenge(period: uint256, unit_index: uint256, number: uint256) -> Challenge:
@@ -434,6 +536,13 @@ def contracts() -> (address, address):
 
 
 # --- Internal ---
+
+
+@internal
+@view
+def _reaches(period: uint256, origin_id: bytes32) -> bool:
+    return self.heard[origin_id] >= staticcall CHARGES.midnight(period % 10**8)
+
 
 
 @internal

@@ -47,6 +47,7 @@ interface AnchorLog:
 interface Tariffs:
     def tariff(version: uint256) -> Version: view
     def volumes(pool: bytes32, period: uint256) -> bytes32: view
+    def utc_offset_seconds() -> int256: view
 
 
 struct Unit:
@@ -89,6 +90,9 @@ NAME_ANCHOR_LOG: constant(bytes32) = 0x616e63686f725f6c6f67000000000000000000000
 NAME_TARIFFS: constant(bytes32) = 0x7461726966667300000000000000000000000000000000000000000000000000
 VETOED: constant(uint256) = 2**64 - 1
 KEY_TAG: constant(bytes32) = 0x6d696e676c6f752f6b65792f3100000000000000000000000000000000000000  # minglou/key/1
+# Only a range that is still open holds this index.
+LAST_INDEX: constant(uint256) = 2**48 - 1
+SILENCE: constant(uint256) = 48 * 3600  # seconds without a new accepted head before a gateway is silent
 ROLE_OWN: constant(uint256) = 1
 ROLE_POOL: constant(uint256) = 2
 
@@ -191,6 +195,64 @@ def is_for_arbiter(line: line_proof.Line, terms: Bytes[pricing.TERMS_BYTES]) -> 
     return found.basis == pricing.BASIS_COUNT or found.basis == pricing.BASIS_ONCE
 
 
+# --- Silence ---
+
+
+@external
+@view
+def rests_on(line: line_proof.Line, device: bytes32, origin_id: bytes32) -> bool:
+    """
+    @notice Whether a line counts what this gateway hears: the line's meter, or one of its pool's, writes to that log now.
+    """
+    last: uint256 = line.span % 10**8
+    bound: bool = device == line.subject and line.kind != line_proof.KIND_STANDING and line.kind != line_proof.KIND_CREDIT
+    if line.kind == line_proof.KIND_SHARED:
+        bound = staticcall BINDINGS.is_bound(device, line.subject, ROLE_POOL, last - 1, last)
+    return bound and self._writes_to(device, origin_id)
+
+
+@external
+@view
+def writes_to(device: bytes32, origin_id: bytes32) -> bool:
+    """
+    @notice Whether the device writes to this log now.
+    """
+    return self._writes_to(device, origin_id)
+
+
+@external
+@view
+def is_silent(gateway: line_proof.GatewayLog) -> bool:
+    """
+    @notice Whether the gateway's accepted head is older than 48 hours.
+    """
+    is_head: bool = False
+    ended: bool = False
+    is_head, ended = staticcall ANCHOR_LOG.accepted(gateway.origin_id, gateway.head)
+    assert is_head, "charges: head is not the accepted one"
+    return block.timestamp > gateway.head.accepted_at + SILENCE
+
+
+@external
+@view
+def heard_at(gateway: line_proof.GatewayLog, proof: entry_proof.EntryProof) -> uint256:
+    """
+    @notice Unix seconds at which the gateway observed an entry that its accepted head holds; no later than that was accepted.
+    """
+    self._check_heads([gateway])
+    assert entry_proof._is_logged(proof, gateway.head.size, gateway.head.root), "charges: entry is not in the accepted log"
+    return min(proof.entry.observed_at // 1000, gateway.head.accepted_at)
+
+
+@external
+@view
+def midnight(date: uint256) -> uint256:
+    """
+    @notice Unix seconds at which a boundary date begins at the site.
+    """
+    return calendar._midnight(date, staticcall TARIFFS.utc_offset_seconds())
+
+
 # --- Terms ---
 
 
@@ -250,6 +312,13 @@ def _standing(
 
 
 # --- Entries ---
+
+
+@internal
+@view
+def _writes_to(device: bytes32, origin_id: bytes32) -> bool:
+    return staticcall REGISTRY.is_assigned(device, origin_id, LAST_INDEX)
+
 
 
 @internal

@@ -378,6 +378,21 @@ def person_key(key_id: bytes32) -> person.PersonKey:
 @external
 @view
 @reentrant
+def key_on_duty(key_id: bytes32, duty: uint256) -> person.PersonKey:
+    """
+    @notice The same for who signs in a duty: zeros unless the person has it and a licence that has not ended.
+    @param duty 1 mechanic, 2 site manager, 4 installer, 8 returning officer, 16 cashier.
+    """
+    key: person.PersonKey = self._person_key(key_id)
+    crew: CrewKey = self._crew_key(key.unit)
+    if crew.duties & duty == 0 or block.timestamp > crew.licence_until:
+        return empty(person.PersonKey)
+    return key
+
+
+@external
+@view
+@reentrant
 def additions() -> Counts:
     """
     @notice Firms, people and keys that ever joined: who enrols ghosts is seen here.

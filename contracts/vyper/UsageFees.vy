@@ -16,7 +16,10 @@
           crosses 1 January. Another root for it is a visible correction with its own document and a new window, and
           only while nobody has paid or challenged a bill of it.
         - A bill is paid once: by debit, by anyone's tokens, or by a cashier's signed receipt that anyone presents.
-        - Challenges.vy takes off a bill at most what it asks for, and gives back from the bond only what was paid.
+        - Challenges.vy takes off a bill at most what it asks for, and gives back from the bond only what was paid. What the
+          bond cannot pay stays owed, and until it is paid the operator takes out neither bond nor fees.
+        - Nothing is paid into an account that somebody who moves out will be given.
+        - A bill that waits for a silent gateway is not debited; whoever wants to pay it still can.
         - There is no way to cut a service off (Civil Code, article 944).
         - The events alone rebuild the state.
 """
@@ -45,7 +48,7 @@ interface Roll:
 
 
 interface Crews:
-    def crew_key(key_id: bytes32) -> CrewKey: view
+    def key_on_duty(key_id: bytes32, duty: uint256) -> person.PersonKey: view
 
 
 interface Tariffs:
@@ -63,7 +66,14 @@ LANE: constant(uint256) = 2**64 - 1
 BOND_MASK: constant(uint256) = 2**96 - 1
 TIME_MASK: constant(uint256) = 2**48 - 1
 TOUCHED: constant(uint256) = 2**255
+# First bits of the lanes of one bit for each of 64 bills.
+MARK_PAID: constant(uint256) = 0
+MARK_HELD: constant(uint256) = 64
+MARK_LOWERED: constant(uint256) = 128
+MARK_SILENT: constant(uint256) = 192
 DUTY_CASHIER: constant(uint256) = 16
+# Nonces are milliseconds since 1970; clocks may differ, but not by more.
+NONCE_AHEAD: constant(uint256) = 366 * DAY
 
 ROLE_OPERATOR: constant(bytes32) = 0x6f70657261746f72000000000000000000000000000000000000000000000000
 PURPOSE_WITHDRAW: constant(bytes32) = 0x666565732e776974686472617700000000000000000000000000000000000000
@@ -82,7 +92,7 @@ REASON_COMPENSATION: constant(uint256) = 2
 REASON_ALREADY_PAID: constant(uint256) = 3
 REASON_NOTE: constant(uint256) = 4
 REASON_MISSING_NOTE: constant(uint256) = 5
-REASON_MOVED: constant(uint256) = 6
+REASON_OWED: constant(uint256) = 6
 
 REGISTRY: immutable(Registry)
 ROLL: immutable(Roll)
@@ -96,19 +106,6 @@ CHALLENGE_WINDOW: immutable(uint256)
 ANSWER_WINDOW: immutable(uint256)
 BOND_FLOOR: immutable(uint256)
 DEPOSIT: immutable(uint256)
-
-
-struct CrewKey:
-    alias: bytes32
-    firm: uint256
-    duties: uint256
-    licence_until: uint256
-    x: uint256
-    y: uint256
-    kind: uint256
-    rp_id_hash: bytes32
-    origin: String[128]
-    since: uint256
 
 
 struct Period:
@@ -136,7 +133,7 @@ struct Leaving:
 
 
 periods: HashMap[uint256, StoredPeriod]
-# One word for 64 bills. Lanes of one bit per bill: paid, under challenge, corrected.
+# One word for 64 bills. Lanes of one bit per bill: paid, under challenge, corrected, waiting for a silent gateway.
 marks: HashMap[uint256, HashMap[uint256, uint256]]
 reductions: HashMap[uint256, HashMap[uint256, uint256]]
 # Lanes from the right: nonce 64, cap 64, balance 128.
@@ -147,6 +144,9 @@ notes: HashMap[bytes32, uint256]
 # Lanes from the right: bond 96, last closing date 32, open challenges 64, end of the last window 64.
 purse: uint256
 collected: public(uint256)
+# What the bond could not pay yet, by unit.
+owed: public(HashMap[uint256, uint256])
+owed_to_all: uint256
 
 
 event BondChanged:
@@ -247,6 +247,12 @@ event ChallengeSettled:
     is_last: bool
 
 
+event SilenceSet:
+    period: indexed(uint256)
+    unit_index: indexed(uint256)
+    silent: bool
+
+
 event CreditNoted:
     unit_index: indexed(uint256)
     note: indexed(bytes32)
@@ -257,6 +263,11 @@ event Credited:
     unit_index: indexed(uint256)
     amount: uint256
     reason: uint256
+
+
+event Owed:
+    unit_index: indexed(uint256)
+    amount: uint256
 
 
 event Collected:
@@ -287,6 +298,7 @@ def __init__(
         assert challenge_window >= 7 * DAY, "usage_fees: challenge window is below 7 days"
         assert answer_window >= 7 * DAY, "usage_fees: answer window is below 7 days"
     assert deposit < 2**64 and bond_floor < 2**96, "usage_fees: deposit or bond floor is out of range"
+    assert challenge_window < 2**32 and answer_window < 2**32, "usage_fees: window is out of range"
     REGISTRY = Registry(registry)
     ROLL = Roll(staticcall Registry(registry).contract_named(NAME_ROLL))
     CREWS = Crews(staticcall Registry(registry).contract_named(NAME_CREWS))
@@ -321,6 +333,7 @@ def withdraw_bond(amount: uint256, to: address):
     self._only_operator()
     assert (self.purse >> 128) & LANE == 0, "usage_fees: a challenge is open"
     assert block.timestamp > self.purse >> 192, "usage_fees: window is open"
+    self._check_owes_nothing()
     bond: uint256 = self._bond()
     assert amount <= bond, "usage_fees: bond is smaller"
     self._set_bond(bond - amount)
@@ -387,7 +400,7 @@ def top_up(unit_index: uint256, amount: uint256):
     """
     @notice Add to a unit's prepaid balance. Anyone may.
     """
-    assert unit_index < staticcall ROLL.unit_count(), "usage_fees: unit is not on the roll"
+    self._check_open(unit_index)
     self._add_balance(unit_index, amount)
     log ToppedUp(unit_index=unit_index, amount=amount, payer=msg.sender)
     self._take(amount)
@@ -422,7 +435,7 @@ def move(to_index: uint256, amount: uint256, signature: person.PersonSignature):
     @notice The owner moves from the unit's balance to another unit's. Anyone may relay it.
     """
     unit_index: uint256 = self._signed(PURPOSE_MOVE, abi_encode(to_index, amount), signature)
-    assert to_index < staticcall ROLL.unit_count(), "usage_fees: unit is not on the roll"
+    self._check_open(to_index)
     self._take_balance(unit_index, amount)
     self._add_balance(to_index, amount)
     log Moved(unit_index=unit_index, to_index=to_index, amount=amount, key_id=signature.key_id)
@@ -454,7 +467,7 @@ def close_account(unit_index: uint256, period: uint256):
     self._closed(period)
     holds: bool = period // 10**8 < found.date and found.date <= period % 10**8
     assert holds, "usage_fees: period does not hold the final reading"
-    paid: bool = (self.marks[period][unit_index // 64] >> (unit_index % 64)) & 1 == 1
+    paid: bool = self._has_mark(period, unit_index, MARK_PAID)
     assert paid, "usage_fees: last bill is not paid"
     account: uint256 = self.accounts[unit_index]
     self.accounts[unit_index] = account & LANE
@@ -475,7 +488,8 @@ def debit(
 ):
     """
     @notice Take the bills of an aligned block of units from their balances, after the window. Anyone may trigger it.
-            Bills that are paid, under challenge, above the mandate or above the balance are left for later.
+            Bills that are paid, under challenge, above the mandate or above the balance, or that wait for a silent gateway, are
+            left for later.
     @param bills All bills of the block, so that one path proves them.
     @param path Siblings of the block's top, from below.
     """
@@ -492,9 +506,10 @@ def debit(
     sum: uint256 = 0
     index: uint256 = first_index
     bit: uint256 = 1
+    waits: uint256 = marks | (marks >> 64) | (marks >> 192)
     for bill: bill_tree.Bill in bills:
         taken: uint256 = 0
-        if (marks | (marks >> 64)) & bit == 0:
+        if waits & bit == 0:
             due: uint256 = bill.amounts >> 192
             if (marks >> 128) & bit != 0:
                 due -= min(due, self.reductions[period][index])
@@ -535,19 +550,33 @@ def present_receipt(
 ):
     """
     @notice A cashier's signed receipt for a bill that was paid off chain; anyone, first of all the owner, presents it.
-            What was paid above what the bill stands at now comes back from the bond.
+            What was paid above what the bill stands at now, up to the bill as it was posted, comes back from the bond.
     @param receipt SHA-256 of the receipt.
     @param signature The cashier's, over period, unit index, amount and receipt.
     """
     assert block.timestamp <= signature.deadline, "usage_fees: signature's deadline has passed"
     self._check_cashier(signature, sha256(abi_encode(period, unit_index, amount, receipt)))
     due: uint256 = self._mark_paid(period, unit_index, bill, path)
-    assert amount >= due and amount <= LANE, "usage_fees: receipt is for less than the bill"
+    assert amount >= due, "usage_fees: receipt is for less than the bill"
     log ReceiptPresented(
         period=period, unit_index=unit_index, amount=amount, receipt=receipt, key_id=signature.key_id
     )
-    if amount > due:
-        self._credit_from_bond(unit_index, amount - due, REASON_ALREADY_PAID)
+    # What was paid beyond the bill as it was posted is between the payer and the cashier.
+    paid: uint256 = min(amount, bill.amounts >> 192)
+    if paid > due:
+        self._credit_from_bond(unit_index, paid - due, REASON_ALREADY_PAID)
+
+
+@external
+def claim(unit_index: uint256):
+    """
+    @notice Pay from the bond what it could not pay when a unit won it. Anyone may trigger it.
+    """
+    owed: uint256 = self.owed[unit_index]
+    assert owed != 0, "usage_fees: nothing is owed to the unit"
+    self.owed[unit_index] = 0
+    self.owed_to_all -= owed
+    self._credit_from_bond(unit_index, owed, REASON_OWED)
 
 
 @external
@@ -557,7 +586,7 @@ def credit(unit_index: uint256, amount: uint256, note: bytes32):
     @param note SHA-256 of the note; the bill's credit line names it.
     """
     self._only_operator()
-    assert unit_index < staticcall ROLL.unit_count(), "usage_fees: unit is not on the roll"
+    self._check_unit(unit_index)
     assert amount != 0 and amount <= self.collected, "usage_fees: less was collected"
     assert self.notes[note] == 0, "usage_fees: credit note was given"
     self.notes[note] = ((unit_index + 1) << 64) | amount
@@ -573,6 +602,7 @@ def collect(amount: uint256, to: address):
     @notice The operator takes what was paid.
     """
     self._only_operator()
+    self._check_owes_nothing()
     assert amount <= self.collected, "usage_fees: less was collected"
     self.collected -= amount
     log Collected(amount=amount, to=to)
@@ -591,8 +621,10 @@ def hold(period: uint256, unit_index: uint256):
     account: uint256 = self.accounts[unit_index]
     assert account >> 128 >= DEPOSIT, "usage_fees: balance does not cover the deposit"
     self.accounts[unit_index] = account - (DEPOSIT << 128)
-    self.marks[period][unit_index // 64] |= 1 << (64 + unit_index % 64)
-    self.purse += 1 << 128
+    self._set_mark(period, unit_index, MARK_HELD, True)
+    # Until the time to answer is over, another answer may still win the bond.
+    purse: uint256 = self.purse + (1 << 128)
+    self.purse = (purse & (2**192 - 1)) | (max(purse >> 192, block.timestamp + ANSWER_WINDOW) << 192)
     self._touch(period)
     log ChallengeHeld(period=period, unit_index=unit_index)
 
@@ -610,7 +642,7 @@ def settle(period: uint256, unit_index: uint256, verdict: uint256, total: uint25
     if verdict == VERDICT_KEPT or verdict == VERDICT_WON:
         self.purse -= 1 << 128
         if is_last:
-            self.marks[period][unit_index // 64] &= ~(convert(1, uint256) << (64 + unit_index % 64))
+            self._set_mark(period, unit_index, MARK_HELD, False)
     log ChallengeSettled(
         period=period, unit_index=unit_index, verdict=verdict, reduction=reduction, is_last=is_last
     )
@@ -624,6 +656,16 @@ def settle(period: uint256, unit_index: uint256, verdict: uint256, total: uint25
         self._credit_from_bond(unit_index, 2 * DEPOSIT, REASON_COMPENSATION)
     if reduction != 0:
         self._reduce(period, unit_index, total, reduction)
+
+
+@external
+def set_silent(period: uint256, unit_index: uint256, silent: bool):
+    """
+    @notice A gateway that the bill rests on fell silent, or caught up: meanwhile nothing is debited. Whoever wants to pay still can.
+    """
+    self._only_challenges()
+    self._set_mark(period, unit_index, MARK_SILENT, silent)
+    log SilenceSet(period=period, unit_index=unit_index, silent=silent)
 
 
 @external
@@ -663,8 +705,8 @@ def status(period: uint256, unit_index: uint256) -> (bool, bool, uint256):
     """
     @notice Whether a bill is paid, whether it is under challenge, and by how much it was reduced.
     """
-    marks: uint256 = self.marks[period][unit_index // 64] >> (unit_index % 64)
-    return marks & 1 == 1, (marks >> 64) & 1 == 1, self.reductions[period][unit_index]
+    is_paid: bool = self._has_mark(period, unit_index, MARK_PAID)
+    return is_paid, self._has_mark(period, unit_index, MARK_HELD), self.reductions[period][unit_index]
 
 
 @external
@@ -714,15 +756,6 @@ def terms() -> (uint256, uint256, uint256, uint256):
     return CHALLENGE_WINDOW, ANSWER_WINDOW, BOND_FLOOR, DEPOSIT
 
 
-@external
-@view
-def challenges() -> address:
-    """
-    @notice Where lines are challenged.
-    """
-    return CHALLENGES
-
-
 # --- Internal: money ---
 
 
@@ -734,14 +767,27 @@ def _mark_paid(
     @notice Set the bill's paid mark; returns what it stands at.
     """
     self._check_bill(period, unit_index, bill, path)
-    marks: uint256 = self.marks[period][unit_index // 64]
-    bit: uint256 = 1 << (unit_index % 64)
-    assert marks & bit == 0, "usage_fees: bill is already paid"
-    assert (marks >> 64) & bit == 0, "usage_fees: bill is challenged"
+    assert not self._has_mark(period, unit_index, MARK_PAID), "usage_fees: bill is already paid"
+    assert not self._has_mark(period, unit_index, MARK_HELD), "usage_fees: bill is challenged"
     total: uint256 = bill.amounts >> 192
-    self.marks[period][unit_index // 64] = marks | bit
+    self._set_mark(period, unit_index, MARK_PAID, True)
     self._touch(period)
     return total - min(total, self.reductions[period][unit_index])
+
+
+@internal
+@view
+def _has_mark(period: uint256, unit_index: uint256, lane: uint256) -> bool:
+    return (self.marks[period][unit_index // 64] >> (lane + unit_index % 64)) & 1 == 1
+
+
+@internal
+def _set_mark(period: uint256, unit_index: uint256, lane: uint256, set: bool):
+    bit: uint256 = 1 << (lane + unit_index % 64)
+    marks: uint256 = self.marks[period][unit_index // 64] & ~bit
+    if set:
+        marks |= bit
+    self.marks[period][unit_index // 64] = marks
 
 
 @internal
@@ -758,10 +804,9 @@ def _reduce(period: uint256, unit_index: uint256, total: uint256, amount: uint25
     old: uint256 = self.reductions[period][unit_index]
     new: uint256 = max(old, min(total, old + amount))
     self.reductions[period][unit_index] = new
-    marks: uint256 = self.marks[period][unit_index // 64]
-    self.marks[period][unit_index // 64] = marks | (1 << (128 + unit_index % 64))
+    self._set_mark(period, unit_index, MARK_LOWERED, True)
     self._touch(period)
-    if (marks >> (unit_index % 64)) & 1 == 1 and new != old:
+    if self._has_mark(period, unit_index, MARK_PAID) and new != old:
         self._credit_from_bond(unit_index, new - old, REASON_ALREADY_PAID)
 
 
@@ -772,6 +817,10 @@ def _credit_from_bond(unit_index: uint256, amount: uint256, reason: uint256):
     self._set_bond(bond - credited)
     self._add_balance(unit_index, credited)
     log Credited(unit_index=unit_index, amount=credited, reason=reason)
+    if credited != amount:
+        self.owed[unit_index] += amount - credited
+        self.owed_to_all += amount - credited
+        log Owed(unit_index=unit_index, amount=amount - credited)
 
 
 # --- Internal: reading and checking ---
@@ -827,7 +876,9 @@ def _signed(purpose: bytes32, act: Bytes[96], signature: person.PersonSignature)
     digest: bytes32 = person._digest(purpose, body, signature)
     assert person._is_signed_by(key, digest, signature), "usage_fees: owner's signature does not match"
     account: uint256 = self.accounts[key.index]
-    assert signature.nonce > account & LANE and signature.nonce <= LANE, "usage_fees: signature was used"
+    assert signature.nonce > account & LANE, "usage_fees: signature was used"
+    # A nonce beyond all others would freeze the account for whoever has the unit next.
+    assert signature.nonce <= (block.timestamp + NONCE_AHEAD) * 1000, "usage_fees: nonce is too far ahead"
     self.accounts[key.index] = ((account >> 64) << 64) | signature.nonce
     return key.index
 
@@ -835,18 +886,8 @@ def _signed(purpose: bytes32, act: Bytes[96], signature: person.PersonSignature)
 @internal
 @view
 def _check_cashier(signature: person.PersonSignature, body: bytes32):
-    crew: CrewKey = staticcall CREWS.crew_key(signature.key_id)
-    is_cashier: bool = crew.alias != empty(bytes32) and crew.duties & DUTY_CASHIER != 0
-    assert is_cashier, "usage_fees: receipt is no cashier's"
-    key: person.PersonKey = person.PersonKey(
-        unit=crew.alias,
-        index=0,
-        x=crew.x,
-        y=crew.y,
-        kind=crew.kind,
-        rp_id_hash=crew.rp_id_hash,
-        origin=crew.origin,
-    )
+    key: person.PersonKey = staticcall CREWS.key_on_duty(signature.key_id, DUTY_CASHIER)
+    assert key.unit != empty(bytes32), "usage_fees: receipt is no cashier's"
     digest: bytes32 = person._digest(PURPOSE_RECEIPT, body, signature)
     assert person._is_signed_by(key, digest, signature), "usage_fees: cashier's signature does not match"
 
@@ -862,6 +903,28 @@ def _take_balance(unit_index: uint256, amount: uint256):
     account: uint256 = self.accounts[unit_index]
     assert amount <= account >> 128, "usage_fees: balance is smaller"
     self.accounts[unit_index] = account - (amount << 128)
+
+
+@internal
+@view
+def _check_unit(unit_index: uint256):
+    assert unit_index < staticcall ROLL.unit_count(), "usage_fees: unit is not on the roll"
+
+
+@internal
+@view
+def _check_open(unit_index: uint256):
+    """
+    @notice While somebody moves out, nothing is paid in that would go with them: the next owner takes the announcement back.
+    """
+    self._check_unit(unit_index)
+    assert self.leaving[unit_index].date == 0, "usage_fees: account is being closed"
+
+
+@internal
+@view
+def _check_owes_nothing():
+    assert self.owed_to_all == 0, "usage_fees: the bond owes more than it held"
 
 
 @internal

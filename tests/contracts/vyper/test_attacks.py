@@ -236,12 +236,13 @@ def test_every_function_is_either_tried_by_the_relayer_or_open_to_anyone(site: S
         "accept", "report_two_leaves", "anchor",
         "post_bond", "top_up", "debit", "pay", "present_receipt", "close_account",
         "open_challenge", "answer", "correct_sum", "correct_double", "correct_note", "reverse", "demand", "show",
+        "flag_silence", "hear", "clear_silence", "claim",
         "transfer", "transferFrom", "approve",
     }  # fmt: skip
     # Functions of the committee that the list above does not try under this name but refuse by the same check.
     committees = {"succeed_committee", "confirm_super_log", "veto", "swap_as_committee"}
     # What only Challenges.vy may do, whoever asks: test_fee_accounts tries each from every office.
-    challenges_own = {"hold", "settle", "credit_missing"}
+    challenges_own = {"hold", "settle", "credit_missing", "set_silent"}
     inner = {call.data[:4] for _, call in INNER}
     for contract in CONTRACTS.values():
         for item in artifact(contract).abi:

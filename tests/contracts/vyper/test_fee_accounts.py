@@ -263,6 +263,7 @@ def test_only_the_contract_of_challenges_lowers_bills_and_draws_on_the_bond(site
         "hold": ((PERIOD, 0), ("uint256", "uint256")),
         "settle": ((PERIOD, 0, 2, 10**6, 10**6, True), ("uint256",) * 5 + ("bool",)),
         "credit_missing": ((0, 10**6), ("uint256", "uint256")),
+        "set_silent": ((PERIOD, 0, True), ("uint256", "uint256", "bool")),
     }
     for what, (values, types) in forms.items():
         written: Function = getattr(usage_fees, f"_{what.upper()}")

@@ -103,6 +103,10 @@ def test_the_bond_stays_while_anybody_may_still_win_it(site: Site) -> None:
     with refused("usage_fees: a challenge is open"):
         site.chain.send(site.operator, withdraw)
     month.answer(0)
+    # Whoever brings a lower reading may overturn the answer until its time is over.
+    with refused("usage_fees: window is open"):
+        site.chain.send(site.operator, withdraw)
+    site.chain.wait(WINDOW)
     site.chain.send(site.operator, withdraw)
 
 
