@@ -7,6 +7,9 @@ BIN    := .venv/bin
 ARGS   ?=
 ONLY   ?=
 
+# Where it is set (many container images do), each start of a program would compile all its libraries anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench soak wheel lock clean
 
