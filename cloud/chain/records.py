@@ -110,6 +110,7 @@ class TariffRecord:
     terms: Terms
     approved: bool = False
     vetoed: bool = False
+    replaces: int = 0  # the version that ends where this one begins, if it is approved
 
 
 @dataclass(slots=True, kw_only=True)

@@ -60,6 +60,9 @@ __all__ = [
 _log = logging.getLogger("cloud.chain")
 
 
+_NO_END = 10**8  # after every boundary date
+
+
 class ChainView:
     """The contracts' present state, as a listener of the follower."""
 
@@ -193,8 +196,18 @@ class ChainView:
             if record.approved
             and not record.vetoed
             and record.announced.valid_from <= opening
-            and (not record.announced.valid_to or closing <= record.announced.valid_to)
+            and closing <= self._tariff_end(record)
         ]
+
+    def _tariff_end(self, record: TariffRecord) -> int:
+        """The boundary date on which a version ends: its own, or the first day of an approved one that replaces it."""
+        ends = [record.announced.valid_to] if record.announced.valid_to else [_NO_END]
+        ends += [
+            other.announced.valid_from
+            for other in self.tariffs.values()
+            if other.replaces == record.version and other.approved and not other.vetoed
+        ]
+        return min(ends)
 
     def residents(self, unit: bytes, date: int) -> int:
         """How many people live in a unit on a boundary date; 0 where nothing is set."""
@@ -304,6 +317,10 @@ class ChainView:
         if event.version in self.tariffs:
             self.tariffs[event.version].approved = True
 
+    def _tariff_replaces(self, event: tariffs.TariffReplaces, _stored: StoredEvent) -> None:
+        if event.version in self.tariffs:
+            self.tariffs[event.version].replaces = event.replaced
+
     def _tariff_vetoed(self, event: tariffs.TariffVetoed, _stored: StoredEvent) -> None:
         if event.version in self.tariffs:
             self.tariffs[event.version].vetoed = True
@@ -379,6 +396,22 @@ class ChainView:
             settled_at_s=stored.block_time_s,
         )
 
+    def _double_corrected(self, event: challenges_events.DoubleCorrected, stored: StoredEvent) -> None:
+        key = (event.period, event.unit_index, event.second)
+        challenge = self.challenges.setdefault(
+            key,
+            ChallengeRecord(
+                period=event.period,
+                unit_index=event.unit_index,
+                line=event.second,
+                amount=event.amount,
+                deadline_s=stored.block_time_s,
+                opened_at_s=stored.block_time_s,
+                transaction_hash=stored.transaction_hash,
+            ),
+        )
+        challenge.state, challenge.charge, challenge.settled_at_s = "reversed", 0, stored.block_time_s
+
     def _credited(self, event: usage_fees_events.Credited, stored: StoredEvent) -> None:
         self.credits.append((event.unit_index, event.amount, event.reason, stored.block_time_s))
 
@@ -404,6 +437,7 @@ _TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
     anchor_log.ForkReported: ChainView._fork_reported,
     tariffs.TariffAnnounced: ChainView._tariff_announced,
     tariffs.TariffApproved: ChainView._tariff_approved,
+    tariffs.TariffReplaces: ChainView._tariff_replaces,
     tariffs.TariffVetoed: ChainView._tariff_vetoed,
     usage_fees_events.PeriodClosed: ChainView._period_closed,
     usage_fees_events.Debited: ChainView._debited,
@@ -416,5 +450,6 @@ _TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
     challenges_events.Reversed: ChainView._reversed,
     challenges_events.BillShown: ChainView._bill_shown,
     challenges_events.SumCorrected: ChainView._sum_corrected,
+    challenges_events.DoubleCorrected: ChainView._double_corrected,
     usage_fees_events.Credited: ChainView._credited,
 }

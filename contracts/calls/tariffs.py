@@ -10,7 +10,7 @@ from contracts.tariff import Tariff
 
 VETOED = 2**64 - 1  # `approved_at` of a version that the committee refused
 
-_ANNOUNCE = Function("announce", bytes.fromhex("bf008a7d"), ("bytes", "uint256", "uint256"), ("uint256",))
+_ANNOUNCE = Function("announce", bytes.fromhex("7c1b3cc8"), ("bytes", "uint256", "uint256", "uint256"), ("uint256",))
 _APPROVE = Function("approve", bytes.fromhex("5d35a3d9"), ("uint256", "uint256"), ())
 _VETO = Function("veto", bytes.fromhex("1d28dec7"), ("uint256",), ())
 _POST_VOLUMES = Function("post_volumes", bytes.fromhex("9d9603df"), ("uint256", "bytes"), ())
@@ -27,7 +27,7 @@ class Version:
 
     digest: bytes  # zeros: no such version
     valid_from: int
-    valid_to: int
+    valid_to: int  # the first day of the version that replaces it, if that is earlier
     approved_at: int  # Unix seconds; 0 until the committee agrees, VETOED after its veto
     needs_resolution: bool
 
@@ -66,6 +66,21 @@ class TariffApproved:
 
 
 @dataclass(frozen=True, slots=True)
+class TariffReplaces:
+    """The announced version ends another one on its first day, once the committee agrees."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "TariffReplaces",
+        bytes.fromhex("0335f5454c3f8e5f5ed3c2866fe70db35e33cb9577c328e9dcd1f9d722ee5319"),
+        ("uint256", "uint256"),
+        (),
+    )
+
+    version: int
+    replaced: int
+
+
+@dataclass(frozen=True, slots=True)
 class TariffVetoed:
     """The committee refused a version or took its agreement back."""
 
@@ -95,9 +110,9 @@ class VolumesPosted:
     table: bytes
 
 
-Event = TariffAnnounced | TariffApproved | TariffVetoed | VolumesPosted
+Event = TariffAnnounced | TariffReplaces | TariffApproved | TariffVetoed | VolumesPosted
 
-_EVENTS = event_table(TariffAnnounced, TariffApproved, TariffVetoed, VolumesPosted)
+_EVENTS = event_table(TariffAnnounced, TariffReplaces, TariffApproved, TariffVetoed, VolumesPosted)
 
 
 def parse_event(topics: Sequence[bytes], data: bytes) -> Event | None:
@@ -112,9 +127,13 @@ def deploy(bytecode: bytes, *, registry: str, utc_offset_seconds: int, tariff_de
     return bytecode + encode_arguments("Tariffs", ("address", "int256", "uint256"), values)
 
 
-def announce(to: str, *, tariff: Tariff) -> Call:
-    """Put prices before the public. Manager or the tariffs office; the committee approves."""
-    return _ANNOUNCE.call(to, tariff.terms.encode(), tariff.valid_from, tariff.valid_to)
+def announce(to: str, *, tariff: Tariff, replaces: int = 0) -> Call:
+    """Put prices before the public. Manager or the tariffs office; the committee approves.
+
+    Args:
+        replaces: the version that ends on this one's first day, 0 for none.
+    """
+    return _ANNOUNCE.call(to, tariff.terms.encode(), tariff.valid_from, tariff.valid_to, replaces)
 
 
 def parse_announce(result: bytes) -> int:

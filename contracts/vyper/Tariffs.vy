@@ -12,7 +12,9 @@
           it begins.
         - A fee by floor area (the property fee) needs a passed resolution of the owners for exactly these terms and
           days, beside the two parties.
-        - Terms that leave a month, a minute or a tier without a price, or give it two, cannot be announced.
+        - A version that another one replaces ends on that one's first day: nobody is billed by the older, dearer one after it.
+        - Terms that leave a month or a minute without a season or register, or give it two, cannot be announced. A tier that no
+          component names is free.
         - The volumes that share one pool in one period are posted once, after the period, and never change.
         - The events alone rebuild the state.
 """
@@ -43,19 +45,22 @@ struct Outcome:
 struct Version:
     digest: bytes32  # SHA-256 of the terms' bytes; zero: no such version
     valid_from: uint256  # boundary date
-    valid_to: uint256  # boundary date, zero while open
+    valid_to: uint256  # boundary date, zero while open; the first day of the version that replaces it
     approved_at: uint256  # zero until the committee agrees, 2^64 - 1 after its veto
     needs_resolution: bool
 
 
 struct StoredVersion:
     digest: bytes32
-    lanes: uint256  # from the right: approved at 64, valid to 32, valid from 32, needs resolution 8
+    # From the right: approved at 64, valid to 32, valid from 32, needs resolution 8, the version that it replaces 32, the one
+    # that replaces it 32.
+    lanes: uint256
 
 
 DAY: constant(uint256) = 86400
 DEVELOPMENT_CHAIN: constant(uint256) = 31337
 VETOED: constant(uint256) = 2**64 - 1
+VERSION_MASK: constant(uint256) = 2**32 - 1
 OUTCOME_PASSED: constant(uint256) = 4
 TABLE_BYTES: constant(uint256) = 128
 
@@ -86,6 +91,11 @@ event TariffApproved:
     resolution: uint256
 
 
+event TariffReplaces:
+    version: indexed(uint256)
+    replaced: indexed(uint256)
+
+
 event TariffVetoed:
     version: indexed(uint256)
 
@@ -112,10 +122,11 @@ def __init__(registry: address, utc_offset_seconds: int256, tariff_delay: uint25
 
 
 @external
-def announce(terms: Bytes[pricing.TERMS_BYTES], valid_from: uint256, valid_to: uint256) -> uint256:
+def announce(terms: Bytes[pricing.TERMS_BYTES], valid_from: uint256, valid_to: uint256, replaces: uint256) -> uint256:
     """
     @notice Put prices before the public. Manager or the tariffs office; the committee approves.
     @param terms ABI encoding of pricing.Terms.
+    @param replaces The version that ends on the first day of this one, zero for none.
     @return The version.
     """
     known: bool = msg.sender == staticcall REGISTRY.manager() or staticcall REGISTRY.has_role(ROLE_TARIFFS, msg.sender)
@@ -127,13 +138,16 @@ def announce(terms: Bytes[pricing.TERMS_BYTES], valid_from: uint256, valid_to: u
     needs_resolution: bool = decoded.basis == pricing.BASIS_AREA
     version: uint256 = self.tariff_count + 1
     self.tariff_count = version
-    lanes: uint256 = (valid_to << 64) | (valid_from << 96)
+    lanes: uint256 = (valid_to << 64) | (valid_from << 96) | (replaces << 136)
     if needs_resolution:
         lanes |= 1 << 128
     self.versions[version] = StoredVersion(digest=sha256(terms), lanes=lanes)
     log TariffAnnounced(
         version=version, valid_from=valid_from, valid_to=valid_to, needs_resolution=needs_resolution, terms=terms
     )
+    if replaces != 0:
+        assert self._is_agreed(self.versions[replaces].lanes), "tariffs: there is nothing to replace"
+        log TariffReplaces(version=version, replaced=replaces)
     return version
 
 
@@ -151,6 +165,13 @@ def approve(version: uint256, resolution: uint256):
     assert begins_at >= block.timestamp + TARIFF_DELAY, "tariffs: tariff begins before its delay is over"
     if found.needs_resolution:
         self._check_resolution(found, resolution)
+    replaced: uint256 = (self.versions[version].lanes >> 136) & VERSION_MASK
+    if replaced != 0:
+        old: uint256 = self.versions[replaced].lanes
+        by: uint256 = old >> 168
+        free: bool = self._is_agreed(old) and (by == 0 or not self._is_agreed(self.versions[by].lanes))
+        assert free, "tariffs: another version replaces it already"
+        self.versions[replaced].lanes = (old & (2**168 - 1)) | (version << 168)
     self.versions[version].lanes |= block.timestamp
     log TariffApproved(version=version, resolution=resolution)
 
@@ -236,13 +257,29 @@ def _check_table(table: Bytes[TABLE_BYTES]) -> bytes32:
 @view
 def _version(version: uint256) -> Version:
     stored: StoredVersion = self.versions[version]
+    valid_to: uint256 = (stored.lanes >> 64) & (2**32 - 1)
+    if stored.lanes >> 168 != 0:
+        # It ends where the version that replaces it begins, unless the committee took that one back.
+        next: uint256 = self.versions[stored.lanes >> 168].lanes
+        next_from: uint256 = (next >> 96) & (2**32 - 1)
+        if self._is_agreed(next) and (valid_to == 0 or next_from < valid_to):
+            valid_to = next_from
     return Version(
         digest=stored.digest,
         valid_from=(stored.lanes >> 96) & (2**32 - 1),
-        valid_to=(stored.lanes >> 64) & (2**32 - 1),
+        valid_to=valid_to,
         approved_at=stored.lanes & VETOED,
         needs_resolution=(stored.lanes >> 128) & 1 == 1,
     )
+
+
+@internal
+@pure
+def _is_agreed(lanes: uint256) -> bool:
+    """
+    @notice Whether the committee agreed to a version and did not take it back.
+    """
+    return lanes & VETOED != 0 and lanes & VETOED != VETOED
 
 
 @internal

@@ -85,7 +85,7 @@ def _terms(encoded: Bytes[TERMS_BYTES]) -> Terms:
 @pure
 def _check(terms: Terms):
     """
-    @notice Refuse terms that leave a month, a minute or a tier without a price, or give it two.
+    @notice Refuse terms that leave a month or a minute without a season or register, or give it two, and tiers that do not rise.
     """
     assert terms.basis >= BASIS_METER and terms.basis <= BASIS_ONCE, "pricing: no such basis"
     assert terms.counting <= COUNT_YEAR and terms.key <= KEY_VOLUME, "pricing: no such counting or key"

@@ -6,10 +6,10 @@ import pytest
 
 from contracts.abi import Call
 from contracts.bill import Bill, Line, LineKind
-from contracts.calls import challenges, roll_changes
+from contracts.calls import challenges, roll_changes, tariffs
 from contracts.calls.challenges_events import DoubleCorrected
 from contracts.person import Purpose
-from contracts.tariff import Basis, Component, Season, Terms
+from contracts.tariff import Basis, Component, Season, Tariff, Terms
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.lines import Month as Entries
 from tests.contracts.vyper.lines import in_force
@@ -177,6 +177,19 @@ def test_another_meter_of_the_unit_does_not_stand_in_for_the_lines_own(site: Sit
     last_days = span(log, size, middle, month.indexes[METERS[0], CLOSING])
     with refused(reason):
         month.ask(before=own[:1], during=[span(log, size, small[1], small[2]), last_days])
+
+
+def test_a_line_by_a_tariff_that_was_replaced_finds_no_proof(site: Site) -> None:
+    cheaper = Tariff(terms=replace(RESIDENTIAL.terms, document=name("price cut")), valid_from=OPENING)
+    announced = tariffs.announce(site.tariffs, tariff=cheaper, replaces=1)
+    site.chain.send(site.manager, announced)
+    version = tariffs.parse_tariff_count(site.chain.view(tariffs.tariff_count(site.tariffs)))
+    site.chain.send(site.committee, tariffs.approve(site.tariffs, version=version))
+    month = Entries(site)
+    with refused("charges: tariff is not in force for the line"):
+        month.ask()
+    right = cost(RESIDENTIAL, used=USED[0], prior=PRIOR[0])
+    assert month.ask(month.own_line(tariff=version), terms=cheaper.terms) == right
 
 
 def estimated(site: Site) -> Month:

@@ -21,8 +21,8 @@ def later(terms: Terms = RESIDENTIAL.terms, **changes: Any) -> Tariff:
     return replace(Tariff(terms=terms, valid_from=20270301), **changes)
 
 
-def announce(site: Site, tariff: Tariff, by: str | None = None) -> int:
-    site.chain.send(by or site.manager, tariffs.announce(site.tariffs, tariff=tariff))
+def announce(site: Site, tariff: Tariff, by: str | None = None, *, replaces: int = 0) -> int:
+    site.chain.send(by or site.manager, tariffs.announce(site.tariffs, tariff=tariff, replaces=replaces))
     return tariffs.parse_tariff_count(site.chain.view(tariffs.tariff_count(site.tariffs)))
 
 
@@ -75,6 +75,37 @@ def test_the_committee_vetoes_until_the_first_day(site: Site) -> None:
     site.chain.wait_until(CLOSING_AT)
     with refused("tariffs: tariff has begun"):
         site.chain.send(site.committee, tariffs.veto(site.tariffs, version=1))
+
+
+def test_a_replaced_tariff_ends_where_the_next_one_begins(site: Site) -> None:
+    """Without an end the operator would bill by whichever of two versions is the dearer, and be right."""
+    cheaper = later(replace(RESIDENTIAL.terms, document=name("price cut")))
+    version = announce(site, cheaper, replaces=1)
+    assert version_of(site, 1).valid_to == 0
+    site.chain.send(site.committee, tariffs.approve(site.tariffs, version=version))
+    assert version_of(site, 1).valid_to == 20270301 and version_of(site, version).valid_to == 0
+    other = announce(site, later(cheaper.terms, valid_from=20270201), replaces=1)
+    with refused("tariffs: another version replaces it already"):
+        site.chain.send(site.committee, tariffs.approve(site.tariffs, version=other))
+    # What the committee takes back before its first day replaces nothing.
+    site.chain.send(site.committee, tariffs.veto(site.tariffs, version=version))
+    assert version_of(site, 1).valid_to == 0
+    site.chain.send(site.committee, tariffs.approve(site.tariffs, version=other))
+    assert version_of(site, 1).valid_to == 20270201
+    for nothing in (99, version):
+        with refused("tariffs: there is nothing to replace"):
+            announce(site, cheaper, replaces=nothing)
+
+
+def test_a_version_that_ends_of_itself_ends_no_later_for_being_replaced(site: Site) -> None:
+    short = announce(site, later(valid_to=20270401))
+    site.chain.send(site.committee, tariffs.approve(site.tariffs, version=short))
+    for first, end in ((20270501, 20270401), (20270315, 20270315)):
+        snapshot = site.chain.snapshot()
+        version = announce(site, later(valid_from=first), replaces=short)
+        site.chain.send(site.committee, tariffs.approve(site.tariffs, version=version))
+        assert version_of(site, short).valid_to == end
+        site.chain.revert_to(snapshot)
 
 
 def raw(site: Site, words: tuple[Any, ...], valid_to: int = 0) -> Call:
