@@ -82,7 +82,7 @@ class Mirror:
             self._said.pop("", None)
             if done.entries or done.acknowledged:
                 say(f"mirror: {done.entries} entries more, {done.logs} logs, {done.acknowledged} acknowledged")
-            await asyncio.sleep(0 if done.entries else pause_seconds)
+            await asyncio.sleep(pause_seconds)
 
     async def round(self) -> Round:
         """Look at every log once.

@@ -56,6 +56,7 @@ class Figures:
                 "MQTT 消息 messages": sum(now.building.get("mqtt_acknowledged", {}).values()),
                 "网关记录 entries": now.gateway.get("entries", 0),
                 "云端持有 in the cloud": now.cloud.get("entries", 0),
+                "业委会副本 committee's copy": sum(one["size"] for one in now.gateway.get("copies", ())),
                 "上链检查点 anchored": now.cloud.get("anchored_size", 0),
                 "最终区块 final block": now.cloud.get("final_block", 0),
             }

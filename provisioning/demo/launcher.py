@@ -36,6 +36,7 @@ from provisioning.demo.processes import (
     cloud_program,
     gateway_program,
     has_bluetooth,
+    mirror_program,
 )
 from provisioning.demo.progress import Progress
 from provisioning.demo.state import DemoState, choose_ports, read_state, write_state
@@ -156,13 +157,13 @@ class Launcher:
         self._state = state
         self._write_settings(site, names, state)
         await self._change_doors()
-        early = asyncio.create_task(self.supervisor.start(cloud_program(self.places, ports)), name="cloud")
+        early = asyncio.create_task(self._start_cloud(ports), name="cloud")
         try:
             await self._set_up_site(preparation.site_on_chain(site, names, contracts, identity, setup, month.opening))
         except BaseException:
             early.cancel()
             raise
-        with self.progress.step("Cloud"):
+        with self.progress.step("Cloud, and the committee's own copy"):
             await early
         state = await self._with_time_for_the_gateway(site, names, state, lead_seconds)
         self._keep(state)
@@ -233,8 +234,8 @@ class Launcher:
         with self.progress.step("Chain, broker and Bluetooth"):
             await self._start_chain(ports, genesis_s=0, clock=state.clock)
             await self._start_carriers(site, ports)
-        with self.progress.step("Cloud"):
-            await self.supervisor.start(cloud_program(self.places, ports))
+        with self.progress.step("Cloud, and the committee's own copy"):
+            await self._start_cloud(ports)
         return state
 
     async def _live(self, state: DemoState) -> int:
@@ -303,6 +304,12 @@ class Launcher:
             programs = [*programs, *bluetooth_programs(site, self.places)]
         for program in programs:
             await self.supervisor.start(program)
+
+    async def _start_cloud(self, ports: Ports) -> None:
+        await asyncio.gather(
+            self.supervisor.start(cloud_program(self.places, ports)),
+            self.supervisor.start(mirror_program(self.places)),
+        )
 
     async def _change_doors(self) -> tuple[Door, ...]:
         """Fresh one-time links; the cloud reads the directory again when it meets a token that it does not know."""

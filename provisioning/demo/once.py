@@ -79,6 +79,7 @@ class OnceRun:
         await self._attempt("Ten evidence files by the command line verifier", self._evidence)
         if self._is_disputed:
             await self._attempt("The dispute is settled and the money is back", self._dispute)
+        await self._attempt("The committee's own copy, checked again", self._copy)
         await self._attempt("Counts of frames, messages, entries and anchors", self._counts)
         self._rows.append(Row(what="whole run", found=f"{time.monotonic() - self._started:.1f} s", holds=True))
         print(table(self._rows), flush=True)
@@ -152,6 +153,22 @@ class OnceRun:
         found = f"{len(verdicts)} files of kinds {', '.join(map(str, sorted(kinds)))}, exit code {outcome.code}"
         self._rows.append(Row(what="`minglou verify` on all of them", found=found, holds=sound))
 
+    async def _copy(self) -> None:
+        mirror = self._scene.places.mirror
+        outcome = await try_command(
+            minglou("mirror", "verify", "--config", str(mirror / "mirror.toml"), "--json"), directory=mirror
+        )
+        if outcome.code not in (0, 1):
+            raise DemoError(f"minglou mirror verify: {outcome.stderr or outcome.stdout}")
+        copy = json.loads(outcome.stdout)
+        entries = sum(log["entries"] for log in copy["logs"])
+        broken = " ".join(log["broken"] for log in copy["logs"])
+        found = f"{entries} entries verified by the Registry's keys, {copy['contradictions']} contradictions {broken}"
+        holds = outcome.code == 0 and entries > 0
+        self._rows.append(
+            Row(what="`minglou mirror verify` on the committee's copy", found=found.rstrip(), holds=holds)
+        )
+
     async def _visits(self) -> None:
         verdicts = await self._crew.verdicts(seconds=_VERDICT_SECONDS)
         for lift, what, level in (
@@ -202,6 +219,7 @@ def agreements(now: Snapshot) -> list[Row]:
     counts = gateway.get("counts", {})
     acknowledged = sum(building.get("mqtt_acknowledged", {}).values())
     entries = int(gateway.get("entries", 0))
+    copied = min((copy["size"] for copy in gateway.get("copies", ())), default=None)
     return [
         _equal(
             "DL/T 645 frames: meters answered = gateway read",
@@ -211,6 +229,7 @@ def agreements(now: Snapshot) -> list[Row]:
         _equal("MQTT messages: devices saw acknowledged = gateway logged", acknowledged, counts.get("messages")),
         _equal("log entries: gateway = cloud", entries, cloud.get("entries")),
         _equal("anchored: gateway was told = entries", gateway.get("anchored"), entries),
+        _equal("the committee's copy: gateway has its signature = entries", copied, entries),
     ]
 
 

@@ -40,6 +40,7 @@ _OWN_NAMES = (
     "cloud",
     "gateway",
     "keys",
+    "mirror",
     "passwords",
     "logs",
     "names.json",

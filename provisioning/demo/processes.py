@@ -30,6 +30,7 @@ __all__ = [
     "gateway_program",
     "has_bluetooth",
     "minglou",
+    "mirror_program",
 ]
 
 _DBUS_CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -154,6 +155,19 @@ def cloud_program(places: Places, ports: Ports) -> Program:
         log=places.logs / "cloud.log",
         is_ready=lambda: _answers(f"http://127.0.0.1:{ports.cloud}/v1/status"),
         ready_seconds=180.0,  # a chain client alone takes seconds to load, on a busy machine many
+    )
+
+
+def mirror_program(places: Places) -> Program:
+    """The committee's own copy."""
+    log = places.logs / "mirror.log"
+    return Program(
+        name="mirror",
+        command=minglou("mirror", "run", "--config", str(places.mirror / "mirror.toml")),
+        directory=places.mirror,
+        log=log,
+        is_ready=_says(log, "mirror: ready"),
+        ready_seconds=90.0,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -10,9 +11,10 @@ from edge.credentials import hash_password
 from provisioning.demo.processes import bluetooth_address
 from provisioning.demo.programs import mosquitto_program
 from provisioning.files import write_private, write_text
-from provisioning.keys import ensure_person_seed, person_public_key
+from provisioning.keys import ensure_ed25519_key, ensure_person_seed, person_public_key
 from provisioning.names import SecretNames
 from provisioning.settings import (
+    NamedCopy,
     Places,
     Ports,
     building_file,
@@ -21,6 +23,7 @@ from provisioning.settings import (
     directory_file,
     gateway_file,
     maintenance_contract,
+    mirror_file,
     mosquitto_files,
     nats_file,
     operator_file,
@@ -28,16 +31,26 @@ from provisioning.settings import (
 from provisioning.settings.cloud import CrewMember, SignIn
 from provisioning.site import Site
 
-__all__ = ["bus_link", "owner_keys", "write_directory", "write_passwords", "write_settings"]
+__all__ = ["bus_link", "committee_copy", "owner_keys", "write_directory", "write_passwords", "write_settings"]
 
 SEED = 7
 ANCHOR_SECONDS = 2.0
+COPY_SECONDS = 1.0  # a demo's month is a minute
 _ANY_PORT = -1  # how NATS is told to take a free one; nobody uses its own protocol here
 
 
 def bus_link(places: Places) -> str:
     """Where the building's pseudo-terminal appears."""
     return str(places.building / "bus1")
+
+
+def committee_copy(places: Places) -> NamedCopy:
+    """The committee's mirror; its key and its token are made at the first call."""
+    token_file = places.mirror / "cloud.token"
+    if not token_file.exists():
+        write_private(token_file, secrets.token_hex(32).encode() + b"\n")
+    public = ensure_ed25519_key(places.mirror / "copy.pem")
+    return NamedCopy(name="committee.example/copy", public=public, token_file=token_file)
 
 
 def owner_keys(site: Site, places: Places) -> dict[str, bytes]:
@@ -76,7 +89,7 @@ def write_settings(
     Once the contracts are deployed, gateway and cloud also learn which one visits are signed for. `visits` is when
     the mechanic really comes, by lift.
     """
-    maintenance = maintenance_contract(places)
+    maintenance, copies = maintenance_contract(places), [committee_copy(places)]
     write_text(
         places.gateway / "edge.toml",
         gateway_file(
@@ -92,8 +105,10 @@ def write_settings(
             with_bluetooth=with_bluetooth,
             broker_protocol="5" if mosquitto_program() is not None else "3.1.1",  # NATS speaks no MQTT 5
             maintenance=maintenance,
+            copies=copies,
         ),
     )
+    write_text(places.mirror / "mirror.toml", mirror_file(copies[0], places=places, ports=ports, seconds=COPY_SECONDS))
     write_text(
         places.building / "building.toml",
         building_file(
@@ -110,7 +125,13 @@ def write_settings(
     write_text(
         places.cloud / "cloud.toml",
         cloud_file(
-            site, places=places, ports=ports, clock=clock, anchor_seconds=ANCHOR_SECONDS, maintenance=maintenance
+            site,
+            places=places,
+            ports=ports,
+            clock=clock,
+            anchor_seconds=ANCHOR_SECONDS,
+            maintenance=maintenance,
+            copies=copies,
         ),
     )
     write_text(places.cloud / "operator.toml", operator_file(site, places=places, ports=ports, clock=clock))

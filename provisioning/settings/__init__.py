@@ -5,9 +5,11 @@ from provisioning.settings.building import building_file
 from provisioning.settings.cloud import cloud_file, directory_file, operator_file
 from provisioning.settings.gateway import credentials_file, gateway_file
 from provisioning.settings.maintenance import maintenance_contract
+from provisioning.settings.mirror import NamedCopy, mirror_file
 from provisioning.settings.places import Places, Ports, clock_section
 
 __all__ = [
+    "NamedCopy",
     "Places",
     "Ports",
     "building_file",
@@ -17,6 +19,7 @@ __all__ = [
     "directory_file",
     "gateway_file",
     "maintenance_contract",
+    "mirror_file",
     "mosquitto_files",
     "nats_file",
     "operator_file",

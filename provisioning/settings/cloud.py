@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from contracts.clock import DemoClock
 from provisioning.names import SecretNames
+from provisioning.settings.mirror import NamedCopy, cloud_copy
 from provisioning.settings.places import Places, Ports, clock_section
 from provisioning.site import Device, Site, Title
 from provisioning.toml_text import Section, toml_document
@@ -42,6 +43,7 @@ def cloud_file(
     clock: DemoClock | None,
     anchor_seconds: float,
     maintenance: str | None = None,
+    copies: Sequence[NamedCopy] = (),
 ) -> str:
     """The cloud's settings. `maintenance`: address of the contract whose visits it relays; None relays none."""
     home = places.cloud
@@ -68,6 +70,7 @@ def cloud_file(
             },
         ),
         ("ingest", {"claims_file": str(home / "claims.json")}),
+        *(cloud_copy(copy) for copy in copies),
     ]
     if maintenance is not None:
         sections.append(("maintenance", {"contract": maintenance}))

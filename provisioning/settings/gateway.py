@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from contracts.clock import DemoClock
 from provisioning.names import SecretNames
+from provisioning.settings.mirror import NamedCopy, gateway_copy
 from provisioning.settings.places import Places, Ports, clock_section
 from provisioning.site import Bus, Device, Gateway, Site
 from provisioning.toml_text import Section, toml_document
@@ -27,6 +28,7 @@ def gateway_file(
     with_bluetooth: bool,
     broker_protocol: str = "5",
     maintenance: str | None = None,
+    copies: Sequence[NamedCopy] = (),
 ) -> str:
     """The settings of one gateway.
 
@@ -37,6 +39,7 @@ def gateway_file(
         with_bluetooth: False leaves out the adapter and every device behind it.
         broker_protocol: MQTT version that the brokers speak, "5" or "3.1.1".
         maintenance: address of the contract whose visits it judges; None judges none.
+        copies: who must have signed for what is to be pruned.
     """
     home = places.gateway
     brokers = [broker for broker in site.brokers if broker.gateway == gateway.name]
@@ -81,6 +84,7 @@ def gateway_file(
         sections.append(("home_assistant", {"broker": brokers[0].name, "discovery_prefix": "homeassistant"}))
     if maintenance is not None:
         sections.append(("maintenance", {"contract": maintenance}))
+    sections += [gateway_copy(copy) for copy in copies]
     devices = [device for device in site.devices if device.gateway == gateway.name]
     sections += [
         ("[device]", _device(site, names, device)) for device in devices if with_bluetooth or not device.ble_address

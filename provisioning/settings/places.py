@@ -81,6 +81,11 @@ class Places:
         return self.root / "cloud"
 
     @property
+    def mirror(self) -> Path:
+        """The committee's own copy of the logs."""
+        return self.root / "mirror"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
