@@ -34,6 +34,8 @@ def test_a_month_is_verified_from_the_meters_to_the_refund(tmp_path: Path) -> No
         "visit of l1, signed and made",
         "visit of l2, signed but never made",
         "files of kinds 1, 2, 3, 4, 5, 6",
+        "`minglou mirror verify` on the committee's copy",
+        "the committee's copy: gateway has its signature = entries",
     ):
         assert row in said
     assert processes_of(directory) == []
