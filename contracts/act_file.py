@@ -40,6 +40,7 @@ PROVING = {
         "reverse",
         "show",
     },
+    "Counterevidence": {"report_silence", "report_life", "report_overlap"},
     "ReserveFund": {"open_budget", "move_income", "raise_fund", "ratify", "flag_overdue", "notify_top_up"},
     "ServiceAgreements": {"claim_overdue", "count_claim"},
     "WorkOrders": {"report_by_machine", "judge_by_machine", "lapse", "release", "escalate"},

@@ -1,11 +1,11 @@
 """When maintenance is due, what a visit earns and what overdue days cost (ServiceAgreements.vy), in exact integers.
 
 Days are counted since 1970 in the site's local time. A class is due on the day `interval` after its last visit; a day
-is overdue if it begins later than interval and grace after the last visit of that class or a higher one. The contract,
-this module and `js/due.js` give the same numbers.
+is overdue if it begins later than interval and grace after the last visit of that class or a higher one; days on which
+the device's gateway was silent are left out. The contract, this module and `js/due.js` give the same numbers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -135,15 +135,29 @@ def due_on(terms: Terms, done: Iterable[DoneDay], visit_class: VisitClass, *, to
 
 
 def overdue_days(
-    terms: Terms, done: Iterable[DoneDay], visit_class: VisitClass, *, from_day: int, through_day: int
+    terms: Terms,
+    done: Iterable[DoneDay],
+    visit_class: VisitClass,
+    *,
+    from_day: int,
+    through_day: int,
+    silent: Collection[int] = (),
 ) -> int:
-    """How many of the days from `from_day` to `through_day` are overdue for a class."""
+    """How many of the days from `from_day` to `through_day` are overdue for a class.
+
+    Args:
+        silent: days on which the device's gateway was shown to have been silent; they are neither counted nor overdue.
+    """
     allowed = terms.allowed_days(visit_class)
     if allowed is None:
         return 0
     known = list(done)
-    days = range(from_day, through_day + 1)
-    return sum(day - last_done(terms, known, visit_class, before=day) > allowed for day in days)
+
+    def is_overdue(day: int) -> bool:
+        last = last_done(terms, known, visit_class, before=day)
+        return day - last - sum(last < each < day for each in silent) > allowed
+
+    return sum(is_overdue(day) for day in range(from_day, through_day + 1) if day not in silent)
 
 
 def fee(terms: Terms, visit_class: VisitClass, level: int) -> int:

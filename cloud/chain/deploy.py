@@ -34,6 +34,7 @@ from contracts.calls import ballots as ballots_calls
 from contracts.calls import bindings as bindings_calls
 from contracts.calls import challenges as challenges_calls
 from contracts.calls import charges as charges_calls
+from contracts.calls import counterevidence as counterevidence_calls
 from contracts.calls import crews as crews_calls
 from contracts.calls import registry as registry_calls
 from contracts.calls import reserve_fund as reserve_fund_calls
@@ -274,6 +275,12 @@ def _work_orders(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> 
     )
 
 
+def _counterevidence(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return counterevidence_calls.deploy(
+        code, registry=at["registry"], utc_offset_seconds=options.utc_offset_seconds, verifier=options.verifier
+    )
+
+
 def _service_agreements(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
     return service_agreements_calls.deploy(
         code, registry=at["registry"], utc_offset_seconds=options.utc_offset_seconds, verifier=options.verifier
@@ -296,6 +303,7 @@ _CREATIONS: Mapping[str, _Creation] = {
     "assembly": _assembly,
     "reserve_fund": _reserve_fund,
     "work_orders": _work_orders,
+    "counterevidence": _counterevidence,
     "service_agreements": _service_agreements,
 }
 

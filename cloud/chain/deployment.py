@@ -27,6 +27,7 @@ CONTRACTS = {
     "assembly": "Assembly",
     "reserve_fund": "ReserveFund",
     "work_orders": "WorkOrders",
+    "counterevidence": "Counterevidence",
     "service_agreements": "ServiceAgreements",
 }
 """A contract's name in the Registry's directory, and its source; in the order in which they are deployed."""
@@ -55,6 +56,7 @@ class Deployment:
     assembly: str = ""
     reserve_fund: str = ""
     work_orders: str = ""
+    counterevidence: str = ""
     service_agreements: str = ""
 
     @property

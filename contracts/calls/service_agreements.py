@@ -33,7 +33,7 @@ _CLAIM_OVERDUE = Function("claim_overdue", bytes.fromhex("6b13853e"), ("bytes32"
 _COUNT_CLAIM = Function("count_claim", bytes.fromhex("7c7c7ccc"), ("bytes32", "uint256"), ())
 _PROPOSAL = Function("proposal", bytes.fromhex("6da59041"), ("bytes32",), ("bytes32",))
 _AGREEMENT = Function(
-    "agreement", bytes.fromhex("a4df7e93"), ("bytes32",), ("(bytes32,address,address,uint256,uint256,uint256)",)
+    "agreement", bytes.fromhex("a4df7e93"), ("bytes32",), ("(bytes32,address,address,uint256,uint256,uint256,bytes32)",)
 )
 _VISIT = Function("visit", bytes.fromhex("4a6e3aa7"), ("bytes32", "uint256"), ("uint256",))
 _CLAIM = Function(
@@ -101,6 +101,7 @@ class Agreement:
     """What the contract keeps of an agreement; `is_agreed` is False while it is only proposed, or is none."""
 
     line: bytes  # Keccak-256 of device, plan and firm: names its visits
+    device: bytes
     account: str
     payer: str
     starts_on: int  # day number
@@ -195,7 +196,7 @@ def add_deposit(to: str, *, agreement: bytes, amount: int) -> Call:
 
 
 def pay_fees(to: str, *, agreement: bytes, days: Sequence[int]) -> Call:
-    """Pay the firm for the visits of at most 64 days what is not paid yet. Anyone may."""
+    """Pay the firm for the visits of at most 64 days what is not paid yet; take back what a contradiction voided."""
     return _PAY_FEES.call(to, agreement, list(days))
 
 
@@ -232,10 +233,11 @@ def agreement(to: str, *, agreement: bytes) -> Call:
 
 def parse_agreement(result: bytes) -> Agreement:
     """The result of `agreement`, unpacked."""
-    line, account, payer, rule, clock, purse = _AGREEMENT.decode(result)[0]
+    line, account, payer, rule, clock, purse, device = _AGREEMENT.decode(result)[0]
     classes = range(len(CLASSES))
     return Agreement(
         line=line,
+        device=device,
         account=account,
         payer=payer,
         starts_on=_bits(rule, 202, 16),

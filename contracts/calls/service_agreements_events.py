@@ -140,14 +140,15 @@ class FeesPaid:
 
     FORM: ClassVar[EventForm] = EventForm(
         "FeesPaid",
-        bytes.fromhex("366441017196ee68d6eb062074f42db906953107f01f66643909b1279ab435cf"),
+        bytes.fromhex("268ba166e0644112160bdab1e90063d2203ff99a43e804d05788625eb2598f33"),
         ("bytes32",),
-        ("uint256[]", "uint256"),
+        ("uint256[]", "uint256", "uint256"),
     )
 
     agreement: bytes
     days: tuple[int, ...]
     amount: int  # fen
+    returned: int  # fen, from the deposit to the budget, for visits contradicted after they were paid
 
 
 @dataclass(frozen=True, slots=True)

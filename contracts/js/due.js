@@ -2,7 +2,8 @@
  * When maintenance is due, what a visit earns and what overdue days cost, as the contract and Python compute them.
  *
  * Days are numbers since 1970 in the site's local time. A class is due on the day `interval` after its last visit; a day
- * is overdue if it begins later than interval and grace after the last visit of that class or a higher one.
+ * is overdue if it begins later than interval and grace after the last visit of that class or a higher one; days on which
+ * the device's gateway was silent are left out.
  */
 
 import { ContractsError } from "./bytes.js";
@@ -39,14 +40,20 @@ export function dueOn(terms, done, visitClass, today) {
   return interval ? lastDone(terms, done, visitClass, today + 1) + interval : null;
 }
 
-/** How many of the days from `fromDay` to `throughDay` are overdue for a class. */
-export function overdueDays(terms, done, visitClass, fromDay, throughDay) {
+/**
+ * How many of the days from `fromDay` to `throughDay` are overdue for a class.
+ * @param {Set<number>} [silent] days on which the device's gateway was silent; they are neither counted nor overdue.
+ */
+export function overdueDays(terms, done, visitClass, fromDay, throughDay, silent = new Set()) {
   checkClass(visitClass);
   const interval = terms.intervalDays[visitClass - 1];
   if (!interval) return 0;
   let overdue = 0;
   for (let day = fromDay; day <= throughDay; day += 1) {
-    if (day - lastDone(terms, done, visitClass, day) > interval + terms.graceDays) overdue += 1;
+    if (silent.has(day)) continue;
+    const last = lastDone(terms, done, visitClass, day);
+    const dark = [...silent].filter((each) => each > last && each < day).length;
+    if (day - last - dark > interval + terms.graceDays) overdue += 1;
   }
   return overdue;
 }

@@ -18,9 +18,11 @@
           what a day is worth depends on which visits were proven, not on who brought them, when, or in which order, and
           another visit never takes from it: relayers can delay or leave out, and anyone can bring what they left out.
         - A day is overdue if it begins later than interval and grace after the last visit of that class or a higher one that
-          had the signatures and the level that the agreement asks for. A claim for overdue days is counted again from the visits known
+          had the signatures and the level that the agreement asks for; days on which the device's gateway was silent
+          (Counterevidence) are neither counted nor overdue, for nobody could prove a visit then. A claim for overdue days is counted again from the visits known
           then whenever anyone asks, and moves money only after 30 days: a visit proven by then leaves no penalty standing.
-          Days that nobody looked at for a year cost nothing any more.
+          It waits until the gateway was there again. Days that nobody looked at for a year cost nothing any more.
+        - A visit that another one of its mechanic contradicts counts nothing on its day and pays nothing.
         - A visit's day is the one in which it ended if the gateway saw it (level 1 and more), else the one in which the gateway
           logged it: who backdates a visit that nobody saw gains nothing.
         - Level 4 needs a gateway key in a token or attested; a key in a file is worth level 3 at most.
@@ -54,12 +56,19 @@ interface AnchorLog:
     def accepted(origin_id: bytes32, head: Head) -> (bool, bool): view
 
 
+interface Counterevidence:
+    def is_silent(device: bytes32, day: uint256) -> bool: view
+    def lived(device: bytes32, first_day: uint256, last_day: uint256) -> bool: view
+    def is_void(line: bytes32, day: uint256) -> bool: view
+
+
 interface Crews:
     def crew_commitment(alias: bytes32, firm: uint256) -> (bytes32, uint256): view
 
 
 NAME_ANCHOR_LOG: constant(bytes32) = 0x616e63686f725f6c6f6700000000000000000000000000000000000000000000
 NAME_CREWS: constant(bytes32) = 0x6372657773000000000000000000000000000000000000000000000000000000
+NAME_COUNTEREVIDENCE: constant(bytes32) = 0x636f756e74657265766964656e63650000000000000000000000000000000000
 NAME_TOKEN: constant(bytes32) = 0x746f6b656e000000000000000000000000000000000000000000000000000000
 
 DAY: constant(uint256) = 86400
@@ -76,9 +85,14 @@ KIND_VISIT: constant(uint256) = 4
 
 CLOCK_TOLERANCE: constant(uint256) = 600  # seconds between clocks that must not matter
 MEMORY: constant(uint256) = 60 * DAY  # how long a gateway keeps what it saw
-PROVISIONAL: constant(uint256) = 30 * DAY
+PROVISIONAL_DAYS: constant(uint256) = 30
+PROVISIONAL: constant(uint256) = PROVISIONAL_DAYS * DAY
+# After it a claim falls that no sign of the gateway's life has followed.
+CLAIM_FALLS: constant(uint256) = 366 * DAY
 AFTERMATH: constant(uint256) = 90  # days after an agreement's end in which visits and claims are still settled
 INTERVAL_MAX: constant(uint256) = 731
+# Days before those looked at in which the last visit is searched: an interval, grace, and a silence between.
+WALK_MAX: constant(uint256) = 1000
 GRACE_MAX: constant(uint256) = 30
 TERM_MAX: constant(uint256) = 3660  # days
 FACTOR_MAX: constant(uint256) = 2000
@@ -113,6 +127,7 @@ RANK_LANE: constant(uint256) = 16  # in events
 REGISTRY: immutable(Registry)
 ANCHOR_LOG: immutable(AnchorLog)
 CREWS: immutable(Crews)
+COUNTER: immutable(Counterevidence)
 TOKEN: immutable(IERC20)
 UTC_OFFSET: immutable(int256)
 
@@ -169,6 +184,7 @@ struct Agreement:
     rule: uint256  # from the right: four fees of 32 bits, five factors of 11, end day 16, two people 1, countersigned 1, agreed 1, start day 16, level 3
     clock: uint256  # from the right: four intervals of 16 bits, four done_on, four claimed_through, grace 8, penalty 32, claims 16
     purse: uint256  # from the right: budget 96 bits, deposit 96, claimed 64
+    device: bytes32
 
 
 struct Visit:
@@ -251,6 +267,7 @@ event FeesPaid:
     agreement: indexed(bytes32)
     days: DynArray[uint256, DAYS_MAX]
     amount: uint256
+    returned: uint256  # from the deposit to the budget, for visits that were contradicted after they were paid
 
 
 event DaysLookedAt:
@@ -288,6 +305,7 @@ def __init__(registry: address, utc_offset_seconds: int256, verifier: address):
     REGISTRY = Registry(registry)
     ANCHOR_LOG = AnchorLog(staticcall Registry(registry).contract_named(NAME_ANCHOR_LOG))
     CREWS = Crews(staticcall Registry(registry).contract_named(NAME_CREWS))
+    COUNTER = Counterevidence(staticcall Registry(registry).contract_named(NAME_COUNTEREVIDENCE))
     TOKEN = IERC20(staticcall Registry(registry).contract_named(NAME_TOKEN))
     UTC_OFFSET = utc_offset_seconds
 
@@ -316,6 +334,7 @@ def propose(terms: Terms) -> bytes32:
         rule=self._rule(offer),
         clock=self._clock(offer),
         purse=offer.deposit << 96,
+        device=offer.device,
     )
     log Proposed(agreement=agreement, device=offer.device, line=line, terms_digest=digest, terms=offer)
     return agreement
@@ -453,26 +472,34 @@ def add_deposit(agreement: bytes32, amount: uint256):
 @external
 def pay_fees(agreement: bytes32, days: DynArray[uint256, DAYS_MAX]):
     """
-    @notice Pay the firm for the visits of these days what is not paid yet. Anyone may.
+    @notice Pay the firm for the visits of these days what is not paid yet; what was paid for a visit that is contradicted goes
+            from its deposit back to the budget. Anyone may.
     """
     rule: uint256 = self._standing(agreement)
     line: bytes32 = self.agreements[agreement].line
     amount: uint256 = 0
+    returned: uint256 = 0
     for day: uint256 in days:
         assert day >= self._starts_on(rule) and day <= self._ends_on(rule), "service_agreements: day is not the agreement's"
         word: uint256 = self.visits[line][day % RING]
+        if word & DAY_MASK != day:
+            continue
         done: uint256 = 0
         fee: uint256 = 0
-        done, fee = self._done(word, day, rule)
+        done, fee = self._done(line, day, rule)
         paid: uint256 = (word >> PAID_LANE) & PAID_MASK
         if fee > paid:
             amount += fee - paid
-            self.visits[line][day % RING] = word + ((fee - paid) << PAID_LANE)
-    assert amount != 0, "service_agreements: nothing to pay"
-    budget: uint256 = self._budget(agreement)
+        else:
+            returned += paid - fee
+        self.visits[line][day % RING] = word & ~(PAID_MASK << PAID_LANE) | (fee << PAID_LANE)
+    assert amount + returned != 0, "service_agreements: nothing to pay"
+    budget: uint256 = self._budget(agreement) + returned
+    deposit: uint256 = self._deposit(agreement)
+    assert returned <= deposit, "service_agreements: deposit does not cover what was paid"
     assert amount <= budget, "service_agreements: budget does not cover it"
-    self._set_purse(agreement, budget - amount, self._deposit(agreement), self._claimed(agreement))
-    log FeesPaid(agreement=agreement, days=days, amount=amount)
+    self._set_purse(agreement, budget - amount, deposit - returned, self._claimed(agreement))
+    log FeesPaid(agreement=agreement, days=days, amount=amount, returned=returned)
     tokens._give(TOKEN, self.agreements[agreement].account, amount)
 
 
@@ -539,7 +566,8 @@ def claim_overdue(agreement: bytes32, visit_class: uint256, through_day: uint256
 def count_claim(agreement: bytes32, number: uint256):
     """
     @notice Count a claim's overdue days again from the visits known now. What is no longer overdue goes back to the deposit;
-            what is overdue still goes to the budget once 30 days have passed. Anyone may.
+            what is overdue still goes to the budget once 30 days have passed, and as many since a day after those claimed on
+            which the gateway lived. A claim that no such day follows within a year falls. Anyone may.
     """
     claim: Claim = self._claim(agreement, number)
     assert claim.claimed_at != 0, "service_agreements: no such claim is open"
@@ -547,7 +575,14 @@ def count_claim(agreement: bytes32, number: uint256):
     overdue: uint256 = min(
         claim.days, self._overdue_days(agreement, claim.visit_class, claim.from_day, claim.through_day)
     )
-    settled: bool = overdue == 0 or block.timestamp >= claim.claimed_at + PROVISIONAL
+    settled: bool = overdue == 0
+    if not settled and block.timestamp >= claim.claimed_at + PROVISIONAL:
+        settled = staticcall COUNTER.lived(
+            self.agreements[agreement].device, claim.through_day + 1, self._today() - PROVISIONAL_DAYS
+        )
+        if not settled and block.timestamp >= claim.claimed_at + CLAIM_FALLS:
+            overdue = 0
+            settled = True
     assert settled or overdue != claim.days, "service_agreements: claim stands as counted"
     penalty: uint256 = self._penalty(self.agreements[agreement].clock)
     released: uint256 = (claim.days - overdue) * penalty
@@ -789,7 +824,7 @@ def _enter(line: bytes32, slot: uint256, day: uint256, rank: uint256, digest: by
 @view
 def _overdue_days(agreement: bytes32, visit_class: uint256, from_day: uint256, through_day: uint256) -> uint256:
     """
-    @notice Days that begin later than interval and grace after the last visit before them.
+    @notice Days that begin later than interval and grace after the last visit before them, silent days left out.
     """
     assert through_day < from_day + DAYS_MAX, "service_agreements: more than 64 days at once"
     kept: Agreement = self.agreements[agreement]
@@ -797,34 +832,50 @@ def _overdue_days(agreement: bytes32, visit_class: uint256, from_day: uint256, t
     if interval == 0:
         return 0
     allowed: uint256 = interval + ((kept.clock >> 192) & 255)
-    last: uint256 = (kept.clock >> (64 + 16 * (visit_class - 1))) & (2**16 - 1)
+    done_on: uint256 = (kept.clock >> (64 + 16 * (visit_class - 1))) & (2**16 - 1)
+    # Back to the last visit: days since it on which the gateway could see one.
+    elapsed: uint256 = 0
+    for i: uint256 in range(WALK_MAX):
+        day: uint256 = from_day - min(from_day, i + 1)
+        if day <= done_on or elapsed > allowed or self._is_done(kept.line, day, kept.rule, visit_class):
+            break
+        if not staticcall COUNTER.is_silent(kept.device, day):
+            elapsed += 1
     overdue: uint256 = 0
-    # Older visits than this do not matter to the first day.
-    day: uint256 = max(last, from_day - min(from_day, allowed))
-    for i: uint256 in range(INTERVAL_MAX + GRACE_MAX + DAYS_MAX):
+    for i: uint256 in range(DAYS_MAX):
+        day: uint256 = from_day + i
         if day > through_day:
             break
-        if day >= from_day and day - last > allowed:
-            overdue += 1
-        done: uint256 = 0
-        fee: uint256 = 0
-        done, fee = self._done(self.visits[kept.line][day % RING], day, kept.rule)
-        if done >= visit_class:
-            last = day
-        day += 1
+        if day > done_on and not staticcall COUNTER.is_silent(kept.device, day):
+            elapsed += 1
+            if elapsed > allowed:
+                overdue += 1
+        if self._is_done(kept.line, day, kept.rule, visit_class):
+            elapsed = 0
     return overdue
 
 
 @internal
-@pure
-def _done(word: uint256, day: uint256, rule: uint256) -> (uint256, uint256):
+@view
+def _is_done(line: bytes32, day: uint256, rule: uint256, visit_class: uint256) -> bool:
+    done: uint256 = 0
+    fee: uint256 = 0
+    done, fee = self._done(line, day, rule)
+    return done >= visit_class
+
+
+@internal
+@view
+def _done(line: bytes32, day: uint256, rule: uint256) -> (uint256, uint256):
     """
     @notice The highest class of the day's visits that have the signatures and the level that the agreement asks for, and the
-            most fen that one of them earns: its class's fee by its level's factor. Zeros if there is none.
+            most fen that one of them earns: its class's fee by its level's factor. Zeros if there is none, or if one is
+            contradicted by another visit of its mechanic.
     """
     done: uint256 = 0
     most: uint256 = 0
-    if word & DAY_MASK != day:
+    word: uint256 = self.visits[line][day % RING]
+    if word & DAY_MASK != day or staticcall COUNTER.is_void(line, day):
         return done, most
     asked: uint256 = (rule >> 199) & 3
     for place: uint256 in range(16):

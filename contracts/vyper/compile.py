@@ -32,6 +32,7 @@ CONTRACTS = (
     "ReserveFund",
     "WorkOrders",
     "P256Verifier",
+    "Counterevidence",
     "ServiceAgreements",
     "Resolutions",
     "Ballots",

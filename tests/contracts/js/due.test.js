@@ -26,6 +26,9 @@ test("due dates and overdue days are Python's", () => {
     assert.deepEqual(CLASSES.map((each) => dueOn(terms, done, each, vector.today)), vector.due_on);
     const overdue = CLASSES.map((each) => overdueDays(terms, done, each, vector.today - 60, vector.today));
     assert.deepEqual(overdue, vector.overdue);
+    const silent = new Set(vector.silent);
+    const beside = CLASSES.map((each) => overdueDays(terms, done, each, vector.today - 60, vector.today, silent));
+    assert.deepEqual(beside, vector.overdue_beside_silence);
   }
 });
 

@@ -59,6 +59,8 @@ def _case(rng: random.Random) -> dict[str, Any]:
     terms = random_terms(rng, 20_000)
     done = random_done(rng, terms.starts_on, 150)
     today = terms.starts_on + rng.randrange(200)
+    first_silent = today - rng.randrange(90)
+    silent = list(range(first_silent, first_silent + rng.randrange(40)))
     return {
         "interval_days": list(terms.interval_days),
         "done_on": list(terms.done_on),
@@ -71,6 +73,10 @@ def _case(rng: random.Random) -> dict[str, Any]:
         "due_on": [due_on(terms, done, each, today=today) for each in CLASSES],
         "overdue": [overdue_days(terms, done, each, from_day=today - 60, through_day=today) for each in CLASSES],
         "earned": [[str(fee(terms, VisitClass(each), level)) for level in range(LEVELS)] for each in range(5)],
+        "silent": silent,
+        "overdue_beside_silence": [
+            overdue_days(terms, done, each, from_day=today - 60, through_day=today, silent=silent) for each in CLASSES
+        ],
         "costs": str(penalty(terms, 7)),
     }
 

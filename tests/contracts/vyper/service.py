@@ -8,8 +8,9 @@ from eth_utils.crypto import keccak
 
 from contracts import p256
 from contracts.abi import Call, encode_arguments
-from contracts.calls import crews_changes, service_agreements, token
+from contracts.calls import counterevidence, crews_changes, service_agreements, token
 from contracts.calls.anchor_log import Head
+from contracts.calls.counterevidence import LoggedEntry
 from contracts.calls.crews import Duty
 from contracts.calls.service_agreements import RING, Agreement, Claim, KeptDay, LoggedVisit
 from contracts.calls.service_agreements_events import VisitRecorded, parse_event
@@ -261,6 +262,16 @@ class Service:
         self.chain.wait(120)
         self.site.accept(self.site.log)
         return self.chain.send(self.site.relayer, self.call(terms, visit, index, signers=signers, **changes))
+
+    def live(self, day: int) -> None:
+        """The lift's gateway logs something on a day, and somebody shows it."""
+        at = day * DAY - OFFSET + 8 * 3600
+        index = self.log(self.visit(), kind=Kind.STATUS, quantity="lift.mode", observed_at_s=at)
+        self.site.accept(self.site.log)
+        head: Head = self.site.heads[self.site.log.origin]
+        logged = LoggedEntry(0, head, self.site.log.proof(index, head.size))
+        call = counterevidence.report_life(self.site.counterevidence, device=LIFT, logged=logged)
+        self.chain.send(self.site.stranger, call)
 
     def sign(self, visit: Visit, member: Member, **changes: Any) -> CrewSignature:
         """The member's signature as the contract takes it."""

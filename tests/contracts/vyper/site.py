@@ -207,6 +207,7 @@ class Site:
     charges: str
     usage_fees: str
     challenges: str
+    counterevidence: str
 
     # --- Two parties ---
 

@@ -12,6 +12,7 @@ from contracts.calls import (
     bindings,
     challenges,
     charges,
+    counterevidence,
     crews,
     registry,
     resolutions,
@@ -43,6 +44,7 @@ CONTRACTS = {
     "charges": "Charges",
     "usage_fees": "UsageFees",
     "challenges": "Challenges",
+    "counterevidence": "Counterevidence",
 }
 
 
@@ -98,6 +100,8 @@ def creation(contract: str, code: bytes, at: dict[str, str], parties: Parties) -
             )
         case "challenges":
             return challenges.deploy(code, registry=at["registry"], verifier=PRECOMPILE)
+        case "counterevidence":
+            return counterevidence.deploy(code, registry=at["registry"], utc_offset_seconds=OFFSET, verifier=PRECOMPILE)
         case "resolutions":
             return resolutions.deploy(
                 code,

@@ -17,6 +17,7 @@ from contracts.calls import (
     challenges,
     challenges_events,
     charges,
+    counterevidence,
     crews,
     crews_changes,
     crews_events,
@@ -55,6 +56,7 @@ FACES: dict[str, tuple[ModuleType, ...]] = {
     "Ballots": (ballots,),
     "Assembly": (assembly,),
     "ReserveFund": (reserve_fund, reserve_fund_events),
+    "Counterevidence": (counterevidence,),
     "ServiceAgreements": (service_agreements, service_agreements_events),
     "WorkOrders": (work_orders, work_orders_events),
 }

@@ -17,6 +17,7 @@ from tests.contracts.vyper.service import (
     overdue,
     send,
 )
+from tests.contracts.vyper.site import DAY
 
 HALF_MONTH = VisitClass.HALF_MONTH
 
@@ -39,7 +40,8 @@ def test_anyone_claims_overdue_days_and_after_thirty_days_they_are_paid(service:
         )
     with refused("service_agreements: claim stands as counted"):
         send(service, anyone, service_agreements.count_claim, number=0)
-    service.chain.wait(PROVISIONAL_S)
+    service.chain.wait(PROVISIONAL_S + DAY)
+    service.live(terms.starts_on + 21)
     send(service, anyone, service_agreements.count_claim, number=0)
     kept = service.agreement(terms)
     assert (kept.budget, kept.deposit, kept.claimed) == (BUDGET + 40_000, DEPOSIT - 40_000, 0)
@@ -99,6 +101,7 @@ def test_a_claim_never_grows_however_late_it_is_counted(service: Service) -> Non
     # Four years later the visit's slot holds another one.
     service.go_to(terms.starts_on + service_agreements.RING)
     service.record(terms, service.visit())
+    service.live(terms.starts_on + 21)
     send(service, anyone, service_agreements.count_claim, number=0)
     assert service.agreement(terms).budget == BUDGET + 5 * terms.penalty and service.agreement(terms).claimed == 0
 

@@ -61,6 +61,8 @@ OPEN = {
     "ReserveFund.repay": SELF_PAID,
     "ReserveFund.flag_overdue": CLOCK,
     "ReserveFund.notify_top_up": CLOCK,
+    "Counterevidence.report_silence": PROVEN,
+    "Counterevidence.report_life": PROVEN,
     "ServiceAgreements.add_budget": SELF_PAID,
     "ServiceAgreements.add_deposit": SELF_PAID,
     "ServiceAgreements.pay_fees": "pays the agreed firm what recorded visits earned",

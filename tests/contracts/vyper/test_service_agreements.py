@@ -352,6 +352,7 @@ def test_ninety_days_after_the_end_deposit_and_budget_go_back(service: Service) 
     service.go_to(terms.starts_on + 21 + AFTERMATH_DAYS)
     with refused("service_agreements: a claim is open"):
         send(service, anyone, service_agreements.close)
+    service.live(terms.starts_on + 21)
     send(service, anyone, service_agreements.count_claim, number=0)
     firm, payer = service.site.balance(service.account), service.site.balance(service.payer)
     send(service, anyone, service_agreements.close)

@@ -113,6 +113,7 @@ class Upkeep(RuleBasedStateMachine):
         self.paid: Counter[int] = Counter()
         self.claims: dict[int, OpenClaim] = {}
         self.claim_count = 0
+        self.lived: set[int] = set()
         self.looked_at = dict.fromkeys(CLASSES, self.terms.starts_on - 1)
         self.firm_before = self.service.site.balance(self.service.account)
         self.others = self.service.site.balance(self.service.address) - self.budget - self.deposit
@@ -283,6 +284,10 @@ class Upkeep(RuleBasedStateMachine):
         claim = self.claims[number]
         overdue = self.overdue(claim.visit_class, claim.from_day, claim.through_day)
         is_over = self.service.chain.now() >= claim.claimed_at + PROVISIONAL_S
+        if is_over and not self.lived & set(range(claim.through_day + 1, self.today - 29)):
+            self.service.live(claim.through_day + 1)
+            self.lived.add(claim.through_day + 1)
+        is_over = is_over and claim.through_day + 1 <= self.today - 30
         succeeds = is_over or overdue != claim.days
         call = service_agreements.count_claim(self.service.address, agreement=agreement_name(self.terms), number=number)
         with self.expected("settle" if is_over else "count", succeeds):
