@@ -65,6 +65,8 @@ interface Crews:
 CALL_BYTES: constant(uint256) = 1028  # a selector and at most 32 words
 MANY: constant(uint256) = 32
 PARTY_SIGNER: constant(uint256) = 4  # see Registry
+# Nonces are milliseconds since 1970; clocks may differ, but not by more.
+NONCE_AHEAD: constant(uint256) = 366 * 86400
 INSTALLER: constant(uint256) = 4  # the duty's bit, see Crews
 # Bindings that one device may have in its life: it bounds the loops over them.
 BINDINGS_MAX: constant(uint256) = 64
@@ -350,8 +352,9 @@ def _take_owners_word(
     unit: bytes32 = self._owner(purpose, sha256(abi_encode(device, number, binding.commitment)), signature)
     assert binding.role == 1 and binding.subject == unit, "bindings: binding belongs to another unit"
     word: uint256 = self.bindings[device][number].word
-    newer: bool = signature.nonce > word >> 88 and signature.nonce < 2**64
-    assert newer, "bindings: signature is not newer than the last one"
+    # A nonce beyond all others would take the next owner's word away.
+    soon: bool = signature.nonce <= (block.timestamp + NONCE_AHEAD) * 1000
+    assert soon and signature.nonce > word >> 88, "bindings: signature is not newer than the last one"
     self.bindings[device][number].word = (word & (2**88 - 1)) | (signature.nonce << 88)
     return binding.confirmed
 

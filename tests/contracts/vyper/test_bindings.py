@@ -150,6 +150,8 @@ def test_an_owners_signature_is_for_one_commitment_one_contract_and_a_time(site:
         ({"deadline": 1}, "bindings: signature's deadline has passed"),
         ({"key": key_of(66)}, "bindings: key is not in force"),
         ({"nonce": 2**64}, "bindings: signature is not newer than the last one"),
+        # The highest of all would take the next owner's word about this meter away.
+        ({"nonce": 2**64 - 1}, "bindings: signature is not newer than the last one"),
     ]
     for signed, reason in cases:
         with refused(reason):
