@@ -28,9 +28,11 @@ from ethereum.ercs import IERC20
 
 import bill_tree
 import calendar
+import marks
 import p256
 import person
 
+initializes: marks
 initializes: p256
 initializes: person[p256 := p256]
 
@@ -66,11 +68,6 @@ LANE: constant(uint256) = 2**64 - 1
 BOND_MASK: constant(uint256) = 2**96 - 1
 TIME_MASK: constant(uint256) = 2**48 - 1
 TOUCHED: constant(uint256) = 2**255
-# First bits of the lanes of one bit for each of 64 bills.
-MARK_PAID: constant(uint256) = 0
-MARK_HELD: constant(uint256) = 64
-MARK_LOWERED: constant(uint256) = 128
-MARK_SILENT: constant(uint256) = 192
 DUTY_CASHIER: constant(uint256) = 16
 # Nonces are milliseconds since 1970; clocks may differ, but not by more.
 NONCE_AHEAD: constant(uint256) = 366 * DAY
@@ -133,8 +130,6 @@ struct Leaving:
 
 
 periods: HashMap[uint256, StoredPeriod]
-# One word for 64 bills. Lanes of one bit per bill: paid, under challenge, corrected, waiting for a silent gateway.
-marks: HashMap[uint256, HashMap[uint256, uint256]]
 reductions: HashMap[uint256, HashMap[uint256, uint256]]
 # Lanes from the right: nonce 64, cap 64, balance 128.
 accounts: HashMap[uint256, uint256]
@@ -467,7 +462,7 @@ def close_account(unit_index: uint256, period: uint256):
     self._closed(period)
     holds: bool = period // 10**8 < found.date and found.date <= period % 10**8
     assert holds, "usage_fees: period does not hold the final reading"
-    paid: bool = self._has_mark(period, unit_index, MARK_PAID)
+    paid: bool = marks._has(period, unit_index, marks.PAID)
     assert paid, "usage_fees: last bill is not paid"
     account: uint256 = self.accounts[unit_index]
     self.accounts[unit_index] = account & LANE
@@ -501,30 +496,30 @@ def debit(
     top: bill_tree.Node = bill_tree._block_top(self, SITE, period, first_index, bills)
     top = bill_tree._climb(top, first_index // 64, blocks, path)
     assert top.hash == closed.root and top.sums == closed.sums, "usage_fees: bills are not in the period's tree"
-    marks: uint256 = self.marks[period][first_index // 64]
+    word: uint256 = marks.words[period][first_index // 64]
     amounts: DynArray[uint256, 64] = []
     sum: uint256 = 0
     index: uint256 = first_index
     bit: uint256 = 1
-    waits: uint256 = marks | (marks >> 64) | (marks >> 192)
+    waiting: uint256 = marks._waiting(word)
     for bill: bill_tree.Bill in bills:
         taken: uint256 = 0
-        if waits & bit == 0:
+        if waiting & bit == 0:
             due: uint256 = bill.amounts >> 192
-            if (marks >> 128) & bit != 0:
+            if (word >> marks.LOWERED) & bit != 0:
                 due -= min(due, self.reductions[period][index])
             account: uint256 = self.accounts[index]
             if due <= (account >> 64) & LANE and due <= account >> 128:
                 self.accounts[index] = unsafe_sub(account, due << 128)
-                marks = marks | bit
+                word = word | bit
                 taken = due
                 sum += due
         amounts.append(taken)
         index = unsafe_add(index, 1)
         bit = bit << 1
-    self.marks[period][first_index // 64] = marks
+    marks.words[period][first_index // 64] = word
     self.collected += sum
-    log Debited(period=period, first_index=first_index, paid_bits=marks & LANE, amounts=amounts)
+    log Debited(period=period, first_index=first_index, paid_bits=word & LANE, amounts=amounts)
 
 
 @external
@@ -621,7 +616,7 @@ def hold(period: uint256, unit_index: uint256):
     account: uint256 = self.accounts[unit_index]
     assert account >> 128 >= DEPOSIT, "usage_fees: balance does not cover the deposit"
     self.accounts[unit_index] = account - (DEPOSIT << 128)
-    self._set_mark(period, unit_index, MARK_HELD, True)
+    marks._set(period, unit_index, marks.HELD, True)
     # Until the time to answer is over, another answer may still win the bond.
     purse: uint256 = self.purse + (1 << 128)
     self.purse = (purse & (2**192 - 1)) | (max(purse >> 192, block.timestamp + ANSWER_WINDOW) << 192)
@@ -642,7 +637,7 @@ def settle(period: uint256, unit_index: uint256, verdict: uint256, total: uint25
     if verdict == VERDICT_KEPT or verdict == VERDICT_WON:
         self.purse -= 1 << 128
         if is_last:
-            self._set_mark(period, unit_index, MARK_HELD, False)
+            marks._set(period, unit_index, marks.HELD, False)
     log ChallengeSettled(
         period=period, unit_index=unit_index, verdict=verdict, reduction=reduction, is_last=is_last
     )
@@ -664,7 +659,7 @@ def set_silent(period: uint256, unit_index: uint256, silent: bool):
     @notice A gateway that the bill rests on fell silent, or caught up: meanwhile nothing is debited. Whoever wants to pay still can.
     """
     self._only_challenges()
-    self._set_mark(period, unit_index, MARK_SILENT, silent)
+    marks._set(period, unit_index, marks.SILENT, silent)
     log SilenceSet(period=period, unit_index=unit_index, silent=silent)
 
 
@@ -705,8 +700,8 @@ def status(period: uint256, unit_index: uint256) -> (bool, bool, uint256):
     """
     @notice Whether a bill is paid, whether it is under challenge, and by how much it was reduced.
     """
-    is_paid: bool = self._has_mark(period, unit_index, MARK_PAID)
-    return is_paid, self._has_mark(period, unit_index, MARK_HELD), self.reductions[period][unit_index]
+    is_paid: bool = marks._has(period, unit_index, marks.PAID)
+    return is_paid, marks._has(period, unit_index, marks.HELD), self.reductions[period][unit_index]
 
 
 @external
@@ -767,27 +762,12 @@ def _mark_paid(
     @notice Set the bill's paid mark; returns what it stands at.
     """
     self._check_bill(period, unit_index, bill, path)
-    assert not self._has_mark(period, unit_index, MARK_PAID), "usage_fees: bill is already paid"
-    assert not self._has_mark(period, unit_index, MARK_HELD), "usage_fees: bill is challenged"
+    assert not marks._has(period, unit_index, marks.PAID), "usage_fees: bill is already paid"
+    assert not marks._has(period, unit_index, marks.HELD), "usage_fees: bill is challenged"
     total: uint256 = bill.amounts >> 192
-    self._set_mark(period, unit_index, MARK_PAID, True)
+    marks._set(period, unit_index, marks.PAID, True)
     self._touch(period)
     return total - min(total, self.reductions[period][unit_index])
-
-
-@internal
-@view
-def _has_mark(period: uint256, unit_index: uint256, lane: uint256) -> bool:
-    return (self.marks[period][unit_index // 64] >> (lane + unit_index % 64)) & 1 == 1
-
-
-@internal
-def _set_mark(period: uint256, unit_index: uint256, lane: uint256, set: bool):
-    bit: uint256 = 1 << (lane + unit_index % 64)
-    marks: uint256 = self.marks[period][unit_index // 64] & ~bit
-    if set:
-        marks |= bit
-    self.marks[period][unit_index // 64] = marks
 
 
 @internal
@@ -804,9 +784,9 @@ def _reduce(period: uint256, unit_index: uint256, total: uint256, amount: uint25
     old: uint256 = self.reductions[period][unit_index]
     new: uint256 = max(old, min(total, old + amount))
     self.reductions[period][unit_index] = new
-    self._set_mark(period, unit_index, MARK_LOWERED, True)
+    marks._set(period, unit_index, marks.LOWERED, True)
     self._touch(period)
-    if self._has_mark(period, unit_index, MARK_PAID) and new != old:
+    if marks._has(period, unit_index, marks.PAID) and new != old:
         self._credit_from_bond(unit_index, new - old, REASON_ALREADY_PAID)
 
 
