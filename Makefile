@@ -1,10 +1,13 @@
 # Minglou: every target installs what it needs first (requirements/install.py; quick when nothing changed).
 #   ARGS="..."   passed on, as in `make demo ARGS=--once` or `make test ARGS="-k boundary"`
 #   ONLY=edge    one group of figures, as in `make bench ONLY=edge`
+#   JOBS=4       how many processes share the tests; 0 runs them one after the other in one
 
 PYTHON ?= python3
 BIN    := .venv/bin
 ARGS   ?=
+JOBS   ?= 2
+SHARE  := --dist loadfile --no-loadscope-reorder
 ONLY   ?=
 
 # Where it is set (many container images do), each start of a program would compile all its libraries anew.
@@ -28,10 +31,10 @@ check: install  ## format, lint, types, arrows between rooms, tidiness
 	$(BIN)/mypy
 	$(BIN)/mypy requirements/install.py requirements/lock.py tests/house
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -q --junitxml=.reports/house.xml tests/house
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal --junitxml=.reports/house.xml tests/house
 
 test: check  ## check, then every test, then the promises (ARGS="-k word": some tests, no promises)
-	$(BIN)/python -m pytest -q --junitxml=.reports/tests.xml --ignore=tests/house tests $(ARGS)
+	$(BIN)/python -m pytest -q -n $(JOBS) $(SHARE) --junitxml=.reports/tests.xml --ignore=tests/house tests $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m tests.house.promises)
 
 bench: install  ## take the figures and write tests/bench/results.json
