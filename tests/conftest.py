@@ -8,9 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import PostgresServer, postgres_server
 from tests.processes import Program, free_port, is_listening, program, running
+
+# The machine is shared: how long a property thinks says nothing about it.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
+
+# Files that take longest, longest first: begun last, one of them would leave the other processes idle.
+LONGEST = (
+    "end_to_end/test_demo_survival",
+    "end_to_end/test_demo_once",
+    "cloud/web/test_browser",
+    "edge/test_bus",
+    "faults/test_gateway_is_killed",
+    "cloud/test_serving",
+    "faults/test_cloud_chain",
+    "cloud/test_billing",
+    "devices/test_building_mqtt",
+    "edge/test_ble",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, the others in their order."""
+    files = [f"tests/{name}.py" for name in LONGEST]
+    items.sort(key=lambda item: next((at for at, name in enumerate(files) if item.nodeid.startswith(name)), len(files)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def shared_fen(unit: int) -> int:
 
 def billing(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [minglou(), "billing", *map(str, words)], cwd=folder, capture_output=True, text=True, timeout=100, check=False
+        [minglou(), "billing", *map(str, words)], cwd=folder, capture_output=True, text=True, timeout=280, check=False
     )
 
 
@@ -53,7 +53,7 @@ def rebuild_store(folder: Path) -> subprocess.CompletedProcess[str]:
 def sign_in(cloud: ServedCloud, token: bytes) -> httpx.Client:
     import base64
 
-    client = httpx.Client(base_url=f"http://localhost:{cloud.port}", trust_env=False, timeout=30)
+    client = httpx.Client(base_url=f"http://localhost:{cloud.port}", trust_env=False, timeout=280)
     answer = client.post(
         "/signin",
         json={"token": base64.urlsafe_b64encode(token).rstrip(b"=").decode()},
@@ -64,7 +64,7 @@ def sign_in(cloud: ServedCloud, token: bytes) -> httpx.Client:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_padded_bill_is_flagged_challenged_and_corrected_and_the_rest_is_debited(
     tmp_path: Path, anvil: Endpoint
 ) -> None:

@@ -142,10 +142,10 @@ def test_the_command_line_submits_a_file_and_says_what_became_of_it(place: Place
         "--registry",
         place.site.registry,
     ]
-    sent = subprocess.run([*words, "--key", key], capture_output=True, text=True, timeout=60)
+    sent = subprocess.run([*words, "--key", key], capture_output=True, text=True, timeout=280)
     assert sent.stdout.startswith("UsageFees.set_mandate is in block "), sent.stderr
     assert cap_of(place.site) == 0
-    again = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    again = subprocess.run(words, capture_output=True, text=True, timeout=280)
     assert again.returncode == 1
     assert "refuses this set_mandate now: usage_fees: " in again.stderr
 

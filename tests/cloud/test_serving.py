@@ -40,7 +40,7 @@ def status(cloud: ServedCloud) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_gateway_enrols_sends_is_anchored_told_so_and_proven(tmp_path: Path, anvil: Endpoint) -> None:
     gateway = SimulatedGateway()
     gateway.log_readings(20)
@@ -75,7 +75,7 @@ def test_a_gateway_enrols_sends_is_anchored_told_so_and_proven(tmp_path: Path, a
     with_site(anvil.url, scenario)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_what_was_answered_survives_kill_9_in_mid_ingest(tmp_path: Path, anvil: Endpoint) -> None:
     gateway = SimulatedGateway()
     gateway.log_readings(2_000)

@@ -41,7 +41,7 @@ def test_what_a_lost_chain_took_with_it_is_sent_again(run: Run, tmp_path: Path, 
     run(scenario())
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_anvil_killed_and_restored_from_an_older_state_is_caught_up(run: Run, tmp_path: Path) -> None:
     port = free_port()
     state = tmp_path / "state.json"

@@ -65,7 +65,9 @@ def test_the_declared_drivers_are_the_ones_used() -> None:
         "print(Store('sqlite+aiosqlite://')._writer.dialect.driver, 'aiosqlite' in sys.modules);"
         "print(type(_connect(['http://127.0.0.1:1'], proof_of_authority=True)[0]).__module__)"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=280, check=True
+    ).stdout
     driver, is_loaded, client = told.split()
     assert (driver, is_loaded, client.partition(".")[0]) == ("aiosqlite", "True", "web3")
 

@@ -1,4 +1,4 @@
-"""Where the published vectors are, and how long a property may think: the machine is shared, so no deadline."""
+"""Where the published vectors are."""
 
 import json
 from collections.abc import Callable
@@ -6,10 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
-
-settings.register_profile("contracts", deadline=None)
-settings.load_profile("contracts")
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "vectors"
 

@@ -1,6 +1,6 @@
 """The building as a real process, and the gateway's side of its bus.
 
-The machine is shared, so properties have no deadline, and silence is certain only after a while.
+The machine is shared, so silence is certain only after a while.
 """
 
 import json
@@ -16,14 +16,10 @@ from typing import Any
 
 import pytest
 import serial
-from hypothesis import settings
 
 from devices.dlt645.connection import Connection, Timing
 from devices.dlt645.meter import Job
 from devices.dlt645.request import Answered, NoAnswer, Outcome, Refused, Request
-
-settings.register_profile("devices", deadline=None)
-settings.load_profile("devices")
 
 RUN = (
     "import argparse, sys; from devices.simulated import command; parser = argparse.ArgumentParser();"

@@ -41,6 +41,7 @@ class CloudStub:
         self.head: tuple[int, dict[str, Any]] | None = None  # says this to every question for a head
         self.lose_answers = False  # takes the batch, then cuts the connection
         self.batches = 0
+        self.lies = 0  # batches that got `answer`
         self.mail_seconds = 0.05  # a short long-poll: tests must not wait for it
         self.lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -70,6 +71,7 @@ class CloudStub:
         with self.lock:
             self.batches += 1
             if self.answer is not None:
+                self.lies += 1
                 return self.answer
             log = self.log(origin)
             try:

@@ -74,7 +74,7 @@ class Site:
 
     def status(self) -> dict[str, Any]:
         """What the running gateway says of itself."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}/status.json", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}/status.json", timeout=60) as answer:
             fields: dict[str, Any] = json.load(answer)
             return fields
 
@@ -97,7 +97,7 @@ class Site:
     def ask(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """`minglou edge WORDS --config …` to its end; `write` must have been called."""
         command = [*PROGRAM, "edge", *words, "--config", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
 
 
 def _ready_lines(said: str) -> int:

@@ -20,7 +20,7 @@ REGISTER = "8-0:1.0.0"
 
 pytestmark = [
     pytest.mark.skipif(missing(BLUEZOO) is not None, reason=str(missing(BLUEZOO))),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
 ]
 
 

@@ -31,7 +31,7 @@ def test_a_wrong_password_is_refused(site: Site) -> None:
 
 
 def test_a_client_without_a_name_is_refused(site: Site) -> None:
-    with socket.create_connection(("127.0.0.1", site.endpoint_port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", site.endpoint_port), timeout=60) as line:
         line.sendall(connect_packet("x", None, None))
         assert line.recv(10) == b"\x20\x02\x00\x04"
 
@@ -99,7 +99,7 @@ def test_a_last_will_is_recorded_as_the_devices_own_word(site: Site) -> None:
 
 def test_ping_is_answered_and_garbage_closes_only_its_own_connection(site: Site) -> None:
     good = Device(site.endpoint_port, "s2", client_id="good")
-    with socket.create_connection(("127.0.0.1", site.endpoint_port), timeout=5) as bad:
+    with socket.create_connection(("127.0.0.1", site.endpoint_port), timeout=60) as bad:
         bad.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert bad.recv(100)[:1] in (b"", b"\x20")
     good.send(b"\xc0\x00")
@@ -108,7 +108,7 @@ def test_ping_is_answered_and_garbage_closes_only_its_own_connection(site: Site)
 
 def test_the_status_page_and_its_metrics_are_read_only(site: Site) -> None:
     def ask(request: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", site.status_port), timeout=5) as line:
+        with socket.create_connection(("127.0.0.1", site.status_port), timeout=60) as line:
             line.sendall(request)
             answer = b""
             while chunk := line.recv(65536):

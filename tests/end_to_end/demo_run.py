@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.processes import PATIENCE
+
 COMMAND = (sys.executable, "-c", "import sys, minglou; sys.exit(minglou.main())", "demo")
 
 
@@ -46,7 +48,7 @@ class DemoRun:
             self.end()
             raise AssertionError(f"the demo did not end within {seconds} s:\n{self.said()}") from None
 
-    def interrupt(self, seconds: float = 30.0) -> int:
+    def interrupt(self, seconds: float = 240.0) -> int:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
         return self.wait(seconds)
@@ -56,7 +58,7 @@ class DemoRun:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(30)
+                self.process.wait(120)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -102,8 +104,8 @@ class DemoRun:
         return fetch(f"http://127.0.0.1:{ports[name]}{path}") if ports else {}
 
     def until(self, condition: Callable[[], bool], *, seconds: float, what: str) -> None:
-        """Wait for something, as long as the demo runs."""
-        deadline = time.monotonic() + seconds
+        """Wait for something that takes at most so long on a quiet machine, as long as the demo runs."""
+        deadline = time.monotonic() + seconds * PATIENCE
         while not condition():
             assert self.process.poll() is None, f"the demo ended while waiting for {what}:\n{self.said()}"
             assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}:\n{self.said()}"

@@ -50,7 +50,7 @@ def test_a_ballot_that_the_cloud_refused_still_counts(hall: Hall, tmp_path: Path
         "--registry",
         hall.registry,
     ]
-    done = subprocess.run([*words, "--key", key], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*words, "--key", key], capture_output=True, text=True, timeout=280)
     assert done.stdout.startswith("Ballots.cast is in block "), done.stderr
 
     assert [vote.spoken(head)[0] for head in range(HEADS - 1)] == [Choice.AGAINST] + [Choice.IN_FAVOUR] * 7

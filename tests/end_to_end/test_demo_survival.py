@@ -27,7 +27,7 @@ VICTIMS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_any_process_may_be_killed_every_cheat_is_noticed_and_a_second_start_continues(tmp_path: Path) -> None:
     directory = tmp_path / "demo"
     demo = DemoRun(directory, "--month-seconds", "60")
@@ -166,6 +166,6 @@ def test_the_launcher_refuses_a_directory_in_use(tmp_path: Path) -> None:
         file.write("123\n")
         file.flush()
         demo = DemoRun(directory)
-        assert demo.wait(60) == 1
+        assert demo.wait(300) == 1
     assert "a demo already runs in" in demo.said()
     assert json.dumps(str(directory)).strip('"') in demo.said()

@@ -63,7 +63,7 @@ def write_settings(folder: Path, *, endpoint_port: int, broker_port: int | None)
 def gateway(settings: Path) -> Iterator[Program]:
     """`minglou edge run` from the moment that its collectors are up."""
     minglou = program("minglou")
-    subprocess.run([minglou, "edge", "identity", "--config", settings], check=True, capture_output=True, timeout=30)
+    subprocess.run([minglou, "edge", "identity", "--config", settings], check=True, capture_output=True, timeout=280)
     command = [minglou, "edge", "run", "--config", settings]
     with running(command, name="edge", output_dir=settings.parent, directory=settings.parent) as started:
         started.wait_ready(lambda: is_up(started, times=1), seconds=20)

@@ -60,7 +60,7 @@ class FaultyClient(ChainClient):
             raise ChainError("the node does not answer")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", seeds())
 def test_each_wish_comes_true_once_and_none_is_lost(tmp_path: Path, anvil: Endpoint, seed: int) -> None:
     asyncio.run(_run(tmp_path / "c.sqlite3", anvil.url, random.Random(seed)))

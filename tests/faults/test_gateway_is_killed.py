@@ -30,7 +30,7 @@ def is_whole(folder: Path) -> bool:
     return all(len(numbers) == MESSAGES for numbers in logged(folder).values())
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", seeds())
 def test_what_the_endpoint_acknowledged_is_in_the_log_exactly_once(tmp_path: Path, seed: int) -> None:
     port = free_port()
@@ -43,7 +43,7 @@ def test_what_the_endpoint_acknowledged_is_in_the_log_exactly_once(tmp_path: Pat
     assert logged(tmp_path) == WHOLE_LOG
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", seeds())
 def test_what_the_houses_broker_accepted_is_in_the_log_exactly_once(
     tmp_path: Path, mosquitto: Endpoint, seed: int

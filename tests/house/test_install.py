@@ -40,8 +40,8 @@ def install(tmp_path: Path) -> ModuleType:
 
 def test_with_nothing_to_do_the_installer_does_nothing() -> None:
     words = [sys.executable, str(SCRIPT)]
-    subprocess.run(words, check=True, timeout=100, capture_output=True)
-    told = subprocess.run(words, check=True, timeout=100, capture_output=True, text=True)
+    subprocess.run(words, check=True, timeout=280, capture_output=True)
+    told = subprocess.run(words, check=True, timeout=280, capture_output=True, text=True)
     assert " ... " not in told.stdout
 
 

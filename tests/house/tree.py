@@ -15,7 +15,7 @@ PACKAGES = ("minglou", *ROOMS)
 @cache
 def tracked() -> tuple[Path, ...]:
     """Every tracked file that is there, relative to the repository."""
-    told = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True, timeout=30)
+    told = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True, timeout=280)
     names = told.stdout.decode().split("\0")
     return tuple(Path(name) for name in names if name and (REPOSITORY / name).is_file())
 
