@@ -5,14 +5,15 @@ against the compiled contract.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError, EncodingError
 
 from contracts.errors import ContractsError
 
+Struct = TypeVar("Struct")
 REVERT_SELECTOR = bytes.fromhex("08c379a0")  # Error(string), Solidity ABI specification, "Revert"
 
 
@@ -128,6 +129,12 @@ def unpadded(word: bytes) -> str:
 
 EventTable = Mapping[bytes, type[Any]]
 """Event classes by topic; each has its `FORM` and takes the fields in declared order."""
+
+
+def by_field(kind: type[Struct], values: Sequence[Any]) -> Struct:
+    """A dataclass from a struct's values, in the order of its fields."""
+    names = (field.name for field in fields(kind))  # type: ignore[arg-type]  # `kind` is a dataclass
+    return kind(**dict(zip(names, values, strict=True)))
 
 
 def event_table(*events: type[Any]) -> EventTable:

@@ -7,7 +7,7 @@ and spent while the roll stood still (an epoch), so that accounts always add up 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import IntEnum
 from hashlib import sha256
 from typing import Any
@@ -61,20 +61,7 @@ class Terms:
 
     def abi(self) -> tuple[Any, ...]:
         """The fields in the contract's order."""
-        return (
-            self.public_delay,
-            self.share_bp,
-            self.cost_bp,
-            self.review_above,
-            self.emergency_cap,
-            self.ratify_within,
-            self.first_rates,
-            self.notice_below_bp,
-            self.utc_offset_seconds,
-            self.since,
-            self.months,
-            self.grace_days,
-        )
+        return astuple(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

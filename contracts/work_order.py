@@ -6,7 +6,7 @@ salted detail (`contracts.detail`).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from enum import IntEnum, StrEnum
 from hashlib import sha256
 from typing import Any
@@ -69,16 +69,7 @@ class Terms:
 
     def abi(self) -> tuple[Any, ...]:
         """The fields in the contract's order."""
-        return (
-            self.accept_within,
-            self.promise_max,
-            self.confirm_within,
-            self.redo_within,
-            self.give_up_after,
-            self.report_within,
-            self.reopens_max,
-            self.price_max,
-        )
+        return astuple(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

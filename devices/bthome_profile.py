@@ -1,11 +1,9 @@
 """Profiles of BTHome v2 devices: which of an advertisement's objects is which quantity."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contracts.entry import Kind
-from devices.plausibility import Limits
-from devices.profile_header import Header, parse_quantity, parse_unit
+from devices.profile_header import Headed, Header, parse_quantity, parse_unit
 from devices.toml_table import Table
 
 KINDS = {"reading": Kind.READING, "status": Kind.STATUS}
@@ -28,25 +26,12 @@ class ObjectRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BthomeProfile:
+class BthomeProfile(Headed):
     """One family of BTHome v2 devices. `is_encrypted` ones are believed only under their bind key."""
 
     protocol = "bthome"
-    header: Header
     is_encrypted: bool
     objects: tuple[ObjectRule, ...]
-
-    @property
-    def name(self) -> str:
-        return self.header.name
-
-    @property
-    def digest(self) -> bytes:
-        return self.header.digest
-
-    @property
-    def limits(self) -> Mapping[str, Limits]:
-        return self.header.limits
 
 
 def parse_bthome_profile(top: Table, header: Header) -> BthomeProfile:

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contracts.entry import Kind
-from devices.plausibility import Limits
-from devices.profile_header import Header, parse_quantity, parse_unit
+from devices.profile_header import Headed, Header, parse_quantity, parse_unit
 from devices.toml_table import Table
 from devices.visit_rules import VisitRule, parse_visit_rules
 
@@ -60,25 +59,12 @@ class MessageRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MqttJsonProfile:
+class MqttJsonProfile(Headed):
     """One family of devices that publish JSON or bare texts."""
 
     protocol = "mqtt-json"
-    header: Header
     messages: tuple[MessageRule, ...]
     visit_rules: tuple[VisitRule, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.header.name
-
-    @property
-    def digest(self) -> bytes:
-        return self.header.digest
-
-    @property
-    def limits(self) -> Mapping[str, Limits]:
-        return self.header.limits
 
 
 def parse_mqtt_json_profile(top: Table, header: Header) -> MqttJsonProfile:

@@ -29,6 +29,25 @@ class Header:
     limits: Mapping[str, Limits]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headed:
+    """A profile of any protocol, as far as all are alike."""
+
+    header: Header
+
+    @property
+    def name(self) -> str:
+        return self.header.name
+
+    @property
+    def digest(self) -> bytes:
+        return self.header.digest
+
+    @property
+    def limits(self) -> Mapping[str, Limits]:
+        return self.header.limits
+
+
 def parse_header(top: Table, name: str) -> Header:
     """The parts of a profile that all protocols share.
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from contracts.abi import EventForm, event_table, parse_log
 from contracts.calls.once_events import SignatureUsed
+from contracts.calls.relying_party_events import RelyingPartySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +90,6 @@ class CrewCounted:
     firms: int
     members: int
     keys: int
-
-
-@dataclass(frozen=True, slots=True)
-class RelyingPartySet:
-    """Passkeys of this web origin count."""
-
-    FORM: ClassVar[EventForm] = EventForm(
-        "RelyingPartySet",
-        bytes.fromhex("ff8c4cde61c7f22252a811256ea63de4e98c5abf154e2d89b6497010188032d4"),
-        ("uint256",),
-        ("bytes32", "string"),
-    )
-
-    number: int
-    rp_id_hash: bytes
-    origin: str
 
 
 Event = FirmSet | MemberSet | CrewKeySet | CrewKeyEnded | CrewCounted | RelyingPartySet | SignatureUsed

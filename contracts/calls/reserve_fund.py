@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contracts.abi import Call, Function, encode_arguments, padded
+from contracts.abi import Call, Function, by_field, encode_arguments, padded
 from contracts.fund import (
     BUDGET_TYPE,
     ORDER_TYPE,
@@ -219,22 +219,7 @@ def terms(to: str) -> Call:
 
 def parse_terms(result: bytes) -> Terms:
     """The result of `terms`."""
-    values = _TERMS.decode(result)[0]
-    names = (
-        "public_delay",
-        "share_bp",
-        "cost_bp",
-        "review_above",
-        "emergency_cap",
-        "ratify_within",
-        "first_rates",
-        "notice_below_bp",
-        "utc_offset_seconds",
-        "since",
-        "months",
-        "grace_days",
-    )
-    return Terms(**dict(zip(names, values, strict=True)))
+    return by_field(Terms, _TERMS.decode(result)[0])
 
 
 def parts(to: str) -> Call:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from contracts.abi import Call, Function, encode_arguments, padded
+from contracts.abi import Call, Function, by_field, encode_arguments, padded
 from contracts.calls.anchor_log import HEAD_TYPE, Head
 from contracts.calls.charges import ENTRY_PROOF_TYPE, EntryProof
 from contracts.person import PERSON_SIGNATURE_TYPE, PersonSignature
@@ -158,18 +158,7 @@ def terms(to: str) -> Call:
 
 def parse_terms(result: bytes) -> Terms:
     """The result of `terms`."""
-    values = _TERMS.decode(result)[0]
-    names = (
-        "accept_within",
-        "promise_max",
-        "confirm_within",
-        "redo_within",
-        "give_up_after",
-        "report_within",
-        "reopens_max",
-        "price_max",
-    )
-    return Terms(**dict(zip(names, values, strict=True)))
+    return by_field(Terms, _TERMS.decode(result)[0])
 
 
 def fault(to: str, *, quantity: str) -> Call:

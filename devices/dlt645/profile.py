@@ -1,6 +1,5 @@
 """Profiles of DL/T 645-2007 meters: which identifiers to read, what they mean, where the meter keeps its freezes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contracts.entry import Kind
@@ -8,8 +7,7 @@ from devices.dlt645.connection import Timing
 from devices.dlt645.request import ReadData
 from devices.dlt645.value import BcdFormat, parse_bcd_format
 from devices.errors import FrameError, MeterError, ProfileError
-from devices.plausibility import Limits
-from devices.profile_header import Header, parse_quantity, parse_unit
+from devices.profile_header import Headed, Header, parse_quantity, parse_unit
 from devices.toml_table import Table
 
 FREEZES_KEPT_MAX = 62
@@ -66,29 +64,16 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dlt645Profile:
+class Dlt645Profile(Headed):
     """One family of DL/T 645-2007 meters."""
 
     protocol = "dlt645-2007"
-    header: Header
     timing: Timing
     parity: str
     poll_seconds: int
     registers: tuple[Register, ...]
     daily_freeze: DailyFreeze | None
     settlement: Settlement | None
-
-    @property
-    def name(self) -> str:
-        return self.header.name
-
-    @property
-    def digest(self) -> bytes:
-        return self.header.digest
-
-    @property
-    def limits(self) -> Mapping[str, Limits]:
-        return self.header.limits
 
 
 def parse_dlt645_profile(top: Table, header: Header) -> Dlt645Profile:

@@ -9,6 +9,7 @@ import pytest
 from tests.contracts.vyper.assembly_site import Hall
 from tests.contracts.vyper.chain import Chain, Reverted
 from tests.contracts.vyper.forks import chain_at
+from tests.contracts.vyper.fund_site import FundSite, funded, kept
 from tests.contracts.vyper.service import Service
 from tests.contracts.vyper.site import Site
 from tests.contracts.vyper.work_site import WorkSite
@@ -101,3 +102,16 @@ def standing(chain: Chain) -> Iterator[WorkSite]:
 def work(standing: WorkSite) -> Iterator[WorkSite]:
     """Repairs on a small site; everything that a test does is undone after it."""
     yield from put_back(standing)
+
+
+@pytest.fixture(scope="module")
+def begun_fund(chain: Chain) -> Iterator[FundSite]:
+    """A site with its reserve fund; tests use `fund`, which puts it back."""
+    with funded(chain) as site:
+        yield site
+
+
+@pytest.fixture
+def fund(begun_fund: FundSite) -> Iterator[FundSite]:
+    with kept(begun_fund) as site:
+        yield site

@@ -34,6 +34,7 @@ UNITS = tuple(name(f"flat {index}") for index in range(7))
 FUND_MATTER, RAISE_MATTER, INCOME_MATTER = 5, 6, 8
 PASSED = 4
 FOREVER = 2**63
+JULY_2027 = 1_814_371_200  # 2027-07-01T00:00 in Asia/Shanghai
 TERMS = FUND_TERMS
 CAP, RATIFY_WITHIN, PUBLIC_DELAY = TERMS.emergency_cap, TERMS.ratify_within, TERMS.public_delay
 

@@ -11,6 +11,7 @@ from contracts.calls import crews_events as ce
 from contracts.calls import registry_events as ge
 from contracts.calls import roll_events as re
 from contracts.calls.bindings import Binding
+from contracts.calls.relying_party_events import RelyingPartySet
 from tests.contracts.vyper.site import Site
 
 OPEN = 2**48 - 1
@@ -66,7 +67,7 @@ class Register:
     bindings: dict[bytes, list[Binding]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, contract: str, event: Any, block: int, time_s: int) -> None:
-        if isinstance(event, re.RelyingPartySet | ce.RelyingPartySet):
+        if isinstance(event, RelyingPartySet):
             parties = self.parties_of_owners if contract == "roll" else self.parties_of_crews
             parties[event.number] = roll.RelyingParty(event.rp_id_hash, event.origin)
             return

@@ -1,7 +1,9 @@
 """Real Registry, Roll, Crews, Token, AnchorLog, ReserveFund and WorkOrders over whatever assembly a test has."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from cloud.chain import terms as deployed
 from contracts.abi import Call
 from contracts.calls import registry, registry_events, reserve_fund, roll_changes, work_orders
 from contracts.fund import Terms as FundTerms
@@ -21,30 +23,9 @@ CONTRACTS = {
     "reserve_fund": "ReserveFund",
     "work_orders": "WorkOrders",
 }
-FUND_TERMS = FundTerms(
-    public_delay=7 * DAY,
-    share_bp=7000,
-    cost_bp=3000,
-    review_above=100_000,
-    emergency_cap=50_000,
-    ratify_within=60 * DAY,
-    first_rates=(0, 10_000),
-    notice_below_bp=3000,
-    utc_offset_seconds=8 * 3600,
-    since=20260701,
-    months=(6, 3, 12),
-    grace_days=(30, 15, 90),
-)
-WORK_TERMS = WorkTerms(
-    accept_within=DAY,
-    promise_max=30 * DAY,
-    confirm_within=7 * DAY,
-    redo_within=2 * DAY,
-    give_up_after=5 * DAY,
-    report_within=7 * DAY,
-    reopens_max=2,
-    price_max=20_000,
-)
+# The rules that sites are deployed with, and amounts small enough to be reached.
+FUND_TERMS = replace(deployed.FUND_TERMS, review_above=100_000, emergency_cap=50_000)
+WORK_TERMS = replace(deployed.WORK_TERMS, redo_within=2 * DAY, give_up_after=5 * DAY, price_max=20_000)
 
 
 class SmallSite:

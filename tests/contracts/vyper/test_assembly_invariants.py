@@ -4,15 +4,12 @@ What stands is compared after every step, the result at the end with exact ratio
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule
 
 from contracts.ballot import SEQUENCE_MAX, PaperBallot, SignedBallot, batch_of
 from contracts.calls import assembly, ballots
@@ -31,7 +28,7 @@ from tests.contracts.vyper.assembly_site import (
     Voter,
     proposal,
 )
-from tests.contracts.vyper.chain import Reverted
+from tests.contracts.vyper.predicted import Predicted, require, run_paths
 from tests.contracts.vyper.site import name
 from tests.contracts.vyper.site_contracts import PROXIES_MAX
 from tests.contracts.vyper.site_contracts import SHOWN_FOR as WINDOW
@@ -115,11 +112,10 @@ class Model:
         return share >= Fraction(3, 4) if matter in (6, 7, 8) else share > Fraction(1, 2)
 
 
-class Votes(RuleBasedStateMachine):
+class Votes(Predicted):
     """Acts in any order; each is predicted, and its refusal too."""
 
     hall: Hall
-    succeeded: Counter[str]
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,18 +131,6 @@ class Votes(RuleBasedStateMachine):
             self.finish()
         finally:
             self._undone.__exit__(None, None, None)
-
-    @contextmanager
-    def expected(self, what: str, succeeds: bool) -> Iterator[None]:
-        """The call must succeed exactly if the model says so."""
-        try:
-            yield
-        except Reverted as refused:
-            assert not succeeds, f"{what} was refused: {refused.reason}"
-            self.succeeded[f"{what} refused"] += 1
-            return
-        assert succeeds, f"{what} succeeded"
-        self.succeeded[what] += 1
 
     @precondition(lambda self: self.vote is None)
     @rule(matter=st.integers(1, 9), building=st.sampled_from([0, 0, 1, 2]))
@@ -323,26 +307,11 @@ class Votes(RuleBasedStateMachine):
             assert areas == tuple(expected[choice] for choice in Choice), means
 
 
-def run(hall: Hall, *, examples: int, steps: int) -> Counter[str]:
-    Votes.hall, Votes.succeeded = hall, Counter()
-    run_state_machine_as_test(
-        Votes,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    return Votes.succeeded
-
-
 @pytest.mark.slow
 def test_the_result_is_what_owners_signed_whatever_the_relayer_does(assembled: Hall) -> None:
-    succeeded = run(assembled, examples=30, steps=40)
-    # One that only reverts proves nothing.
-    for what in (
+    Votes.hall = assembled
+    run_paths(Votes, examples=30, steps=40)
+    often = (
         "relay",
         "give_proxy",
         "revoke_proxy",
@@ -351,7 +320,6 @@ def test_the_result_is_what_owners_signed_whatever_the_relayer_does(assembled: H
         "failed",
         "forge refused",
         "late refused",
-    ):
-        assert succeeded[what] >= 3, (what, dict(succeeded))
-    for what in ("counted passkey", "counted software", "counted proxy", "counted paper", "relay refused"):
-        assert succeeded[what] >= 1, (what, dict(succeeded))
+    )
+    require(Votes, often, times=3)
+    require(Votes, ("counted passkey", "counted software", "counted proxy", "counted paper", "relay refused"), times=1)

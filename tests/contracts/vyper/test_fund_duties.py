@@ -1,42 +1,22 @@
 """ReserveFund: spending in an emergency, what must be said in public, and every refusal beside its success."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
-
-import pytest
 
 from contracts.calls import reserve_fund
 from contracts.calls import reserve_fund_events as events
 from contracts.fund import Report, payload_digest
-from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.fund_site import (
     CAP,
     FOREVER,
     FUND_MATTER,
+    JULY_2027,
     RAISE_MATTER,
     RATIFY_WITHIN,
     FundSite,
-    funded,
-    kept,
 )
 from tests.contracts.vyper.site import DAY, name
-
-JULY_2027 = 1_814_371_200  # 2027-07-01T00:00 in Asia/Shanghai
-
-
-@pytest.fixture(scope="module")
-def standing(chain: Chain) -> Iterator[FundSite]:
-    with funded(chain) as site:
-        yield site
-
-
-@pytest.fixture
-def fund(standing: FundSite) -> Iterator[FundSite]:
-    with kept(standing) as site:
-        yield site
-
 
 # --- Emergencies ---
 

@@ -1,20 +1,16 @@
 """ReserveFund as a state machine beside the ledger of contracts/fund.py: conserved, and moved only by those who may."""
 
 import os
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule
 
 from contracts.calls import reserve_fund, token
 from contracts.fund import BudgetBook, FundError, Ledger, Pot
-from tests.contracts.vyper.chain import Chain, Reverted
+from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.fund_site import (
     AREAS,
     CAP,
@@ -25,6 +21,7 @@ from tests.contracts.vyper.fund_site import (
     UNITS,
     FundSite,
 )
+from tests.contracts.vyper.predicted import Predicted, require, run_paths
 from tests.contracts.vyper.site import name
 
 EXAMPLES = int(os.environ.get("MINGLOU_SEEDS", "12"))
@@ -74,11 +71,10 @@ ACTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
-class Fund(RuleBasedStateMachine):
+class Fund(Predicted):
     """Calls in any order; each is predicted, and its refusal too."""
 
     site: FundSite
-    succeeded: Counter[str]
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,17 +90,6 @@ class Fund(RuleBasedStateMachine):
         self.every_household_is_what_the_ledger_says()
         self.site.logs, self.site.resolutions = self.logs, self.resolutions
         self.site.chain.revert_to(self.snapshot)
-
-    @contextmanager
-    def expected(self, what: str, succeeds: bool) -> Iterator[None]:
-        """The call must succeed exactly if the model says so."""
-        try:
-            yield
-        except Reverted as refused:
-            assert not succeeds, f"{what} was refused: {refused.reason}"
-            return
-        assert succeeds, f"{what} succeeded"
-        self.succeeded[what] += 1
 
     def document(self) -> bytes:
         self.documents += 1
@@ -321,22 +306,10 @@ NEEDED += ("emergency", "repay", "ratify", "enter")
 @pytest.mark.timeout(3600)  # in soak, with many examples
 def test_the_fund_is_conserved_over_every_path(chain: Chain) -> None:
     snapshot = chain.snapshot()
-    Fund.site, Fund.succeeded = begun(FundSite(chain)), Counter()
-    run_state_machine_as_test(
-        Fund,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            phases=[Phase.generate],  # the chain's clock runs on, so that a failure cannot be replayed exactly
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    Fund.site = begun(FundSite(chain))
+    run_paths(Fund, examples=EXAMPLES, steps=40)
     chain.revert_to(snapshot)
-    # One that only reverts proves nothing.
-    for what in NEEDED:
-        assert Fund.succeeded[what] >= 3, Fund.succeeded
+    require(Fund, NEEDED, times=3)
 
 
 def test_the_ledger_refuses_what_no_fund_can_say() -> None:

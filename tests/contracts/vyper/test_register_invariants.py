@@ -1,24 +1,21 @@
 """Registry, Roll, Crews and Bindings as a state machine: nothing comes into force but by its parties and its delay."""
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import sha256
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule
 
 from contracts.abi import Call
 from contracts.calls import bindings, bindings_changes, crews, crews_changes, registry, roll, roll_changes
 from contracts.calls.bindings import Confirmed
 from contracts.person import Purpose
-from tests.contracts.vyper.chain import Reverted
 from tests.contracts.vyper.conftest import undone
+from tests.contracts.vyper.predicted import Predicted, require, run_paths
 from tests.contracts.vyper.register import check_against_views, folded
 from tests.contracts.vyper.site import (
     DAY,
@@ -99,11 +96,10 @@ ACTS = (
 )
 
 
-class Witnesses(RuleBasedStateMachine):
+class Witnesses(Predicted):
     """Calls in any order; each is predicted, and its refusal too."""
 
     site: Site
-    succeeded: Counter[str]
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,18 +118,6 @@ class Witnesses(RuleBasedStateMachine):
             check_against_views(self.site, folded(self.site))
         finally:
             self._undone.__exit__(None, None, None)
-
-    @contextmanager
-    def expected(self, what: str, succeeds: bool) -> Iterator[None]:
-        """The call must succeed exactly if the model says so."""
-        try:
-            yield
-        except Reverted as refused:
-            assert not succeeds, f"{what} was refused: {refused}"
-            self.succeeded[f"{what} refused"] += 1
-            return
-        assert succeeds, f"{what} succeeded"
-        self.succeeded[what] += 1
 
     def new_secret(self) -> int:
         self.fresh += 1
@@ -423,21 +407,10 @@ class Witnesses(RuleBasedStateMachine):
 
 @pytest.mark.slow
 def test_nothing_comes_into_force_but_by_its_parties_and_its_delay(enrolled: Site) -> None:
-    Witnesses.site, Witnesses.succeeded = enrolled, Counter()
-    run_state_machine_as_test(
-        Witnesses,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=30,
-            deadline=None,
-            derandomize=True,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    # One that only reverts proves nothing.
-    for what in (
+    Witnesses.site = enrolled
+    run_paths(Witnesses, examples=EXAMPLES, steps=30)
+    needed = (
         *["propose", "approve", "enact", "veto", "veto_signed", "revoke", "rotate", "letter", "attest"],
         *["confirm", "contest", "confirm_as_committee", "rotate_crew", "end_member"],
-    ):
-        assert Witnesses.succeeded[what] >= 2, Witnesses.succeeded
+    )
+    require(Witnesses, needed, times=2)

@@ -1,6 +1,5 @@
 """ReserveFund: each way in, each way out, and every refusal beside its success."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 
 from contracts.calls import reserve_fund, token
 from contracts.fund import Pot
-from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.fund_site import (
     FUND_MATTER,
@@ -17,25 +15,8 @@ from tests.contracts.vyper.fund_site import (
     RAISE_MATTER,
     TERMS,
     FundSite,
-    funded,
-    kept,
 )
 from tests.contracts.vyper.site import name
-
-JULY_2027 = 1_814_371_200  # 2027-07-01T00:00 in Asia/Shanghai
-
-
-@pytest.fixture(scope="module")
-def standing(chain: Chain) -> Iterator[FundSite]:
-    with funded(chain) as site:
-        yield site
-
-
-@pytest.fixture
-def fund(standing: FundSite) -> Iterator[FundSite]:
-    with kept(standing) as site:
-        yield site
-
 
 # --- Deployment ---
 

@@ -1,28 +1,19 @@
 """WorkOrders as a state machine beside a Python model: escrow is conserved, and each step is taken by who may."""
 
 import os
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, invariant, rule
 
 from contracts.calls import work_orders
 from contracts.calls import work_orders_events as events
 from contracts.work_order import Cause, Order, OrderBook, State, Trigger, WorkOrderError, source_of, triggers
-from tests.contracts.vyper.chain import Chain, Reverted
+from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.fund_site import UNITS
+from tests.contracts.vyper.predicted import Predicted, require, run_paths
 from tests.contracts.vyper.site import DAY, LIFT, name
 from tests.contracts.vyper.work_site import FAULT, NORMAL, TERMS, WorkSite, undone
 
@@ -53,11 +44,10 @@ ACTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
-class Work(RuleBasedStateMachine):
+class Work(Predicted):
     """Calls in any order; each is predicted, and its refusal too."""
 
     site: WorkSite
-    succeeded: Counter[str]
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,17 +98,6 @@ class Work(RuleBasedStateMachine):
             assert lower(told) == lower(self.orders[order]) == lower(self.site.order(order))
         for _ in self._undone:
             pass
-
-    @contextmanager
-    def expected(self, what: str, succeeds: bool) -> Iterator[None]:
-        """The call must succeed exactly if the model says so."""
-        try:
-            yield
-        except Reverted as refused:
-            assert not succeeds, f"{what} was refused: {refused.reason}"
-            return
-        assert succeeds, f"{what} succeeded"
-        self.succeeded[what] += 1
 
     def any_order(self, data: st.DataObject, *states: State, whose: bytes | None = None) -> bytes:
         """An order, more often than not in one of these states."""
@@ -382,22 +361,10 @@ NEEDED += ("judge 0", "judge 3", "escalate", "release", "lapse", "refuse")
 @pytest.mark.timeout(3600)  # in soak, with many examples
 def test_escrow_is_conserved_and_each_step_is_taken_by_who_may(chain: Chain) -> None:
     snapshot = chain.snapshot()
-    Work.site, Work.succeeded = WorkSite(chain), Counter()
-    run_state_machine_as_test(
-        Work,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            phases=[Phase.generate],  # the chain's clock runs on, so that a failure cannot be replayed exactly
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    Work.site = WorkSite(chain)
+    run_paths(Work, examples=EXAMPLES, steps=40)
     chain.revert_to(snapshot)
-    # One that only reverts proves nothing.
-    for what in NEEDED:
-        assert Work.succeeded[what] >= 3, Work.succeeded
+    require(Work, NEEDED, times=3)
 
 
 def test_a_book_refuses_what_no_contract_can_say() -> None:
