@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from cloud.service import Cloud
 from cloud.status import read_status
-from cloud.store import tables
+from cloud.store import log_id_of, tables
 from contracts.entry import Kind
 
 __all__ = ["api_router", "is_public_kind"]
@@ -73,25 +73,21 @@ def api_router(cloud: Cloud) -> APIRouter:
 
 async def _entry_kind(cloud: Cloud, origin: str, index: int) -> tuple[int | None, bytes]:
     column = tables.entries.c
-    query = (
-        select(column.kind, column.device)
-        .join(tables.logs, tables.logs.c.log_id == column.log_id)
-        .where(tables.logs.c.origin == origin, column.entry_index == index)
-    )
     async with cloud.store.read() as connection:
+        log_id = await log_id_of(connection, origin)
+        query = select(column.kind, column.device).where(column.log_id == log_id, column.entry_index == index)
         row = (await connection.execute(query)).one_or_none()
     return (None, b"") if row is None else (row.kind, row.device)
 
 
 async def _entries(cloud: Cloud, origin: str, start: int, count: int) -> list[dict[str, Any]]:
     column = tables.entries.c
-    query = (
-        select(column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms)
-        .join(tables.logs, tables.logs.c.log_id == column.log_id)
-        .where(tables.logs.c.origin == origin, column.entry_index >= start, column.entry_index < start + count)
-        .order_by(column.entry_index)
-    )
+    shown = (column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms)
     async with cloud.store.read() as connection:
+        log_id = await log_id_of(connection, origin)
+        query = select(*shown).where(
+            column.log_id == log_id, column.entry_index >= start, column.entry_index < start + count
+        )
         return [
             {
                 "index": str(row.entry_index),
@@ -101,5 +97,5 @@ async def _entries(cloud: Cloud, origin: str, start: int, count: int) -> list[di
                 "value": str(row.value),
                 "observed_at_ms": row.observed_at_ms,
             }
-            for row in await connection.execute(query)
+            for row in await connection.execute(query.order_by(column.entry_index))
         ]

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import AnchorRecord, BindingRecord, ChainView
 from cloud.errors import StoreError
-from cloud.store import Store, tables
+from cloud.store import Store, log_id_of, tables
 from cloud.store.trees import LogTree, SuperTree, walk
 from cloud.super_log import signed_head
 from contracts.evidence import Anchor, Assignment, Binding, Evidence, GatewayKey, LogProof, SuperProof, format_evidence
@@ -49,7 +49,7 @@ class EvidenceRoom:
                 return None
             checkpoint = await _first_checkpoint(connection, row.log_id, index)
             log = None if checkpoint is None else await self._log_proof(connection, origin, index, checkpoint)
-            anchor = self.view.first_anchor(checkpoint.super_index) if self.view and checkpoint else None
+            anchor = self._anchor_of(checkpoint)
             proof = None if anchor is None else await self._super_proof(connection, checkpoint, anchor)
         has_anchor = anchor is not None and proof is not None
         evidence = Evidence(
@@ -61,6 +61,11 @@ class EvidenceRoom:
             anchor=self._anchor(anchor) if has_anchor and anchor is not None else None,
         )
         return format_evidence(evidence)
+
+    def _anchor_of(self, checkpoint: Any) -> AnchorRecord | None:
+        if self.view is None or checkpoint is None or checkpoint.super_index is None:
+            return None
+        return self.view.first_anchor(checkpoint.super_index)
 
     async def _log_proof(self, connection: AsyncConnection, origin: str, index: int, checkpoint: Any) -> LogProof:
         path = await walk(
@@ -147,12 +152,8 @@ def _detail(row: Any, *, redacted: bool) -> Any:
 
 
 async def _entry(connection: AsyncConnection, origin: str, index: int) -> Any:
-    column = tables.entries.c
-    query = (
-        select(tables.entries)
-        .join(tables.logs, tables.logs.c.log_id == column.log_id)
-        .where(tables.logs.c.origin == origin, column.entry_index == index)
-    )
+    column, log_id = tables.entries.c, await log_id_of(connection, origin)
+    query = select(tables.entries).where(column.log_id == log_id, column.entry_index == index)
     return (await connection.execute(query)).one_or_none()
 
 

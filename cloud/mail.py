@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from sqlalchemy import delete, insert, select
 
 from cloud.copies.acknowledgements import acknowledgements_of
-from cloud.store import Store, tables
+from cloud.store import Store, log_id_of, tables
 from cloud.visits.letters import letters_for, letters_sent
 from contracts.clock import Clock
 
@@ -111,7 +111,7 @@ class MailRoom:
     async def post(self, origin: str, kind: str, body: dict[str, Any]) -> None:
         """Leave one message for a gateway whose log is held."""
         async with self._store.write() as connection:
-            log_id = await _log_id(connection, origin)
+            log_id = await log_id_of(connection, origin)
             if log_id is not None:
                 await self._append(connection, log_id, [(kind, body)])
         self._bell.ring()
@@ -119,7 +119,7 @@ class MailRoom:
     async def _make(self, origin: str) -> None:
         """Turn what is new since this gateway's last message into messages."""
         async with self._store.read() as connection:
-            log_id = await _log_id(connection, origin)
+            log_id = await log_id_of(connection, origin)
             if log_id is None:
                 return
             news = await self._news_for(connection, origin, log_id)
@@ -176,24 +176,13 @@ class MailRoom:
 
     async def _read(self, origin: str, after: int) -> list[dict[str, Any]]:
         column = tables.mail.c
-        query = (
-            select(column.number, column.kind, column.body)
-            .join(tables.logs, tables.logs.c.log_id == column.log_id)
-            .where(tables.logs.c.origin == origin, column.number > after)
-            .order_by(column.number)
-            .limit(_AT_ONCE)
-        )
+        query = select(column.number, column.kind, column.body).order_by(column.number).limit(_AT_ONCE)
         async with self._store.read() as connection:
+            log_id = await log_id_of(connection, origin)
             return [
                 {"number": row.number, "kind": row.kind, "body": json.loads(row.body), "signature": None}
-                for row in await connection.execute(query)
+                for row in await connection.execute(query.where(column.log_id == log_id, column.number > after))
             ]
-
-
-async def _log_id(connection: Any, origin: str) -> int | None:
-    found = await connection.execute(select(tables.logs.c.log_id).where(tables.logs.c.origin == origin))
-    log_id: int | None = found.scalar_one_or_none()
-    return log_id
 
 
 async def _last_bodies(connection: Any, log_id: int) -> dict[str, dict[str, Any]]:

@@ -38,6 +38,7 @@ __all__ = ["Cloud", "open_cloud"]
 
 _log = logging.getLogger("cloud")
 _TELLING_SECONDS = 1.0
+_SEQUENCER_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +98,16 @@ class Cloud:
         )
         telling = Worker(name="webhooks", step=self.courier.step, pause_seconds=_TELLING_SECONDS)
         return (
+            self._sequencer(),
             segments,
             *witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock),
             *(() if self.chain is None else self.chain.workers()),
             *((telling,) if self.settings.webhooks else ()),
+        )
+
+    def _sequencer(self) -> Worker:
+        return Worker(
+            name="super-log", step=lambda: self.super_log.sequence(self.store), pause_seconds=_SEQUENCER_SECONDS
         )
 
 
@@ -126,7 +133,6 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
         ingest = Ingest(
             store=store,
             keys=news,
-            super_log=super_log,
             clock=settings.clock,
             limits=IngestLimits(entries_per_second=settings.entries_per_second),
             claims=_claims(settings),

@@ -55,9 +55,9 @@ async def read_status(
     async with store.read() as connection:
         sums = (
             await connection.execute(
-                select(func.coalesce(func.sum(logs.size), 0), func.count(), func.count(logs.frozen)).select_from(
-                    tables.logs
-                )
+                select(func.coalesce(func.sum(logs.size), 0), func.count(), func.count(logs.frozen))
+                .select_from(tables.logs)
+                .execution_options(every_shard="sums over all logs")
             )
         ).one()
         super_size = (await connection.execute(select(tables.super_head.c.size))).scalar_one_or_none() or 0

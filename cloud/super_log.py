@@ -1,7 +1,8 @@
 """The super-log: this deployment's one append-only tree of all its gateways' checkpoints, signed with Ed25519.
 
-Its leaves are written in the same transaction as the checkpoints, by the one ingest writer; its notes are signed and
-stored when an anchor is due, never two for one size, and carry the cosignatures that witnesses gave since.
+Gateways' checkpoints wait in the store, whoever took them; one sequencer at a time, of whatever process, gives them
+their places. Notes are signed and stored when an anchor is due, never two for one size, and carry the cosignatures that
+witnesses gave since.
 """
 
 import os
@@ -9,19 +10,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import SettingsError
 from cloud.standing import cosignature_lines
-from cloud.store import Store, insert_rows, tables
+from cloud.store import Store, insert_new, insert_rows, tables
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint
 from contracts.errors import KeyFormatError
-from contracts.superlog import sign_superlog
+from contracts.superlog import sign_superlog, superlog_leaf_of
 from contracts.tree import Frontier, Node, leaf_hash
 
 __all__ = ["SignedHead", "SuperLog", "open_super_key", "signed_head"]
+
+
+_SEQUENCING = "super-log"
+_SEQUENCED_AT_ONCE = 2_000
+_PLACE = (
+    update(tables.checkpoints)
+    .where(tables.checkpoints.c.log_id == bindparam("of_log"), tables.checkpoints.c.size == bindparam("of_size"))
+    .values(super_index=bindparam("place"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,59 +68,68 @@ def open_super_key(path: Path, what: str = "super-log key") -> ed25519.PrivateKe
 
 
 class SuperLog:
-    """The super-log's right edge in memory, and its signing key."""
+    """The super-log: its sequencer and its signing key. It lies in the store; `size` is what was last seen there."""
 
     def __init__(self, origin: str, key: ed25519.PrivateKey) -> None:
         self.origin = origin
         self.public = ed25519.public_bytes(key)
         self._key = key
-        self._frontier = Frontier()
-        self._has_row = False
+        self.size = 0
 
-    @property
-    def size(self) -> int:
-        return self._frontier.size
-
-    async def load(self, store: Store) -> None:
-        """Read the stored right edge, at start and after a failed write."""
+    async def sequence(self, store: Store, *, at_most: int = _SEQUENCED_AT_ONCE) -> bool:
+        """Give waiting checkpoints their places, oldest first; whether there were so many that more may be waiting."""
+        column = tables.checkpoints.c
+        waiting = (
+            select(column.log_id, column.size, column.note)
+            .where(column.super_index.is_(None))
+            .order_by(column.received_at_ms, column.log_id, column.size)
+            .limit(at_most)
+            .execution_options(every_shard="checkpoints of all logs make one order")
+        )
         async with store.read() as connection:
-            row = (await connection.execute(select(tables.super_head))).one_or_none()
-        self._has_row = row is not None
-        self._frontier = Frontier.from_bytes(row.peaks) if row is not None else Frontier()
+            self.size = (await _frontier(connection)).size
+            if not (await connection.execute(waiting.limit(1))).all():
+                return False
+        async with store.write(_SEQUENCING) as connection:
+            rows = (await connection.execute(waiting)).all()
+            if not rows:
+                return False
+            first = await self.append(connection, [superlog_leaf_of(row.note) for row in rows])
+            places = [{"of_log": row.log_id, "of_size": row.size, "place": first + at} for at, row in enumerate(rows)]
+            await connection.execute(_PLACE, places)
+        self.size = first + len(rows)
+        return len(rows) == at_most
 
     async def append(self, connection: AsyncConnection, leaves: Sequence[bytes]) -> int:
-        """Append leaves in the caller's transaction; the index of the first one. On a failed commit the caller must
-        `load` again.
-        """
-        first = self._frontier.size
+        """Append leaves to the stored tree; the index of the first one."""
+        frontier = await _frontier(connection)
+        first = frontier.size
         hashes = [leaf_hash(leaf) for leaf in leaves]
         rows: list[Node] = [(0, first + at, hashed) for at, hashed in enumerate(hashes)]
-        frontier = self._frontier.copy()
         frontier.extend(hashes, on_node=rows.append)
         await insert_rows(connection, tables.super_nodes, rows)
         head = {"size": frontier.size, "peaks": frontier.to_bytes()}
-        if self._has_row:
+        if not await insert_new(connection, tables.super_head, {"one": 1, **head}):
             await connection.execute(update(tables.super_head).values(head))
-        else:
-            await connection.execute(insert(tables.super_head).values(one=1, **head))
-        self._frontier, self._has_row = frontier, True
         return first
 
     async def sign_head(self, store: Store, *, now_ms: int) -> SignedHead | None:
         """The signed note of the present head, stored before it is shown; None while the super-log is empty."""
-        if not self._frontier.size:
-            return None
-        async with store.write() as connection:
-            # Inside the write transaction no append is half done, so this is a committed head.
-            size, root = self._frontier.size, self._frontier.root()
-            held = await signed_head(connection, size)
+        while await self.sequence(store):
+            pass
+        async with store.write(_SEQUENCING) as connection:
+            frontier = await _frontier(connection)
+            self.size, root = frontier.size, frontier.root()
+            if not self.size:
+                return None
+            held = await signed_head(connection, self.size)
             if held is not None:
                 return held
-            note = sign_superlog(Checkpoint(origin=self.origin, size=size, root=root), self._key)
+            note = sign_superlog(Checkpoint(origin=self.origin, size=self.size, root=root), self._key)
             await connection.execute(
-                insert(tables.super_notes).values(size=size, root=root, note=note, signed_at_ms=now_ms)
+                insert(tables.super_notes).values(size=self.size, root=root, note=note, signed_at_ms=now_ms)
             )
-        return SignedHead(size=size, root=root, own_note=note)
+        return SignedHead(size=self.size, root=root, own_note=note)
 
     async def latest(self, store: Store) -> SignedHead | None:
         """The largest note that was signed."""
@@ -122,6 +141,12 @@ class SuperLog:
         """The note of one size; None where no head of that size was signed."""
         async with store.read() as connection:
             return await signed_head(connection, size)
+
+
+async def _frontier(connection: AsyncConnection) -> Frontier:
+    """The stored right edge."""
+    row = (await connection.execute(select(tables.super_head))).one_or_none()
+    return Frontier() if row is None else Frontier.from_bytes(row.peaks)
 
 
 async def signed_head(connection: AsyncConnection, size: int) -> SignedHead | None:

@@ -15,7 +15,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
-from cloud.store import Store, tables
+from cloud.store import Store, log_id_of, tables
 from cloud.super_log import SuperLog
 from contracts.errors import TileError
 from contracts.superlog import superlog_leaf_of
@@ -59,7 +59,8 @@ class TileRoom:
     async def log_tile(self, origin: str, tile: Tile) -> bytes | None:
         """A tile of a gateway's log, whose stored size is always a checkpoint's."""
         async with self.store.read() as connection:
-            log = (await connection.execute(select(tables.logs).where(tables.logs.c.origin == origin))).one_or_none()
+            log_id = await log_id_of(connection, origin)
+            log = (await connection.execute(select(tables.logs).where(tables.logs.c.log_id == log_id))).one_or_none()
             if log is None or tile.level is None or not tile.is_within(log.size):
                 return None
             return await _hashes(connection, _log_row(log.log_id, tile), tile)
@@ -67,14 +68,9 @@ class TileRoom:
     async def log_checkpoint(self, origin: str, size: int | None = None) -> str | None:
         """A gateway's checkpoint note: the newest one, or the one of exactly this size."""
         column = tables.checkpoints.c
-        query = (
-            select(column.note)
-            .join(tables.logs, tables.logs.c.log_id == column.log_id)
-            .where(tables.logs.c.origin == origin)
-            .order_by(column.size.desc())
-            .limit(1)
-        )
         async with self.store.read() as connection:
+            log_id = await log_id_of(connection, origin)
+            query = select(column.note).where(column.log_id == log_id).order_by(column.size.desc()).limit(1)
             return (
                 await connection.execute(query if size is None else query.where(column.size == size))
             ).scalar_one_or_none()
@@ -150,6 +146,7 @@ async def _super_leaves(connection: AsyncConnection, tile: Tile) -> list[bytes]:
         select(column.note)
         .where(column.super_index >= tile.start, column.super_index < tile.end)
         .order_by(column.super_index)
+        .execution_options(every_shard="leaves of the super-log lie with their logs")
     )
     return _whole([superlog_leaf_of(note) for note in (await connection.execute(query)).scalars()], tile)
 

@@ -28,6 +28,18 @@ _LENGTH = struct.Struct(">H")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchParts:
+    """A batch cut into its parts; entries and details are not looked at yet."""
+
+    start: int  # index of the first entry
+    count: int
+    note: str  # the checkpoint note, as received
+    checkpoint: Checkpoint  # what the note says
+    entries: bytes  # 224 bytes each
+    details: bytes  # for each entry a big-endian u16 length and as many bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Contiguous entries of one log, ending at the size of their checkpoint. The signature is not verified yet."""
 
@@ -72,12 +84,12 @@ def encode_batch(start: int, note: str, entries: bytes | Sequence[bytes], detail
     return encoded
 
 
-def decode_batch(encoded: bytes) -> Batch:
-    """The batch that these bytes are, with every entry canonical and every detail matching its entry's digest.
+def split_batch(encoded: bytes) -> BatchParts:
+    """The parts of these bytes, for who reads many entries at once; `decode_batch` checks what is in them too.
 
     Raises:
         BatchTooLargeError: over 4096 entries or 4 MiB.
-        BatchError: naming what is wrong; nothing of a refused batch may be taken.
+        BatchError: header, lengths or checkpoint do not fit each other.
     """
     _check_limits(0, len(encoded))
     header = _HEADER.match(encoded[:_HEADER_BYTES_MAX])
@@ -92,13 +104,29 @@ def decode_batch(encoded: bytes) -> Batch:
     if details_at + details_bytes != len(encoded):
         raise BatchError(f"batch has {len(encoded)} bytes, but its header adds up to {details_at + details_bytes}")
     note, checkpoint = _decode_checkpoint(encoded[header.end() : entries_at], start + count)
-    entries = encoded[entries_at:details_at]
+    return BatchParts(
+        start=start, count=count, note=note, checkpoint=checkpoint,
+        entries=encoded[entries_at:details_at], details=encoded[details_at:],
+    )  # fmt: skip
+
+
+def decode_batch(encoded: bytes) -> Batch:
+    """The batch that these bytes are, with every entry canonical and every detail matching its entry's digest.
+
+    Raises:
+        BatchTooLargeError: over 4096 entries or 4 MiB.
+        BatchError: naming what is wrong; nothing of a refused batch may be taken.
+    """
+    parts = split_batch(encoded)
     try:
-        rows = tuple(decode_rows(entries))
+        rows = tuple(decode_rows(parts.entries))
     except EntryError as error:
-        raise BatchError(f"batch from index {start}: {error}") from error
-    details = _decode_details(memoryview(encoded)[details_at:], rows)
-    return Batch(start=start, note=note, checkpoint=checkpoint, entries=entries, rows=rows, details=details)
+        raise BatchError(f"batch from index {parts.start}: {error}") from error
+    details = _decode_details(memoryview(parts.details), rows)
+    return Batch(
+        start=parts.start, note=parts.note, checkpoint=parts.checkpoint,
+        entries=parts.entries, rows=rows, details=details,
+    )  # fmt: skip
 
 
 def _check_limits(count: int, length: int) -> None:

@@ -21,7 +21,7 @@ from cloud.chain.intents import add_intent
 from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
 from cloud.errors import BillingError
-from cloud.store import Store, tables
+from cloud.store import Store, log_id_of, tables
 from cloud.store.trees import LogTree, walk
 from contracts.abi import Call
 from contracts.bill import BLOCK, BillProof, Line, LineKind
@@ -330,8 +330,7 @@ class Settlement:
         column = tables.checkpoints.c
         query = (
             select(column.size)
-            .join(tables.logs, tables.logs.c.log_id == column.log_id)
-            .where(tables.logs.c.origin == origin, column.size > index)
+            .where(column.log_id == await log_id_of(connection, origin), column.size > index)
             .order_by(column.size.desc())
             .limit(1)
         )

@@ -11,7 +11,7 @@ from cloud.chain.deployment import Deployment
 from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
 from cloud.chain.view import ChainView, HeadRecord
 from cloud.errors import ChainError
-from cloud.store import Store, tables
+from cloud.store import Store, log_id_of, tables
 from cloud.store.trees import LogTree, SuperTree, walk
 from contracts.abi import Call
 from contracts.calls import anchor_log
@@ -121,12 +121,8 @@ class ChainBuilders:
         return transaction_of(call)
 
     async def _checkpoint(self, connection: Any, origin: str, size: int) -> Any:
-        column = tables.checkpoints.c
-        query = (
-            select(tables.checkpoints)
-            .join(tables.logs, tables.logs.c.log_id == column.log_id)
-            .where(tables.logs.c.origin == origin, column.size == size)
-        )
+        column, log_id = tables.checkpoints.c, await log_id_of(connection, origin)
+        query = select(tables.checkpoints).where(column.log_id == log_id, column.size == size)
         return (await connection.execute(query)).one_or_none()
 
 

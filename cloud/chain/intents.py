@@ -7,19 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.store import tables
+from cloud.store.upsert import insert_new
 
 __all__ = ["add_intent", "insert_new", "intent_state"]
-
-
-async def insert_new(connection: AsyncConnection, table: Any, values: Mapping[str, Any]) -> bool:
-    """Insert one row unless its key exists; whether it was inserted."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    result = await connection.execute(dialect.insert(table).values(dict(values)).on_conflict_do_nothing())
-    return bool(result.rowcount)
 
 
 async def add_intent(

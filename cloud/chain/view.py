@@ -162,6 +162,10 @@ class ChainView:
         """The origin's accepted head."""
         return self.heads.get(origin_id(origin), HeadRecord())
 
+    def origins_of(self, device: bytes) -> set[str]:
+        """The logs that a device was given to, at one time or another."""
+        return {self.origins[record.origin_id] for record in self.assignments.get(device, ())}
+
     def assignment(self, device: bytes, origin: str, index: int) -> AssignmentRecord | None:
         """The assignment under which an entry counts; None where it does not."""
         identity = origin_id(origin)

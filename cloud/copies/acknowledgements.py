@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.store import Store, tables
+from cloud.store import Store, log_id_of, tables
 from contracts.checkpoint import Checkpoint
 from contracts.clock import Clock
 from contracts.copy_note import CopyKeeper, open_acknowledgement
@@ -57,7 +57,7 @@ class Acknowledgements:
             held = open_acknowledgement(note, keeper)
         except CopyError as error:
             return str(error)
-        log_id = await _log_id(connection, held.origin)
+        log_id = await log_id_of(connection, held.origin)
         root = None if log_id is None else await _root(connection, log_id, held)
         if log_id is None or root is None:
             return f"{held.origin}: no checkpoint of size {held.size} is held here"
@@ -87,12 +87,6 @@ async def acknowledgements_of(connection: Any, log_id: int) -> Sequence[CopiedNe
     column = tables.acknowledgements.c
     query = select(column.keeper, column.note).where(column.log_id == log_id).order_by(column.keeper)
     return [CopiedNews(copy=row.keeper, note=row.note) for row in await connection.execute(query)]
-
-
-async def _log_id(connection: AsyncConnection, origin: str) -> int | None:
-    query = select(tables.logs.c.log_id).where(tables.logs.c.origin == origin)
-    log_id: int | None = (await connection.execute(query)).scalar_one_or_none()
-    return log_id
 
 
 async def _root(connection: AsyncConnection, log_id: int, held: Checkpoint) -> bytes | None:

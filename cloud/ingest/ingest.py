@@ -1,8 +1,9 @@
 """Ingest: many gateways' batches in, one durable transaction for as many as are waiting, an answer after the commit.
 
 Judging (parsing, hashing, one P-256 verification a batch) runs on the event loop while the previous group is being
-written by SQLite's thread; a group's answers leave only when its transaction is on disk. All state in memory is a copy
-of committed rows and is thrown away when a transaction fails.
+written by the database; a group's answers leave only when its transaction is on disk. Heads of logs in memory are
+copies of committed rows. Other processes may take batches of the same log: `cloud.ingest.writer` compares each head
+with its locked row before anything is written, and what was judged upon an older one is judged again.
 """
 
 import asyncio
@@ -11,32 +12,34 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.chain.intents import add_intent
 from cloud.errors import IngestRefused
 from cloud.ingest.judgement import Content, Continuation, LogHead, continue_log, read_content, read_opening
 from cloud.ingest.keys import KeyRing, KeyState
+from cloud.ingest.oddities import Oddity, clock_oddities, replay_of
 from cloud.ingest.overlap import Fork, compare_with_held
-from cloud.ingest.quota import Quota
-from cloud.store import Store, insert_rows, tables
-from cloud.super_log import SuperLog
-from contracts.batch import BATCH_BYTES_MAX, Batch, decode_batch
+from cloud.ingest.quota import Bucket, Quota
+from cloud.ingest.writer import adopt_logs, freeze_log, read_head, write_group
+from cloud.store import Store, log_id_of, tables
+from cloud.store.logs import log_number
+from contracts.batch import BATCH_BYTES_MAX, BatchParts, split_batch
 from contracts.checkpoint import SignedCheckpoint, is_log_origin, open_checkpoint
 from contracts.clock import Clock
 from contracts.errors import BatchError, BatchTooLargeError, CheckpointError, KeyFormatError, SignatureError
-from contracts.superlog import superlog_leaf
 from contracts.tree import Frontier
 
 __all__ = ["Ingest", "IngestLimits"]
 
 _log = logging.getLogger("cloud.ingest")
 Result = TypeVar("Result")
+_JUDGED_MAX = 4  # times, while other processes continue the same log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class _Job:
     token: bytes
     body: bytes
     answer: asyncio.Future[int]
+    judged: int = 0  # times
 
 
 @dataclass(slots=True)
@@ -64,12 +68,13 @@ class _Group:
 
     generation: int
     continuations: list[Continuation] = field(default_factory=list)
-    answers: list[tuple[_Job, int]] = field(default_factory=list)
-    seen: dict[int, int] = field(default_factory=dict)
+    answers: list[tuple[_Job, LogHead, int]] = field(default_factory=list)
+    oddities: list[Oddity] = field(default_factory=list)
+    entries: int = 0
 
-    @property
-    def entries(self) -> int:
-        return sum(len(continuation.entry_rows) for continuation in self.continuations)
+
+def _real_now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Ingest:
@@ -80,19 +85,18 @@ class Ingest:
         *,
         store: Store,
         keys: KeyRing,
-        super_log: SuperLog,
         clock: Clock,
         limits: IngestLimits,
         claims: dict[str, bytes] | None = None,
         on_stored: Callable[[], None] = lambda: None,
-        monotonic: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = _real_now_ms,
     ) -> None:
-        self._store, self._keys, self._super, self._clock, self._limits = store, keys, super_log, clock, limits
+        self._store, self._keys, self._clock, self._limits = store, keys, clock, limits
         self._claims = claims
         self._on_stored = on_stored
-        self._quota = Quota(limits.entries_per_second, burst_seconds=limits.burst_seconds, seconds=monotonic)
+        self._quota = Quota(limits.entries_per_second, limits.burst_seconds)
+        self._now_ms = now_ms  # real time, which quotas count in
         self._heads: dict[str, LogHead] = {}
-        self._next_log_id = 1
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._waiting_bytes = 0
         self._writing: asyncio.Task[None] | None = None
@@ -102,45 +106,43 @@ class Ingest:
         self.accepted_entries = 0
 
     async def load(self) -> None:
-        """Read every log's right edge, at start and after a failed write."""
-        heads: dict[str, LogHead] = {}
-        async with self._store.read() as connection:
-            for row in await connection.execute(select(tables.logs)):
-                heads[row.origin] = LogHead(
-                    log_id=row.log_id,
-                    origin=row.origin,
-                    frontier=Frontier.from_bytes(row.peaks),
-                    token_digest=row.token_digest,
-                    frozen=row.frozen,
-                )
-        self._heads = heads
-        self._next_log_id = 1 + max((head.log_id for head in heads.values()), default=0)
-        await self._super.load(self._store)
+        """Forget what is in memory, at start and after a failed write; heads are read when they are asked for."""
+        self._heads = {}
+        async with self._store.write() as connection:
+            await adopt_logs(connection)
 
-    def head(self, origin: str) -> LogHead | None:
+    async def head(self, origin: str) -> LogHead | None:
         """What is held of a log; None where nothing is."""
-        return self._heads.get(origin)
+        held = self._heads.get(origin)
+        if held is None and is_log_origin(origin):
+            held = await self._newest_head(origin)
+        return held
+
+    async def _newest_head(self, origin: str) -> LogHead | None:
+        """The head in memory, or the stored one where another process has come further."""
+        async with self._store.read() as connection:
+            stored = await read_head(connection, origin, self._quota.first(self._now_ms()))
+        held = self._heads.get(origin)
+        if stored is not None and (held is None or stored.size > held.size):
+            self._heads[origin] = held = stored
+        return held
 
     async def stored_head(self, origin: str) -> tuple[int, str | None]:
         """Size and checkpoint note of a log as they are on disk: (0, None) where nothing is."""
-        query = (
-            select(tables.checkpoints.c.size, tables.checkpoints.c.note)
-            .join(tables.logs, tables.logs.c.log_id == tables.checkpoints.c.log_id)
-            .where(tables.logs.c.origin == origin)
-            .order_by(tables.checkpoints.c.size.desc())
-            .limit(1)
-        )
+        column = tables.checkpoints.c
         async with self._store.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            log_id = await log_id_of(connection, origin)
+            query = select(column.size, column.note).where(column.log_id == log_id)
+            row = (await connection.execute(query.order_by(column.size.desc()).limit(1))).one_or_none()
         return (0, None) if row is None else (row.size, row.note)
 
-    def check_token(self, origin: str, token: bytes) -> None:
+    async def check_token(self, origin: str, token: bytes) -> None:
         """Whether `token` opens this gateway's log and mail.
 
         Raises:
             IngestRefused: 401 bad_token, 403 not_enrolled.
         """
-        head = self._heads.get(origin)
+        head = await self.head(origin)
         if head is None:
             raise self._refusal(
                 403, "not_enrolled", f"{origin} has sent no first batch yet; enrol it, then let it send entry 0"
@@ -153,7 +155,7 @@ class Ingest:
                 size=head.size,
             )
 
-    def admit(self, origin: str, length: int | None, token: bytes) -> None:
+    async def admit(self, origin: str, length: int | None, token: bytes) -> None:
         """Refuse what can be refused before the body is read.
 
         Args:
@@ -162,7 +164,7 @@ class Ingest:
         Raises:
             IngestRefused: naming the reason.
         """
-        head = self._heads.get(origin)
+        head = await self.head(origin)
         held = head.size if head else 0
         if not is_log_origin(origin):
             raise self._refusal(403, "unknown_gateway", f"{origin!r} is no log's name HOST/SITE/GATEWAY/eN")
@@ -184,7 +186,7 @@ class Ingest:
                 413, "too_large", f"{length} bytes; a batch has at most {BATCH_BYTES_MAX}: send smaller ones", size=held
             )
         if head is not None:
-            self.check_token(origin, token)
+            await self.check_token(origin, token)
             self._check_frozen(head)
         if self._waiting_bytes > self._limits.waiting_bytes_max:
             raise self._refusal(503, "busy", "too many batches are waiting; try again", size=held, retry_after=1)
@@ -243,8 +245,9 @@ class Ingest:
             self._writing = None
 
     async def _judge(self, job: _Job, group: _Group) -> None:
+        job.judged += 1
         try:
-            size = await self._accept(job, group)
+            await self._accept(job, group)
         except IngestRefused as refusal:
             if not job.answer.done():
                 job.answer.set_exception(refusal)
@@ -254,74 +257,82 @@ class Ingest:
                 job.answer.set_exception(
                     self._refusal(503, "busy", f"could not be judged: {error}; try again", retry_after=5)
                 )
-        else:
-            group.answers.append((job, size))
 
-    async def _accept(self, job: _Job, group: _Group) -> int:
+    async def _accept(self, job: _Job, group: _Group) -> None:
         origin = job.origin
-        self.admit(origin, len(job.body), job.token)  # again: the Registry may have moved while the body waited
+        await self.admit(origin, len(job.body), job.token)  # again: the Registry may have moved while the body waited
         head = self._heads.get(origin)
+        parts = self._split(job, head.size if head else 0)
+        signed = self._verify(origin, parts, head.size if head else 0)
+        if head is None or parts.start > head.size:
+            await self._settle()  # another process may have taken what is missing here
+            head = await self._newest_head(origin)
         held = head.size if head else 0
-        batch = self._decode(job, held)
-        signed = self._verify(origin, batch, held)
-        if batch.start > held:
-            raise self._refusal(
-                409,
-                "gap",
-                f"{origin}: {held} entries are held, the batch begins at {batch.start}; send from {held}",
-                size=held,
-            )
-        wait = self._quota.wait_seconds(origin, batch.count)
-        if wait:
-            raise self._refusal(
-                429,
-                "too_fast",
-                f"{origin} sends faster than its quota; slow down",
-                size=held,
-                retry_after=math.ceil(wait),
-            )
-        content = self._read(batch, signed, held)
+        if parts.start > held:
+            says = f"{origin}: {held} entries are held, the batch begins at {parts.start}; send from {held}"
+            raise self._refusal(409, "gap", says, size=held)
+        content = self._read(parts, signed, held)
         if head is None:
             head = self._open(job, content)
-        elif batch.start < held:
+        head = self._charge(head, parts.count)
+        if head.is_stored and parts.start < held:
             await self._compare(content, head)
-            if content.checkpoint.size <= held:
-                group.seen[head.log_id] = held
-                return held
-        continuation = self._count(
-            lambda: continue_log(content, head, public=signed.public, token_digest=head.token_digest)
-        )
-        group.continuations.append(continuation)
-        # The next batch of this log, maybe in this very group, continues from here.
-        self._heads[origin] = replace(continuation.head, is_stored=True)
-        return continuation.head.size
+            group.oddities.append(replay_of(head, content))
+        if content.checkpoint.size <= held:
+            self._heads[origin] = head
+        else:
+            head = self._continue(content, head, signed, group)
+        group.answers.append((job, head, max(held, content.end)))
 
-    def _decode(self, job: _Job, held: int) -> Batch:
+    def _continue(self, content: Content, head: LogHead, signed: SignedCheckpoint, group: _Group) -> LogHead:
+        continuation = self._count(lambda: continue_log(content, head, public=signed.public))
+        group.continuations.append(continuation)
+        group.entries += continuation.added
+        group.oddities += clock_oddities(continuation, self._clock.now_ms())
+        # The next batch of this log, maybe in this very group, continues from here.
+        self._heads[head.origin] = continuation.head
+        return continuation.head
+
+    def _charge(self, head: LogHead, entries: int) -> LogHead:
+        """The head with the entries taken from its gateway's quota."""
+        bucket = self._quota.take(head.bucket, entries, self._now_ms())
+        if isinstance(bucket, Bucket):
+            return replace(head, bucket=bucket)
+        says = f"{head.origin} sends faster than its quota; slow down"
+        raise self._refusal(429, "too_fast", says, size=head.size, retry_after=math.ceil(bucket))
+
+    def _split(self, job: _Job, held: int) -> BatchParts:
+        with self._translating(held):
+            parts = split_batch(job.body)
+        if parts.checkpoint.origin != job.origin:
+            text = (
+                f"the checkpoint is one of {parts.checkpoint.origin}, posted to {job.origin}; "
+                "post each log to its own address"
+            )
+            raise self._refusal(422, "bad_signature", text, size=held)
+        return parts
+
+    @contextmanager
+    def _translating(self, held: int) -> Iterator[None]:
         try:
-            batch = decode_batch(job.body)
+            yield
         except BatchTooLargeError as error:
             raise self._refusal(413, "too_large", str(error), size=held) from error
         except BatchError as error:
             raise self._refusal(400, "malformed", str(error), size=held) from error
-        if batch.checkpoint.origin != job.origin:
-            text = (
-                f"the checkpoint is one of {batch.checkpoint.origin}, posted to {job.origin}; "
-                "post each log to its own address"
-            )
-            raise self._refusal(422, "bad_signature", text, size=held)
-        return batch
 
-    def _verify(self, origin: str, batch: Batch, held: int) -> SignedCheckpoint:
+    def _verify(self, origin: str, parts: BatchParts, held: int) -> SignedCheckpoint:
         key = self._keys.gateway_key(origin)
         assert key is not None, "admitted"
         try:
-            return open_checkpoint(batch.note, key.public)
+            return open_checkpoint(parts.note, key.public)
         except (CheckpointError, KeyFormatError, SignatureError) as error:
             text = f"{error}; sign with the key that the Registry holds for {origin}"
             raise self._refusal(422, "bad_signature", text, size=held) from error
 
-    def _read(self, batch: Batch, signed: SignedCheckpoint, held: int) -> Content:
-        return self._count(lambda: read_content(batch, signed, held=held))
+    def _read(self, parts: BatchParts, signed: SignedCheckpoint, held: int) -> Content:
+        with self._translating(held):
+            return self._count(lambda: read_content(parts, signed, held=held))
 
     def _open(self, job: _Job, content: Content) -> LogHead:
         """The empty head of a log whose first batch this is."""
@@ -338,16 +349,15 @@ class Ingest:
                 raise self._refusal(
                     403, "not_enrolled", f"the claim code of {job.origin} is not the one it was enrolled with"
                 )
-        head = LogHead(
-            log_id=self._next_log_id,
+        return LogHead(
+            log_id=log_number(job.origin),
             origin=job.origin,
             frontier=Frontier(),
             token_digest=opening.token_digest,
             frozen=None,
+            bucket=self._quota.first(self._now_ms()),
             is_stored=False,
         )
-        self._next_log_id += 1
-        return head
 
     async def _compare(self, content: Content, head: LogHead) -> None:
         await self._settle()  # what is being written is part of what we hold
@@ -374,21 +384,7 @@ class Ingest:
         """
         says = f"fork at entry {fork.index} ({fork.kind}); both checkpoints are kept"
         now_ms = self._clock.now_ms()
-        async with self._store.write() as connection:
-            await connection.execute(update(tables.logs).where(tables.logs.c.log_id == head.log_id).values(frozen=says))
-            kept = await connection.execute(
-                insert(tables.forks).values(
-                    log_id=head.log_id,
-                    kind=fork.kind,
-                    held_note=fork.held_note,
-                    other_note=fork.other_note,
-                    material=fork.material,
-                    found_at_ms=now_ms,
-                )
-            )
-            (fork_id,) = kept.inserted_primary_key or (0,)
-            if fork.kind != "unproven":
-                await add_intent(connection, f"fork:{head.origin}", "fork", {"fork_id": fork_id}, now_ms=now_ms)
+        await freeze_log(self._store, head, fork, says, now_ms=now_ms)
         self._heads[head.origin] = replace(head, frozen=says)
         _log.error("cloud: gateway %s frozen: %s", head.origin, says)
         await self._store.notice(f"gateway {head.origin} frozen: {says}", at_ms=now_ms)
@@ -401,55 +397,37 @@ class Ingest:
 
     async def _write(self, group: _Group) -> None:
         try:
-            async with self._store.write() as connection:
-                await self._write_rows(connection, group)
+            moved = await write_group(
+                self._store, group.continuations, group.oddities,
+                seen={head.log_id for _job, head, _size in group.answers}, now_ms=self._clock.now_ms(),
+            )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - answered to every waiting gateway, which sends again
             _log.exception("cloud: a group of %d batches could not be written", len(group.answers))
             self._generation += 1
-            await self.load()
+            self._heads = {}
             self._answer_busy(group, f"could not be stored: {error}")
             return
-        self.accepted_entries += group.entries
-        for job, size in group.answers:
-            if not job.answer.done():
+        for job, head, size in group.answers:
+            if head.log_id in moved:
+                self._judge_again(job)
+            elif not job.answer.done():
                 job.answer.set_result(size)
+        self.accepted_entries += sum(one.added for one in group.continuations if one.head.log_id not in moved)
         self._on_stored()
 
+    def _judge_again(self, job: _Job) -> None:
+        """Another process has continued this job's log meanwhile."""
+        self._heads.pop(job.origin, None)
+        if job.judged < _JUDGED_MAX:
+            self._jobs.put_nowait(job)
+        elif not job.answer.done():
+            says = "other batches of this log came in between; send the batch again"
+            job.answer.set_exception(self._refusal(503, "busy", says, retry_after=1))
+
     def _answer_busy(self, group: _Group, says: str) -> None:
-        for job, _size in group.answers:
+        for job, _head, _size in group.answers:
             if not job.answer.done():
                 job.answer.set_exception(self._refusal(503, "busy", f"{says}; send the batch again", retry_after=2))
-
-    async def _write_rows(self, connection: AsyncConnection, group: _Group) -> None:
-        now_ms = self._clock.now_ms()
-        parts = group.continuations
-        await insert_rows(connection, tables.entries, [row for part in parts for row in part.entry_rows])
-        await insert_rows(connection, tables.nodes, [row for part in parts for row in part.node_rows])
-        await insert_rows(connection, tables.boundaries, [row for part in parts for row in part.boundary_rows])
-        if parts:
-            leaves = [superlog_leaf(part.content.signed) for part in parts]
-            first = await self._super.append(connection, leaves)
-            checkpoint_rows = [
-                (
-                    part.head.log_id,
-                    part.head.size,
-                    part.content.checkpoint.root,
-                    part.content.batch.note,
-                    part.public,
-                    now_ms,
-                    first + at,
-                )
-                for at, part in enumerate(parts)
-            ]
-            await insert_rows(connection, tables.checkpoints, checkpoint_rows)
-        latest = {part.head.origin: part.head for part in parts}
-        opened = {part.head.origin for part in parts if not part.head.is_stored}
-        for head in latest.values():
-            await _write_head(connection, head, is_new=head.origin in opened, now_ms=now_ms)
-        for log_id in group.seen:
-            await connection.execute(
-                update(tables.logs).where(tables.logs.c.log_id == log_id).values(last_seen_at_ms=now_ms)
-            )
 
     def _count(self, judge: Callable[[], Result]) -> Result:
         """`judge()`, counting its refusal."""
@@ -469,15 +447,3 @@ class Ingest:
 async def _stored_size(connection: AsyncConnection, log_id: int) -> int:
     query = select(tables.logs.c.size).where(tables.logs.c.log_id == log_id)
     return int((await connection.execute(query)).scalar_one_or_none() or 0)
-
-
-async def _write_head(connection: AsyncConnection, head: LogHead, *, is_new: bool, now_ms: int) -> None:
-    values = {"size": head.size, "peaks": head.frontier.to_bytes(), "last_seen_at_ms": now_ms}
-    if is_new:
-        await connection.execute(
-            insert(tables.logs).values(
-                log_id=head.log_id, origin=head.origin, token_digest=head.token_digest, opened_at_ms=now_ms, **values
-            )
-        )
-    else:
-        await connection.execute(update(tables.logs).where(tables.logs.c.log_id == head.log_id).values(values))

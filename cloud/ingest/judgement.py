@@ -1,27 +1,25 @@
 """What one batch is worth against the log as it stands: pure, on bytes, in bulk.
 
-A batch that continues the log becomes the rows to store; anything else an `IngestRefused`. Batches that begin before
-the log's end are compared by `cloud.ingest.overlap` first.
+A batch that continues the log becomes a `Continuation` to store; anything else an `IngestRefused`. Batches that begin
+before the log's end are compared by `cloud.ingest.overlap` first.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 from cloud.errors import IngestRefused
+from cloud.ingest.columns import Columns, read_columns
+from cloud.ingest.quota import Bucket
 from cloud.store.trees import STORED_LEVEL
-from contracts.batch import Batch
+from contracts.batch import BatchParts
 from contracts.checkpoint import Checkpoint, SignedCheckpoint
 from contracts.detail import SALT_BYTES, decode_detail
-from contracts.entry import EntryRow, Kind
+from contracts.entry import ENTRY_BYTES, Kind
 from contracts.errors import DetailError
-from contracts.quantities import parse_boundary_quantity
-from contracts.tree import Frontier, Node
+from contracts.tree import Frontier, Node, leaf_hashes
 
 __all__ = ["Content", "Continuation", "LogHead", "Opening", "continue_log", "read_content", "read_opening"]
-
-Row = tuple[Any, ...]
 
 _SALT_KEY = b'"salt":"'
 _SALT_DIGITS = 2 * SALT_BYTES
@@ -36,6 +34,7 @@ class LogHead:
     frontier: Frontier
     token_digest: bytes
     frozen: str | None
+    bucket: Bucket
     is_stored: bool = True
 
     @property
@@ -45,11 +44,11 @@ class LogHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """A batch's entries, parsed once: fields, leaf hashes, details."""
+    """A batch's entries, read once: columns and leaf hashes."""
 
-    batch: Batch
+    parts: BatchParts
     signed: SignedCheckpoint
-    rows: Sequence[EntryRow]
+    columns: Columns
     leaves: Sequence[bytes]
 
     @property
@@ -58,7 +57,7 @@ class Content:
 
     @property
     def end(self) -> int:
-        return self.batch.start + len(self.rows)
+        return self.parts.start + self.parts.count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,33 +70,39 @@ class Opening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuation:
-    """A batch that continues its log, as rows for the tables `entries`, `nodes` and `boundaries`."""
+    """A batch that continues its log: the head it was judged upon, the one it leads to, and what it adds."""
 
     content: Content
+    before: LogHead
     head: LogHead
     public: bytes
-    skipped: int  # entries of the batch that were held already
-    entry_rows: Sequence[Row] = field(repr=False)
-    node_rows: Sequence[Row] = field(repr=False)
-    boundary_rows: Sequence[Row] = field(repr=False)
+    nodes: Sequence[Node] = field(repr=False)
+
+    @property
+    def skipped(self) -> int:
+        """How many entries of the batch were held already."""
+        return self.before.size - self.content.parts.start
+
+    @property
+    def added(self) -> int:
+        return self.head.size - self.before.size
 
 
-def read_content(batch: Batch, signed: SignedCheckpoint, *, held: int) -> Content:
-    """What a decoded batch says; decoding has checked that entries are canonical and details have their digests.
+def read_content(parts: BatchParts, signed: SignedCheckpoint, *, held: int) -> Content:
+    """What a batch says, with every entry canonical and every detail the entry's.
 
     Raises:
+        BatchError: it is none.
         IngestRefused: 422 bad_entry for a detail that is not canonical JSON: its evidence could never be verified.
     """
-    for position, detail in enumerate(batch.details):
-        if detail:
-            try:
-                _check_canonical(detail)
-            except DetailError as error:
-                index = batch.start + position
-                raise IngestRefused(
-                    422, "bad_entry", f"entry {index}: {error}; nothing was stored", size=held
-                ) from error
-    return Content(batch=batch, signed=signed, rows=batch.rows, leaves=batch.leaf_hashes())
+    columns = read_columns(parts)
+    for position, detail in columns.details.items():
+        try:
+            _check_canonical(detail)
+        except DetailError as error:
+            index = parts.start + position
+            raise IngestRefused(422, "bad_entry", f"entry {index}: {error}; nothing was stored", size=held) from error
+    return Content(parts=parts, signed=signed, columns=columns, leaves=leaf_hashes(parts.entries, ENTRY_BYTES))
 
 
 def _check_canonical(detail: bytes) -> None:
@@ -128,14 +133,14 @@ def read_opening(content: Content, *, origin: str) -> Opening:
     Raises:
         IngestRefused: 403 not_enrolled where the batch does not begin with a well-formed `epoch.open` at index 0.
     """
-    row = content.rows[0]
+    row, detail = content.columns.row(0), content.columns.details.get(0)
     remedy = (
         f"{origin} is not enrolled here yet: its first batch begins at 0 with `epoch.open`, "
         "claim_code and uplink_token_digest"
     )
-    if content.batch.start != 0 or row[0] != Kind.GATEWAY or row[3] != "epoch.open" or not content.batch.details[0]:
+    if content.parts.start != 0 or row[0] != Kind.GATEWAY or row[3] != "epoch.open" or detail is None:
         raise IngestRefused(403, "not_enrolled", remedy)
-    fields = decode_detail(content.batch.details[0])
+    fields = decode_detail(detail)
     token, claim = fields.get("uplink_token_digest"), fields.get("claim_code")
     if not isinstance(claim, str) or not isinstance(token, str):
         raise IngestRefused(403, "not_enrolled", remedy)
@@ -148,53 +153,23 @@ def read_opening(content: Content, *, origin: str) -> Opening:
     return Opening(token_digest=digest, claim_code=claim)
 
 
-def continue_log(content: Content, head: LogHead, *, public: bytes, token_digest: bytes) -> Continuation:
-    """The rows by which the batch continues `head`; what `head` holds already is skipped (the caller has compared it).
+def continue_log(content: Content, head: LogHead, *, public: bytes) -> Continuation:
+    """How the batch continues `head`; what `head` holds already is skipped (the caller has compared it).
 
     Raises:
         IngestRefused: 422 wrong_root where the signed root is not that of the entries.
     """
-    skipped = head.size - content.batch.start
     nodes: list[Node] = []
     frontier = head.frontier.copy()
-    frontier.extend(content.leaves[skipped:], on_node=nodes.append)
+    frontier.extend(content.leaves[head.size - content.parts.start :], on_node=nodes.append, level_min=STORED_LEVEL)
     if frontier.root() != content.checkpoint.root:
         raise IngestRefused(
             422,
             "wrong_root",
             f"{head.origin}: the checkpoint of size {content.checkpoint.size} does not fit the {head.size} entries "
-            "held here and the "
-            f"{len(content.rows) - skipped} sent; ask GET /v1/logs/{head.origin} what is held and send from there",
+            f"held here and the {content.end - head.size} sent; ask GET /v1/logs/{head.origin} what is held and send "
+            "from there",
             size=head.size,
         )
-    log_id, first = head.log_id, head.size
-    rows, details, leaves = content.rows[skipped:], content.batch.details[skipped:], content.leaves[skipped:]
-    return Continuation(
-        content=content,
-        head=LogHead(
-            log_id=log_id,
-            origin=head.origin,
-            frontier=frontier,
-            token_digest=token_digest,
-            frozen=None,
-            is_stored=head.is_stored,
-        ),
-        public=public,
-        skipped=skipped,
-        entry_rows=[
-            (log_id, first + at, *row, detail or None, leaf)
-            for at, (row, detail, leaf) in enumerate(zip(rows, details, leaves, strict=True))
-        ],
-        node_rows=[(log_id, level, index, node) for level, index, node in nodes if level >= STORED_LEVEL],
-        boundary_rows=_boundary_rows(log_id, first, rows),
-    )
-
-
-def _boundary_rows(log_id: int, first: int, rows: Sequence[EntryRow]) -> list[Row]:
-    found: list[Row] = []
-    for at, row in enumerate(rows):
-        if row[0] == Kind.READING and "*" in row[3]:
-            boundary = parse_boundary_quantity(row[3])
-            assert boundary is not None, "decode_rows has checked the quantity's grammar"
-            found.append((log_id, first + at, row[1], boundary.obis, int(boundary.day.strftime("%Y%m%d")), row[4]))
-    return found
+    after = replace(head, frontier=frontier, is_stored=True)
+    return Continuation(content=content, before=head, head=after, public=public, nodes=nodes)

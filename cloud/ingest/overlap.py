@@ -47,7 +47,7 @@ async def compare_with_held(connection: AsyncConnection, content: Content, head:
         not signed.
     """
     tree = LogTree(head.log_id)
-    start, size = content.batch.start, content.checkpoint.size
+    start, size = content.parts.start, content.checkpoint.size
     held_leaves = await tree.leaf_hashes(connection, start, min(size, head.size))
     differing = next((at for at, leaf in enumerate(held_leaves) if leaf != content.leaves[at]), None)
     if size <= head.size:
@@ -87,7 +87,7 @@ async def _leaf_fork(
     held = (await connection.execute(query)).one()
     held_path = await walk(connection, tree, lambda node: inclusion_path(node, index, held.size))
     (held_leaf,) = await tree.leaf_hashes(connection, index, index + 1)
-    at = index - content.batch.start
+    at = index - content.parts.start
     material = {
         "index": str(index),
         "held": {"size": str(held.size), "leaf": held_leaf.hex(), "path": [node.hex() for node in held_path]},
@@ -106,7 +106,7 @@ async def _signed_tree(connection: AsyncConnection, tree: LogTree, content: Cont
     A walk to a leaf at or behind `start` meets, wholly before `start`, only the complete subtrees of the first `start`
     leaves.
     """
-    start, leaves = content.batch.start, content.leaves
+    start, leaves = content.parts.start, content.leaves
     peaks = {(level, (start >> level) - 1) for level in range(start.bit_length()) if start >> level & 1}
     ours = await tree.read(connection, peaks)
 
@@ -128,7 +128,7 @@ async def _held_note(connection: AsyncConnection, log_id: int, size: int, *, exa
 
 def _fork(content: Content, kind: str, index: int, held_note: str, material: Mapping[str, object]) -> Fork:
     return Fork(
-        kind=kind, index=index, held_note=held_note, other_note=content.batch.note, material=json.dumps(material)
+        kind=kind, index=index, held_note=held_note, other_note=content.parts.note, material=json.dumps(material)
     )
 
 

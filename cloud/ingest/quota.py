@@ -1,30 +1,41 @@
-"""How much one gateway may send: a token bucket over real, monotonic seconds."""
+"""How much one gateway may send: a token bucket whose level is stored with the log's head, so that all workers and
+replicas share it.
+"""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
-__all__ = ["Quota"]
+__all__ = ["Bucket", "Quota"]
 
 
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What a gateway may still send at once, as of a moment."""
+
+    level: float  # entries
+    at_ms: int  # since 1970 UTC
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
-    """Entries per second for each origin, with a burst of `burst_seconds`."""
+    """Entries per second for each gateway, with a burst of `burst_seconds`. Real seconds."""
 
-    def __init__(self, entries_per_second: float, *, burst_seconds: float, seconds: Callable[[], float]) -> None:
-        self._rate = entries_per_second
-        self._burst = entries_per_second * burst_seconds
-        self._seconds = seconds
-        self._levels: dict[str, tuple[float, float]] = {}
+    entries_per_second: float
+    burst_seconds: float
 
-    def wait_seconds(self, origin: str, entries: int) -> float:
-        """Take `entries` from the bucket; 0.0 when they fit, else the seconds after which to try again (nothing is
-        taken).
-        """
-        now = self._seconds()
-        level, at = self._levels.get(origin, (self._burst, now))
-        level = min(self._burst, level + (now - at) * self._rate)
+    @property
+    def _full(self) -> float:
+        return self.entries_per_second * self.burst_seconds
+
+    def first(self, now_ms: int) -> Bucket:
+        """The full bucket of a log that begins."""
+        return Bucket(self._full, now_ms)
+
+    def take(self, bucket: Bucket, entries: int, now_ms: int) -> Bucket | float:
+        """The bucket without `entries`; or, where they do not fit, the seconds after which to try again."""
+        elapsed_seconds = max(0, now_ms - bucket.at_ms) / 1000
+        level = min(self._full, bucket.level + elapsed_seconds * self.entries_per_second)
         # A batch larger than the whole bucket passes once the bucket is full: it must be able to pass some time.
-        needed = min(entries, self._burst)
+        needed = min(entries, self._full)
         if level < needed:
-            self._levels[origin] = (level, now)
-            return (needed - level) / self._rate
-        self._levels[origin] = (level - entries, now)
-        return 0.0
+            return (needed - level) / self.entries_per_second
+        return Bucket(level - entries, now_ms)

@@ -103,7 +103,7 @@ def gateway_router(ingest: Ingest, mail: MailRoom) -> APIRouter:
             if request.headers.get("content-type", "").partition(";")[0].strip() != MEDIA_TYPE:
                 raise IngestRefused(415, "bad_content_type", f"send the batch as {MEDIA_TYPE}")
             token = read_token(request.headers.get("authorization"))
-            ingest.admit(origin, _declared_length(request), token)
+            await ingest.admit(origin, _declared_length(request), token)
             size = await ingest.submit(origin, token, await read_body(request, BATCH_BYTES_MAX))
         except IngestRefused as refusal:
             return refusal_answer(refusal)
@@ -116,10 +116,10 @@ def gateway_router(ingest: Ingest, mail: MailRoom) -> APIRouter:
     )
     async def get_log(origin: str, authorization: Annotated[str | None, Header()] = None) -> JSONResponse:
         try:
-            if ingest.head(origin) is None:
+            if await ingest.head(origin) is None:
                 message = f"nothing of {origin} is held; send entry 0"
                 return JSONResponse({"error": "unknown_log", "message": message, "size": 0}, status_code=404)
-            ingest.check_token(origin, read_token(authorization))
+            await ingest.check_token(origin, read_token(authorization))
         except IngestRefused as refusal:
             return refusal_answer(refusal)
         size, note = await ingest.stored_head(origin)
@@ -137,7 +137,7 @@ def gateway_router(ingest: Ingest, mail: MailRoom) -> APIRouter:
         authorization: Annotated[str | None, Header()] = None,
     ) -> JSONResponse:
         try:
-            ingest.check_token(origin, read_token(authorization))
+            await ingest.check_token(origin, read_token(authorization))
         except IngestRefused as refusal:
             return refusal_answer(refusal)
         messages = await mail.fetch(origin, after=after, wait_seconds=min(wait, _WAIT_SECONDS_MAX))

@@ -8,7 +8,9 @@ from sqlalchemy import select
 from cloud.chain.view import ChainView
 from cloud.directory import Directory, DirectoryDevice, Words
 from cloud.service import Cloud
-from cloud.store import tables
+from cloud.store import log_id_of, tables
+from cloud.store.logs import log_ids_of, log_ids_of_gateway
+from cloud.visits.letters import gateway_of
 from cloud.web.answers import Person, ReadingRef, Role, Title
 from contracts.entry import Kind
 from contracts.quantities import unit_of
@@ -73,7 +75,7 @@ class Ground:
         query = (
             select(tables.entries, tables.logs.c.origin)
             .join(tables.logs, tables.logs.c.log_id == column.log_id)
-            .where(tables.logs.c.origin == origin, column.entry_index == index)
+            .where(column.log_id == await log_id_of(connection, origin), column.entry_index == index)
         )
         return (await connection.execute(query)).one_or_none()
 
@@ -107,11 +109,18 @@ class Ground:
         checkpoint = (await connection.execute(query)).one_or_none()
         if checkpoint is None:
             return "recorded", None, None
-        anchor = self.view.first_anchor(checkpoint.super_index) if self.view else None
+        place = checkpoint.super_index
+        anchor = self.view.first_anchor(place) if self.view and place is not None else None
         if self.view is None or anchor is None:
             return "logged", checkpoint.received_at_ms, None
         state = "final" if anchor.block_number <= self.view.final[0] else "anchored"
         return state, checkpoint.received_at_ms, anchor.block_time_s * 1000
+
+    async def logs_of(self, connection: Any, device: bytes) -> list[int]:
+        """The logs that may hold entries of a device: those that the Registry gave it to, and its gateway's."""
+        named = self.directory.device_of(device)
+        logs = await log_ids_of(connection, self.view.origins_of(device)) if self.view else []
+        return logs + (await log_ids_of_gateway(connection, gateway_of(named.origin)) if named else [])
 
     async def latest_entry(self, connection: Any, device: bytes, *conditions: Any) -> Any:
         """A device's last entry (by its own time) that meets the conditions, or None."""
@@ -119,7 +128,7 @@ class Ground:
         query = (
             select(tables.entries, tables.logs.c.origin)
             .join(tables.logs, tables.logs.c.log_id == column.log_id)
-            .where(column.device == device, *conditions)
+            .where(column.log_id.in_(await self.logs_of(connection, device)), column.device == device, *conditions)
             .order_by(column.observed_at_ms.desc(), column.entry_index.desc())
             .limit(1)
         )

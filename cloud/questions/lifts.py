@@ -43,9 +43,9 @@ class LiftQuestions(VisitQuestions):
         column = tables.entries.c
         async with self.store.read() as connection:
             summary = await self._lift_summary(connection, device)
-            since = (
-                await connection.execute(select(func.min(column.observed_at_ms)).where(column.device == device.device))
-            ).scalar_one_or_none()
+            logs = await self.logs_of(connection, device.device)
+            first = select(func.min(column.observed_at_ms)).where(column.log_id.in_(logs))
+            since = (await connection.execute(first.where(column.device == device.device))).scalar_one_or_none()
             mode = await self.latest_entry(connection, device.device, column.quantity == MODE)
             inspection = await self.latest_entry(
                 connection, device.device, column.quantity == MODE, column.value == _INSPECTION
@@ -90,6 +90,7 @@ class LiftQuestions(VisitQuestions):
             return None, None
         column = tables.entries.c
         query = select(column.observed_at_ms, column.value, column.detail).where(
+            column.log_id.in_(await self.logs_of(connection, device.device)),
             column.device == device.device,
             column.quantity == MODE,
             column.observed_at_ms.between(inspection.observed_at_ms - _DAY_MS, inspection.observed_at_ms + _DAY_MS),
@@ -108,6 +109,7 @@ class LiftQuestions(VisitQuestions):
         query = (
             select(column.value)
             .where(
+                column.log_id.in_(await self.logs_of(connection, device.device)),
                 column.device == device.device,
                 column.quantity == TRIPS,
                 column.observed_at_ms >= last.observed_at_ms - _MONTH_MS,

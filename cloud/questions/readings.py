@@ -58,6 +58,7 @@ class ReadingQuestions(Ground):
             column = tables.boundaries.c
             query = (
                 select(column.boundary_date, column.value)
+                .where(column.log_id.in_(await self.logs_of(connection, row.device)))
                 .where(column.device == row.device, column.register == register)
                 .order_by(column.boundary_date.desc())
                 .limit(_DAYS_MAX + 1)

@@ -79,10 +79,12 @@ class SiteQuestions(BillQuestions):
                 select(column.log_id, func.max(column.size).label("size"))
                 .where(column.super_index < super_size)
                 .group_by(column.log_id)
+                .execution_options(every_shard="one row of each log")
             )
         }
         summaries = []
-        for row in list(await connection.execute(select(tables.logs).order_by(tables.logs.c.origin))):
+        every = select(tables.logs).order_by(tables.logs.c.origin).execution_options(every_shard="one row of each log")
+        for row in list(await connection.execute(every)):
             key = self.view.gateway_key(row.origin) if self.view else None
             summaries.append(
                 GatewaySummary(

@@ -3,6 +3,8 @@
 """
 
 from cloud.store.bulk import insert_rows
+from cloud.store.logs import log_id_of
 from cloud.store.store import Store, sqlite_url
+from cloud.store.upsert import insert_new
 
-__all__ = ["Store", "insert_rows", "sqlite_url"]
+__all__ = ["Store", "insert_new", "insert_rows", "log_id_of", "sqlite_url"]

@@ -1,14 +1,15 @@
 """Tables of the cloud's store, as SQLAlchemy Core metadata.
 
 Primary data: `entries` with their details, `checkpoints` and the super-log's notes; and `visits`, until their gateway
-has judged them. Everything else is derived from them and from the chain. Keys that hold entries lead with `log_id`, the
-column by which a larger store would be spread. Instants are UTC milliseconds, hashes raw bytes, integers that may pass
-2^63 decimal strings.
+has judged them. Everything else is derived from them and from the chain. Tables of one log's rows lead their keys with
+`log_id`, the column by which a larger store is spread (docs/decisions/0015); all others are small and kept whole.
+Instants are UTC milliseconds, hashes raw bytes, integers that may pass 2^63 decimal strings.
 """
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -18,10 +19,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 __all__ = [
+    "LogId",
     "acknowledgements",
+    "anomalies",
     "attempts",
     "bill_mismatches",
     "bills",
@@ -38,6 +42,7 @@ __all__ = [
     "metadata",
     "nodes",
     "notices",
+    "origins",
     "sessions",
     "sign_ins",
     "super_cosignatures",
@@ -51,11 +56,14 @@ __all__ = [
 
 metadata = MetaData()
 
+LogId = BigInteger().with_variant(Integer, "sqlite")
+"""63 bits of the origin's hash: whoever opens a log first, on whatever replica, gives it the same number."""
+
 logs = Table(
     "logs",
     metadata,
-    Column("log_id", Integer, primary_key=True),
-    Column("origin", String(64), nullable=False, unique=True),
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
+    Column("origin", String(64), nullable=False),
     Column("size", BigInteger, nullable=False),
     # Roots of the complete subtrees of `size` leaves, largest first, 32 bytes each (RFC 9162's frontier).
     Column("peaks", LargeBinary, nullable=False),
@@ -64,12 +72,22 @@ logs = Table(
     Column("opened_at_ms", BigInteger, nullable=False),
     Column("last_seen_at_ms", BigInteger, nullable=False),
     Column("frozen", Text, nullable=True),
+    # What the gateway may still send at once (entries), as of a moment in real time: shared by all workers.
+    Column("quota_level", Float, nullable=True),
+    Column("quota_at_ms", BigInteger, nullable=True),
+)
+
+origins = Table(
+    "origins",
+    metadata,
+    Column("origin", String(64), primary_key=True),
+    Column("log_id", LogId, nullable=False, unique=True),
 )
 
 entries = Table(
     "entries",
     metadata,
-    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
     Column("entry_index", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", SmallInteger, nullable=False),
     Column("device", LargeBinary, nullable=False),
@@ -81,6 +99,8 @@ entries = Table(
     Column("detail", LargeBinary, nullable=True),
     # Kept beside the fields, so that erasing (or altering) one entry leaves every other entry's proof as it was.
     Column("leaf_hash", LargeBinary, nullable=False),
+    # YYYYMM of its arrival, by which PostgreSQL partitions; 0: never retired to its hash.
+    Column("received_month", Integer, nullable=False, server_default=text("0")),
     Index("entries_of_device", "device", "observed_at_ms"),
     sqlite_with_rowid=False,
 )
@@ -88,7 +108,7 @@ entries = Table(
 nodes = Table(
     "nodes",
     metadata,
-    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
     Column("level", SmallInteger, primary_key=True, autoincrement=False),
     Column("node_index", BigInteger, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, nullable=False),
@@ -98,20 +118,22 @@ nodes = Table(
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("root", LargeBinary, nullable=False),
     Column("note", Text, nullable=False),
     Column("public_key", LargeBinary, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
-    Column("super_index", BigInteger, nullable=False, unique=True),
+    # Its place in the super-log; None until the sequencer has come by.
+    Column("super_index", BigInteger, nullable=True),
+    Index("checkpoints_by_super_index", "super_index"),
     sqlite_with_rowid=False,
 )
 
 boundaries = Table(
     "boundaries",
     metadata,
-    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
     Column("entry_index", BigInteger, primary_key=True, autoincrement=False),
     Column("device", LargeBinary, nullable=False),
     Column("register", String(32), nullable=False),
@@ -170,7 +192,7 @@ forks = Table(
     "forks",
     metadata,
     Column("fork_id", Integer, primary_key=True),
-    Column("log_id", Integer, nullable=False),
+    Column("log_id", LogId, nullable=False),
     # "same_size": two roots for one size; "leaf": two leaves at one index; "unproven": a signed root that our prefix
     # contradicts.
     Column("kind", String(16), nullable=False),
@@ -180,10 +202,22 @@ forks = Table(
     Column("found_at_ms", BigInteger, nullable=False),
 )
 
+anomalies = Table(
+    "anomalies",
+    metadata,
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
+    # "replay": entries that were held already; "clock_ahead", "clock_back": of the gateway's clock.
+    Column("kind", String(16), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("says", Text, nullable=False),
+    Column("first_at_ms", BigInteger, nullable=False),
+    Column("last_at_ms", BigInteger, nullable=False),
+)
+
 mail = Table(
     "mail",
     metadata,
-    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("kind", String(16), nullable=False),
     Column("body", Text, nullable=False),
@@ -194,7 +228,7 @@ mail = Table(
 acknowledgements = Table(
     "acknowledgements",
     metadata,
-    Column("log_id", Integer, primary_key=True, autoincrement=False),
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
     Column("keeper", String(64), primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("note", Text, nullable=False),
@@ -213,10 +247,10 @@ visits = Table(
     Column("started_at_s", BigInteger, nullable=False),
     Column("ended_at_s", BigInteger, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
-    Column("mailed_log_id", Integer, nullable=True),
+    Column("mailed_log_id", LogId, nullable=True),
     Column("mail_number", Integer, nullable=True),
     # Where the gateway's entry is, once it was looked up; derived.
-    Column("entry_log_id", Integer, nullable=True),
+    Column("entry_log_id", LogId, nullable=True),
     Column("entry_index", BigInteger, nullable=True),
     Index("visits_of_device", "device", "started_at_s"),
     Index("visits_of_gateway", "gateway", "entry_index"),

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from cloud.store import tables
+from cloud.store.logs import log_ids_of_gateway
 from contracts.entry import Kind
 
 __all__ = ["Letter", "find_judgement", "gateway_of", "letters_for", "letters_sent"]
@@ -80,10 +81,10 @@ async def find_judgement(connection: Any, visit: Any) -> Any:
         query = query.where(column.log_id == visit.entry_log_id, column.entry_index == visit.entry_index)
     else:
         query = query.where(
+            column.log_id.in_(await log_ids_of_gateway(connection, visit.gateway)),
             column.device == visit.device,
             column.observed_at_ms >= visit.ended_at_s * 1000 - _EARLY_MS,
             column.kind == int(Kind.VISIT),
             column.detail_digest == visit.digest,
-            tables.logs.c.origin.startswith(visit.gateway + "/", autoescape=True),
         )
     return (await connection.execute(query.order_by(column.log_id, column.entry_index).limit(1))).one_or_none()

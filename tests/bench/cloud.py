@@ -8,7 +8,6 @@ checkpoint signed with P-256), from many gateways. The load generator and the cl
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import multiprocessing
 import tempfile
 import time
@@ -18,8 +17,6 @@ from pathlib import Path
 
 from cloud.ingest import GatewayKey, Ingest, IngestLimits, KeyState
 from cloud.store import Store, sqlite_url
-from cloud.super_log import SuperLog
-from contracts import ed25519
 from contracts.batch import MEDIA_TYPE
 from contracts.clock import SystemClock
 from tests.bench.figure import Figure, median, percentile
@@ -74,7 +71,6 @@ async def _in_process(load: Load, folder: Path) -> float:
     ingest = Ingest(
         store=store,
         keys=_Keys(load.keys),
-        super_log=SuperLog("bench.example/log", ed25519.key_from_seed(hashlib.sha256(b"bench").digest())),
         clock=SystemClock(),
         limits=IngestLimits(entries_per_second=1e9),
     )
@@ -104,9 +100,8 @@ def _serve(folder: str, keys: dict[str, bytes], port: int) -> None:
     async def serve() -> None:
         store = Store(sqlite_url(Path(folder) / "bench.sqlite3"))
         await store.migrate()
-        super_log = SuperLog("bench.example/log", ed25519.key_from_seed(hashlib.sha256(b"bench").digest()))
         limits = IngestLimits(entries_per_second=1e9)
-        ingest = Ingest(store=store, keys=_Keys(keys), super_log=super_log, clock=SystemClock(), limits=limits)
+        ingest = Ingest(store=store, keys=_Keys(keys), clock=SystemClock(), limits=limits)
         await ingest.load()
         app = FastAPI()
         mail = MailRoom(store=store, news=Unchained(), clock=SystemClock(), bell=Bell(), block_seconds=60)

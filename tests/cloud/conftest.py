@@ -19,6 +19,7 @@ from cloud.super_log import SuperLog
 from contracts import ed25519
 from contracts.clock import SystemClock
 from tests.cloud.gateway import SimulatedGateway
+from tests.cloud.shards import watched_statements
 from tests.postgres import PostgresServer
 
 SUPER_ORIGIN = "demo.minglou.example/log"
@@ -50,6 +51,14 @@ class Bench:
         return await self.ingest.submit(gateway.origin, gateway.token, gateway.batch(start, end, **options))
 
 
+@pytest.fixture(autouse=True)
+def every_statement_names_its_shard() -> Iterator[None]:
+    """The rule of docs/decisions/0013, over every statement that a test causes in this process."""
+    with watched_statements() as broken:
+        yield
+    assert not broken, broken[0]
+
+
 @asynccontextmanager
 async def open_bench(place: Path | str, *, limits: IngestLimits | None = None, **options: Any) -> AsyncIterator[Bench]:
     """A store at `place` (its URL, or the path of a SQLite file) with a running ingest."""
@@ -57,9 +66,7 @@ async def open_bench(place: Path | str, *, limits: IngestLimits | None = None, *
     await store.migrate()
     super_log = SuperLog(SUPER_ORIGIN, ed25519.key_from_seed(bytes(31) + b"\x07"))
     keys = HeldKeys()
-    ingest = Ingest(
-        store=store, keys=keys, super_log=super_log, clock=SystemClock(), limits=limits or IngestLimits(), **options
-    )
+    ingest = Ingest(store=store, keys=keys, clock=SystemClock(), limits=limits or IngestLimits(), **options)
     await ingest.load()
     running = asyncio.create_task(ingest.run())
     try:

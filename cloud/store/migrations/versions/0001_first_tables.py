@@ -3,6 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
+# 63 bits on PostgreSQL; SQLite's integers are as wide as they must be.
+LOG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -54,7 +57,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "boundaries",
-        sa.Column("log_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("log_id", LOG_ID, autoincrement=False, nullable=False),
         sa.Column("entry_index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("device", sa.LargeBinary(), nullable=False),
         sa.Column("register", sa.String(length=32), nullable=False),
@@ -96,7 +99,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "checkpoints",
-        sa.Column("log_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("log_id", LOG_ID, autoincrement=False, nullable=False),
         sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("root", sa.LargeBinary(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
@@ -109,7 +112,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "entries",
-        sa.Column("log_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("log_id", LOG_ID, autoincrement=False, nullable=False),
         sa.Column("entry_index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.Column("device", sa.LargeBinary(), nullable=False),
@@ -129,7 +132,7 @@ def upgrade() -> None:
     op.create_table(
         "forks",
         sa.Column("fork_id", sa.Integer(), nullable=False),
-        sa.Column("log_id", sa.Integer(), nullable=False),
+        sa.Column("log_id", LOG_ID, nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("held_note", sa.Text(), nullable=False),
         sa.Column("other_note", sa.Text(), nullable=False),
@@ -157,7 +160,7 @@ def upgrade() -> None:
 
     op.create_table(
         "logs",
-        sa.Column("log_id", sa.Integer(), nullable=False),
+        sa.Column("log_id", LOG_ID, nullable=False),
         sa.Column("origin", sa.String(length=64), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("peaks", sa.LargeBinary(), nullable=False),
@@ -170,7 +173,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "mail",
-        sa.Column("log_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("log_id", LOG_ID, autoincrement=False, nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
@@ -179,7 +182,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "nodes",
-        sa.Column("log_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("log_id", LOG_ID, autoincrement=False, nullable=False),
         sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("node_index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),

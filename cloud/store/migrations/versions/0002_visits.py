@@ -3,6 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
+# 63 bits on PostgreSQL; SQLite's integers are as wide as they must be.
+LOG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -20,9 +23,9 @@ def upgrade() -> None:
         sa.Column("started_at_s", sa.BigInteger(), nullable=False),
         sa.Column("ended_at_s", sa.BigInteger(), nullable=False),
         sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("mailed_log_id", sa.Integer(), nullable=True),
+        sa.Column("mailed_log_id", LOG_ID, nullable=True),
         sa.Column("mail_number", sa.Integer(), nullable=True),
-        sa.Column("entry_log_id", sa.Integer(), nullable=True),
+        sa.Column("entry_log_id", LOG_ID, nullable=True),
         sa.Column("entry_index", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("digest"),
     )

@@ -3,6 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
+# 63 bits on PostgreSQL; SQLite's integers are as wide as they must be.
+LOG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -12,7 +15,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "acknowledgements",
-        sa.Column("log_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("log_id", LOG_ID, autoincrement=False, nullable=False),
         sa.Column("keeper", sa.String(length=64), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),

@@ -1,0 +1,35 @@
+"""INSERT … ON CONFLICT, which SQLite and PostgreSQL spell alike and SQLAlchemy keeps in each dialect."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+__all__ = ["count_up", "insert_new"]
+
+
+def _insert(connection: AsyncConnection, table: Table) -> Any:
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+async def insert_new(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert one row unless its key exists; whether it was inserted."""
+    result = await connection.execute(_insert(connection, table).values(dict(values)).on_conflict_do_nothing())
+    return bool(result.rowcount)
+
+
+async def count_up(
+    connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]], *, last: Sequence[str]
+) -> None:
+    """Insert rows, or add their `count` to those of the same key and take over the columns `last`."""
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    changed = {"count": table.c.count + statement.excluded.count, **{name: statement.excluded[name] for name in last}}
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=changed),
+        [dict(row) for row in rows],
+    )
