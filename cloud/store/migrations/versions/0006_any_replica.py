@@ -95,4 +95,4 @@ def _logs_on_sqlite() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("checkpoints without a place in the super-log have no older form; restore a backup")
+    raise RuntimeError("checkpoints without a place in the super-log have no older form; restore a backup")
