@@ -49,7 +49,7 @@ def to_json(checks: Sequence[Check]) -> dict[str, Any]:
 async def _store(cloud: Cloud) -> Check:
     try:
         async with cloud.store.read() as connection:
-            await connection.execute(select(tables.logs.c.log_id).limit(1))
+            await connection.execute(select(tables.origins.c.log_id).limit(1))
     except (SQLAlchemyError, OSError) as error:
         says = f"the database does not answer ({type(error).__name__}); start it, or correct [store] url"
         return Check(name="store", passed=False, needed=True, says=says)

@@ -303,8 +303,8 @@ def figures() -> dict[str, Figure]:
         "cloud.ingest_ratio_to_copy": Figure(
             value=found.ratio,
             unit="ratio",
-            note=f"to {found.floor:,.0f}/s: bare asyncpg COPY of the same rows, bare hashing and one P-256 verification "
-            f"a batch, one after the other in the same run ({found.floor_parts})",
+            note=f"to {found.floor:,.0f}/s: bare asyncpg COPY of the same rows, bare hashing and one P-256 "
+            f"verification a batch, one after the other in the same run ({found.floor_parts})",
         ),
         "cloud.ack_p99_ms": Figure(
             value=found.ack_p99_ms,

@@ -48,7 +48,10 @@ class Bench:
     super_log: SuperLog
 
     async def send(self, gateway: SimulatedGateway, start: int = 0, end: int | None = None, **options: Any) -> int:
-        return await self.ingest.submit(gateway.origin, gateway.token, gateway.batch(start, end, **options))
+        """Send a batch and, as the worker beside ingest soon would, give its checkpoint its place in the super-log."""
+        size = await self.ingest.submit(gateway.origin, gateway.token, gateway.batch(start, end, **options))
+        await self.super_log.sequence(self.store)
+        return size
 
 
 @pytest.fixture(autouse=True)

@@ -82,7 +82,7 @@ def test_every_derived_table_is_one_and_differences_are_named(tmp_path: Path, st
             await write_all(writer)
             archive.unlock()
             async with bench.store.write() as connection:
-                logs = list((await connection.execute(select(tables.logs.c.log_id))).scalars())
+                logs = sorted((await connection.execute(select(tables.logs.c.log_id))).scalars())
                 column = tables.entries.c
                 changed = (column.log_id == logs[0]) & (column.entry_index == 30)
                 await connection.execute(update(tables.entries).where(changed).values(value=999_999))
