@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.errors import RebuildError
 from cloud.segments import Archive, LogFiles
 from cloud.segments.rows import entry_row
-from cloud.store import Store, insert_rows, tables
+from cloud.store import Store, insert_new, insert_rows, tables
+from cloud.store.logs import log_number
 from cloud.store.trees import STORED_LEVEL
 from contracts.detail import decode_detail
 from contracts.entry import EntryRow, Kind
@@ -78,7 +79,7 @@ async def rebuild_logs(
     done = sum(int(row["size"]) for row in known.values())
     total = await asyncio.to_thread(lambda: sum(archive.log(origin).size for origin in origins))
     for origin in origins:
-        log_id = numbers.setdefault(origin, 1 + max(numbers.values(), default=0))
+        log_id = numbers.setdefault(origin, log_number(origin))
         stored = Frontier.from_bytes(known[origin]["peaks"]) if origin in known else Frontier()
         portions = _portions(archive.log(origin), log_id, stored, is_known_key)
         async for portion in _ahead(portions):
@@ -171,6 +172,7 @@ async def _write_log(
         frame, opening = portion.first
         row["token_digest"] = _token_digest(frame, opening, present)
         row["opened_at_ms"] = frame.received_at_ms
+        await insert_new(connection, tables.origins, {"origin": portion.origin, "log_id": log_id})
     else:
         query = select(tables.logs).where(column.log_id == log_id)
         row = dict((await connection.execute(query)).mappings().one())

@@ -66,7 +66,7 @@ async def rebuild(settings: CloudSettings, *, into: str | None, say: Say) -> Reb
             raise RebuildError(f"{url} holds the present store; name a fresh one with --into")
         archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
         if present is not None:
-            await _catch_up(present, archive, say)
+            await _catch_up(settings, present, archive, say)
         fresh = Store(url)
         stack.push_async_callback(fresh.close)
         await fresh.migrate()
@@ -137,7 +137,7 @@ async def _compare(present: Store, fresh: Store, say: Say) -> Sequence[Compared]
     return compared
 
 
-async def _catch_up(present: Store, archive: Archive, say: Say) -> None:
+async def _catch_up(settings: CloudSettings, present: Store, archive: Archive, say: Say) -> None:
     """What the present store holds and the segments do not yet; left to the cloud where one is running."""
     try:
         archive.lock()
@@ -145,6 +145,9 @@ async def _catch_up(present: Store, archive: Archive, say: Say) -> None:
         say("rebuild: a cloud is running here: what it takes meanwhile will show as a difference")
         return
     try:
+        super_log = SuperLog(settings.super_origin, open_super_key(settings.super_key_file))
+        while await super_log.sequence(present):
+            pass
         writer = SegmentWriter(present, archive)
         await writer.prepare()
         while await writer.step():

@@ -56,7 +56,7 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def every_statement_names_its_shard() -> Iterator[None]:
-    """The rule of docs/decisions/0013, over every statement that a test causes in this process."""
+    """The rule of docs/decisions/0015, over every statement that a test causes in this process."""
     with watched_statements() as broken:
         yield
     assert not broken, broken[0]
