@@ -137,6 +137,11 @@ class SuperLog:
             size = (await connection.execute(select(func.max(tables.super_notes.c.size)))).scalar_one()
             return None if size is None else await signed_head(connection, size)
 
+    async def signed_size(self, store: Store) -> int:
+        """The size of the largest note that was signed; 0 before the first."""
+        async with store.read() as connection:
+            return (await connection.execute(select(func.max(tables.super_notes.c.size)))).scalar_one() or 0
+
     async def signed(self, store: Store, size: int) -> SignedHead | None:
         """The note of one size; None where no head of that size was signed."""
         async with store.read() as connection:

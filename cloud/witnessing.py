@@ -28,7 +28,7 @@ from contracts.witness import AddCheckpoint, encode_add_checkpoint
 __all__ = ["WitnessClient", "WitnessFailure", "witness_workers"]
 
 _log = logging.getLogger("cloud.witnesses")
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 _SAID_MAX = 200
 
 
@@ -64,13 +64,14 @@ class WitnessClient:
 
     async def step(self) -> bool:
         """Ask for the newest head, unless it is cosigned or the witness was asked a moment ago."""
-        head = await self._super.latest(self._store)
-        if head is None or self._monotonic() < self._try_at:
+        if self._monotonic() < self._try_at:
             return False
         if self._known is None:
             self._known = await self._stored_size()
-        if self._known == head.size:
+        if self._known == await self._super.signed_size(self._store):
             return False
+        head = await self._super.latest(self._store)
+        assert head is not None, "a head was signed"
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 line, signed_at_s = await self._cosigned(head)

@@ -28,6 +28,7 @@ OCTETS_LENGTH_MAX = 8_192
 # They carry no signature because they prove what they say: by entries of an accepted log, by a bill's own lines, by the
 # opening of a commitment that was signed before, by the words of a passed resolution, or by the clock alone.
 PROVING = {
+    "AnchorLog": {"report_two_roots", "report_two_leaves"},  # two signatures of one gateway's key
     "Ballots": {"reveal"},
     "Challenges": {
         "answer",

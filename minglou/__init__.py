@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, _Command] = MappingProxyType(
         "chain": _Command("cloud.chain.command", "cloud", "the contracts: deploy"),
         "billing": _Command("cloud.billing.command", "cloud", "a period's bills: draft, post"),
         "witness": _Command("cloud.witness.command", "witness", "cosign a log while it only grows: run, vkey"),
+        "monitor": _Command("cloud.monitor.command", "monitor", "follow a deployment's logs and anchors: run"),
         "provision": _Command("provisioning.command", "", "a site from its site file: keys, enrolment"),
         "building": _Command("devices.simulated.command", "edge", "a simulated building, real protocols"),
         "demo": _Command("provisioning.demo.command", "dev", "one month from meter to bill, on this machine"),

@@ -6,16 +6,22 @@ import logging
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloud.errors import CloudError
 from cloud.witness.home import open_witness
 from cloud.witness.settings import WitnessSettings, load_witness_settings
 from cloud.witness.witness import Witness
+from contracts.ending import end_process_within
+
+if TYPE_CHECKING:
+    from cloud.web_server import Server
 
 __all__ = ["add_arguments", "run"]
 
 _CONNECTIONS_MAX = 256
 _GRACE_SECONDS = 5
+_END_SECONDS = 25.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,5 +71,10 @@ async def _serve(witness: Witness, settings: WitnessSettings) -> None:
     server = Server(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, setattr, server, "should_exit", True)
+        loop.add_signal_handler(number, _stop, server)
     await server.serve()
+
+
+def _stop(server: "Server") -> None:
+    end_process_within(_END_SECONDS)
+    server.should_exit = True

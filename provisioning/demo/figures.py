@@ -58,6 +58,7 @@ class Figures:
                 "云端持有 in the cloud": now.cloud.get("entries", 0),
                 "业委会副本 committee's copy": sum(one["size"] for one in now.gateway.get("copies", ())),
                 "上链检查点 anchored": now.cloud.get("anchored_size", 0),
+                "见证人 witnesses": _cosigned(now.cloud),
                 "最终区块 final block": now.cloud.get("final_block", 0),
             }
             await asyncio.sleep(every_seconds)
@@ -90,6 +91,12 @@ class Figures:
             f"{now.gateway.get('uploaded')} sent, {now.gateway.get('anchored')} anchored; "
             f"the cloud holds {now.cloud.get('entries')}; look at cloud.log"
         )
+
+
+def _cosigned(cloud: dict[str, Any]) -> str:
+    """How many witnesses have cosigned the newest head."""
+    witnesses = cloud.get("witnesses") or {}
+    return f"{witnesses.get('cosigned', 0)} / {len(witnesses.get('each', ()))}"
 
 
 async def ask_building(control: Path, question: dict[str, Any]) -> dict[str, Any]:

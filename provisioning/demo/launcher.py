@@ -27,6 +27,7 @@ from provisioning.demo.doors import Door, make_doors
 from provisioning.demo.errors import DemoError
 from provisioning.demo.figures import Figures
 from provisioning.demo.once import OnceRun
+from provisioning.demo.outage import Outage
 from provisioning.demo.preparation import PADDED_UNIT, Preparation, clear_unfinished, left_out_lines
 from provisioning.demo.processes import (
     bluetooth_address,
@@ -41,6 +42,7 @@ from provisioning.demo.processes import (
 from provisioning.demo.progress import Progress
 from provisioning.demo.state import DemoState, choose_ports, read_state, write_state
 from provisioning.demo.supervisor import Supervisor
+from provisioning.demo.witnesses import witness_programs
 from provisioning.demo.writing import write_directory, write_passwords, write_settings
 from provisioning.names import SecretNames, read_names
 from provisioning.settings import Places, Ports
@@ -148,6 +150,7 @@ class Launcher:
         with self.progress.step("Chain, broker and Bluetooth"):
             await self._start_chain(ports, genesis_s=setup.now_ms() // 1000, clock=setup)
             await self._start_carriers(site, ports)
+        witnesses = asyncio.create_task(self._start_witnesses(ports), name="witnesses")
         with self.progress.step("Contracts deployed; the gateway makes its key and shows its claim") as step:
             contracts, identity = await asyncio.gather(preparation.contracts(site, names), preparation.identity(site))
             step.says = f"gateway key {identity.fingerprint[:16]}"
@@ -162,8 +165,10 @@ class Launcher:
             await self._set_up_site(preparation.site_on_chain(site, names, contracts, identity, setup, month.opening))
         except BaseException:
             early.cancel()
+            witnesses.cancel()
             raise
-        with self.progress.step("Cloud, and the committee's own copy"):
+        with self.progress.step("Cloud, the committee's own copy, three witnesses"):
+            await witnesses
             await early
         state = await self._with_time_for_the_gateway(site, names, state, lead_seconds)
         self._keep(state)
@@ -234,7 +239,8 @@ class Launcher:
         with self.progress.step("Chain, broker and Bluetooth"):
             await self._start_chain(ports, genesis_s=0, clock=state.clock)
             await self._start_carriers(site, ports)
-        with self.progress.step("Cloud, and the committee's own copy"):
+        with self.progress.step("Cloud, the committee's own copy, three witnesses"):
+            await self._start_witnesses(ports)
             await self._start_cloud(ports)
         return state
 
@@ -256,12 +262,14 @@ class Launcher:
         crew = Crew(scene, self.progress)
         self._start_task(crew.work(), "crew")
         if state.phase in ("prepared", "month"):
+            outage = Outage(scene, self.progress)
+            self._start_task(outage.run(), "witnesses' outage")
             with self.progress.step(f"The month, {state.month.opening} to {state.month.closing}, and today so far"):
                 await _sleep_until((state.clock.real_start_ms + state.clock.real_end_ms) // 2)
                 await self._keep_old_log()
                 await _sleep_until(state.clock.real_end_ms)
             if self.options.once:
-                once = OnceRun(scene, self.progress, figures, billing, crew, self._control.doors, self._started)
+                once = OnceRun(scene, self.progress, figures, billing, crew, outage, self._control.doors, self._started)
                 code = await once.run()
                 self._keep(state.at("live"))
                 return code
@@ -310,6 +318,9 @@ class Launcher:
             self.supervisor.start(cloud_program(self.places, ports)),
             self.supervisor.start(mirror_program(self.places)),
         )
+
+    async def _start_witnesses(self, ports: Ports) -> None:
+        await asyncio.gather(*(self.supervisor.start(one) for one in witness_programs(self.places, ports)))
 
     async def _change_doors(self) -> tuple[Door, ...]:
         """Fresh one-time links; the cloud reads the directory again when it meets a token that it does not know."""

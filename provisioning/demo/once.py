@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,21 +16,25 @@ from provisioning.demo.billing import Billing
 from provisioning.demo.browser import OwnerSession, owners_browser
 from provisioning.demo.calendar import period_number
 from provisioning.demo.cheats.scene import Scene
+from provisioning.demo.cheats.super_log import try_to_rewrite
 from provisioning.demo.commands import try_command
 from provisioning.demo.crew import PAPER_LIFT, SERVICED_LIFT, Crew
 from provisioning.demo.doors import Door
 from provisioning.demo.errors import DemoError
 from provisioning.demo.figures import Figures, Snapshot
+from provisioning.demo.outage import Outage
 from provisioning.demo.processes import minglou
 from provisioning.demo.programs import chromium_program
 from provisioning.demo.progress import Progress
 from provisioning.demo.settlement import Settlement
+from provisioning.demo.watcher import write_monitor
 
 __all__ = ["OnceRun", "Row", "agreements", "choose_entries", "table"]
 
 HONEST_UNIT = "b07-0502"
 _PAGE = 1000  # what the cloud lists at once
 _FILES = 10
+_OUTAGE_SECONDS = 120.0
 _VERDICT_SECONDS = 30.0
 _MADE_LEVEL = 3  # the most that a gateway whose key lies in a file can give
 
@@ -53,6 +58,7 @@ class OnceRun:
         figures: Figures,
         billing: Billing,
         crew: Crew,
+        outage: Outage,
         doors: tuple[Door, ...],
         started: float,
     ) -> None:
@@ -61,6 +67,7 @@ class OnceRun:
         self._figures = figures
         self._billing = billing
         self._crew = crew
+        self._outage = outage
         self._doors = {door.unit: door for door in doors if door.role == "owner"}
         self._started = started
         self._rows: list[Row] = []
@@ -76,6 +83,7 @@ class OnceRun:
         else:
             await self._with_browser()
         await self._attempt("Two visits, judged by what the lifts said", self._visits)
+        await self._attempt("Three witnesses: one off, two off, one bribed", self._witnesses)
         await self._attempt("Ten evidence files by the command line verifier", self._evidence)
         if self._is_disputed:
             await self._attempt("The dispute is settled and the money is back", self._dispute)
@@ -149,8 +157,13 @@ class OnceRun:
         for (name, index), verdict in zip(chosen.items(), verdicts, strict=False):
             self._rows.append(_verdict_row(name, index, verdict))
         kinds = {int(json.loads(path.read_bytes())["entry"]["kind"]) for path in paths}
-        sound = outcome.code == 0 and len(verdicts) >= _FILES and kinds == set(Kind)
-        found = f"{len(verdicts)} files of kinds {', '.join(map(str, sorted(kinds)))}, exit code {outcome.code}"
+        enough = {f"witnessed {count} of 3" for count in (2, 3)}
+        witnessed = sum(bool(enough & set(verdict["marks"])) for verdict in verdicts)
+        sound = outcome.code == 0 and len(verdicts) >= _FILES and kinds == set(Kind) and witnessed == len(verdicts)
+        found = (
+            f"{len(verdicts)} files of kinds {', '.join(map(str, sorted(kinds)))}, all witnessed by 2 or 3 of 3, "
+            f"exit code {outcome.code}"
+        )
         self._rows.append(Row(what="`minglou verify` on all of them", found=found, holds=sound))
 
     async def _copy(self) -> None:
@@ -178,6 +191,39 @@ class OnceRun:
             found = verdicts[lift]
             says = f"level {found.level} of 4, entry {found.index} of the gateway"
             self._rows.append(Row(what=what, found=says, holds=found.level == level))
+
+    async def _witnesses(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_OUTAGE_SECONDS):
+                await self._outage.over.wait()
+        for what, seen in (
+            ("one witness off", self._outage.with_one_off),
+            ("two off, the bribed one alone", self._outage.with_two_off),
+            ("both back", self._outage.afterwards),
+        ):
+            self._rows.append(Row(what=what, found=seen or "not seen in time", holds=bool(seen)))
+        await self._monitor()
+        done = await try_to_rewrite(self._scene)
+        found = (
+            f"cosigned by the {', '.join(done.cosigned_by) or 'nobody'}, refused by {' and '.join(done.refused_by)}: "
+            f"witnessed {done.witnessed} of {done.of}, {done.quorum} are asked for"
+        )
+        holds = done.is_useless and done.cosigned_by == ("volunteer",) and len(done.refused_by) == 2
+        self._rows.append(Row(what="the super-log rewritten with its own key", found=found, holds=holds))
+
+    async def _monitor(self) -> None:
+        """What anybody's monitor says of the whole month, from the tiles, the chain, a witness and the gateway."""
+        outcome = await try_command(
+            minglou("monitor", "run", "--once", "--config", str(write_monitor(self._scene))),
+            directory=self._scene.places.root,
+        )
+        said = [json.loads(line) for line in outcome.stdout.splitlines()]
+        checked = said[-1] if said else {}
+        found = f"{checked.get('super_log')} checkpoints, anchored {checked.get('anchored')}, {len(said) - 1} findings"
+        holds = outcome.code == 0 and len(said) == 1 and bool(checked.get("logs"))
+        if not holds:
+            found += f": {outcome.said}"
+        self._rows.append(Row(what="`minglou monitor run --once`", found=found, holds=holds))
 
     async def _padded_line(self, owner: OwnerSession) -> None:
         unit = self._scene.state.padded_unit

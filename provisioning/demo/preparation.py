@@ -18,6 +18,7 @@ from provisioning.demo.commands import run_command
 from provisioning.demo.crew import FIRM, FIRM_NUMBER, LICENCE_SECONDS, enrolled_people
 from provisioning.demo.processes import has_bluetooth, minglou
 from provisioning.demo.programs import chromium_program, mosquitto_program
+from provisioning.demo.witnesses import QUORUM, named_witnesses, prepare_witnesses
 from provisioning.demo.writing import owner_keys, write_passwords
 from provisioning.enrolment import GatewayIdentity, check_claim, claims_file, parse_identity
 from provisioning.files import write_private, write_text
@@ -48,6 +49,8 @@ _OWN_NAMES = (
     "trust.json",
     "evidence",
     "visits",
+    "witnesses",
+    "monitor",
     "draft.json",
 )
 
@@ -98,6 +101,7 @@ class Preparation:
         write_names(places.names_file, names)
         write_private(places.cloud / "api.token", secrets.token_hex(32).encode() + b"\n")
         ensure_ed25519_key(places.keys / "superlog.pem")
+        prepare_witnesses(site, places, self.ports)
         write_passwords(site, names, places, self.ports)
         return site, names
 
@@ -133,6 +137,9 @@ class Preparation:
                 site.super_log_origin,
                 "--super-log-key",
                 str(places.keys / "superlog.pem"),
+                "--quorum",
+                str(QUORUM),
+                *(word for one in named_witnesses(places, self.ports) for word in ("--witness", one.vkey)),
             ),
             directory=places.root,
             seconds=240.0,  # after a change of the contracts they are compiled first

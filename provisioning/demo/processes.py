@@ -21,6 +21,7 @@ from provisioning.settings import Places, Ports
 from provisioning.site import Site
 
 __all__ = [
+    "answers_with",
     "bluetooth_address",
     "bluetooth_programs",
     "broker_program",
@@ -169,6 +170,19 @@ def mirror_program(places: Places) -> Program:
         is_ready=_says(log, "mirror: ready"),
         ready_seconds=90.0,
     )
+
+
+def answers_with(url: str, words: bytes) -> Callable[[], Awaitable[bool]]:
+    """Ready when the answer at an address of one of our own processes contains these words."""
+
+    def asked() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=1.0) as answer:  # noqa: S310 - our own address
+                return words in answer.read(10_000)
+        except OSError:
+            return False
+
+    return lambda: asyncio.to_thread(asked)
 
 
 def fetch_json(url: str, *, token: str = "", timeout_seconds: float = 3.0) -> dict[str, object]:

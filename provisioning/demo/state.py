@@ -18,7 +18,17 @@ from provisioning.settings import Ports
 __all__ = ["DemoState", "choose_ports", "read_state", "write_state"]
 
 _FORMAT = "minglou-demo/1"
-_WANTED = {"chain": 8545, "cloud": 8600, "control": 8601, "status": 8611, "endpoint": 8612, "broker": 8613}
+_WANTED = {
+    "chain": 8545,
+    "cloud": 8600,
+    "control": 8601,
+    "status": 8611,
+    "endpoint": 8612,
+    "broker": 8613,
+    "committee_witness": 8621,
+    "volunteer_witness": 8622,
+    "regulator_witness": 8623,
+}
 # Below what kernels give to outgoing connections: one of these could take the port of a process that is down for a
 # moment, and who knocks there until it is up again could even meet himself.
 _ANY = range(20_000, 26_000)

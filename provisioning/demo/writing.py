@@ -10,6 +10,7 @@ from contracts.clock import DemoClock
 from edge.credentials import hash_password
 from provisioning.demo.processes import bluetooth_address
 from provisioning.demo.programs import mosquitto_program
+from provisioning.demo.witnesses import QUORUM, named_witnesses
 from provisioning.files import write_private, write_text
 from provisioning.keys import ensure_ed25519_key, ensure_person_seed, person_public_key
 from provisioning.names import SecretNames
@@ -132,6 +133,8 @@ def write_settings(
             anchor_seconds=ANCHOR_SECONDS,
             maintenance=maintenance,
             copies=copies,
+            witnesses=named_witnesses(places, ports),
+            witness_quorum=QUORUM,
         ),
     )
     write_text(places.cloud / "operator.toml", operator_file(site, places=places, ports=ports, clock=clock))

@@ -13,7 +13,7 @@ from provisioning.settings.places import Places, Ports, clock_section
 from provisioning.site import Device, Site, Title
 from provisioning.toml_text import Section, toml_document
 
-__all__ = ["CrewMember", "SignIn", "cloud_file", "directory_file", "operator_file"]
+__all__ = ["CrewMember", "NamedWitness", "SignIn", "cloud_file", "directory_file", "operator_file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,14 @@ class CrewMember:
     firm: Title
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedWitness:
+    """A witness of the super-log, and where it is asked."""
+
+    vkey: str
+    url: str
+
+
 def cloud_file(
     site: Site,
     *,
@@ -44,8 +52,15 @@ def cloud_file(
     anchor_seconds: float,
     maintenance: str | None = None,
     copies: Sequence[NamedCopy] = (),
+    witnesses: Sequence[NamedWitness] = (),
+    witness_quorum: int = 0,
 ) -> str:
-    """The cloud's settings. `maintenance`: address of the contract whose visits it relays; None relays none."""
+    """The cloud's settings.
+
+    Args:
+        maintenance: address of the contract whose visits it relays; None relays none.
+        witness_quorum: how many of the witnesses must cosign before anything is anchored.
+    """
     home = places.cloud
     sections: list[tuple[str, Section]] = [
         (
@@ -67,8 +82,11 @@ def cloud_file(
                 "origin": site.super_log_origin,
                 "key_file": str(places.keys / "superlog.pem"),
                 "anchor_seconds": anchor_seconds,
+                "witness_quorum": witness_quorum if witnesses else None,
+                "witness_retry_seconds": 1.0 if witnesses and clock is not None else None,  # a demo's month is a minute
             },
         ),
+        *(("[witness]", {"vkey": one.vkey, "url": one.url}) for one in witnesses),
         ("ingest", {"claims_file": str(home / "claims.json")}),
         *(cloud_copy(copy) for copy in copies),
     ]

@@ -20,6 +20,9 @@ class Ports:
     status: int  # the gateway's status page
     endpoint: int  # the gateway's MQTT endpoint
     broker: int
+    committee_witness: int = 8621
+    volunteer_witness: int = 8622
+    regulator_witness: int = 8623
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,10 @@ class Places:
     @property
     def cloud(self) -> Path:
         return self.root / "cloud"
+
+    def witness(self, party: str) -> Path:
+        """The directory of one party's witness."""
+        return self.root / "witnesses" / party
 
     @property
     def mirror(self) -> Path:

@@ -36,6 +36,11 @@ def test_a_month_is_verified_from_the_meters_to_the_refund(tmp_path: Path) -> No
         "files of kinds 1, 2, 3, 4, 5, 6",
         "`minglou mirror verify` on the committee's copy",
         "the committee's copy: gateway has its signature = entries",
+        "`minglou monitor run --once`",
+        "one witness off",
+        "anchoring waits: 1 of the 2 cosignatures needed",
+        "all three cosign",
+        "cosigned by the volunteer, refused by committee and regulator: witnessed 1 of 3",
     ):
         assert row in said
     assert processes_of(directory) == []

@@ -38,7 +38,7 @@ def test_any_process_may_be_killed_every_cheat_is_noticed_and_a_second_start_con
         demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=300, what="real time")
         _everything_arrives(demo)
         _the_chain_comes_back_shorter(demo)
-        for name in ("change", "drop", "restore", "forge", "bill"):
+        for name in ("change", "drop", "restore", "forge", "bill", "rewrite"):
             _cheat(demo, name)
         _everything_arrives(demo)
         _kill_the_launcher(demo)

@@ -1,4 +1,4 @@
-"""The five cheats that the demo's page offers."""
+"""The six cheats that the demo's page offers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from provisioning.demo.cheats.database import change_a_reading, drop_a_reading
 from provisioning.demo.cheats.gateway_log import restore_old_log
 from provisioning.demo.cheats.report import Cheat
 from provisioning.demo.cheats.scene import Scene
+from provisioning.demo.cheats.super_log import rewrite_the_super_log
 from provisioning.site import Title
 
 __all__ = ["cheats_of"]
@@ -33,4 +34,9 @@ def cheats_of(scene: Scene) -> tuple[Cheat, ...]:
             run=lambda: forge_a_checkpoint(scene),
         ),
         Cheat(name="bill", title=Title(zh="改一张账单", en="Alter a bill"), run=lambda: alter_a_bill(scene)),
+        Cheat(
+            name="rewrite",
+            title=Title(zh="改写总日志，找见证人帮忙", en="Rewrite the super-log, with a witness's help"),
+            run=lambda: rewrite_the_super_log(scene),
+        ),
     )

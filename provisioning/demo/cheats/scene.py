@@ -24,7 +24,7 @@ from provisioning.names import SecretNames
 from provisioning.settings import Places
 from provisioning.site import Device, Site
 
-__all__ = ["Answer", "HeldEntry", "Scene"]
+__all__ = ["Answer", "HeldEntry", "Scene", "fetch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class Scene:
         request = urllib.request.Request(  # noqa: S310 - our own address
             self.cloud_url + path, data=body, headers={"Authorization": f"Bearer {token}", **(headers or {})}
         )
-        return await asyncio.to_thread(_fetch, request)
+        return await asyncio.to_thread(fetch, request)
 
     async def evidence(self, index: int) -> bytes:
         """The cloud's evidence file for one entry of the gateway's log.
@@ -162,7 +162,8 @@ def _find_line(log: Path, line: str, after: int) -> str | None:
     return next((one for one in text.splitlines() if line in one), None)
 
 
-def _fetch(request: urllib.request.Request) -> Answer:
+def fetch(request: urllib.request.Request) -> Answer:
+    """The answer of one of our own processes."""
     try:
         with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310 - our own address
             return Answer(code=answer.status, body=answer.read())
