@@ -143,7 +143,7 @@ class Fees:
             self.model.balance[unit] += amount
 
     def present_receipt(self, unit: int, more: int) -> None:
-        """A cashier took the money at the counter; what was too much comes back from the bond."""
+        """A cashier took the money at the counter; what is too much by now, up to the bill as posted, is the bond's."""
         due, digest = self.model.due[unit], bytes(32)
         amount = max(0, due + more)
         signature = self.site.sign(0, Purpose.RECEIPT, PERIOD, unit, amount, digest, key=CASHIER_KEY)
@@ -162,7 +162,7 @@ class Fees:
             self.site.chain.send(self.site.relayer, call)
         if succeeds:
             self.model.paid[unit] = True
-            self.model.from_bond(unit, amount - due)
+            self.model.from_bond(unit, max(due, min(amount, self.month.bills[unit].amounts.total)) - due)
 
     def move_out(self) -> None:
         unit = self.rng.choice([unit for unit in range(3) if self.model.paid[unit]])
