@@ -37,6 +37,7 @@ class Status:
     chain: ChainStatus | None
     outbox: dict[str, int]
     notices: list[str]
+    oddities: list[str] = field(default_factory=list)  # of gateways: replays, clocks; see docs/cloud.md
     refused: dict[str, int] = field(default_factory=dict)
     witnesses: dict[str, Any] = field(default_factory=dict)
 
@@ -74,6 +75,7 @@ async def read_status(
         chain=chain,
         outbox=outbox,
         notices=await store.latest_notices(_NOTICES),
+        oddities=await latest_oddities(store, _NOTICES),
         refused=refused,
         witnesses=_witnesses(await read_standing(store, cosigners or Cosigners())),
     )
@@ -87,3 +89,18 @@ def _witnesses(standing: Standing) -> dict[str, Any]:
         "waiting": standing.waiting,
         "each": [asdict(one) for one in standing.each],
     }
+
+
+async def latest_oddities(store: Store, count: int) -> list[str]:
+    """One line for each kind of oddity of each gateway's log, those that came last; newest last."""
+    column, logs = tables.anomalies.c, tables.logs.c
+    query = (
+        select(logs.origin, column.kind, column.count, column.says)
+        .join(tables.logs, logs.log_id == column.log_id)
+        .order_by(column.last_at_ms.desc(), column.log_id, column.kind)
+        .limit(count)
+        .execution_options(every_shard="the newest of all logs")
+    )
+    async with store.read() as connection:
+        rows = (await connection.execute(query)).all()
+    return [f"{row.origin}: {row.kind}, {row.count} times; last: {row.says}" for row in rows[::-1]]

@@ -11,6 +11,7 @@ from cloud.billing.posted import Mismatch, read_mismatches
 from cloud.questions.bills import BillQuestions, dispute_state
 from cloud.questions.ground import day_of, title
 from cloud.standing import read_standing
+from cloud.status import latest_oddities
 from cloud.store import tables
 from cloud.web.answers import (
     BillSummary,
@@ -50,7 +51,7 @@ class SiteQuestions(BillQuestions):
             disputes=tuple(self._disputes(viewer)),
             anchored_size=anchors[-1].size if anchors else None,
             anchored_at_ms=anchors[-1].block_time_s * 1000 if anchors else None,
-            notices=tuple(await self.store.latest_notices(_NOTICES)),
+            notices=(*await self.store.latest_notices(_NOTICES), *await latest_oddities(self.store, _NOTICES)),
             witnesses=tuple(WitnessSummary(**asdict(one)) for one in standing.each),
             witness_quorum=standing.quorum,
             witnesses_waiting=standing.waiting,

@@ -13,11 +13,13 @@ from sqlalchemy import func, select
 
 from cloud.errors import IngestRefused
 from cloud.ingest import IngestLimits, KeyState
+from cloud.status import latest_oddities
 from cloud.store import tables
 from cloud.store.logs import log_number
 from cloud.store.trees import LogTree, SuperTree, walk
 from contracts import p256
 from contracts.checkpoint import open_checkpoint
+from contracts.entry import Kind
 from contracts.superlog import open_superlog, superlog_leaf
 from contracts.tree import consistency_path, inclusion_path, leaf_hash, root_of, verify_inclusion
 from tests.cloud.conftest import SUPER_ORIGIN, Bench, open_bench
@@ -101,6 +103,25 @@ def test_a_replay_is_answered_and_stored_once(run: Run, store_url: str) -> None:
             assert await bench.send(gateway, 10, 40) == 60, "a part of what is held"
             assert await bench.send(gateway, 30, 100) == 100, "the held part is skipped, the rest appended"
             assert await held(bench) == (100, 2, 3)
+
+    run(scenario())
+
+
+def test_replays_and_a_wrong_clock_are_counted_and_shown(run: Run, store_url: str) -> None:
+    async def scenario() -> None:
+        async with open_bench(store_url) as bench:
+            gateway = SimulatedGateway()
+            gateway.log_readings(9)
+            gateway.log(Kind.STATUS, gateway.urn, "lift.mode", 1, at_ms=2**52)
+            gateway.log_readings(5)
+            bench.keys.enrol(gateway)
+            for start, end in ((0, 5), (0, 5), (3, 8), (8, 16)):
+                await bench.send(gateway, start, end)
+            shown = await latest_oddities(bench.store, 10)
+            assert len(shown) == 3 and all(line.startswith(gateway.origin) for line in shown)
+            assert any("replay, 2 times; last: entries 3 to 4 were sent again" in line for line in shown)
+            assert any("clock_ahead, 1 times; last: entry 10 is" in line for line in shown)
+            assert any("clock_back, 1 times; last: entry 11 is" in line for line in shown)
 
     run(scenario())
 

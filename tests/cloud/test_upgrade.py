@@ -1,0 +1,77 @@
+"""A store that an older version filled is upgraded as it stands, and its gateways go on."""
+
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Any
+
+from alembic import command
+from sqlalchemy import Connection, MetaData, Table, insert, select
+
+from cloud.store import Store, tables
+from cloud.store.migration import alembic_config
+from cloud.store.trees import LogTree, walk
+from contracts.batch import decode_batch
+from contracts.checkpoint import parse_checkpoint
+from contracts.tree import Frontier, Node, leaf_hash, root_of
+from tests.cloud.conftest import open_bench
+from tests.cloud.gateway import SimulatedGateway
+
+Run = Callable[[Any], Any]
+
+OLD = "0005"  # before batches on any replica: logs count from 1, ingest gives checkpoints their places
+HELD = 40
+
+
+def fill(connection: Connection, gateway: SimulatedGateway) -> None:
+    """What the older version's ingest left of one batch, in its own tables."""
+    command.upgrade(alembic_config(connection), OLD)
+    old = MetaData()
+    old.reflect(connection)
+    batch = decode_batch(gateway.batch(0, HELD))
+    leaves = batch.leaf_hashes()
+    frontier, nodes = Frontier(), list[Node]()
+    frontier.extend(leaves, on_node=nodes.append, level_min=5)
+    root = parse_checkpoint(batch.note).root
+    digest = sha256(gateway.token).digest()
+    super_leaf = leaf_hash(b"a leaf of the super-log")
+    _insert(connection, old.tables["logs"], [(1, gateway.origin, HELD, frontier.to_bytes(), digest, 1, 1, None)])
+    rows = zip(batch.rows, batch.details, leaves, strict=True)
+    _insert(
+        connection,
+        old.tables["entries"],
+        [(1, at, *row, detail or None, leaf) for at, (row, detail, leaf) in enumerate(rows)],
+    )
+    _insert(connection, old.tables["nodes"], [(1, *node) for node in nodes])
+    _insert(connection, old.tables["checkpoints"], [(1, HELD, root, batch.note, gateway.public, 1, 0)])
+    _insert(connection, old.tables["super_nodes"], [(0, 0, super_leaf)])
+    _insert(connection, old.tables["super_head"], [(1, 1, Frontier(1, [super_leaf]).to_bytes())])
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    names = [column.name for column in table.columns]
+    connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def test_an_older_filled_store_is_upgraded_and_its_gateways_go_on(run: Run, unmigrated_store_url: str) -> None:
+    gateway = SimulatedGateway()
+    gateway.log_readings(79)
+
+    async def scenario() -> None:
+        store = Store(unmigrated_store_url)
+        async with store._writer.connect() as connection:
+            await connection.run_sync(fill, gateway)
+            await connection.commit()
+        await store.close()
+        async with open_bench(unmigrated_store_url) as bench:
+            bench.keys.enrol(gateway)
+            assert await bench.send(gateway, 20, 60) == 60
+            assert await bench.send(gateway, 60, 80) == 80
+            async with bench.store.read() as connection:
+                logs = (await connection.execute(select(tables.logs))).all()
+                assert [(log.log_id, log.origin, log.size) for log in logs] == [(1, gateway.origin, 80)]
+                assert await walk(connection, LogTree(1), lambda node: root_of(node, 80)) == gateway.tree().root()
+                column = tables.checkpoints.c
+                places = await connection.execute(select(column.size, column.super_index).order_by(column.size))
+                assert [tuple(row) for row in places] == [(HELD, 0), (60, 1), (80, 2)]
+
+    run(scenario())
