@@ -7,6 +7,7 @@ with nothing changed reads small files and stops, and a change compiles only wha
 import argparse
 import hashlib
 import json
+import os
 import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -169,7 +170,7 @@ def _compile(contract: str) -> Artifact:
         "runtime_bytes": runtime_bytes,
     }
     # Written beside and renamed, so that a process that reads at the same time never sees half a file.
-    beside = BUILD / f".{contract}.json"
+    beside = BUILD / f".{contract}-{os.getpid()}.json"
     beside.write_text(json.dumps(built, indent=1) + "\n")
     beside.replace(BUILD / f"{contract}.json")
     return Artifact(
