@@ -33,6 +33,16 @@ class KeyProof:
 NO_KEY = KeyProof()
 
 
+def key_proof_to_json(proof: KeyProof) -> dict[str, Any]:
+    """The proof as a page gets it (contracts/js/line.js): hex without 0x, decimal strings."""
+    return {
+        "table": proof.table.hex(),
+        "key": str(proof.key),
+        "salt": proof.salt.hex(),
+        "path": [{"hash": node.hash.hex(), "sums": str(node.sums)} for node in proof.path],
+    }
+
+
 class KeyTable:
     """The keys of all units for one pool.
 

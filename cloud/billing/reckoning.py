@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cloud.billing.pool_keys import pool_shares
 from cloud.billing.pricing_columns import charge_column, share_column
 from cloud.billing.usage import (
     MeterSpan,
@@ -21,7 +22,7 @@ from cloud.directory import Directory
 from cloud.errors import BillingError
 from contracts.bill import Line, LineKind
 from contracts.standing import standing_charge
-from contracts.tariff import Basis, Counting, Key, Season, TariffError, Terms, next_month
+from contracts.tariff import Basis, Counting, Season, TariffError, Terms, next_month
 
 __all__ = ["DraftLine", "Reckoning", "split_at_seasons", "tier_start"]
 
@@ -108,10 +109,9 @@ class Reckoning:
         counts: list[int] = []
         for unit in units:
             before = len(parts)
-            residents = self._view.residents(unit.alias, self._opening)
             for record in self._tariffs((unit.alias, 1), unit.category):
                 try:
-                    parts += self._metered((unit.alias, 1), record, residents)
+                    parts += self._metered((unit.alias, 1), record)
                 except (BillingError, TariffError) as error:
                     self.problems.append(f"{self._name_of(unit)}: {error}")
             counts.append(len(parts) - before)
@@ -154,7 +154,7 @@ class Reckoning:
         shared: list[list[DraftLine]] = [[] for _ in self._view.roll]
         for record in records:
             try:
-                for whole in self._priced(self._metered((pool, 2), record, 0)):
+                for whole in self._priced(self._metered((pool, 2), record)):
                     for index, line in enumerate(self._shared(record.terms, whole)):
                         shared[index].append(line)
             except (BillingError, TariffError) as error:
@@ -162,7 +162,8 @@ class Reckoning:
         return shared
 
     def _shared(self, terms: Terms, whole: DraftLine) -> list[DraftLine]:
-        keys = self._keys(terms.key)
+        days = (whole.line.from_date, whole.line.to_date)
+        keys = pool_shares(self._view, whole.line.subject, terms.key, days).keys
         key_sum, before = sum(keys), 0
         lines: list[DraftLine] = []
         for key, amount in zip(keys, share_column(whole.line.amount, np.array(keys, np.int64)).tolist(), strict=True):
@@ -177,30 +178,21 @@ class Reckoning:
             before += key
         return lines
 
-    def _keys(self, key: Key) -> list[int]:
-        if key is Key.AREA:
-            return [unit.area_centi_m2 for unit in self._view.roll]
-        if key is Key.EQUAL:
-            return [1] * len(self._view.roll)
-        raise BillingError(
-            "the pool is shared by a table of keys, of which the chain holds only the root; enter its lines by hand"
-        )
-
-    def _metered(self, subject: Subject, record: TariffRecord, residents: int) -> list[_Part]:
+    def _metered(self, subject: Subject, record: TariffRecord) -> list[_Part]:
         return [
-            self._part(subject, record, residents, first, last)
+            self._part(subject, record, first, last)
             for first, last in split_at_seasons(record.terms, self._opening, self._closing)
         ]
 
-    def _part(self, subject: Subject, record: TariffRecord, residents: int, first: int, last: int) -> _Part:
-        terms = record.terms
+    def _part(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
+        terms, (alias, role) = record.terms, subject
         by_register = [self._spans(subject, register, first, last) for register in terms.registers]
         since = tier_start(terms, self._opening, first, self._bound_since(subject, by_register[0]))
         prior = 0
         if since < first:
             prior = sum(span.usage for span in self._spans(subject, terms.quantity, since, first))
         return _Part(
-            subject=subject, residents=residents, record=record,
+            subject=subject, residents=self._view.residents(alias, first) if role == 1 else 0, record=record,
             from_date=first, to_date=last, since=since, prior=prior, spans=by_register,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cloud.billing.pool_keys import key_in_table
 from cloud.billing.posted import read_bill, read_block
 from cloud.billing.usage import BoundaryEntry, MeterSpan, read_spans
 from cloud.chain.anchoring import wish_head
@@ -169,6 +170,7 @@ class Settlement:
                 return AlreadyDone(says="no contract recomputes this line; the arbiter judges it")
             try:
                 during, before = await self._spans(connection, challenge, line, record.terms)
+                key = key_in_table(self._view, line, record.terms, challenge.unit_index)
             except BillingError as error:
                 return NotYet(says=str(error))
             entries = [
@@ -186,6 +188,7 @@ class Settlement:
                 logs=[(origin_id(origin), contract_head(self._view.head(origin))) for origin in origins],
                 before=[await self._span(connection, span, 0, origins, sizes) for span in before],
                 during=[await self._span(connection, span, place, origins, sizes) for place, span in during],
+                key=key,
             )
         call = challenges.answer(
             self._deployment.challenges,

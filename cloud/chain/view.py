@@ -81,6 +81,7 @@ class ChainView:
         self.units: dict[bytes, UnitRecord] = {}
         self.roll: list[UnitRecord] = []
         self.pools: list[bytes] = []
+        self.pool_tables: dict[bytes, list[roll_events.PoolKeysSet]] = {}
         self.households: dict[bytes, list[tuple[int, int]]] = {}  # unit: (from boundary date, residents)
         self.owner_keys: dict[bytes, OwnerKeyRecord] = {}
         self.assignments: dict[bytes, list[AssignmentRecord]] = {}
@@ -218,6 +219,11 @@ class ChainView:
         known = [(since, count) for since, count in self.households.get(unit, ()) if since <= date]
         return max(known)[1] if known else 0
 
+    def pool_table(self, pool: bytes, date: int) -> roll_events.PoolKeysSet | None:
+        """The table of keys that shares a pool on a boundary date; None where there is none."""
+        held = [table for table in self.pool_tables.get(pool, ()) if table.valid_from <= date]
+        return held[-1] if held else None
+
     # -- Registry, Roll, Bindings -----------------------------------------------------------------------------------
 
     def _gateway_key_set(self, event: registry_events.GatewayKeySet, _stored: StoredEvent) -> None:
@@ -254,6 +260,9 @@ class ChainView:
 
     def _pool_added(self, event: roll_events.PoolAdded, _stored: StoredEvent) -> None:
         self.pools.append(event.pool)
+
+    def _pool_keys_set(self, event: roll_events.PoolKeysSet, _stored: StoredEvent) -> None:
+        self.pool_tables.setdefault(event.pool, []).append(event)
 
     def _residents_set(self, event: roll_events.ResidentsSet, _stored: StoredEvent) -> None:
         self.households.setdefault(event.unit, []).append((event.from_date, event.count))
@@ -428,6 +437,7 @@ _TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
     roll_events.UnitAdded: ChainView._unit_added,
     roll_events.HeadSet: ChainView._head_set,
     roll_events.PoolAdded: ChainView._pool_added,
+    roll_events.PoolKeysSet: ChainView._pool_keys_set,
     roll_events.ResidentsSet: ChainView._residents_set,
     roll_events.OwnerKeySet: ChainView._owner_key_set,
     roll_events.OwnerKeyEnded: ChainView._owner_key_ended,

@@ -6,14 +6,16 @@ from typing import Any
 
 from sqlalchemy import select
 
+from cloud.billing.pool_keys import pool_shares
 from cloud.billing.posted import read_bill
 from cloud.billing.relay import Relay, SignedAct
-from cloud.billing.usage import BoundaryEntry, MeterSpan, read_spans
+from cloud.billing.usage import BoundaryEntry
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord
 from cloud.directory import DirectoryUnit
 from cloud.errors import BillingError, ChainError
 from cloud.questions.charges import line_title, month_so_far, tier_parts
 from cloud.questions.ground import Ground, day_of, title
+from cloud.questions.line_evidence import METERED, key_proof, line_readings, line_spans
 from cloud.store import tables
 from cloud.web.answers import (
     Bill,
@@ -41,7 +43,6 @@ from contracts.tariff import Counting, Key
 __all__ = ["BillQuestions", "dispute_state"]
 
 _SIGNATURE_SECONDS = 3600
-_METERED = (LineKind.OWN, LineKind.SHARED, LineKind.ESTIMATED)
 
 
 def dispute_state(challenge: ChallengeRecord) -> DisputeState:
@@ -188,10 +189,10 @@ class BillQuestions(Ground):
     ) -> BillLine:
         line, index = proof.bill.lines[number], proof.bill.unit_index
         record = view.tariffs.get(line.tariff)
-        spans = await self._spans(connection, view, line, index, line.from_date, line.to_date)
+        spans = await line_spans(connection, view, line, index, line.quantity, line.from_date, line.to_date)
         prior = 0
         if record is not None and line.since not in (0, line.from_date):
-            before = await self._spans(connection, view, line, index, line.since, line.from_date)
+            before = await line_spans(connection, view, line, index, line.quantity, line.since, line.from_date)
             prior = sum(span.usage for span in before)
         first = await self._reference(connection, spans[0].opening) if spans else None
         last = await self._reference(connection, spans[-1].closing) if spans else None
@@ -212,37 +213,20 @@ class BillQuestions(Ground):
             counts_from=day_of(line.since) if by_year and line.since else None,
             share=self._share(view, line, index, record, prior, first, last) if line.kind is LineKind.SHARED else None,
             dispute=await self._dispute(connection, view, closed, line, index, number),
+            readings=await line_readings(self, connection, view, line, index, record),
+            key_proof=key_proof(view, line, index, record),
         )
 
     def _tiers(
         self, view: ChainView, line: Line, index: int, record: TariffRecord | None, prior: int
     ) -> tuple[TierPart, ...]:
         """The steps of a line by one register; where tiers meet time of use, a step has no price of its own."""
-        if record is None or line.kind not in _METERED or len(record.terms.registers) != 1:
+        if record is None or line.kind not in METERED or len(record.terms.registers) != 1:
             return ()
         season = record.terms.season(line.from_date, line.to_date)
         is_own = line.kind is not LineKind.SHARED
         residents = view.residents(view.roll[index].alias, line.from_date) if is_own else 0
         return tier_parts(season, prior=prior, used=line.usage, residents=residents)
-
-    async def _spans(
-        self, connection: Any, view: ChainView, line: Line, index: int, from_date: int, to_date: int
-    ) -> Sequence[MeterSpan]:
-        if line.kind not in _METERED:
-            return ()
-        subject, role = (line.subject, 2) if line.kind is LineKind.SHARED else (view.roll[index].alias, 1)
-        try:
-            return await read_spans(
-                connection,
-                view,
-                subject=subject,
-                role=role,
-                register=line.quantity,
-                from_date=from_date,
-                to_date=to_date,
-            )
-        except BillingError:
-            return ()  # the page shows the line without entries, which is what there is
 
     async def _reference(self, connection: Any, entry: BoundaryEntry) -> ReadingRef | None:
         return await self.reference_at(connection, entry.origin, entry.index)
@@ -263,10 +247,13 @@ class BillQuestions(Ground):
         opening: ReadingRef | None,
         closing: ReadingRef | None,
     ) -> Share | None:
-        if record is None or len(record.terms.registers) != 1 or record.terms.key not in (Key.AREA, Key.EQUAL):
+        if record is None or len(record.terms.registers) != 1:
             return None
         is_area = record.terms.key is Key.AREA
-        keys = [unit.area_centi_m2 if is_area else 1 for unit in view.roll]
+        try:
+            keys = pool_shares(view, line.subject, record.terms.key, (line.from_date, line.to_date)).keys
+        except BillingError:
+            return None  # the page shows the line without its share, which is what there is
         whole = record.terms.season(line.from_date, line.to_date).charge(used=[line.usage], prior=prior)
         return Share(
             pool=self._title(line),

@@ -169,6 +169,14 @@ class BillLine:
     counts_from: date | None = None  # from which a year's steps count: 1 January, or the day the meter was bound
     share: Share | None = None
     dispute: Dispute | None = None
+    readings: tuple[ReadingRef, ...] = ()  # all that the line rests on; empty where the two ends are all
+    key_proof: str = ""  # JSON: where the unit's key stands in a table that shares the pool
+
+    @property
+    def evidence(self) -> tuple[ReadingRef, ...]:
+        """The entries that whoever checks the line needs, in the order of their days."""
+        ends = (self.share.opening, self.share.closing) if self.share else (self.opening, self.closing)
+        return self.readings or tuple(reading for reading in ends if reading is not None)
 
     @property
     def signed_usage_wh(self) -> int | None:

@@ -1,6 +1,7 @@
 """An owner's bills, down to the line, and the dispute of one."""
 
 import json
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -54,14 +55,13 @@ def routes(pages: Pages) -> APIRouter:
         chosen = _line(found, number)
         if found is None or chosen is None:
             return refusal(pages, visit)
-        opening, closing = _ends(chosen)
+        readings = chosen.evidence
         values = {
             "bill": found,
             "door": door,
             "line": chosen,
-            "opening": opening,
-            "closing": closing,
-            "chart": await _chart(pages, visit, closing),
+            "readings": _roles(readings),
+            "chart": await _chart(pages, visit, readings[-1] if readings else None),
             "can_dispute": chosen.dispute is None and visit.now_ms < found.window_ends_at_ms,
         }
         return pages.render(visit, "line.html", values=values)
@@ -116,8 +116,10 @@ def _line(bill: Bill | None, number: int) -> BillLine | None:
     return next((line for line in bill.lines if line.number == number), None) if bill else None
 
 
-def _ends(line: BillLine) -> tuple[ReadingRef | None, ReadingRef | None]:
-    return (line.share.opening, line.share.closing) if line.share else (line.opening, line.closing)
+def _roles(readings: Sequence[ReadingRef]) -> list[tuple[str, ReadingRef]]:
+    """Each reading with its role: where there are but two, they are the line's opening and closing."""
+    roles = ("opening", "closing") if len(readings) == 2 else tuple(f"reading{at}" for at in range(len(readings)))
+    return list(zip(roles, readings, strict=True))
 
 
 async def _chart(pages: Pages, visit: Visit, ref: ReadingRef | None) -> object:

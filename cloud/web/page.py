@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,10 @@ def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
     def day(value: date) -> str:
         return figures.day(value, spoken)
 
+    def boundary_day(ref: ReadingRef) -> str:
+        number = ref.quantity.rpartition("*")[2]
+        return figures.day(datetime.strptime(number, "%Y%m%d").date(), spoken)  # noqa: DTZ007  # a date alone
+
     def short_day(value: date) -> str:
         return figures.short_day(value, spoken)
 
@@ -155,6 +159,7 @@ def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
         "register": register,
         "amount_of": amount_of,
         "day": day,
+        "boundary_day": boundary_day,
         "short_day": short_day,
         "instant": instant,
         "instant_to_second": instant_to_second,

@@ -1,5 +1,5 @@
 /**
- * Bills: one unit's leaf in the period's tree of all bills, and whether a line follows from its readings.
+ * Bills: one unit's leaf in the period's tree of all bills. Whether a line follows from its readings: `line.js`.
  *
  * Leaf and nodes are those of `contracts/bill.py` and UsageFees.vy. Sums ride along in the tree, so that the root
  * also says what all bills together charge.
@@ -10,13 +10,11 @@ import { ChainView } from "./chain.js";
 import { Fields } from "./fields.js";
 import { parseJson } from "./json.js";
 import { sha256 } from "./sha256.js";
-import { COUNTING, KEY, chargeOf, decodeTerms, seasonOf } from "./tariff.js";
 import { parseTrust } from "./trust.js";
 import { NotChecked, runStep } from "./verifier.js";
 
 export const FORMAT = "minglou-bill/1";
 export const BILL_CHECK_NAMES = Object.freeze(["format", "amounts", "tree", "contract", "period", "terms"]);
-export const LINE_CHECK_NAMES = Object.freeze(["readings", "tariff"]);
 export const LINE_KIND = Object.freeze({ OWN: 1, SHARED: 2, STANDING: 3, CREDIT: 4, ESTIMATED: 5, INTERVAL: 6 });
 const LANE_OF = Object.freeze({ 1: "own", 2: "shared", 3: "other", 5: "own", 6: "own" }); // credits are in no sum
 const LANES = ["total", "own", "shared", "other"];
@@ -231,108 +229,4 @@ export async function verifyBill(source, { trust = null, rpc = null, onCheck = (
     await onCheck(check);
   }
   return { checks, bill, passed: checks.every((check) => check.outcome !== "failed") };
-}
-
-const boundaryDay = (quantity) => BigInt(quantity.split("*")[1] ?? 0);
-
-function usageOf(line, opening, closing) {
-  for (const [entry, day] of [[opening, line.from], [closing, line.to]]) {
-    const isRegister = entry.quantity.split("*")[0] === line.quantity && boundaryDay(entry.quantity) === day;
-    if (entry.kind !== 1 || !isRegister) throw new ContractsError(`the reading is not the register at ${day}`);
-  }
-  if (!equalBytes(opening.device, closing.device)) throw new ContractsError("the two readings are of two meters");
-  return closing.value - opening.value;
-}
-
-/**
- * Whether a line's usage is what its two signed readings say, and its amount what the published tariff makes of it.
- * @param {object} bill what `parseBill` made.
- * @param {number} number of the line, from 0.
- * @param {{opening: object | null, closing: object | null}} readings what `parseEvidence` made of them.
- */
-export async function verifyLine(bill, number, { opening, closing }, { trust = null, rpc = null, onCheck = () => {} } = {}) {
-  const roots = typeof trust === "string" || trust instanceof Uint8Array ? parseTrust(trust) : trust;
-  const chain = rpc && roots ? new ChainView(rpc, roots) : null;
-  const line = bill.lines[number];
-  const checks = [];
-  const run = async (name, step) => {
-    const check = await runStep(name, step);
-    checks.push(check);
-    await onCheck(check);
-    return check.outcome;
-  };
-  const outcome = await run("readings", () => checkReadings(bill, line, opening, closing));
-  await run("tariff", () => {
-    if (outcome !== "passed") throw new NotChecked("rests on the check readings, which has not passed");
-    return checkTariff(bill, line, opening, closing, chain);
-  });
-  return { checks, passed: checks.every((check) => check.outcome !== "failed") };
-}
-
-function checkReadings(bill, line, opening, closing) {
-  if (line.kind === LINE_KIND.ESTIMATED) throw new NotChecked("this line is an estimate until the meter is read");
-  if (line.kind !== LINE_KIND.OWN && line.kind !== LINE_KIND.SHARED) {
-    throw new NotChecked("this line rests on a right to charge, not on two readings");
-  }
-  if (!opening || !closing) throw new NotChecked("one of the two signed readings is missing");
-  const usage = usageOf(line, opening.entry, closing.entry);
-  const isOwn = line.kind === LINE_KIND.OWN;
-  if (isOwn && !equalBytes(line.subject, closing.entry.device)) {
-    throw new ContractsError("the readings are of another meter than the line's");
-  }
-  if (!isOwn && closing.assignment?.binding && !equalBytes(line.subject, closing.assignment.binding.unit)) {
-    throw new ContractsError("the readings are of a meter that counts for another pool");
-  }
-  if (usage !== line.usage) throw new ContractsError(`the line charges ${line.usage}, the readings say ${usage}`);
-  return `${closing.entry.value} - ${opening.entry.value} = ${usage}`;
-}
-
-/** The terms of a line, as the file brings them and the chain's digest confirms them. */
-async function termsOf(bill, line, chain) {
-  const held = await chain.tariff(line.tariff);
-  const inForce = held.isApproved && held.validFrom <= line.from && (held.validTo === 0n || held.validTo >= line.to);
-  if (!inForce) throw new ContractsError(`tariff ${line.tariff} is not in force over the line's days`);
-  const brought = bill.terms.find(({ version }) => version === line.tariff);
-  if (!brought) throw new NotChecked(`the file does not bring the terms of tariff ${line.tariff}`);
-  if (!equalBytes(sha256(brought.encoded), held.digest)) {
-    throw new ContractsError(`the file's terms of tariff ${line.tariff} are not those that were announced`);
-  }
-  const terms = decodeTerms(brought.encoded);
-  if (terms.quantity !== line.quantity) {
-    throw new ContractsError(`tariff ${line.tariff} is for ${terms.quantity}, not ${line.quantity}`);
-  }
-  return terms;
-}
-
-async function checkTariff(bill, line, opening, closing, chain) {
-  if (!chain) throw new NotChecked("only the chain knows the published tariff");
-  const terms = await termsOf(bill, line, chain);
-  if (terms.registers.length !== 1) throw new NotChecked("the price takes several registers, which are not on this page");
-  const season = seasonOf(terms, line.from, line.to);
-  if (terms.counting !== COUNTING.NONE && line.since !== line.from) {
-    throw new NotChecked("the steps count from an earlier reading, which is not on this page");
-  }
-  let residents = 0n;
-  if (season.extra !== 0n && line.kind === LINE_KIND.OWN) {
-    const { alias } = await chain.unitArea(bill.unitIndex);
-    residents = await chain.residents(alias, line.from);
-  }
-  const whole = chargeOf(season, { used: [closing.entry.value - opening.entry.value], residents });
-  const amount = line.kind === LINE_KIND.SHARED ? shareOf(whole, await keyOf(bill, terms, chain)) : whole;
-  if (amount !== line.amount) throw new ContractsError(`the line charges ${line.amount} fen, the tariff makes ${amount}`);
-  return `tariff ${line.tariff} makes ${amount} fen of ${line.usage}`;
-}
-
-/** By what a pool is shared: this unit's key, the sum of those before it, and that of all. */
-async function keyOf(bill, terms, chain) {
-  if (terms.key === KEY.EQUAL) return { key: 1n, before: bill.unitIndex, sum: bill.unitCount };
-  if (terms.key !== KEY.AREA) throw new NotChecked("the pool is shared by a table of keys, which is not on this page");
-  const [{ key, before }, held] = await Promise.all([chain.unitArea(bill.unitIndex), chain.period(bill.period)]);
-  if (!held || held.totalArea === 0n) throw new NotChecked("the contract holds no floor area for this period");
-  return { key, before, sum: held.totalArea };
-}
-
-/** One unit's part of a pool: telescoping, so that all parts add up to the pool. */
-export function shareOf(pool, { key, before, sum }) {
-  return (pool * (before + key)) / sum - (pool * before) / sum;
 }

@@ -20,8 +20,10 @@ export const SELECTORS = Object.freeze({
   unit_at: "ca025796", // of the Roll: (index) -> alias
   unit: "b9f07d39", // (alias) -> index, area, area before, category, head, building, floor, exists
   residents: "0e8c2dc3", // (alias, date)
+  pool_keys_at: "6bbc996f", // (pool, date) -> root, sum of the keys, kind, unit_count, valid_from
   period: "d4b08aee", // (period) -> root, sums, unit_count, closed_at, window_end, total area, corrections
   tariffs: "79073d58", // () -> the contract of tariffs
+  volumes: "3c235312", // of the tariffs: (pool, period) -> digest of the table that shares the pool
   tariff: "16b51928", // (version) -> digest, valid_from, valid_to, approved_at, needs a resolution
 });
 export const ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a";
@@ -196,6 +198,19 @@ export class ChainView {
     return count;
   }
 
+  /** The roll's table of keys for a pool on a boundary date; its kind is 0 where there is none. */
+  async poolKeys(pool, date) {
+    const words = await this.words(await this.named("roll"), SELECTORS.pool_keys_at, 5, pool, fromBigInt(date, 32));
+    const [root, sum, kind, unitCount, validFrom] = words;
+    return { root: fromBigInt(root, 32), sum, kind, unitCount, validFrom };
+  }
+
+  /** SHA-256 of the volumes that share a pool in a period; zeros before they are posted. */
+  async volumes(pool, period) {
+    const [digest] = await this.words(await this.tariffs(), SELECTORS.volumes, 1, pool, fromBigInt(period, 32));
+    return fromBigInt(digest, 32);
+  }
+
   /** What UsageFees holds of a closed period; null if it was never closed. */
   async period(period) {
     const words = await this.words(this.trust.usageFees, SELECTORS.period, 7, fromBigInt(period, 32));
@@ -205,12 +220,15 @@ export class ChainView {
 
   /** What the chain holds of a version of the tariffs, in the contract that UsageFees itself names. */
   async tariff(version) {
-    const [address] = await this.words(this.trust.usageFees, SELECTORS.tariffs, 1);
-    const contract = fromBigInt(address, 32).subarray(12);
-    const words = await this.words(contract, SELECTORS.tariff, 5, fromBigInt(version, 32));
+    const words = await this.words(await this.tariffs(), SELECTORS.tariff, 5, fromBigInt(version, 32));
     const [digest, validFrom, validTo, approvedAt] = words;
     const isApproved = approvedAt !== 0n && approvedAt !== VETOED;
     return { digest: fromBigInt(digest, 32), validFrom, validTo, isApproved };
+  }
+
+  async tariffs() {
+    const [address] = await this.words(this.trust.usageFees, SELECTORS.tariffs, 1);
+    return fromBigInt(address, 32).subarray(12);
   }
 
   /** The address of another contract of the site, from the Registry's directory. */

@@ -3,9 +3,10 @@
  * marks each named step as it ends. The first broken step is named in the verdict.
  */
 
-import { LINE_KIND, parseBill, verifyBill, verifyLine } from "./verifier/bill.js";
+import { LINE_KIND, parseBill, verifyBill } from "./verifier/bill.js";
 import { ChainView, remembering, rpcAt } from "./verifier/chain.js";
 import { parseEvidence } from "./verifier/evidence.js";
+import { parseKey, verifyLine } from "./verifier/line.js";
 import { parseTrust } from "./verifier/trust.js";
 import { verifyEvidence } from "./verifier/verifier.js";
 
@@ -67,17 +68,23 @@ export async function runGroup(element, source, roots, context = {}) {
   const options = { ...roots, onCheck: (check) => group.mark(check) };
   const report = await runKind(group, source, options, context);
   const failing = report.checks.filter((check) => check.outcome === "failed").map((check) => group.nameOf(check.name));
+  const unchecked = report.checks.filter((check) => check.outcome === "not_checked").map((check) => group.nameOf(check.name));
   const isAnyPassed = report.checks.some((check) => check.outcome === "passed");
   if (failing.length || isAnyPassed) element.dataset.outcome = failing.length ? "failed" : "passed";
-  return { ...report, failing, kind: group.kind, role: group.role };
+  return { ...report, failing, unchecked, kind: group.kind, role: group.role };
 }
 
 async function runKind(group, source, options, context) {
   if (group.kind === "evidence") return verifyEvidence(source, options);
   if (group.kind === "bill") return verifyBill(source, options);
-  if (context.bill) return verifyLine(context.bill, context.line, context, options);
+  if (context.bill) return verifyLine(context.bill, context.line, { ...context, key: keyOf(group) }, options);
   for (const step of group.steps.values()) step.dataset.outcome = "not_checked";
   return { checks: [] };
+}
+
+function keyOf(group) {
+  const { key } = group.element.dataset;
+  return key ? parseKey(key) : null;
 }
 
 /** Say the verdict of all groups. */
@@ -89,9 +96,13 @@ export function showVerdict(panel, reports) {
   const weakest = order.find((state) => states.includes(state));
   const isUnknown = reports.some((report) => report.marks?.includes("origin unknown"));
   const all = reports.flatMap((report) => report.checks);
+  // A line whose usage or price nobody could check is not called right.
+  const unchecked = reports.filter((report) => report.kind === "line").flatMap((report) => report.unchecked);
   verdict.dataset.outcome = failing.length ? "failed" : "passed";
   verdict.dataset.state = failing.length ? "broken" : (weakest ?? "bill");
-  verdict.dataset.show = failing.length ? "failed" : isUnknown ? "unknown" : (weakest ?? "bill");
+  const fits = unchecked.length ? "partly" : (weakest ?? "bill");
+  verdict.dataset.show = failing.length ? "failed" : isUnknown ? "unknown" : fits;
+  verdict.querySelector(".unchecked").textContent = unchecked.join(" · ");
   verdict.querySelector(".failing").textContent = failing.join(" · ");
   const needsChain = ["anchor", "period", "gateway_key"];
   const isUnasked = all.some((check) => needsChain.includes(check.name) && check.outcome === "not_checked");
@@ -117,7 +128,8 @@ function foresee(sources, elements, { trust, rpc }, line) {
 function foreseeBill(chain, bill, line) {
   chain.period(bill.period).catch(() => {});
   for (const { version } of bill.terms) chain.tariff(version).catch(() => {});
-  if (bill.lines[line]?.kind === LINE_KIND.SHARED) chain.unitArea(bill.unitIndex).catch(() => {});
+  const kind = bill.lines[line]?.kind;
+  if (kind === LINE_KIND.OWN || kind === LINE_KIND.SHARED) chain.unitArea(bill.unitIndex).catch(() => {});
 }
 
 async function checkPage(panel) {
@@ -126,12 +138,12 @@ async function checkPage(panel) {
   const files = elements.map((element) => textOf(element.dataset.url).catch(() => ""));
   const [roots, ...sources] = await Promise.all([rootsOf(panel), ...files]);
   foresee(sources, elements, roots, Number(panel.dataset.line ?? 0));
-  const context = { line: Number(panel.dataset.line ?? 0), opening: null, closing: null, bill: null };
+  const context = { line: Number(panel.dataset.line ?? 0), readings: [], bill: null };
   const reports = [];
   for (const [i, element] of elements.entries()) {
     const source = sources[i];
     const report = await runGroup(element, source, roots, context);
-    if (report.kind === "evidence" && report.state) context[report.role] = parseEvidence(source);
+    if (report.kind === "evidence" && report.state) context.readings.push(parseEvidence(source));
     if (report.bill) context.bill = report.bill;
     reports.push(report);
     element.open = report.failing.length > 0 || elements.length === 1;

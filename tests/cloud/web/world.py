@@ -46,7 +46,7 @@ from contracts.bill_file import bill_to_json
 from contracts.evidence import format_evidence
 from contracts.tariff import Counting, Terms
 from contracts.trust import format_trust
-from tests.vectors.deployment import ORIGIN, TRUST, Deployment
+from tests.vectors.deployment import ORIGIN, TRUST, UNIT, Deployment
 
 DOOR = "b07-0501"
 OTHER_DOOR = "b07-0502"
@@ -66,6 +66,7 @@ TARIFFS = "0x" + "7a" * 20
 CHALLENGES = "0x" + "7c" * 20
 PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW = "d4b08aee", "79073d58", "16b51928"
 UNIT_AT_VIEW, UNIT_VIEW = "ca025796", "b9f07d39"
+NAME_OF_ROLL = "373cdfb4" + b"roll".ljust(32, b"\0").hex()
 OWN_VIEWS = (PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW, UNIT_AT_VIEW, UNIT_VIEW)
 
 WITNESSES = (
@@ -392,7 +393,9 @@ class World:
     # The chain, as a node answers.
 
     def rpc(self, method: str, parameters: list[Any]) -> Any:
-        """The deployment's chain, and what UsageFees and Tariffs hold besides."""
+        """The deployment's chain, and what UsageFees, Tariffs and Roll hold besides."""
+        if method == "eth_call" and parameters[0]["data"][2:] == NAME_OF_ROLL:
+            return "0x" + "7b".rjust(64, "0")
         if method == "eth_call" and (call := parameters[0])["data"][2:10] in OWN_VIEWS:
             words = self._view(call["data"][2:10], int(call["data"][10:] or "0", 16))
             return "0x" + b"".join(word(value) for value in words).hex()
@@ -407,7 +410,7 @@ class World:
         if selector == TARIFFS_VIEW:
             return [int(TARIFFS, 16)]
         if selector == UNIT_AT_VIEW:
-            return [sha256(b"unit 3").digest()]
+            return [UNIT]
         if selector == UNIT_VIEW:
             return [3, 8930, 71_440, 0, 3, 7, 5, 1]
         assert selector == TARIFF_VIEW and argument == 1, f"no view {selector} of {argument}"

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { linesDigest, parseBill, rootOf, shareOf, verifyBill, verifyLine } from "../../../contracts/js/bill.js";
+import { linesDigest, parseBill, rootOf, verifyBill } from "../../../contracts/js/bill.js";
 import { toHex } from "../../../contracts/js/bytes.js";
+import { shareOf, verifyLine } from "../../../contracts/js/line.js";
 import { BASIS, chargeOf, decodeTerms, seasonOf, standingOf } from "../../../contracts/js/tariff.js";
 import { challengeBody, keyIdOf, personDigest } from "../../../contracts/js/person.js";
 import { bytes, vectors } from "./vectors.js";
@@ -17,7 +18,7 @@ const node = async (method, parameters) => {
 };
 const outcomes = ({ checks }) => Object.fromEntries(checks.map((check) => [check.name, check.outcome]));
 const entryOf = (fields) => ({ entry: { ...fields, value: BigInt(fields.value), device: bytes(fields.device) } });
-const readings = { opening: entryOf(opening), closing: entryOf(closing) };
+const readings = { readings: [entryOf(opening), entryOf(closing)] };
 
 test("a bill leads to the root that the contract holds", async () => {
   const report = await verifyBill(JSON.stringify(bill), { trust: trustText, rpc: node });
@@ -96,16 +97,14 @@ test("a line with the right usage at the wrong price fails at the tariff", async
   assert.deepEqual(outcomes(report), { readings: "passed", tariff: "failed" });
 });
 
-test("readings of another day, another meter or the wrong way round are refused", async () => {
+test("readings of another day, another meter or a falling register are refused", async () => {
   const parsed = parseBill(JSON.stringify(bill));
   const otherDay = { ...closing, quantity: closing.quantity.replace(/..$/, "01") };
   const otherMeter = { ...closing, device: "44".repeat(32) };
-  for (const pair of [
-    { opening: readings.opening, closing: entryOf(otherDay) },
-    { opening: readings.opening, closing: entryOf(otherMeter) },
-    { opening: readings.closing, closing: readings.opening },
-  ]) {
-    assert.equal(outcomes(await verifyLine(parsed, 0, pair, {})).readings, "failed");
+  const falling = { ...closing, value: String(BigInt(opening.value) - 1n) };
+  for (const other of [otherDay, otherMeter, falling]) {
+    const pair = [entryOf(opening), entryOf(other)];
+    assert.equal(outcomes(await verifyLine(parsed, 0, { readings: pair }, {})).readings, "failed");
   }
 });
 
@@ -126,8 +125,7 @@ test("shares of all units add up to their pool", () => {
 });
 
 test("a missing reading leaves the line open", async () => {
-  const pair = { opening: null, closing: readings.closing };
-  const report = await verifyLine(parseBill(JSON.stringify(bill)), 0, pair, {});
+  const report = await verifyLine(parseBill(JSON.stringify(bill)), 0, { readings: [entryOf(closing)] }, {});
   assert.deepEqual(outcomes(report), { readings: "not_checked", tariff: "not_checked" });
 });
 

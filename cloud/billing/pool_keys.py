@@ -1,0 +1,72 @@
+"""By what a pool is shared: the units' keys, and where the chain holds only a table's root, the table that it is of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cloud.chain.records import UnitRecord
+from cloud.chain.view import ChainView
+from cloud.errors import BillingError
+from contracts.bill import BillError, Line, LineKind
+from contracts.key_table import NO_KEY, KeyProof, KeyTable, floor_factor_key
+from contracts.tariff import Key, Terms
+
+__all__ = ["PoolShares", "key_in_table", "pool_shares"]
+
+_AREA, _FLOOR_FACTOR, _EQUAL = 1, 2, 4  # kinds of the roll's tables; of 3, volumes, the roll says nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolShares:
+    """The keys of all units of the roll, in order, and their table where there is one."""
+
+    keys: Sequence[int]
+    table: KeyTable | None = None
+
+
+def pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int]) -> PoolShares:
+    """The keys by which a pool is shared over a line's days (boundary dates).
+
+    Raises:
+        BillingError: they cannot be told from the chain alone.
+    """
+    if key is Key.AREA:
+        return PoolShares(keys=[unit.area_centi_m2 for unit in view.roll])
+    if key is Key.EQUAL:
+        return PoolShares(keys=[1] * len(view.roll))
+    if key is Key.VOLUME:
+        raise BillingError("the pool is shared by volumes, which only their table holds; enter its lines by hand")
+    return _by_table(view, pool, days)
+
+
+def key_in_table(view: ChainView, line: Line, terms: Terms, unit_index: int) -> KeyProof:
+    """Where a unit's key stands in the table that a shared line rests on; `NO_KEY` where it rests on none, or where the
+    unit joined the roll later and has no part. Raises BillingError as `pool_shares` does.
+    """
+    if line.kind is not LineKind.SHARED:
+        return NO_KEY
+    table = pool_shares(view, line.subject, terms.key, (line.from_date, line.to_date)).table
+    return table.proof(unit_index) if table is not None and unit_index < len(table.keys) else NO_KEY
+
+
+def _by_table(view: ChainView, pool: bytes, days: tuple[int, int]) -> PoolShares:
+    """A table that follows from the roll is made again; its root must be the one that the chain holds."""
+    held, last = (view.pool_table(pool, day) for day in days)
+    if held is None or last is None or last.valid_from not in (held.valid_from, days[1]):
+        raise BillingError("no table of keys holds over the line's days; set one, or split the period")
+    units = view.roll[: held.unit_count]
+    keys = [_key(held.kind, unit) for unit in units]
+    try:
+        table = KeyTable(pool=pool, keys=keys)
+    except BillError as error:
+        raise BillingError(f"the pool's table cannot be made again: {error}") from error
+    if table.root.hash != held.root:
+        raise BillingError(
+            "the pool is shared by a table of keys that does not follow from the roll; enter its lines by hand"
+        )
+    return PoolShares(keys=[*keys, *[0] * (len(view.roll) - len(keys))], table=table)
+
+
+def _key(kind: int, unit: UnitRecord) -> int:
+    if kind == _FLOOR_FACTOR:
+        return floor_factor_key(unit.area_centi_m2, unit.floor)
+    return 1 if kind == _EQUAL else unit.area_centi_m2
