@@ -1,15 +1,16 @@
 """A random compound on a chain: enrolled, metered, billed and closed, each line recomputed and challenged there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from contracts.abi import Call, padded
-from contracts.bill import Bill, BillTree, Line
+from contracts.bill import Bill, BillProof, BillTree, Line
+from contracts.bill_file import bill_to_json
 from contracts.calls import (
     bindings_changes,
     challenges,
@@ -24,7 +25,8 @@ from contracts.calls import (
 )
 from contracts.calls.charges import Bounds, LineProof, Span
 from contracts.calls.roll import PoolKeys
-from contracts.key_table import NO_KEY
+from contracts.entry import Entry
+from contracts.key_table import NO_KEY, key_proof_to_json
 from contracts.p256 import PrivateKey
 from contracts.person import Purpose
 from contracts.tariff import Basis, Key, Tariff
@@ -233,6 +235,35 @@ class ClosedPeriod:
         opening, closing = (self.indexes[part.device, register, day] for day in (part.from_date, part.to_date))
         return replace(span(log, log.tree.size, opening, closing), register=place, gateway=part.gateway)
 
+    # --- What a browser gets ---
+
+    def files(self) -> list[dict[str, Any]]:
+        """Each unit's bill file, and for each of its lines the readings and the key that the line's page hands over."""
+        terms = {version: one.encode() for version, one in enumerate(self.compound.tariffs, start=1)}
+        return [
+            {"file": bill_to_json(self._bill_proof(unit, terms)), "lines": [self._handed(unit, at) for at in numbers]}
+            for unit, numbers in enumerate(range(len(lines)) for lines in self.charges)
+        ]
+
+    def _bill_proof(self, unit: int, terms: Mapping[int, bytes]) -> BillProof:
+        bill = self.bills[unit]
+        named = tuple((version, terms[version]) for version in sorted({line.tariff for line in bill.lines}))
+        return BillProof(
+            bill=bill, path=self.tree.path(unit), unit_count=len(self.bills), root=self.tree.root, terms=named
+        )
+
+    def _handed(self, unit: int, number: int) -> dict[str, Any]:
+        charge, proof = self.charges[unit][number], self.proof(unit, number)
+        readings: dict[tuple[bytes, str], dict[str, Any]] = {}
+        for counted in (*proof.before, *proof.during):
+            for end in (counted.opening, counted.closing):
+                assert charge.subject is not None
+                readings[end.entry.device, end.entry.quantity] = _reading(charge.subject, end.entry)
+        return {
+            "readings": list(readings.values()),
+            "key": key_proof_to_json(proof.key) if proof.key.path or proof.key.key else None,
+        }
+
     # --- What owners, the operator and the arbiter do ---
 
     def open(self, unit: int, number: int) -> Receipt:
@@ -374,3 +405,19 @@ def _midnight(day: int) -> int:
 
 def _pieces(items: Sequence[T], length: int) -> Iterator[Sequence[T]]:
     return (items[first : first + length] for first in range(0, len(items), length))
+
+
+def _reading(subject: Subject, entry: Entry) -> dict[str, Any]:
+    meter = next(meter for meter in subject.meters if meter.device == entry.device)
+    binding = {
+        "unit": subject.alias.hex(),
+        "role": "own" if subject.role == 1 else "pool",
+        "from": meter.from_date,
+        "to": meter.to_date or None,
+    }
+    return {
+        "device": entry.device.hex(),
+        "quantity": entry.quantity,
+        "value": str(entry.value),
+        "binding": binding,
+    }

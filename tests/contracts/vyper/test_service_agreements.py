@@ -1,6 +1,5 @@
 """Agreements through the contract: two parties and terms, fees, the end; and the money."""
 
-import random
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +8,8 @@ from eth_utils.crypto import keccak
 
 from contracts.abi import AbiError, encode_arguments
 from contracts.calls import service_agreements
-from contracts.due import AFTERMATH_DAYS, CLASSES, TERMS_TYPE, DoneDay, Terms, fee, overdue_days
+from contracts.due import AFTERMATH_DAYS, TERMS_TYPE, DoneDay, Terms, fee, overdue_days
 from contracts.visit import VisitClass
-from tests.contracts.js.make_due import random_terms
 from tests.contracts.vyper.conftest import refused
 from tests.contracts.vyper.service import (
     BUDGET,
@@ -263,45 +261,6 @@ def test_another_visit_of_the_day_takes_nothing_from_it(service: Service, order:
     call = service_agreements.overdue_days(service.address, agreement=name, visit_class=HALF_MONTH, **window)
     expected = overdue_days(terms, [DoneDay(terms.starts_on, HALF_MONTH)], HALF_MONTH, **window)
     assert service_agreements.parse_overdue_days(service.chain.view(call)) == expected == 3
-
-
-def test_overdue_days_and_fees_are_pythons_on_random_cases(service: Service) -> None:
-    rng = random.Random(84)
-    for case in range(5):
-        plan = bytes([case + 1]) * 32
-        names = ("interval_days", "grace_days", "fees", "factors", "penalty")
-        drawn = random_terms(rng, service.today + 1)
-        changes = {each: getattr(drawn, each) for each in names} | {"done_on": drawn.done_on, "level": case % 3}
-        terms = service.start(plan=plan, starts_on=drawn.starts_on, ends_on=drawn.ends_on, **changes)
-        done = []
-        for day, level in ((day, rng.randrange(4)) for day in sorted(rng.sample(range(60), 4))):
-            service.go_to(terms.starts_on + day)
-            visit = service.visit(VisitClass(rng.randrange(1, 5)), plan=plan)
-            service.record(terms, visit, level=level)
-            if terms.is_done(level=level, two_people=False, countersigned=False):
-                done.append(DoneDay(service.today, visit.visit_class))
-                worth = fee(terms, visit.visit_class, level)
-                if worth:
-                    send(
-                        service,
-                        service.account,
-                        service_agreements.pay_fees,
-                        agreement=agreement_name(terms),
-                        days=[service.today],
-                    )
-                    kept = service.kept(terms, service.today)
-                    assert kept is not None and kept.paid == worth
-        window = (terms.starts_on + rng.randrange(40),)
-        for each in CLASSES:
-            call = service_agreements.overdue_days(
-                service.address,
-                agreement=agreement_name(terms),
-                visit_class=each,
-                from_day=window[0],
-                through_day=window[0] + 63,
-            )
-            expected = overdue_days(terms, done, each, from_day=window[0], through_day=window[0] + 63)
-            assert service_agreements.parse_overdue_days(service.chain.view(call)) == expected
 
 
 # --- The end ---

@@ -4,20 +4,26 @@ Python alone closes 100,000 compounds of such shapes (`make bench ONLY=bills`); 
 `make soak` takes more of them.
 """
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from contracts.bill import BillProof, verify_bill
 from contracts.tariff import Basis
+from contracts.trust import Trust, format_trust
+from tests.contracts.browser import asked
 from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.compound import Compound, random_compound
 from tests.contracts.vyper.compound_site import BALANCE, ClosedPeriod, EmptySite
 from tests.contracts.vyper.conftest import refused
-from tests.contracts.vyper.site import DEPOSIT
+from tests.contracts.vyper.site import DEPOSIT, Site
+from tests.vectors.deployment import TRUST
 
 FIRST_SEED = int(os.environ.get("MINGLOU_SEED_BASE", "0"))
 COMPOUNDS = int(os.environ.get("MINGLOU_SEEDS", "8"))
@@ -33,15 +39,16 @@ def empty_site(chain: Chain) -> EmptySite:
 @pytest.mark.slow
 @pytest.mark.timeout(120 + 20 * COMPOUNDS)
 def test_bills_of_random_compounds_are_the_contracts_to_the_cent_and_a_tampered_line_is_found(
-    empty_site: EmptySite,
+    empty_site: EmptySite, node: Path
 ) -> None:
-    """One line of each compound asks for too much: it is the only one that the contract corrects."""
+    """One line of each compound asks for too much: it is the only one that browser and contract find wrong."""
     seen: Counter[str] = Counter()
     for seed in range(FIRST_SEED, FIRST_SEED + COMPOUNDS):
         compound = random_compound(seed)
         seen.update(shapes(compound))
         with empty_site.closed(compound, tampered=Random(seed)) as closed:
             try:
+                assert browser_finds(closed, node) == [closed.tampered]
                 corrected = [place for place in closed.places if settle(closed, *place)]
                 assert corrected == [closed.tampered]
                 pay(closed)
@@ -51,6 +58,26 @@ def test_bills_of_random_compounds_are_the_contracts_to_the_cent_and_a_tampered_
     assert seen["corrected"] == COMPOUNDS and seen["lines"] >= 8 * COMPOUNDS, seen
     # Otherwise the sample shows less than its name says.
     assert all(seen[shape] >= COMPOUNDS // 4 for shape in SHAPES), seen
+
+
+def browser_finds(closed: ClosedPeriod, node: Path) -> list[tuple[int, int]]:
+    """The lines that the page's own modules, asking this chain, find wrong; the others come to Python's amounts."""
+    trust = json.loads(format_trust(trust_of(closed.site)))
+    answers = asked(node, "bills", closed.files(), url=closed.site.chain.url, trust=trust)
+    wrong = []
+    for unit, answer in enumerate(answers):
+        assert set(answer["bill"].values()) == {"passed"}, f"bill of unit {unit}: {answer['bill']}"
+        for number, line in enumerate(answer["lines"]):
+            assert line["readings"] == "passed", f"line {number} of unit {unit}: {line['says']}"
+            assert line["amount"] == str(closed.right(unit, number)), f"line {number} of unit {unit}: {line['says']}"
+            if line["tariff"] == "failed":
+                wrong.append((unit, number))
+    return wrong
+
+
+def trust_of(site: Site) -> Trust:
+    registry, anchor_log, fees = (bytes.fromhex(at[2:]) for at in (site.registry, site.anchor_log, site.usage_fees))
+    return replace(TRUST, chain_id=31337, registry=registry, anchor_log=anchor_log, usage_fees=fees)
 
 
 def settle(closed: ClosedPeriod, unit: int, number: int) -> bool:
