@@ -1,7 +1,6 @@
 """An owner's bills, down to the line, and the dispute of one."""
 
 import json
-from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -60,7 +59,8 @@ def routes(pages: Pages) -> APIRouter:
             "bill": found,
             "door": door,
             "line": chosen,
-            "readings": _roles(readings),
+            "readings": _roles(chosen),
+            "several_registers": len({reading.quantity.partition("*")[0] for reading in readings}) > 1,
             "chart": await _chart(pages, visit, readings[-1] if readings else None),
             "can_dispute": chosen.dispute is None and visit.now_ms < found.window_ends_at_ms,
         }
@@ -116,10 +116,14 @@ def _line(bill: Bill | None, number: int) -> BillLine | None:
     return next((line for line in bill.lines if line.number == number), None) if bill else None
 
 
-def _roles(readings: Sequence[ReadingRef]) -> list[tuple[str, ReadingRef]]:
-    """Each reading with its role: where there are but two, they are the line's opening and closing."""
-    roles = ("opening", "closing") if len(readings) == 2 else tuple(f"reading{at}" for at in range(len(readings)))
-    return list(zip(roles, readings, strict=True))
+def _roles(line: BillLine) -> list[tuple[str, ReadingRef]]:
+    """Each reading that the line rests on, with its role: the line's opening, its closing, or another."""
+    ends = (line.share.opening, line.share.closing) if line.share else (line.opening, line.closing)
+    roles = {(end.origin, end.index): name for name, end in zip(("opening", "closing"), ends, strict=True) if end}
+    return [
+        (roles.get((reading.origin, reading.index), f"reading{at}"), reading)
+        for at, reading in enumerate(line.evidence)
+    ]
 
 
 async def _chart(pages: Pages, visit: Visit, ref: ReadingRef | None) -> object:
