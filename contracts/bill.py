@@ -329,6 +329,23 @@ def verify_bill(proof: BillProof) -> None:
         raise BillError(f"bill of unit {bill.unit_index} does not lead to the root {proof.root.hash.hex()}")
 
 
+def doubled(lines: Sequence[Line]) -> tuple[int, int] | None:
+    """Places of the first two lines that charge the same thing for the same day; None where no two do.
+
+    A right that states its amount itself may be used more than once, and a credit asks for nothing (line_proof.vy).
+    """
+    seen: dict[tuple[bytes, str], list[int]] = {}
+    for place, line in enumerate(lines):
+        if line.kind is LineKind.CREDIT or (line.kind is LineKind.STANDING and line.tariff == 0):
+            continue
+        same = seen.setdefault((line.subject, line.quantity), [])
+        for other in same:
+            if max(lines[other].from_date, line.from_date) < min(lines[other].to_date, line.to_date):
+                return other, place
+        same.append(place)
+    return None
+
+
 def share(pool: int, before: int, key: int, key_sum: int) -> int:
     """One unit's part of a pool: telescoping, so that all parts add up to it and each can be checked alone.
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from contracts.bill import LANES, Amounts, BillError, BillProof, LineKind, verify_bill
+from contracts.bill import LANES, Amounts, BillError, BillProof, LineKind, doubled, verify_bill
 from contracts.bill_file import bill_from_json
 from contracts.fields import parse_json
 from contracts.onchain import ChainView, Rpc
@@ -102,6 +102,9 @@ class _Verification:
         amounts = {name: str(getattr(bill.amounts, name)) for name in ("total", "own", "shared", "other")}
         if self._stated != amounts:
             raise BillError(f"the lines add up to {bill.amounts.total} fen, which is not what the bill states")
+        twice = doubled(bill.lines)
+        if twice is not None:
+            raise BillError(f"lines {twice[0]} and {twice[1]} charge the same thing for the same days")
         return f"{len(bill.lines)} lines add up to {bill.amounts.total} fen"
 
     def _check_tree(self) -> str:

@@ -150,6 +150,22 @@ export function rootOf(bill) {
   return node;
 }
 
+/** A right that states its amount itself may be used more than once, and a credit asks for nothing. */
+const mayRepeat = ({ kind, tariff }) => kind === LINE_KIND.CREDIT || (kind === LINE_KIND.STANDING && tariff === 0n);
+
+const chargesSame = (a, b) =>
+  equalBytes(a.subject, b.subject) && a.quantity === b.quantity && a.from < b.to && b.from < a.to && a.from < a.to && b.from < b.to;
+
+/** Places of the first two lines that charge the same thing for the same day; null where no two do. */
+export function doubled(lines) {
+  for (const [place, line] of lines.entries()) {
+    if (mayRepeat(line)) continue;
+    const other = lines.slice(0, place).findIndex((before) => !mayRepeat(before) && chargesSame(before, line));
+    if (other >= 0) return [other, place];
+  }
+  return null;
+}
+
 function checkAmounts({ amounts, lines }) {
   const sums = { own: 0n, shared: 0n, other: 0n };
   for (const line of lines) if (LANE_OF[line.kind]) sums[LANE_OF[line.kind]] += line.amount;
@@ -157,6 +173,8 @@ function checkAmounts({ amounts, lines }) {
   if (!fits || sums.own + sums.shared + sums.other !== amounts.total) {
     throw new ContractsError("the lines do not add up to the amounts");
   }
+  const twice = doubled(lines);
+  if (twice) throw new ContractsError(`lines ${twice[0]} and ${twice[1]} charge the same thing for the same days`);
   return `${lines.length} lines add up to ${amounts.total} fen`;
 }
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import onchain
+from contracts.bill import LineKind, doubled
+from contracts.bill_file import line_from_json
 from contracts.bill_verifier import BILL_BYTES_MAX, BillCheckName, verify_bill_file
 from contracts.errors import RpcError
 from contracts.report import Outcome
@@ -79,6 +82,22 @@ def test_a_changed_bill_names_what_does_not_hold(
     bill = json.loads(FILE)
     change(bill)
     assert outcomes(bill)[0] == failed
+
+
+def test_a_bill_that_charges_the_same_thing_twice_for_a_day_is_told() -> None:
+    twice = json.loads(FILE)
+    twice["lines"].append(twice["lines"][0])
+    for name in ("own", "total"):
+        twice["amounts"][name] = str(int(twice["amounts"][name]) + int(twice["lines"][0]["amount"]))
+    assert outcomes(twice)[0] == [AMOUNTS, TREE]
+    line = line_from_json(twice["lines"][0])
+    later = replace(line, from_date=line.from_date + 1)
+    assert doubled([line, later]) == (0, 1)
+    assert doubled([replace(line, to_date=later.from_date), later]) is None
+    assert doubled([line, replace(line, quantity="8-0:1.0.0")]) is None
+    assert doubled([line, replace(line, kind=LineKind.CREDIT)]) is None
+    right = replace(line, kind=LineKind.STANDING, tariff=0)
+    assert doubled([right, right]) is None
 
 
 def test_another_root_on_the_chain_or_none_is_noticed() -> None:

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { linesDigest, parseBill, rootOf, verifyBill } from "../../../contracts/js/bill.js";
+import { LINE_KIND, doubled, linesDigest, parseBill, rootOf, verifyBill } from "../../../contracts/js/bill.js";
 import { toHex } from "../../../contracts/js/bytes.js";
 import { shareOf, verifyLine } from "../../../contracts/js/line.js";
 import { BASIS, chargeOf, decodeTerms, seasonOf, standingOf } from "../../../contracts/js/tariff.js";
@@ -70,6 +70,17 @@ test("a bill of another site's contract is named as such", async () => {
   const elsewhere = JSON.stringify({ ...trust, usage_fees: `0x${"33".repeat(20)}` });
   const report = await verifyBill(JSON.stringify(bill), { trust: elsewhere, rpc: node });
   assert.equal(outcomes(report).contract, "failed");
+});
+
+test("a bill that charges the same thing twice for a day is told", () => {
+  const [line] = parseBill(JSON.stringify(bill)).lines;
+  const middle = (line.from / 100n) * 100n + 28n;
+  assert.deepEqual(doubled([line, { ...line, from: middle }]), [0, 1]);
+  assert.equal(doubled([{ ...line, to: middle }, { ...line, from: middle }]), null);
+  assert.equal(doubled([line, { ...line, quantity: "8-0:1.0.0" }]), null);
+  assert.equal(doubled([line, { ...line, kind: LINE_KIND.CREDIT }]), null);
+  const right = { ...line, kind: LINE_KIND.STANDING, tariff: 0n };
+  assert.equal(doubled([right, right]), null);
 });
 
 test("a duplicate member is refused, for the last of two would win elsewhere", async () => {
