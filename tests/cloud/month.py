@@ -95,7 +95,7 @@ class Month:
     async def _announce_tariffs(self) -> None:
         for version, terms in enumerate((FLAT, COMMON), 1):
             begins = number_of(self.opening)
-            await self.site.send("manager", "Tariffs", "announce", terms.encode(), begins, 0)
+            await self.site.send("manager", "Tariffs", "announce", terms.encode(), begins, 0, 0)
             await self.site.send("committee", "Tariffs", "approve", version, 0)
 
     async def _fund(self) -> None:
