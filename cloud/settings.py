@@ -58,7 +58,9 @@ class ChainSettings:
     stuck_seconds: float
     fee_cap_wei: int
     priority_fee_wei: int
-    proof_of_authority: bool
+    quorum: int | None  # endpoints that must say the same; None: a majority
+    legacy_transactions: bool
+    resends_lost: bool  # a chain that loses what was final is sent everything again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +220,12 @@ def _chain_settings(table: _Table) -> ChainSettings:
     depth = table.take("finality_depth", int, None)
     if finality != "finalized" or (depth is not None and depth < 0):
         raise SettingsError('[chain] finality is "finalized", or finality_depth is a number of blocks >= 0')
+    quorum = table.take("quorum", int, None)
+    if quorum is not None and not 1 <= quorum <= len(rpc):
+        raise SettingsError(f"[chain] quorum is {quorum}; it is a number of endpoints, 1 to {len(rpc)}")
+    lost = table.take("lost_finality", str, "stop")
+    if lost not in ("stop", "resend"):
+        raise SettingsError('[chain] lost_finality is "stop", or "resend" for a development chain')
     return ChainSettings(
         rpc=rpc,
         chain_id=table.take("chain_id", int),
@@ -227,7 +235,9 @@ def _chain_settings(table: _Table) -> ChainSettings:
         stuck_seconds=table.take("stuck_seconds", float, 20.0),
         fee_cap_wei=int(table.take("fee_cap_gwei", float, 200.0) * _GWEI),
         priority_fee_wei=int(table.take("priority_fee_gwei", float, 1.0) * _GWEI),
-        proof_of_authority=table.take("poa", bool, False),
+        quorum=quorum,
+        legacy_transactions=table.take("legacy_transactions", bool, False),
+        resends_lost=lost == "resend",
     )
 
 

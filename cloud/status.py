@@ -23,6 +23,9 @@ class ChainStatus:
     final_block: int
     anchored_size: int  # of the super-log, on chain
     anchored_final_size: int  # of it, final
+    is_sender: bool  # whether this process, of all on its database, follows and sends
+    stopped: dict[str, str]  # why nothing is sent, by cause, and what to do
+    endpoints: dict[str, str]  # by name: believed, or why not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

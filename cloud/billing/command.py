@@ -112,7 +112,7 @@ async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
         )
         for bill in bills
     ]
-    client = ChainClient(settings.chain.rpc, proof_of_authority=settings.chain.proof_of_authority)
+    client = ChainClient(settings.chain.rpc, quorum=settings.chain.quorum)
     try:
         key = SigningKey(read_secret(settings.operator_key_file))
         await _close_period(
@@ -151,19 +151,18 @@ async def _close_period(
         return
     data = usage_fees.close_period(contract, period=period, root=root, sums=sums, unit_count=unit_count).data
     gas = await client.estimate_gas(contract, data, sender=key.address)
-    base_fee = (await client.latest()).base_fee_wei or 0
-    fees = first_fees(base_fee, priority=settings.chain.priority_fee_wei, cap=settings.chain.fee_cap_wei)
+    chain = settings.chain
+    asked = await client.fees_asked(priority=chain.priority_fee_wei, legacy=chain.legacy_transactions)
+    fees = first_fees(asked, cap=chain.fee_cap_wei)
     raw, transaction_hash = key.sign(
         {
-            "type": 2,
+            **fees.fields(),
             "chainId": settings.chain.chain_id,
             "nonce": await client.nonce(key.address),
             "to": contract,
             "value": 0,
             "data": "0x" + data.hex(),
             "gas": gas + gas // _FEE_CAP_PARTS,
-            "maxFeePerGas": fees.max_fee,
-            "maxPriorityFeePerGas": fees.priority,
         }
     )
     refusals = await client.broadcast(raw)

@@ -16,9 +16,9 @@ from cloud.billing.posted import read_bill, read_block
 from cloud.billing.usage import BoundaryEntry, MeterSpan, read_spans
 from cloud.chain.anchoring import wish_head
 from cloud.chain.builders import contract_head, transaction_of
-from cloud.chain.client import ChainClient
 from cloud.chain.deployment import Deployment
 from cloud.chain.intents import add_intent
+from cloud.chain.reading import ContractReader
 from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
 from cloud.errors import BillingError
@@ -46,9 +46,9 @@ class Settlement:
     """Wishes and builders of UsageFees' open ends."""
 
     def __init__(
-        self, *, store: Store, client: ChainClient, deployment: Deployment, view: ChainView, clock: Clock
+        self, *, store: Store, reader: ContractReader, deployment: Deployment, view: ChainView, clock: Clock
     ) -> None:
-        self._store, self._client, self._deployment, self._view, self._clock = store, client, deployment, view, clock
+        self._store, self._reader, self._deployment, self._view, self._clock = store, reader, deployment, view, clock
 
     def builders(self) -> dict[str, Builder]:
         """Builders by the intents' kind."""
@@ -249,7 +249,7 @@ class Settlement:
         """
         signature = _signature(params["signature"])
         asked = usage_fees.account(self._deployment.usage_fees, unit_index=int(params["unit"]))
-        account = usage_fees.parse_account(await self._client.call(asked.to, asked.data))
+        account = usage_fees.parse_account(await self._reader.call(asked.to, asked.data))
         if account.nonce >= signature.nonce:
             return AlreadyDone(says="the account has moved past this signature's nonce")
         call = usage_fees.withdraw(

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cloud.chain.client import ChainClient
 from cloud.chain.deployment import Deployment
+from cloud.chain.reading import ContractReader
 from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
 from cloud.chain.view import ChainView, HeadRecord
 from cloud.errors import ChainError
@@ -26,8 +26,8 @@ Built = Transaction | AlreadyDone | NotYet
 class ChainBuilders:
     """Builders of what the cloud itself wants on chain: anchors, accepted heads, fork reports."""
 
-    def __init__(self, *, store: Store, client: ChainClient, deployment: Deployment, view: ChainView) -> None:
-        self._store, self._client, self._deployment, self._view = store, client, deployment, view
+    def __init__(self, *, store: Store, reader: ContractReader, deployment: Deployment, view: ChainView) -> None:
+        self._store, self._reader, self._deployment, self._view = store, reader, deployment, view
 
     def by_kind(self) -> dict[str, Builder]:
         """Builders by the intents' kind."""
@@ -37,7 +37,7 @@ class ChainBuilders:
         """`{"size": n}`: the super-log's head of n leaves, with the proof that it extends the one on chain."""
         size = int(params["size"])
         address = self._deployment.anchor_log
-        held = anchor_log.parse_head(await self._client.call(address, anchor_log.head(address).data))
+        held = anchor_log.parse_head(await self._reader.call(address, anchor_log.head(address).data))
         held_size, held_root = held.size, held.root
         tree = SuperTree()
         async with self._store.read() as connection:

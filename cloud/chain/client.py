@@ -1,315 +1,312 @@
-"""The chain client: the few JSON-RPC questions that the cloud asks, through web3.py, as types of our own.
+"""The chain client: the few JSON-RPC questions that the cloud asks, put to as many endpoints as it takes to believe the
+answer.
 
-Reads go to the first endpoint that answers; transactions are broadcast to all. Numbers are blocks', hashes are `0x…`
-text, bytes raw.
+What matters is believed when a quorum of endpoints says the same: headers, events by block hash, and, at a given
+block, nonces, balances, calls and receipts. By default that is a majority of those in the settings. Whoever contradicts
+it in a way that no honest node can is set aside at once and named; whoever is only behind, or on a fork that may die,
+after a few times. Numbers are blocks', hashes and addresses `0x…` text in lower case, bytes raw.
 """
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+import logging
+import time
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
-from cloud.errors import ChainError, SettingsError
-
-if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
+from cloud.chain.answers import Block, EventLog, Receipt, block_of, bytes_of, logs_of, number_of, receipt_of
+from cloud.chain.endpoint import Endpoint
+from cloud.chain.errors import CallReverted, NodeRefused, Unreachable
+from cloud.chain.fees import Asked
+from cloud.chain.keys import SigningKey
+from cloud.chain.votes import Votes
+from cloud.errors import ChainError
 
 __all__ = ["Block", "CallReverted", "ChainClient", "EventLog", "Receipt", "SigningKey"]
 
-Result = TypeVar("Result")
-_TIMEOUT_SECONDS = 10.0
-
-
-class CallReverted(ChainError):
-    """A contract refused a call; the message carries its reason."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A block's header, as far as we need it."""
-
-    number: int
-    hash: str
-    parent_hash: str
-    timestamp: int  # seconds
-    base_fee_wei: int | None  # None on chains without EIP-1559
-    has_logs: bool  # False where the header's bloom filter is empty
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventLog:
-    """One event as the chain keeps it."""
-
-    log_index: int
-    address: str  # lower case
-    topics: tuple[bytes, ...]
-    data: bytes
-    transaction_hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What became of a transaction."""
-
-    succeeded: bool
-    block_number: int
-    block_hash: str
-    gas_used: int
-    contract: str | None
-
-
-class SigningKey:
-    """A secp256k1 key that signs transactions; its secret never leaves this object."""
-
-    def __init__(self, secret: str) -> None:
-        from eth_account import Account
-
-        _close_deep_recursion()
-        try:
-            self._account: LocalAccount = Account.from_key(secret)
-        except Exception as error:
-            raise SettingsError(
-                "the key file holds no 32-byte secp256k1 key in hex; check that it is the right file"
-            ) from error
-
-    @property
-    def address(self) -> str:
-        return str(self._account.address)
-
-    def sign(self, transaction: dict[str, Any]) -> tuple[bytes, str]:
-        """Raw bytes and hash of the signed transaction."""
-        addressed = {**transaction, "to": _address(transaction["to"])} if "to" in transaction else transaction
-        signed = self._account.sign_transaction(addressed)
-        return bytes(signed.raw_transaction), "0x" + bytes(signed.hash).hex()
+Answer = TypeVar("Answer", bound=Hashable)
+Parsed = TypeVar("Parsed")
+_log = logging.getLogger("cloud.chain")
+_ESTIMATES_RATIO_MAX = 1.25
 
 
 class ChainClient:
-    """One chain through one or more endpoints."""
+    """One chain through one or more endpoints.
 
-    def __init__(self, urls: Sequence[str], *, proof_of_authority: bool = False) -> None:
-        self.urls = tuple(urls)
-        self._proof_of_authority = proof_of_authority
-        self._endpoints: list[Any] = []
-        self._connecting = asyncio.Lock()
+    Args:
+        urls: the endpoints, preferred ones first.
+        quorum: how many must say the same; a majority of `urls` where it is None.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], *, quorum: int | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.endpoints = [self.endpoint(url, monotonic) for url in urls]
+        for number, endpoint in enumerate(self.endpoints, 1):
+            if any(endpoint.name == other.name for other in self.endpoints[: number - 1]):
+                endpoint.name += f"#{number}"
+        self.quorum = quorum or len(urls) // 2 + 1
+
+    def endpoint(self, url: str, monotonic: Callable[[], float]) -> Endpoint:
+        """How an endpoint is made; tests put faults here."""
+        return Endpoint(url, monotonic=monotonic)
+
+    @property
+    def name(self) -> str:
+        """The preferred endpoint, for messages."""
+        return self.endpoints[0].name
 
     async def close(self) -> None:
         """Close the endpoints' HTTP sessions."""
-        for endpoint in self._endpoints:
-            await endpoint.provider.disconnect()
+        for endpoint in self.endpoints:
+            await endpoint.close()
 
-    async def _connected(self) -> list[Any]:
-        async with self._connecting:
-            if not self._endpoints:
-                self._endpoints = await asyncio.to_thread(
-                    _connect, self.urls, proof_of_authority=self._proof_of_authority
-                )
-        return self._endpoints
+    # -- what a quorum says -----------------------------------------------------------------------------------------
 
     async def chain_id(self) -> int:
-        return await self._ask("eth_chainId", lambda web3: web3.eth.chain_id)
-
-    async def block(self, which: int | str) -> Block | None:
-        """A block by number, hash or tag; None where the chain has none."""
-
-        async def ask(web3: Any) -> Block | None:
-            try:
-                return _block(await web3.eth.get_block(which))
-            except _web3_exceptions().BlockNotFound:
-                return None
-
-        return await self._ask(f"block {which}", ask)
+        """The chain that the endpoints serve; one that serves another is set aside."""
+        return await self._agree("eth_chainId", _question("eth_chainId", number_of), at_once=True)
 
     async def latest(self) -> Block:
-        block = await self.block("latest")
+        """The newest block that a quorum of endpoints has."""
+        heads = await self._reports("latest block", lambda endpoint: _head(endpoint, "latest"))
+        block = await self.block(self._quorum_th(heads))
         if block is None:
-            raise ChainError(f"{self.urls[0]} has no latest block; is it a chain node?")
+            raise Unreachable("the chain moved while it was asked for its latest block; asking again")
         return block
 
-    async def request(self, method: str, *parameters: Any) -> Any:
-        """The raw answer to one JSON-RPC question. Raises `ChainError` with what the node says against it."""
+    async def finalized(self) -> Block | None:
+        """The newest block that a quorum of endpoints calls final; None where they know no such tag."""
+        try:
+            heads = await self._reports("finalized block", lambda endpoint: _head(endpoint, "finalized"))
+        except NodeRefused:
+            return None
+        return await self.block(self._quorum_th(heads))
 
-        async def ask(web3: Any) -> Any:
-            answer = await web3.provider.make_request(method, list(parameters))
-            if "error" in answer:
-                raise ChainError(f"{method}: the node says {str(answer['error'].get('message', ''))[:300]}")
-            return answer["result"]
+    async def block(self, which: int | str) -> Block | None:
+        """A block by number or hash; None where the chain has none. Tags are for `latest` and `finalized`."""
 
-        return await self._ask(method, ask)
+        async def ask(endpoint: Endpoint) -> Block | None:
+            if isinstance(which, int):
+                found = await endpoint.ask("eth_getBlockByNumber", hex(which), False)
+            elif which.startswith("0x"):
+                found = await endpoint.ask("eth_getBlockByHash", which, False)
+            else:
+                found = await endpoint.ask("eth_getBlockByNumber", which, False)
+            return _parse(endpoint, f"block {which}", lambda: block_of(found, which))
 
-    async def logs(self, block_hash: str, addresses: Sequence[str]) -> list[EventLog]:
-        """The events of our contracts in exactly this block."""
-        wanted = [_address(address) for address in addresses]
+        return await self._agree(f"block {which}", ask)
 
-        async def ask(web3: Any) -> list[EventLog]:
-            return [_event(log) for log in await web3.eth.get_logs({"blockHash": block_hash, "address": wanted})]
+    async def logs(self, block: Block, addresses: Sequence[str]) -> tuple[EventLog, ...]:
+        """The events of these contracts in exactly this block."""
+        if not any(block.may_hold(bytes_of(address)) for address in addresses):
+            return ()
+        question = {"blockHash": block.hash, "address": list(addresses)}
 
-        return await self._ask(f"events of block {block_hash}", ask)
+        async def ask(endpoint: Endpoint) -> tuple[EventLog, ...]:
+            found = await endpoint.ask("eth_getLogs", question)
+            return _parse(endpoint, f"events of block {block.number}", lambda: logs_of(found, block, addresses))
 
-    async def call(self, to: str, data: bytes, *, sender: str | None = None) -> bytes:
-        """A view's result at the latest block. Raises `CallReverted` with the contract's reason."""
-        transaction = _transaction(to, data, sender)
-        return bytes(await self._ask("eth_call", lambda web3: web3.eth.call(transaction)))
+        return await self._agree(f"events of block {block.number}", ask, at_once=True)
 
-    async def estimate_gas(self, to: str | None, data: bytes, *, sender: str) -> int:
-        """Gas of a transaction at the latest block. Raises `CallReverted` with the contract's reason."""
-        transaction = _transaction(to, data, sender)
-        return int(await self._ask("eth_estimateGas", lambda web3: web3.eth.estimate_gas(transaction)))
+    async def call(self, to: str, data: bytes, *, sender: str | None = None, at: int | None = None) -> bytes:
+        """A view's result at a block, by default the newest that a quorum has. Raises `CallReverted` with the
+        contract's reason.
+        """
+        place = await self._place(at)
+        return await self._agree(
+            f"call of {to}", _question("eth_call", bytes_of, _transaction(to, data, sender), place)
+        )
 
-    async def nonce(self, address: str) -> int:
-        """The number of this account's transactions that are in blocks."""
-        return int(await self._ask("nonce", lambda web3: web3.eth.get_transaction_count(_address(address), "latest")))
+    async def nonce(self, address: str, *, at: int | None = None) -> int:
+        """The number of this account's transactions in blocks up to `at`."""
+        place = await self._place(at)
+        return await self._agree(
+            f"nonce of {address}", _question("eth_getTransactionCount", number_of, address.lower(), place)
+        )
 
-    async def balance(self, address: str) -> int:
-        return int(await self._ask("balance", lambda web3: web3.eth.get_balance(_address(address))))
+    async def balance(self, address: str, *, at: int | None = None) -> int:
+        """Wei."""
+        place = await self._place(at)
+        return await self._agree(
+            f"balance of {address}", _question("eth_getBalance", number_of, address.lower(), place)
+        )
 
-    async def knows(self, transaction_hash: str) -> bool:
-        """Whether the first answering endpoint has this transaction, in a block or waiting."""
-
-        async def ask(web3: Any) -> bool:
-            try:
-                await web3.eth.get_transaction(transaction_hash)
-            except _web3_exceptions().TransactionNotFound:
-                return False
-            return True
-
-        return await self._ask("transaction", ask)
+    async def code(self, address: str) -> bytes:
+        """A contract's runtime code; empty where there is none."""
+        place = await self._place(None)
+        return await self._agree(f"code at {address}", _question("eth_getCode", bytes_of, address.lower(), place))
 
     async def receipt(self, transaction_hash: str) -> Receipt | None:
         """The receipt of a transaction that is in a block; None while it is not."""
 
-        async def ask(web3: Any) -> Receipt | None:
-            try:
-                found = await web3.eth.get_transaction_receipt(transaction_hash)
-            except _web3_exceptions().TransactionNotFound:
-                return None
-            return Receipt(
-                succeeded=found["status"] == 1,
-                block_number=int(found["blockNumber"]),
-                block_hash="0x" + bytes(found["blockHash"]).hex(),
-                gas_used=int(found["gasUsed"]),
-                contract=found["contractAddress"],
-            )
+        async def ask(endpoint: Endpoint) -> Receipt | None:
+            found = await endpoint.ask("eth_getTransactionReceipt", transaction_hash)
+            return _parse(endpoint, "receipt", lambda: receipt_of(found, transaction_hash))
 
-        return await self._ask("receipt", ask)
+        return await self._agree(f"receipt of {transaction_hash}", ask)
 
-    async def broadcast(self, raw: bytes) -> list[str]:
-        """Hand a signed transaction to every endpoint; what those that refused it said."""
-        answers = await asyncio.gather(
-            *(_translated("broadcast", web3.eth.send_raw_transaction(raw)) for web3 in await self._connected()),
-            return_exceptions=True,
-        )
-        unexpected = [
-            answer for answer in answers if isinstance(answer, BaseException) and not isinstance(answer, ChainError)
-        ]
-        if unexpected:
-            raise unexpected[0]
-        return [str(answer) for answer in answers if isinstance(answer, ChainError)]
+    async def estimate_gas(self, to: str | None, data: bytes, *, sender: str, at: int | None = None) -> int:
+        """Gas of a transaction at the block `at` or the latest: the middle of what is said. Raises `CallReverted`.
 
-    async def _ask(self, what: str, question: Callable[[Any], Awaitable[Result]]) -> Result:
+        Endpoints may well differ by a little. Whether the contract takes the call at all is put to the vote.
+        """
+        transaction = _transaction(to, data, sender)
+        # Not on top of what waits: there our own transaction, about to be replaced, would have been before.
+        place = "latest" if at is None else hex(at)
+        said: dict[str, int] = {}
+
+        async def ask(endpoint: Endpoint) -> bool:
+            found = await endpoint.ask("eth_estimateGas", transaction, place)
+            said[endpoint.name] = _parse(endpoint, "eth_estimateGas", lambda: number_of(found))
+            return True
+
+        await self._agree("eth_estimateGas", ask)
+        if max(said.values()) > min(said.values()) * _ESTIMATES_RATIO_MAX:  # somebody is wrong: hear everybody
+            await asyncio.gather(*(_voted(ask(one)) for one in self._in_order() if one.name not in said))
+        middle = sorted(said.values())
+        return middle[len(middle) // 2]
+
+    async def gas_price(self) -> int:
+        """Wei per gas that nodes without a base fee ask for: the middle of what the endpoints say."""
+        prices = await self._reports("eth_gasPrice", _question("eth_gasPrice", number_of))
+        return sorted(prices.values())[len(prices) // 2]
+
+    async def fees_asked(self, *, priority: int, legacy: bool = False, at: int | None = None) -> Asked:
+        """What the chain asks for gas, by the block `at` or the latest. `legacy`: as if the chain had no base fee."""
+        block = await self.latest() if at is None else await self.block(at)
+        if legacy or block is None or block.base_fee_wei is None:
+            return Asked(price=await self.gas_price(), priority=0, is_legacy=True)
+        return Asked(price=block.base_fee_wei, priority=priority)
+
+    # -- what is told to, or asked of, whoever is there -------------------------------------------------------------
+
+    async def request(self, method: str, *parameters: Any) -> Any:
+        """The raw answer of the first endpoint that gives one. Raises `ChainError` with what the node says against it.
+
+        For features and for what is checked against a signature or a hash afterwards.
+        """
         failure: ChainError | None = None
-        for endpoint in await self._connected():
+        for endpoint in self._in_order():
             try:
-                return await _translated(what, question(endpoint))
-            except CallReverted:
+                return await endpoint.ask(method, *parameters)
+            except (CallReverted, NodeRefused):
                 raise
             except ChainError as error:
                 failure = error
-        assert failure is not None, "settings demand at least one endpoint"
-        raise failure
+        raise failure or Unreachable(f"{method}: all endpoints are set aside; run `minglou chain doctor`")
+
+    async def knows(self, transaction_hash: str) -> bool:
+        """Whether as many endpoints as make a quorum have this transaction, in a block or waiting."""
+        found = await self._reports(
+            "transaction", lambda endpoint: endpoint.ask("eth_getTransactionByHash", transaction_hash)
+        )
+        return sum(isinstance(one, dict) for one in found.values()) >= min(self.quorum, len(found))
+
+    async def broadcast(self, raw: bytes) -> list[str]:
+        """Hand a signed transaction to every endpoint, whatever they are worth; what those that refused it said."""
+        answers = await asyncio.gather(
+            *(endpoint.ask("eth_sendRawTransaction", "0x" + raw.hex()) for endpoint in self.endpoints),
+            return_exceptions=True,
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, ChainError):
+                raise answer
+        return [str(answer) for answer in answers if isinstance(answer, ChainError)]
+
+    # -- counting ---------------------------------------------------------------------------------------------------
+
+    async def _agree(self, what: str, ask: Callable[[Endpoint], Awaitable[Answer]], *, at_once: bool = False) -> Answer:
+        """What a quorum answers: as few as may do are asked first, the others where those do not decide."""
+        votes: Votes[Answer] = Votes(what, self.quorum)
+        order = self._in_order()
+        for asked in (order[: self.quorum], order[self.quorum :]):
+            answers = await asyncio.gather(*(_voted(ask(endpoint)) for endpoint in asked))
+            for endpoint, answer in zip(asked, answers, strict=True):
+                votes.add(endpoint.name, answer)
+            if votes.is_decided():
+                break
+        self._judge(votes, at_once=at_once)
+        return votes.outcome()
+
+    def _judge(self, votes: Votes[Any], *, at_once: bool) -> None:
+        if not votes.is_decided():
+            return
+        dissenters = votes.dissenters()
+        for endpoint in self.endpoints:
+            if endpoint.name in dissenters:
+                says = f"it contradicts the majority on {votes.what}: {dissenters[endpoint.name]}"
+                if endpoint.dissented(says, at_once=at_once):
+                    _log.error("cloud: endpoint %s is set aside: %s", endpoint.name, says)
+            elif endpoint.name in votes.answers:
+                endpoint.agreed()
+
+    async def _reports(self, what: str, ask: Callable[[Endpoint], Awaitable[Parsed]]) -> dict[str, Parsed]:
+        """What each believed endpoint says, where at least a quorum answers."""
+        order = self._in_order()
+        answers = await asyncio.gather(*(_voted(ask(endpoint)) for endpoint in order))
+        votes: Votes[Any] = Votes(what, self.quorum)
+        said: dict[str, Parsed] = {}
+        for endpoint, answer in zip(order, answers, strict=True):
+            if isinstance(answer, ChainError):
+                votes.add(endpoint.name, answer)
+            else:
+                said[endpoint.name] = answer
+        if len(said) < self.quorum:
+            votes.answers = dict(said)
+            raise votes.too_few()
+        return said
+
+    def _quorum_th(self, heads: dict[str, Block]) -> int:
+        """The height that a quorum has reached: one endpoint alone can neither raise nor hold it."""
+        return sorted((head.number for head in heads.values()), reverse=True)[self.quorum - 1]
+
+    def _in_order(self) -> list[Endpoint]:
+        """The endpoints that count, those that failed a moment ago last."""
+        return sorted((one for one in self.endpoints if one.is_believed()), key=lambda one: one.is_resting())
+
+    async def _place(self, at: int | None) -> str:
+        if at is not None:
+            return hex(at)
+        # One node answers about its own latest block; several are only comparable at one.
+        return "latest" if self.quorum == 1 else hex((await self.latest()).number)
 
 
-async def _translated(what: str, asked: Awaitable[Result]) -> Result:
+async def _voted(asked: Awaitable[Parsed]) -> Parsed | ChainError:
     try:
-        async with asyncio.timeout(_TIMEOUT_SECONDS + 2):
-            return await asked
-    except _web3_exceptions().Web3Exception as error:
-        text = str(error)
-        if "revert" in text.lower() or type(error).__name__ in ("ContractLogicError", "ContractPanicError"):
-            raise CallReverted(_reason(error)) from error
-        raise ChainError(f"{what}: the node says {text[:300]}") from error
-    except (OSError, TimeoutError, ValueError) as error:
-        raise ChainError(
-            f"{what}: no answer from the node ({type(error).__name__}: {str(error)[:200]}); is it running?"
-        ) from error
-    except Exception as error:
-        if type(error).__module__.startswith("aiohttp"):
-            raise ChainError(f"{what}: no answer from the node ({str(error)[:200]}); is it running?") from error
-        raise
+        return await asked
+    except ChainError as error:
+        return error
 
 
-def _close_deep_recursion() -> None:
-    """Undo what py_ecc does, which web3 and eth_account import: it raises the recursion limit to 100,000.
-
-    Deeply nested JSON from anybody would then overflow the C stack and end the process.
-    """
-    sys.setrecursionlimit(1000)
-
-
-def _connect(urls: Sequence[str], *, proof_of_authority: bool) -> list[Any]:
-    from web3 import AsyncHTTPProvider, AsyncWeb3
-    from web3.middleware import ExtraDataToPOAMiddleware
-
-    _close_deep_recursion()
-    endpoints: list[Any] = []
-    for url in urls:
-        endpoint = AsyncWeb3(AsyncHTTPProvider(url, request_kwargs={"timeout": _TIMEOUT_SECONDS}))
-        # web3's own validation asks eth_chainId before every call; we check the chain once, at start.
-        endpoint.middleware_onion.remove("validation")
-        endpoint.middleware_onion.remove("gas_estimate")
-        if proof_of_authority:
-            endpoint.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-        endpoints.append(endpoint)
-    return endpoints
+def _parse(endpoint: Endpoint, what: str, parse: Callable[[], Parsed]) -> Parsed:
+    try:
+        return parse()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise endpoint.nonsense(what, error) from error
 
 
-def _web3_exceptions() -> Any:
-    """web3's exceptions; whoever asks has an endpoint, so they are loaded."""
-    from web3 import exceptions
+def _question(method: str, parse: Callable[[Any], Parsed], *parameters: Any) -> Callable[[Endpoint], Awaitable[Parsed]]:
+    async def ask(endpoint: Endpoint) -> Parsed:
+        found = await endpoint.ask(method, *parameters)
+        return _parse(endpoint, method, lambda: parse(found))
 
-    return exceptions
-
-
-def _reason(error: Exception) -> str:
-    message = getattr(error, "message", None) or str(error)
-    text = str(message)
-    for prefix in ("execution reverted: ", "revert: "):
-        text = text.rpartition(prefix)[2]
-    return text[:300]
+    return ask
 
 
-def _address(text: str) -> Any:
-    from eth_utils.address import to_checksum_address
+async def _head(endpoint: Endpoint, tag: str) -> Block:
+    found = await endpoint.ask("eth_getBlockByNumber", tag, False)
+    block = _parse(endpoint, f"{tag} block", lambda: block_of(found, tag))
+    if block is None:
+        raise NodeRefused(f"{endpoint.name}: it has no {tag} block; is it a chain node, and in step?")
+    if tag == "latest":
+        endpoint.head_number = block.number
+    return block
 
-    return to_checksum_address(text)
 
-
-def _transaction(to: str | None, data: bytes, sender: str | None) -> Any:
-    transaction: dict[str, Any] = {"data": "0x" + data.hex()}
+def _transaction(to: str | None, data: bytes, sender: str | None) -> dict[str, str]:
+    transaction = {"data": "0x" + data.hex()}
     if to is not None:
-        transaction["to"] = _address(to)
+        transaction["to"] = to.lower()
     if sender is not None:
-        transaction["from"] = _address(sender)
+        transaction["from"] = sender.lower()
     return transaction
-
-
-def _block(found: Any) -> Block:
-    base_fee = found.get("baseFeePerGas")
-    return Block(
-        number=int(found["number"]),
-        hash="0x" + bytes(found["hash"]).hex(),
-        parent_hash="0x" + bytes(found["parentHash"]).hex(),
-        timestamp=int(found["timestamp"]),
-        base_fee_wei=None if base_fee is None else int(base_fee),
-        has_logs=any(bytes(found["logsBloom"])) if "logsBloom" in found else True,
-    )
-
-
-def _event(log: Any) -> EventLog:
-    return EventLog(
-        log_index=int(log["logIndex"]),
-        address=str(log["address"]).lower(),
-        topics=tuple(bytes(topic) for topic in log["topics"]),
-        data=bytes(log["data"]),
-        transaction_hash="0x" + bytes(log["transactionHash"]).hex(),
-    )

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 
 from cloud.billing.settlement import Settlement
 from cloud.chain.anchoring import Anchoring
+from cloud.chain.breaker import Breaker, Cause, cause_of
 from cloud.chain.builders import ChainBuilders
 from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.deployment import Deployment, wait_for_deployment
 from cloud.chain.follower import Follower
+from cloud.chain.lease import ChainLease
+from cloud.chain.reading import FollowedReader
 from cloud.chain.sender import Sender, SenderLimits
 from cloud.chain.view import ChainView
 from cloud.directory import DirectoryFile
@@ -39,7 +42,8 @@ class ChainConnection:
     deployment: Deployment
     view: ChainView
     follower: Follower
-    outbox: "Outbox | None"
+    sending: "Sending | None"
+    breaker: Breaker
     anchoring: Anchoring
     settlement: Settlement
     known_terms: list[usage_fees.Terms] = field(default_factory=list)
@@ -64,21 +68,36 @@ class ChainConnection:
             final_block=self.follower.final[0],
             anchored_size=self.view.anchors[-1].size if self.view.anchors else 0,
             anchored_final_size=self.view.final_super_size(),
+            is_sender=self.sending is not None and self.sending.is_holder,
+            stopped=self.breaker.open,
+            endpoints={one.name: one.set_aside or "believed" for one in self.client.endpoints},
         )
 
     def workers(self) -> Sequence[Worker]:
         """The background workers, in no order."""
         pause = self.settings.poll_seconds
         workers = [
-            Worker(name="follower", prepare=self._prepare, step=self.follower.step, pause_seconds=pause),
+            Worker(name="follower", prepare=self._prepare, step=self._follow, pause_seconds=pause),
             Worker(name="anchoring", step=self.anchoring.step, pause_seconds=pause),
             Worker(name="settlement", step=self.settlement.step, pause_seconds=max(pause, 0.5)),
         ]
-        if self.outbox is not None:
+        if self.sending is not None:
             workers.append(
-                Worker(name="sender", prepare=self.outbox.prepare, step=self.outbox.step, pause_seconds=pause)
+                Worker(name="sender", prepare=self.sending.prepare, step=self.sending.step, pause_seconds=pause)
             )
         return workers
+
+    async def _follow(self) -> bool:
+        """The follower's step; what keeps it from following also keeps the sender from sending."""
+        try:
+            changed = await self.follower.step()
+        except ChainError as error:
+            cause = cause_of(error)
+            if cause is not None:
+                await self.breaker.trouble(cause, str(error), who="follower")
+            raise
+        await self.breaker.gone(Cause.UNREACHABLE, Cause.DISAGREEMENT, Cause.FINALITY, who="follower")
+        return changed
 
     async def _prepare(self) -> None:
         found = await self.client.chain_id()
@@ -89,7 +108,7 @@ class ChainConnection:
         await self.follower.load()
 
 
-class Outbox:
+class Sending:
     """The sender, made when it is first needed: its signing library takes seconds to import."""
 
     def __init__(self, make: Callable[[], Sender], follower: Follower) -> None:
@@ -100,6 +119,11 @@ class Outbox:
         """Load the key, in a thread."""
         if self._sender is None:
             self._sender = await asyncio.to_thread(self._make)
+
+    @property
+    def is_holder(self) -> bool:
+        """Whether this process, of all on the database, is the one that sends."""
+        return self._sender is not None and self._sender.is_holder
 
     async def step(self) -> bool:
         """One look after all open transactions; never asks for another at once, a block at a time is fast enough."""
@@ -123,8 +147,15 @@ async def open_chain(
     if not chain.deployment_file.exists():
         _log.info("cloud: waiting for %s", chain.deployment_file)
     deployment = await asyncio.to_thread(wait_for_deployment, chain.deployment_file, seconds=_DEPLOYMENT_SECONDS)
-    client = ChainClient(chain.rpc, proof_of_authority=chain.proof_of_authority)
+    client = ChainClient(chain.rpc, quorum=chain.quorum)
     stack.push_async_callback(client.close)
+    lease = ChainLease(store)
+    stack.push_async_callback(lease.release)
+
+    async def tell(says: str) -> None:
+        await store.notice(says, at_ms=settings.clock.now_ms())
+
+    breaker = Breaker(tell)
     view = ChainView(chain.chain_id)
     follower = Follower(
         store=store,
@@ -133,10 +164,13 @@ async def open_chain(
         clock=settings.clock,
         listeners=[view],
         finality_depth=chain.finality_depth,
+        resends_lost=chain.resends_lost,
+        lease=lease,
     )
+    reader = FollowedReader(client=client, place=follower)
     await follower.load()
-    builders = ChainBuilders(store=store, client=client, deployment=deployment, view=view)
-    settlement = Settlement(store=store, client=client, deployment=deployment, view=view, clock=settings.clock)
+    builders = ChainBuilders(store=store, reader=reader, deployment=deployment, view=view)
+    settlement = Settlement(store=store, reader=reader, deployment=deployment, view=view, clock=settings.clock)
 
     def make_sender() -> Sender:
         assert settings.relayer_key_file is not None
@@ -150,9 +184,12 @@ async def open_chain(
                 fee_cap_wei=chain.fee_cap_wei,
                 priority_fee_wei=chain.priority_fee_wei,
                 stuck_seconds=chain.stuck_seconds,
+                legacy=chain.legacy_transactions,
             ),
             builders={**builders.by_kind(), **settlement.builders()},
-            final_number=lambda: follower.final[0],
+            place=follower,
+            lease=lease,
+            breaker=breaker,
         )
 
     if settings.relayer_key_file is not None:
@@ -172,7 +209,8 @@ async def open_chain(
         deployment=deployment,
         view=view,
         follower=follower,
-        outbox=Outbox(make_sender, follower) if settings.relayer_key_file else None,
+        breaker=breaker,
+        sending=Sending(make_sender, follower) if settings.relayer_key_file else None,
         anchoring=anchoring,
         settlement=settlement,
     )

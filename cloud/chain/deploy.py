@@ -309,19 +309,16 @@ _CREATIONS: Mapping[str, _Creation] = {
 
 
 async def _create(client: ChainClient, key: SigningKey, chain_id: int, contract: str, data: bytes) -> Receipt:
-    latest = await client.latest()
-    fees = first_fees(latest.base_fee_wei or 0, priority=_PRIORITY_WEI, cap=_CAP_WEI)
+    fees = first_fees(await client.fees_asked(priority=_PRIORITY_WEI), cap=_CAP_WEI)
     gas = await client.estimate_gas(None, data, sender=key.address)
     raw, transaction_hash = key.sign(
         {
-            "type": 2,
+            **fees.fields(),
             "chainId": chain_id,
             "nonce": await client.nonce(key.address),
             "value": 0,
             "data": "0x" + data.hex(),
             "gas": gas + gas // 10,
-            "maxFeePerGas": fees.max_fee,
-            "maxPriorityFeePerGas": fees.priority,
         }
     )
     refusals = await client.broadcast(raw)

@@ -48,7 +48,7 @@ class Features:
                 "`minglou chain deploy` brings P256Verifier along",
             ),
             ("`finalized` blocks", self.finalized_tag, "set a depth at which a block counts as final"),
-            ("base fee (EIP-1559)", self.base_fee, "fees are the priority fee alone"),
+            ("base fee (EIP-1559)", self.base_fee, "transactions carry the nodes' gas price"),
             ("eth_feeHistory", self.fee_history, "fees start from the last block's base fee"),
             ("eth_getProof", self.account_proofs, "evidence carries no state proofs"),
             ("PUSH0 (Shanghai)", self.push0, "compile with --evm-version london"),

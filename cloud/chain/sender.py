@@ -1,28 +1,37 @@
 """The outbox's one writer: turns intents into transactions, and transactions into finality.
 
-Every step may be the last before a crash. The signed bytes are stored before they are broadcast; a nonce is given up
-only when the chain shows that another transaction used it, otherwise it is replaced; before each new attempt the
-contract is asked whether the wish is already true. So whatever is killed, a wish is neither lost nor paid for twice.
+Every step may be the last before a crash. What makes a wish come true once and never twice, whatever the contract:
+
+- the signed bytes are stored, under the sender's lease, before they are broadcast;
+- a wish has one nonce at a time. All its transactions compete for that nonce, so at most one can ever be included;
+- the nonce is given up only when a *final* block shows it used: by ours, by a reverted one of ours, or by a stranger's;
+- everything is read at the followed block, which a quorum of endpoints has, so that no node's delay looks like a loss.
 """
 
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from cloud.chain.client import CallReverted, ChainClient, Receipt, SigningKey
-from cloud.chain.fees import FeeCapReached, Fees, first_fees, replacement_fees
-from cloud.store import Store, tables
+from cloud.chain.breaker import Breaker, Cause, cause_of
+from cloud.chain.client import CallReverted, ChainClient, SigningKey
+from cloud.chain.errors import LeaseLost
+from cloud.chain.fees import Asked, FeeCapReached, Fees, first_fees, replacement_fees
+from cloud.chain.intents import add_intent
+from cloud.chain.lease import ChainLease
+from cloud.chain.outbox import Attempt, Intent, Outbox, Purpose, Slot
+from cloud.errors import ChainError
+from cloud.store import Store
 from contracts.clock import Clock
 
-__all__ = ["AlreadyDone", "Builder", "NotYet", "Sender", "SenderLimits", "Transaction"]
+__all__ = ["AlreadyDone", "Builder", "ChainPlace", "NotYet", "Sender", "SenderLimits", "Transaction"]
 
 _log = logging.getLogger("cloud.chain")
+_GAP = "gap"
+_REFUSED_IN_A_ROW_MAX = 5
+_UNSEEN_MAX = 2
+_STOPPED = (Cause.UNREACHABLE, Cause.DISAGREEMENT, Cause.FINALITY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +56,19 @@ class NotYet:
     says: str
 
 
-Builder = Callable[[Mapping[str, Any]], Awaitable[Transaction | AlreadyDone | NotYet]]
-"""Asks the chain whether an intent is done and otherwise builds its transaction, from the intent's parameters."""
+Built = Transaction | AlreadyDone | NotYet
+Builder = Callable[[Mapping[str, Any]], Awaitable[Built]]
+"""Asks the followed chain whether an intent is done, otherwise builds its transaction, from the intent's parameters."""
+
+
+class ChainPlace(Protocol):
+    """How far the chain is followed: numbers and hashes of blocks. The follower."""
+
+    @property
+    def followed(self) -> tuple[int, str]: ...
+
+    @property
+    def final(self) -> tuple[int, str]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,26 +79,15 @@ class SenderLimits:
     fee_cap_wei: int
     priority_fee_wei: int
     stuck_seconds: float
+    legacy: bool = False  # gas price in place of EIP-1559, also where the chain has a base fee
     in_flight_max: int = 8
     retry_seconds: float = 2.0
     failures_max: int = 12
     gas_headroom_percent: int = 25
 
 
-@dataclass(slots=True)
-class _Attempt:
-    attempt_id: int
-    intent_id: int
-    nonce: int
-    transaction_hash: str
-    raw: bytes
-    fees: Fees
-    state: str
-    block_number: int | None
-
-
 class Sender:
-    """One account's outbox. Only one process may run it for an account."""
+    """One account's outbox. Any number of processes may run it; the lease lets one of them work."""
 
     def __init__(
         self,
@@ -89,285 +98,320 @@ class Sender:
         clock: Clock,
         limits: SenderLimits,
         builders: Mapping[str, Builder],
-        final_number: Callable[[], int],
+        place: ChainPlace,
+        lease: ChainLease,
+        breaker: Breaker,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._client, self._key, self._clock, self._limits = store, client, key, clock, limits
-        self._builders = builders
-        self._final_number = final_number
+        self._builders = {**builders, _GAP: self._fill}
+        self._place, self._lease, self._breaker = place, lease, breaker
+        self._outbox = Outbox(store, clock, lease)
         self._monotonic = monotonic
         self._sent_at: dict[int, float] = {}  # attempt id -> when this process last broadcast it
+        self._unseen: dict[int, int] = {}  # attempt id -> how often the nodes did not know it any more
         self._retry_at: dict[int, float] = {}  # intent id -> when to try again
+        self._refused: set[int] = set()  # intents that contracts refused since they took one
+        self._probe_at = 0.0
+        self._needed_wei = 0
+        self._has_adopted = False
 
     @property
     def address(self) -> str:
-        return self._key.address
+        """The account that pays, in lower case."""
+        return self._key.address.lower()
+
+    @property
+    def is_holder(self) -> bool:
+        """Whether this process is the one that sends."""
+        return self._lease.term is not None
 
     async def step(self) -> bool:
-        """Look after every open attempt, then start new ones; whether anything was sent or settled."""
-        changed = False
-        chain_nonce = await self._client.nonce(self.address)
-        for attempt in await self._open_attempts():
-            changed |= await self._look_after(attempt, chain_nonce)
-        await self._finish_done()
-        chain_nonce = await self._client.nonce(self.address)
-        for intent in await self._pending():
-            changed |= await self._attempt(intent, chain_nonce)
+        """Look after every open nonce, then start new ones; whether anything was sent or settled.
+
+        Raises:
+            ChainError: the chain cannot be asked now; the next step begins anew.
+        """
+        if not await self._lease.hold() or self._place.followed[0] < 0:
+            return False
+        try:
+            changed = await self._step()
+        except LeaseLost:
+            return False
+        except ChainError as error:
+            cause = cause_of(error)
+            if cause is not None:
+                await self._breaker.trouble(cause, str(error))
+            raise
+        await self._breaker.gone(Cause.UNREACHABLE, Cause.DISAGREEMENT)
         return changed
 
-    # -- open attempts ----------------------------------------------------------------------------------------------
+    async def _step(self) -> bool:
+        if not self._has_adopted:
+            await self._outbox.adopt(self.address)
+            self._has_adopted = True
+        followed = self._place.followed[0]
+        nonces = {self.address: await self._client.nonce(self.address, at=followed)}
+        changed = await self._outbox.settle_done(self._place.final[0])
+        for slot in await self._outbox.slots():
+            if slot.account not in nonces:  # an earlier key's transactions are still looked after, not replaced
+                nonces[slot.account] = await self._client.nonce(slot.account, at=followed)
+            changed |= await self._look_after(slot, nonces[slot.account])
+        if not self._is_stopped():
+            await self._look_again(nonces[self.address])
+            changed |= await self._start_new(nonces[self.address])
+        return changed
 
-    async def _open_attempts(self) -> list[_Attempt]:
-        column = tables.attempts.c
-        query = select(tables.attempts).where(column.state.in_(("signed", "mined"))).order_by(column.nonce)
-        async with self._store.read() as connection:
-            return [_attempt_of(row) for row in await connection.execute(query)]
+    def _is_stopped(self) -> bool:
+        """Whether the follower has lost its footing: then nothing that is new is sent."""
+        return self._breaker.is_open(*_STOPPED, who="follower")
 
-    async def _look_after(self, attempt: _Attempt, chain_nonce: int) -> bool:
-        receipt = await self._client.receipt(attempt.transaction_hash)
-        if receipt is not None:
-            return await self._settle(attempt, receipt)
-        if attempt.state == "mined":
-            await self._unmine(attempt)
-        if attempt.nonce < chain_nonce:
-            return await self._give_up_if_used(attempt)
-        waited = self._monotonic() - self._sent_at.get(attempt.attempt_id, -1e9)
-        if attempt.attempt_id in self._sent_at and waited < self._limits.stuck_seconds:
+    # -- open nonces ------------------------------------------------------------------------------------------------
+
+    async def _look_after(self, slot: Slot, chain_nonce: int) -> bool:
+        if slot.nonce >= chain_nonce:
+            if slot.mined is not None:
+                await self._outbox.unmine(slot)
+            return await self._urge(slot, is_next=slot.nonce == chain_nonce)
+        mined = slot.mined
+        if mined is None or not await self._outbox.is_followed(mined.block_number, mined.block_hash):
+            return await self._find(slot)
+        return await self._settle(slot, mined)
+
+    async def _settle(self, slot: Slot, mined: Attempt) -> bool:
+        """Call it final where its block is."""
+        if mined.block_number is None or mined.block_number > self._place.final[0]:
             return False
-        if attempt.attempt_id not in self._sent_at or not await self._client.knows(attempt.transaction_hash):
-            await self._broadcast(attempt.attempt_id, attempt.raw)  # lost by the node, or we were killed before sending
+        counted = None if self._breaker.is_open(Cause.REFUSED) else self._limits.failures_max
+        return await self._outbox.settle(slot, mined, failures_max=counted)
+
+    async def _find(self, slot: Slot) -> bool:
+        """The nonce is used in a followed block: by which transaction?"""
+        for attempt in reversed(slot.attempts):
+            receipt = await self._client.receipt(attempt.transaction_hash)
+            if receipt is None:
+                continue
+            mined = await self._outbox.mine(slot, attempt, receipt)
+            if mined is None:
+                return False  # its block is not followed yet
+            for other in slot.attempts:  # should a reorganisation free the nonce, they are sent again at once
+                self._sent_at.pop(other.attempt_id, None)
+            await self._settle(slot, mined)
             return True
-        return await self._replace(attempt)
-
-    async def _settle(self, attempt: _Attempt, receipt: Receipt) -> bool:
-        """Note where the transaction stands; final only when its block is."""
-        is_final = receipt.block_number <= self._final_number()
-        if attempt.state == "mined" and attempt.block_number == receipt.block_number and not is_final:
+        final = self._place.final[0]
+        if final < 0 or await self._client.nonce(slot.account, at=final) <= slot.nonce:
+            return False  # a stranger's, and a reorganisation may still take it back
+        # The nodes that knew no receipt may be behind those that count the nonce: only at the final block itself,
+        # which a quorum has, is silence an answer.
+        if await self._is_ours(slot, final):
             return False
-        state = "reverted" if not receipt.succeeded else "final" if is_final else "mined"
-        placed = {"block_number": receipt.block_number, "block_hash": receipt.block_hash, "gas_used": receipt.gas_used}
-        async with self._store.write() as connection:
-            await self._set_attempt(connection, attempt.attempt_id, state, **placed)
-            await self._retire_siblings(connection, attempt)
-            if receipt.succeeded:
-                await self._set_intent(connection, attempt.intent_id, state, block_number=receipt.block_number)
-            else:
-                await self._fail(connection, attempt.intent_id, "the transaction was reverted on chain")
+        await self._outbox.lose(slot)
         return True
 
-    async def _unmine(self, attempt: _Attempt) -> None:
-        """A reorganisation took the block back: the transaction waits again."""
-        async with self._store.write() as connection:
-            await self._set_attempt(connection, attempt.attempt_id, "signed", block_number=None, block_hash=None)
-            await self._set_intent(connection, attempt.intent_id, "sent", block_number=None)
-        self._sent_at.pop(attempt.attempt_id, None)
-
-    async def _give_up_if_used(self, attempt: _Attempt) -> bool:
-        """The nonce is in a block. If one of ours under it is, that one settles; otherwise the wish is open again."""
-        column = tables.attempts.c
-        query = select(tables.attempts).where(column.nonce == attempt.nonce, column.attempt_id != attempt.attempt_id)
-        async with self._store.read() as connection:
-            siblings = [_attempt_of(row) for row in await connection.execute(query)]
-        for sibling in siblings:
-            receipt = await self._client.receipt(sibling.transaction_hash)
-            if receipt is not None and sibling.intent_id == attempt.intent_id:
-                return await self._settle(sibling, receipt)  # the one we meant to replace came through after all
-        async with self._store.write() as connection:
-            await self._set_attempt(connection, attempt.attempt_id, "lost", block_number=None, block_hash=None)
-            await self._set_intent(
-                connection, attempt.intent_id, "pending", says="its nonce was used by another transaction"
-            )
-        return True
-
-    async def _replace(self, attempt: _Attempt) -> bool:
-        """The node has it and does not include it: offer more under the same nonce."""
-        base_fee = (await self._client.latest()).base_fee_wei or 0
-        limits = self._limits
-        try:
-            fees = replacement_fees(attempt.fees, base_fee, priority=limits.priority_fee_wei, cap=limits.fee_cap_wei)
-        except FeeCapReached as reached:
-            self._sent_at[attempt.attempt_id] = self._monotonic()
-            await self._store.notice(
-                f"transaction {attempt.transaction_hash} is stuck: {reached}", at_ms=self._clock.now_ms()
-            )
-            return False
-        self._sent_at[attempt.attempt_id] = self._monotonic()
-        try:
-            built = await self._build(await self._intent(attempt.intent_id))
-            if isinstance(built, Transaction):
-                await self._sign_and_send(attempt.intent_id, built, attempt.nonce, fees, replaced=attempt.attempt_id)
+    async def _is_ours(self, slot: Slot, final: int) -> bool:
+        """Whether a followed, final block holds one of the slot's transactions after all, asked once more."""
+        for attempt in slot.attempts:
+            receipt = await self._client.receipt(attempt.transaction_hash)
+            if receipt is not None and receipt.block_number <= final:
                 return True
-        except CallReverted as reverted:
-            _log.warning("cloud: replacing %s: the contract says: %s", attempt.transaction_hash, reverted)
-        return False  # done by someone else: this one will come through as a no-op, or be reverted, and free its nonce
+        return False
 
-    # -- new attempts -----------------------------------------------------------------------------------------------
+    async def _urge(self, slot: Slot, *, is_next: bool) -> bool:
+        """Not included yet: send it again where nodes lost it, offer more where they have it and leave it."""
+        newest = slot.newest
+        waited = self._monotonic() - self._sent_at.get(newest.attempt_id, -1e9)
+        if newest.attempt_id not in self._sent_at:
+            await self._broadcast(newest.attempt_id, newest.raw)  # we may have been killed before we sent it
+            return True
+        if waited < self._limits.stuck_seconds:
+            return False
+        is_known = await self._client.knows(newest.transaction_hash)
+        self._unseen[newest.attempt_id] = 0 if is_known else self._unseen.get(newest.attempt_id, 0) + 1
+        may_replace = is_next and slot.account == self.address and not self._is_stopped()
+        is_due = may_replace and (is_known or self._unseen[newest.attempt_id] > _UNSEEN_MAX)
+        if is_due and await self._replace(slot):
+            return True
+        await self._broadcast(newest.attempt_id, newest.raw)
+        return not is_known
 
-    async def _pending(self) -> list[Any]:
-        column = tables.intents.c
-        async with self._store.read() as connection:
-            open_count = (
-                await connection.execute(
-                    select(func.count()).select_from(tables.attempts).where(tables.attempts.c.state == "signed")
-                )
-            ).scalar_one()
-            room = max(0, self._limits.in_flight_max - int(open_count))
-            query = select(tables.intents).where(column.state == "pending").order_by(column.intent_id).limit(64)
-            rows = list(await connection.execute(query)) if room else []
-        now = self._monotonic()
-        return [row for row in rows if self._retry_at.get(row.intent_id, 0.0) <= now][:room]
-
-    async def _attempt(self, intent: Any, chain_nonce: int) -> bool:
+    async def _replace(self, slot: Slot) -> bool:
+        """Offer more under the same nonce; whether that was done."""
+        last, limits = slot.newest, self._limits
+        try:
+            fees = replacement_fees(last.fees, await self._fees_asked(), cap=limits.fee_cap_wei)
+        except FeeCapReached as reached:
+            says = f"transaction {last.transaction_hash} is stuck: {reached}"
+            await self._breaker.trouble(Cause.FEE_CAP, says, at_once=True)
+            return False
+        if fees == last.fees:
+            return False  # gas is free here, so there is nothing to offer
+        intent = await self._outbox.intent(last.intent_id)
+        purpose: Purpose = "act"
         try:
             built = await self._build(intent)
             if isinstance(built, NotYet):
-                self._retry_at[intent.intent_id] = self._monotonic() + self._limits.retry_seconds
                 return False
             if isinstance(built, AlreadyDone):
-                head = await self._client.latest()
-                async with self._store.write() as connection:
-                    await self._set_intent(
-                        connection, intent.intent_id, "done", says=built.says, block_number=head.number
-                    )
-                return True
-            base_fee = (await self._client.latest()).base_fee_wei or 0
-            fees = first_fees(base_fee, priority=self._limits.priority_fee_wei, cap=self._limits.fee_cap_wei)
-            nonce = await self._free_nonce(chain_nonce)
-            await self._sign_and_send(intent.intent_id, built, nonce, fees, replaced=None)
+                purpose, built = "cancel", self._nothing()
+            gas = await self._gas(built)
         except CallReverted as reverted:
-            self._retry_at[intent.intent_id] = self._monotonic() + self._limits.retry_seconds
-            _log.warning("cloud: %s: the contract says: %s", intent.business_key, reverted)
-            async with self._store.write() as connection:
-                await self._fail(connection, intent.intent_id, str(reverted))
+            _log.warning("cloud: %s is cancelled: the contract says: %s", last.transaction_hash, reverted)
+            purpose, built = "cancel", self._nothing()
+            gas = await self._gas(built)
+        await self._send(intent, built, slot.nonce, fees, gas=gas, purpose=purpose)
         return True
 
-    async def _build(self, intent: Any) -> Transaction | AlreadyDone | NotYet:
-        return await self._builders[intent.kind](json.loads(intent.params))
+    # -- new nonces -------------------------------------------------------------------------------------------------
 
-    async def _free_nonce(self, chain_nonce: int) -> int:
-        """The lowest nonce at or above the chain's that none of our open attempts holds: gaps are filled, not
-        jumped.
-        """
-        column = tables.attempts.c
-        query = select(column.nonce).where(column.state.in_(("signed", "mined")), column.nonce >= chain_nonce)
-        async with self._store.read() as connection:
-            taken = set((await connection.execute(query)).scalars())
-        nonce = chain_nonce
-        while nonce in taken:
-            nonce += 1
-        return nonce
+    async def _start_new(self, chain_nonce: int) -> bool:
+        slots = [slot for slot in await self._outbox.slots() if slot.account == self.address]
+        taken = {slot.nonce for slot in slots}
+        room = self._limits.in_flight_max - sum(slot.nonce >= chain_nonce for slot in slots)
+        now = self._monotonic()
+        due = [one for one in await self._outbox.pending() if self._retry_at.get(one.intent_id, 0.0) <= now]
+        if not due or room <= 0:
+            return await self._mind_gaps(chain_nonce, taken)
+        if self._breaker.is_open(Cause.REFUSED):  # one wish now and then finds out whether the contracts take any
+            room = 1 if now >= self._probe_at else 0
+            self._probe_at = now + 15 * self._limits.retry_seconds if room else self._probe_at
+        changed = False
+        for intent in due[:room]:
+            nonce = _lowest_free(chain_nonce, taken)
+            if await self._attempt(intent, nonce):
+                changed = True
+                taken = {slot.nonce for slot in await self._outbox.slots() if slot.account == self.address}
+            if self._breaker.is_open(Cause.FUNDS, Cause.FEE_CAP):
+                break
+        return changed or await self._mind_gaps(chain_nonce, taken)
 
-    async def _sign_and_send(
-        self, intent_id: int, built: Transaction, nonce: int, fees: Fees, *, replaced: int | None
+    async def _attempt(self, intent: Intent, nonce: int) -> bool:
+        """Begin with one wish; whether anything came of it."""
+        followed = self._place.followed
+        self._retry_at[intent.intent_id] = self._monotonic() + self._limits.retry_seconds
+        try:
+            built = await self._build(intent)
+            if isinstance(built, NotYet):
+                return False
+            if isinstance(built, AlreadyDone):
+                return await self._outbox.call_done(intent, built.says, followed)
+            gas = await self._gas(built)
+        except CallReverted as reverted:
+            await self._count_refusal(intent, reverted)
+            return True
+        self._refused.clear()
+        await self._breaker.gone(Cause.REFUSED)
+        fees = await self._affordable(gas)
+        if fees is None:
+            return False
+        await self._send(intent, built, nonce, fees, gas=gas, purpose="act")
+        return True
+
+    async def _count_refusal(self, intent: Intent, reverted: CallReverted) -> None:
+        self._refused.add(intent.intent_id)
+        _log.warning("cloud: %s: the contract says: %s", intent.business_key, reverted)
+        if len(self._refused) >= _REFUSED_IN_A_ROW_MAX:
+            says = (
+                f"contracts refuse every wish, the last one ({intent.business_key}) with: {reverted}; run `minglou "
+                "chain doctor`: is the relayer's role still granted, and is this the deployment that the site uses?"
+            )
+            await self._breaker.trouble(Cause.REFUSED, says, at_once=True)
+        counted = None if self._breaker.is_open(Cause.REFUSED) else self._limits.failures_max
+        await self._outbox.refuse(intent, str(reverted), failures_max=counted)
+
+    async def _look_again(self, chain_nonce: int) -> None:
+        """Whether money has come and fees have fallen, also while nobody wishes for anything."""
+        if self._breaker.is_open(Cause.FUNDS):
+            held = await self._client.balance(self.address, at=self._place.followed[0])
+            if held >= self._needed_wei:
+                await self._breaker.gone(Cause.FUNDS)
+        if self._breaker.is_open(Cause.FEE_CAP):
+            is_stuck = any(slot.nonce >= chain_nonce for slot in await self._outbox.slots())
+            if not is_stuck and (await self._fees_asked()).least <= self._limits.fee_cap_wei:
+                await self._breaker.gone(Cause.FEE_CAP)
+
+    async def _affordable(self, gas: int) -> Fees | None:
+        """What to offer; None where that is above the cap or more than the account holds."""
+        asked = await self._fees_asked()
+        try:
+            fees = first_fees(asked, cap=self._limits.fee_cap_wei)
+        except FeeCapReached as reached:
+            await self._breaker.trouble(Cause.FEE_CAP, str(reached))
+            return None
+        await self._breaker.gone(Cause.FEE_CAP)
+        self._needed_wei = gas * fees.max_fee
+        held = await self._client.balance(self.address, at=self._place.followed[0])
+        if held < self._needed_wei:
+            says = (
+                f"account {self.address} holds {held} wei and the next transaction may cost {self._needed_wei}; "
+                "send it money"
+            )
+            await self._breaker.trouble(Cause.FUNDS, says, at_once=True)
+            return None
+        await self._breaker.gone(Cause.FUNDS)
+        return fees
+
+    async def _mind_gaps(self, chain_nonce: int, taken: set[int]) -> bool:
+        """A nonce below all open ones that nobody uses holds the others up for ever: fill it with nothing."""
+        if not taken or min(taken) <= chain_nonce:
+            return False
+        key = f"{_GAP}:{chain_nonce}:{self._place.followed[1][2:18]}"
+        async with self._store.write() as connection:
+            return await add_intent(connection, key, _GAP, {"nonce": chain_nonce}, now_ms=self._clock.now_ms())
+
+    async def _fill(self, params: Mapping[str, Any]) -> Built:
+        """`{"nonce": n}`: a transfer of nothing to ourselves under the nonce, unless it is used."""
+        if await self._client.nonce(self.address, at=self._place.followed[0]) > int(params["nonce"]):
+            return AlreadyDone(says="the nonce is used")
+        return self._nothing()
+
+    # -- sending ----------------------------------------------------------------------------------------------------
+
+    async def _build(self, intent: Intent) -> Built:
+        return await self._builders[intent.kind](intent.params)
+
+    def _nothing(self) -> Transaction:
+        return Transaction(to=self.address, data=b"")
+
+    async def _gas(self, built: Transaction) -> int:
+        followed = self._place.followed[0]
+        gas = await self._client.estimate_gas(built.to, built.data, sender=self.address, at=followed)
+        return gas + gas * self._limits.gas_headroom_percent // 100
+
+    async def _fees_asked(self) -> Asked:
+        limits, followed = self._limits, self._place.followed[0]
+        return await self._client.fees_asked(priority=limits.priority_fee_wei, legacy=limits.legacy, at=followed)
+
+    async def _send(
+        self, intent: Intent, built: Transaction, nonce: int, fees: Fees, *, gas: int, purpose: Purpose
     ) -> None:
-        gas = await self._client.estimate_gas(built.to, built.data, sender=self.address)
-        raw, transaction_hash = self._key.sign(
+        signed = self._key.sign(
             {
-                "type": 2,
+                **fees.fields(),
                 "chainId": self._limits.chain_id,
                 "nonce": nonce,
                 "to": built.to,
                 "value": 0,
                 "data": "0x" + built.data.hex(),
-                "gas": gas + gas * self._limits.gas_headroom_percent // 100,
-                "maxFeePerGas": fees.max_fee,
-                "maxPriorityFeePerGas": fees.priority,
+                "gas": gas,
             }
         )
-        values = {
-            "intent_id": intent_id,
-            "nonce": nonce,
-            "transaction_hash": transaction_hash,
-            "raw": raw,
-            "max_fee_wei": str(fees.max_fee),
-            "priority_fee_wei": str(fees.priority),
-            "state": "signed",
-            "signed_at_ms": self._clock.now_ms(),
-        }
-        async with self._store.write() as connection:
-            if replaced is not None:
-                await self._set_attempt(connection, replaced, "replaced")
-            attempt_id = await self._keep_attempt(connection, values)
-            await self._set_intent(connection, intent_id, "sent")
-        await self._broadcast(attempt_id, raw)
-
-    async def _keep_attempt(self, connection: AsyncConnection, values: dict[str, Any]) -> int:
-        """Store an attempt. After a chain was lost, the same wish under the same nonce can be the same bytes again."""
-        column = tables.attempts.c
-        query = select(column.attempt_id).where(column.transaction_hash == values["transaction_hash"])
-        same = (await connection.execute(query)).scalar_one_or_none()
-        if same is not None:
-            await self._set_attempt(connection, same, "signed", block_number=None, block_hash=None)
-            return int(same)
-        kept = await connection.execute(insert(tables.attempts).values(values))
-        assert kept.inserted_primary_key is not None, "one row was inserted"
-        return int(kept.inserted_primary_key[0])
+        attempt_id = await self._outbox.sign_in(
+            intent.intent_id, account=self.address, nonce=nonce, purpose=purpose, signed=signed, fees=fees
+        )
+        await self._broadcast(attempt_id, signed[0])
 
     async def _broadcast(self, attempt_id: int, raw: bytes) -> None:
         self._sent_at[attempt_id] = self._monotonic()
         for refusal in await self._client.broadcast(raw):
             # "already known" and "nonce too low" are no failures: the next step reads what became of the nonce.
             _log.debug("cloud: broadcast: %s", refusal)
-
-    # -- rows -------------------------------------------------------------------------------------------------------
-
-    async def _intent(self, intent_id: int) -> Any:
-        async with self._store.read() as connection:
-            return (
-                await connection.execute(select(tables.intents).where(tables.intents.c.intent_id == intent_id))
-            ).one()
-
-    async def _finish_done(self) -> None:
-        """Ask again about what the contract called done, once the block in which it said so is final."""
-        column = tables.intents.c
-        query = select(tables.intents).where(column.state == "done", column.block_number <= self._final_number())
-        async with self._store.read() as connection:
-            rows = list(await connection.execute(query.limit(32)))
-        for row in rows:
-            try:
-                still = isinstance(await self._build(row), AlreadyDone)
-            except CallReverted:
-                still = False
-            async with self._store.write() as connection:
-                await self._set_intent(connection, row.intent_id, "final" if still else "pending")
-
-    async def _fail(self, connection: AsyncConnection, intent_id: int, says: str) -> None:
-        """Count a refusal by the contract; after the last one the intent is left for a person."""
-        column = tables.intents.c
-        failures = (
-            await connection.execute(select(column.failures).where(column.intent_id == intent_id))
-        ).scalar_one() + 1
-        state = "refused" if failures >= self._limits.failures_max else "pending"
-        await self._set_intent(connection, intent_id, state, says=says, failures=failures, block_number=None)
-
-    async def _set_intent(self, connection: AsyncConnection, intent_id: int, state: str, **values: Any) -> None:
-        values["changed_at_ms"] = self._clock.now_ms()
-        await connection.execute(
-            update(tables.intents).where(tables.intents.c.intent_id == intent_id).values(state=state, **values)
-        )
-
-    async def _set_attempt(self, connection: AsyncConnection, attempt_id: int, state: str, **values: Any) -> None:
-        await connection.execute(
-            update(tables.attempts).where(tables.attempts.c.attempt_id == attempt_id).values(state=state, **values)
-        )
-
-    async def _retire_siblings(self, connection: AsyncConnection, attempt: _Attempt) -> None:
-        column = tables.attempts.c
-        await connection.execute(
-            update(tables.attempts)
-            .where(column.nonce == attempt.nonce, column.attempt_id != attempt.attempt_id, column.state == "signed")
-            .values(state="replaced")
-        )
+            if "insufficient funds" in refusal.lower():
+                says = f"a node refuses a transaction: account {self.address} holds too little; send it money"
+                await self._breaker.trouble(Cause.FUNDS, says)
 
 
-def _attempt_of(row: Any) -> _Attempt:
-    return _Attempt(
-        attempt_id=row.attempt_id,
-        intent_id=row.intent_id,
-        nonce=row.nonce,
-        transaction_hash=row.transaction_hash,
-        raw=row.raw,
-        fees=Fees(max_fee=int(row.max_fee_wei), priority=int(row.priority_fee_wei)),
-        state=row.state,
-        block_number=row.block_number,
-    )
+def _lowest_free(nonce: int, taken: set[int]) -> int:
+    """Gaps are filled, not jumped."""
+    while nonce in taken:
+        nonce += 1
+    return nonce

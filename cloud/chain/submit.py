@@ -51,9 +51,7 @@ async def submit(client: ChainClient, encoded: bytes, *, registry: str, key: Sig
 async def _check_place(client: ChainClient, act: Act, registry: str) -> None:
     chain_id = await client.chain_id()
     if act.chain_id != chain_id:
-        raise ChainError(
-            f"the act is for chain {act.chain_id} and {client.urls[0]} is chain {chain_id}; nothing was sent"
-        )
+        raise ChainError(f"the act is for chain {act.chain_id} and {client.name} is chain {chain_id}; nothing was sent")
     directory = await read_directory(client, registry)
     known = directory.contracts.get(act.contract)
     if act.address == known or await directory.is_member(client, act.address):
@@ -74,20 +72,17 @@ async def _try(client: ChainClient, act: Act, call: Call, *, sender: str) -> Non
 
 
 async def _send(client: ChainClient, act: Act, call: Call, key: SigningKey) -> Submitted:
-    latest = await client.latest()
-    fees = first_fees(latest.base_fee_wei or 0, priority=_PRIORITY_WEI, cap=_CAP_WEI)
+    fees = first_fees(await client.fees_asked(priority=_PRIORITY_WEI), cap=_CAP_WEI)
     gas = await client.estimate_gas(call.to, call.data, sender=key.address)
     raw, transaction = key.sign(
         {
-            "type": 2,
+            **fees.fields(),
             "chainId": act.chain_id,
             "nonce": await client.nonce(key.address),
             "to": call.to,
             "value": 0,
             "data": "0x" + call.data.hex(),
             "gas": gas + gas // 10,
-            "maxFeePerGas": fees.max_fee,
-            "maxPriorityFeePerGas": fees.priority,
         }
     )
     refusals = await client.broadcast(raw)

@@ -33,6 +33,7 @@ __all__ = [
     "chain_blocks",
     "chain_cursor",
     "chain_events",
+    "chain_leases",
     "checkpoints",
     "entries",
     "forks",
@@ -309,18 +310,31 @@ attempts = Table(
     metadata,
     Column("attempt_id", Integer, primary_key=True),
     Column("intent_id", Integer, nullable=False, index=True),
+    Column("account", String(42), nullable=False, server_default=""),
     Column("nonce", BigInteger, nullable=False, index=True),
+    # act: what the intent wants; cancel: nothing, so that the nonce is used up.
+    Column("purpose", String(8), nullable=False, server_default="act"),
     Column("transaction_hash", String(66), nullable=False, unique=True),
     # Stored before it is broadcast: after a crash the same bytes are sent again, never other ones under the same nonce.
     Column("raw", LargeBinary, nullable=False),
     Column("max_fee_wei", String(40), nullable=False),
     Column("priority_fee_wei", String(40), nullable=False),
-    # signed -> mined -> final; or replaced, reverted, lost (its nonce was used by another transaction).
+    Column("is_legacy", SmallInteger, nullable=False, server_default="0"),
+    # signed -> mined -> final, or failed -> reverted; replaced; lost (its nonce was used by another's transaction).
     Column("state", String(12), nullable=False, index=True),
     Column("signed_at_ms", BigInteger, nullable=False),
     Column("block_number", BigInteger, nullable=True),
     Column("block_hash", String(66), nullable=True),
     Column("gas_used", BigInteger, nullable=True),
+)
+
+# Who follows the chain and sends: each holder begins a term, and writes only while it lasts.
+chain_leases = Table(
+    "chain_leases",
+    metadata,
+    Column("name", String(24), primary_key=True),
+    Column("term", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
 )
 
 bills = Table(

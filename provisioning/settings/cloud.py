@@ -15,6 +15,8 @@ from provisioning.toml_text import Section, toml_document
 
 __all__ = ["CrewMember", "NamedWitness", "SignIn", "cloud_file", "directory_file", "operator_file"]
 
+_DEVELOPMENT_CHAIN = 31337  # anvil: it may lose its last blocks with its process
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
@@ -75,7 +77,7 @@ def cloud_file(
             },
         ),
         *clock_section(clock),
-        _chain_section(site, places, ports, {"relayer_key_file": str(places.key("relayer")), "finality": "finalized"}),
+        _chain_section(site, places, ports, _sending(site, places)),
         (
             "super_log",
             {
@@ -105,6 +107,16 @@ def operator_file(site: Site, *, places: Places, ports: Ports, clock: DemoClock 
     return toml_document(
         "Written by `minglou provision`: for `minglou billing post`, on the operator's machine.", sections
     )
+
+
+def _sending(site: Site, places: Places) -> Section:
+    """The relayer's key, and whether a chain that loses what was final is sent everything again."""
+    is_development = site.chain_id == _DEVELOPMENT_CHAIN
+    return {
+        "relayer_key_file": str(places.key("relayer")),
+        "finality": "finalized",
+        "lost_finality": "resend" if is_development else "stop",
+    }
 
 
 def _chain_section(site: Site, places: Places, ports: Ports, more: Section) -> tuple[str, Section]:

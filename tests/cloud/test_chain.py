@@ -9,8 +9,11 @@ from typing import Any
 from sqlalchemy import select
 
 from cloud.chain.anchoring import Anchoring
+from cloud.chain.breaker import Breaker
 from cloud.chain.builders import ChainBuilders
 from cloud.chain.follower import Follower
+from cloud.chain.lease import ChainLease
+from cloud.chain.reading import FollowedReader
 from cloud.chain.sender import Sender, SenderLimits
 from cloud.chain.view import ChainView
 from cloud.errors import IngestRefused
@@ -35,6 +38,7 @@ class ChainBench:
     follower: Follower
     sender: Sender
     anchoring: Anchoring
+    breaker: Breaker
     seconds: list[float]
 
     async def settle(self, rounds: int = 6, *, mine: bool = True) -> None:
@@ -67,11 +71,14 @@ async def chain_bench(path: Path, url: str, **options: Any) -> AsyncIterator[Cha
 
 
 @asynccontextmanager
-async def open_chain_bench(path: Path, site: ChainSite, *, depth: int = 3, **limits: Any) -> AsyncIterator[ChainBench]:
+async def open_chain_bench(
+    path: Path, site: ChainSite, *, depth: int = 3, resends_lost: bool = False, **limits: Any
+) -> AsyncIterator[ChainBench]:
     async with open_bench(path) as bench:
         seconds = [1000.0]
         view = ChainView(31337)
         clock = SystemClock()
+        lease = ChainLease(bench.store)
         follower = Follower(
             store=bench.store,
             client=site.client,
@@ -79,9 +86,17 @@ async def open_chain_bench(path: Path, site: ChainSite, *, depth: int = 3, **lim
             clock=clock,
             listeners=[view],
             finality_depth=depth,
+            resends_lost=resends_lost,
+            lease=lease,
         )
         await follower.load()
-        builders = ChainBuilders(store=bench.store, client=site.client, deployment=site.deployment, view=view)
+        reader = FollowedReader(client=site.client, place=follower)
+        builders = ChainBuilders(store=bench.store, reader=reader, deployment=site.deployment, view=view)
+
+        async def tell(says: str) -> None:
+            await bench.store.notice(says, at_ms=clock.now_ms())
+
+        breaker = Breaker(tell, monotonic=lambda: seconds[0])
         sender = Sender(
             store=bench.store,
             client=site.client,
@@ -91,7 +106,9 @@ async def open_chain_bench(path: Path, site: ChainSite, *, depth: int = 3, **lim
             limits=SenderLimits(
                 chain_id=31337, fee_cap_wei=10**12, priority_fee_wei=10**9, stuck_seconds=20, retry_seconds=0, **limits
             ),
-            final_number=lambda: follower.final[0],
+            place=follower,
+            lease=lease,
+            breaker=breaker,
             monotonic=lambda: seconds[0],
         )
         anchoring = Anchoring(
@@ -104,7 +121,8 @@ async def open_chain_bench(path: Path, site: ChainSite, *, depth: int = 3, **lim
             monotonic=lambda: seconds[0],
         )
         bench.ingest._keys = view
-        yield ChainBench(bench, site, view, follower, sender, anchoring, seconds)
+        yield ChainBench(bench, site, view, follower, sender, anchoring, breaker, seconds)
+        await lease.release()
 
 
 def test_a_registered_gateway_is_taken_and_its_checkpoints_are_anchored_to_finality(
@@ -195,7 +213,7 @@ def test_a_reorganisation_repeats_nothing_and_loses_nothing(run: Run, tmp_path: 
             assert chain.view.anchors[-1].size == 1
             await chain.site.rpc("anvil_reorg", 5, [])
             await chain.bench.send(gateway, 13, 40)
-            await chain.settle(14)
+            await chain.settle(20)
             assert await chain.states() == {"anchor:1": "final", "anchor:2": "final"}
             assert [anchor.size for anchor in chain.view.anchors] == [1, 2]
 
@@ -287,7 +305,7 @@ def test_a_nonce_that_somebody_else_used_reopens_the_wish(run: Run, tmp_path: Pa
                 )
                 await chain.site.client.broadcast(other)
                 await chain.site.mine()
-                await chain.settle(6)
+                await chain.settle(12)  # a stranger's block must be final before the nonce is given up
                 assert await chain.states() == {"anchor:1": "final"}
                 assert chain.view.final_super_size() == 1
             finally:

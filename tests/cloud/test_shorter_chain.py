@@ -20,7 +20,7 @@ Run = Callable[[Any], Any]
 
 def test_what_a_lost_chain_took_with_it_is_sent_again(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+        async with chain_bench(tmp_path / "c.sqlite3", anvil.url, resends_lost=True) as chain:
             gateway = SimulatedGateway()
             gateway.log_readings(9)
             await chain.site.enrol(gateway)
@@ -68,7 +68,7 @@ def test_anvil_killed_and_restored_from_an_older_state_is_caught_up(run: Run, tm
                 gateway = SimulatedGateway()
                 gateway.log_readings(9)
                 await site.enrol(gateway)
-                async with open_chain_bench(tmp_path / "c.sqlite3", site) as chain:
+                async with open_chain_bench(tmp_path / "c.sqlite3", site, resends_lost=True) as chain:
                     await chain.follow()
                     await chain.bench.send(gateway, 0, 5)
                     await chain.settle()

@@ -61,9 +61,9 @@ def test_bulk_inserts_store_every_row_once(store: Store, count: int) -> None:
 
 def test_the_declared_drivers_are_the_ones_used() -> None:
     script = (
-        "import sys; from cloud.store import Store; from cloud.chain.client import _connect;"
+        "import sys; from cloud.store import Store; from cloud.chain.endpoint import _provider;"
         "print(Store('sqlite+aiosqlite://')._writer.dialect.driver, 'aiosqlite' in sys.modules);"
-        "print(type(_connect(['http://127.0.0.1:1'], proof_of_authority=True)[0]).__module__)"
+        "print(type(_provider('http://127.0.0.1:1')).__mro__[1].__module__)"
     )
     told = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=280, check=True

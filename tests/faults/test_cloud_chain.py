@@ -13,13 +13,14 @@ import pytest
 from sqlalchemy import select
 
 from cloud.chain.client import ChainClient
+from cloud.chain.endpoint import Endpoint
 from cloud.chain.sender import Sender
 from cloud.errors import ChainError
 from cloud.store import tables
 from tests.cloud.chain_site import ChainSite
 from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.test_chain import ChainBench, open_chain_bench
-from tests.conftest import Endpoint
+from tests.conftest import Endpoint as Server
 from tests.faults.gateway import seeds
 
 STEPS = 30
@@ -36,33 +37,36 @@ class FaultyClient(ChainClient):
     """The real client, whose process may be killed before or after any question, and whose node may not answer."""
 
     def __init__(self, url: str, rng: random.Random) -> None:
-        super().__init__([url])
         self._rng = rng
         self.kill_rate = 0.0
         self.silence_rate = 0.0
+        super().__init__([url])
 
-    async def _ask(self, what: str, question: Callable[[Any], Any]) -> Any:
-        self._maybe_fail()
-        answer = await super()._ask(what, question)
-        self._maybe_fail()
-        return answer
+    def endpoint(self, url: str, monotonic: Callable[[], float]) -> Endpoint:
+        return FaultyEndpoint(url, self.maybe_fail, monotonic)
 
-    async def broadcast(self, raw: bytes) -> list[str]:
-        self._maybe_fail()
-        answer = await super().broadcast(raw)
-        self._maybe_fail()
-        return answer
-
-    def _maybe_fail(self) -> None:
+    def maybe_fail(self) -> None:
         if self._rng.random() < self.kill_rate:
             raise Killed
         if self._rng.random() < self.silence_rate:
             raise ChainError("the node does not answer")
 
 
+class FaultyEndpoint(Endpoint):
+    def __init__(self, url: str, maybe_fail: Callable[[], None], monotonic: Callable[[], float]) -> None:
+        super().__init__(url, monotonic=monotonic)
+        self._maybe_fail = maybe_fail
+
+    async def exchange(self, question: bytes, limit: int) -> bytes:
+        self._maybe_fail()
+        answer = await super().exchange(question, limit)
+        self._maybe_fail()
+        return answer
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", seeds())
-def test_each_wish_comes_true_once_and_none_is_lost(tmp_path: Path, anvil: Endpoint, seed: int) -> None:
+def test_each_wish_comes_true_once_and_none_is_lost(tmp_path: Path, anvil: Server, seed: int) -> None:
     asyncio.run(_run(tmp_path / "c.sqlite3", anvil.url, random.Random(seed)))
 
 
@@ -129,7 +133,9 @@ def _restarted(sender: Sender) -> Sender:
         clock=sender._clock,
         limits=sender._limits,
         builders=sender._builders,
-        final_number=sender._final_number,
+        place=sender._place,
+        lease=sender._lease,
+        breaker=sender._breaker,
         monotonic=sender._monotonic,
     )
 
