@@ -136,10 +136,19 @@ class ChainClient:
         place = await self._place(None)
         return await self._agree(f"code at {address}", _question("eth_getCode", bytes_of, address.lower(), place))
 
-    async def receipt(self, transaction_hash: str) -> Receipt | None:
-        """The receipt of a transaction that is in a block; None while it is not."""
+    async def receipt(self, transaction_hash: str, *, by: tuple[int, str] | None = None) -> Receipt | None:
+        """The receipt of a transaction that is in a block; None while it is not.
+
+        `by` a block's number and hash: only endpoints that have this block are heard. A node that is behind knows no
+        receipt either, and with one that lies it would make a majority.
+        """
 
         async def ask(endpoint: Endpoint) -> Receipt | None:
+            if by is not None:
+                header = await endpoint.ask("eth_getBlockByNumber", hex(by[0]), False)
+                block = _parse(endpoint, f"block {by[0]}", lambda: block_of(header, by[0]))
+                if block is None or block.hash != by[1]:
+                    raise NodeRefused(f"{endpoint.name}: it does not have block {by[0]} {by[1]}")
             found = await endpoint.ask("eth_getTransactionReceipt", transaction_hash)
             return _parse(endpoint, "receipt", lambda: receipt_of(found, transaction_hash))
 

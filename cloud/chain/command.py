@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import re
 import sys
 from collections.abc import Awaitable, Callable
@@ -44,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     status = actions.add_parser("status", help="what the chain can do, and what each contract says of itself")
     roles = actions.add_parser("roles", help="who holds which office, and what it can do")
+    doctor = actions.add_parser("doctor", help="ask every endpoint of a cloud's settings, and say what is wrong")
+    doctor.add_argument("--config", type=Path, required=True, metavar="FILE", help="the cloud's settings")
+    doctor.add_argument("--json", action="store_true", help="for programs")
     for action in (submit, status, roles):
         action.add_argument("--rpc", required=True, metavar="URL")
         action.add_argument("--registry", metavar="ADDRESS", help="instead of the one in --trust")
@@ -54,13 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run one sub-command; 0 for success, 1 for what the chain refused."""
-    actions = {"deploy": _deploy, "submit": _submit, "status": _status, "roles": _roles}
+    actions = {"deploy": _deploy, "submit": _submit, "status": _status, "roles": _roles, "doctor": _doctor}
     try:
-        asyncio.run(actions[arguments.action](arguments))
+        return asyncio.run(actions[arguments.action](arguments)) or 0
     except (CloudError, ContractsError) as error:
         print(f"minglou chain: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 async def _deploy(arguments: argparse.Namespace) -> None:
@@ -126,6 +129,16 @@ async def _roles(arguments: argparse.Namespace) -> None:
     from cloud.chain.status import roles_lines
 
     await _print_lines(arguments, roles_lines)
+
+
+async def _doctor(arguments: argparse.Namespace) -> int:
+    from cloud.chain.doctor import check_all, table_lines, to_json
+    from cloud.settings import load_settings
+
+    checks = await check_all(load_settings(arguments.config))
+    told = to_json(checks)
+    print(json.dumps(told, indent=1) if arguments.json else "\n".join(table_lines(checks)))
+    return 0 if told["ok"] else 1
 
 
 async def _print_lines(

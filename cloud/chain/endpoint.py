@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from cloud.chain.errors import CallReverted, NodeRefused, Unreachable
 
-__all__ = ["Endpoint", "close_deep_recursion"]
+__all__ = ["Endpoint"]
 
 _TIMEOUT_SECONDS = 10.0
 _ANSWER_BYTES_MAX = 4 << 20
@@ -163,20 +163,12 @@ def _reason(message: str) -> str:
     return message[:_REASON_LENGTH]
 
 
-def close_deep_recursion() -> None:
-    """Undo what py_ecc does, which web3 and eth_account import: it raises the recursion limit to 100,000.
-
-    Deeply nested JSON from anybody would then overflow the C stack and end the process.
-    """
-    sys.setrecursionlimit(1000)
-
-
 def _provider(url: str) -> Any:
     """web3's provider, which reads no more than it should and follows no redirect."""
     import aiohttp
     from web3 import AsyncHTTPProvider
 
-    close_deep_recursion()
+    sys.setrecursionlimit(1000)  # py_ecc raises it to 100,000, where deep JSON would overflow the C stack
 
     class LimitedProvider(AsyncHTTPProvider):
         held: aiohttp.ClientSession | None = None

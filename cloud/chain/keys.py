@@ -1,8 +1,8 @@
 """The relayer's (or operator's) secp256k1 key."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from cloud.chain.endpoint import close_deep_recursion
 from cloud.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class SigningKey:
     def __init__(self, secret: str) -> None:
         from eth_account import Account
 
-        close_deep_recursion()
+        sys.setrecursionlimit(1000)  # py_ecc raises it to 100,000, where deep JSON would overflow the C stack
         try:
             self._account: LocalAccount = Account.from_key(secret)
         except Exception as error:

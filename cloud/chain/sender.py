@@ -198,23 +198,14 @@ class Sender:
                 self._sent_at.pop(other.attempt_id, None)
             await self._settle(slot, mined)
             return True
-        final = self._place.final[0]
-        if final < 0 or await self._client.nonce(slot.account, at=final) <= slot.nonce:
+        final = self._place.final
+        if final[0] < 0 or await self._client.nonce(slot.account, at=final[0]) <= slot.nonce:
             return False  # a stranger's, and a reorganisation may still take it back
-        # The nodes that knew no receipt may be behind those that count the nonce: only at the final block itself,
-        # which a quorum has, is silence an answer.
-        if await self._is_ours(slot, final):
-            return False
+        for attempt in slot.attempts:
+            if await self._client.receipt(attempt.transaction_hash, by=final) is not None:
+                return False  # ours after all: those who knew nothing of it were behind
         await self._outbox.lose(slot)
         return True
-
-    async def _is_ours(self, slot: Slot, final: int) -> bool:
-        """Whether a followed, final block holds one of the slot's transactions after all, asked once more."""
-        for attempt in slot.attempts:
-            receipt = await self._client.receipt(attempt.transaction_hash)
-            if receipt is not None and receipt.block_number <= final:
-                return True
-        return False
 
     async def _urge(self, slot: Slot, *, is_next: bool) -> bool:
         """Not included yet: send it again where nodes lost it, offer more where they have it and leave it."""
