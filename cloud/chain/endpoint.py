@@ -74,7 +74,9 @@ class Endpoint:
         except Exception as error:
             if not isinstance(error, OSError) and not type(error).__module__.startswith("aiohttp"):
                 raise
-            raise self._failed(method, f"no answer ({type(error).__name__}: {str(error)[:200]})") from error
+            # Not the error's own text, which may carry the URL with its key.
+            reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+            raise self._failed(method, f"no answer ({reason[:100]})") from error
         self._failures, self._rests_until = 0, 0.0
         self.latency_seconds = self._monotonic() - started
         if "error" in answer:

@@ -53,14 +53,14 @@ class Votes(Generic[Result]):
         raise self._no_outcome()
 
     def dissenters(self) -> dict[str, str]:
-        """Who said otherwise than the decision, and what."""
+        """Who said otherwise than the decision, and what. Not to have something is to be behind, no contradiction."""
         if len(self.refusals) >= self.needed:
             return {name: _told(answer) for name, answer in self.answers.items()}
         winner = self._winner()
         if winner is None:
             return {}
         said = self.answers[winner]
-        others = {name: _told(answer) for name, answer in self.answers.items() if answer != said}
+        others = {name: _told(answer) for name, answer in self.answers.items() if answer not in (said, None)}
         return others | dict.fromkeys(self.refusals, "the contract refuses")
 
     def _winner(self) -> str | None:

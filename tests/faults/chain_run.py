@@ -13,17 +13,17 @@ from cloud.store import Store
 from tests.faults.chain_nodes import HONEST, WRONG
 from tests.faults.chain_world import CLOSED_SLOT, DEPTH, REORG_MAX, RICH, Killed, Process, World
 
-STEPS = (14, 22)
+STEPS = (50, 80)
 SETTLE_ROUNDS = 120
 CALM = ("wish", "work", "mine", "wait")
 ACTS = {
-    "wish": 4,
+    "wish": 3,
     "work": 10,
     "mine": 6,
-    "reorg": 3,
-    "drop": 2,
     "wait": 3,
-    "fault": 6,
+    "reorg": 4,
+    "drop": 3,
+    "fault": 8,
     "stranger": 1,
     "ahead": 1,
     "fee": 1,
