@@ -111,7 +111,16 @@ def run_part(seeds: list[int], tally_file: Path) -> Tally:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         folder, port = Path(name), free_port()
-        command = [program("anvil"), "--port", str(port), "--silent", "--hardfork", "osaka", "--chain-id", "31337"]
+        command: list[str | Path] = [
+            program("anvil"),
+            "--port",
+            str(port),
+            "--silent",
+            "--hardfork",
+            "osaka",
+            "--chain-id",
+            "31337",
+        ]
         with running(command, name="anvil", output_dir=folder, ready=lambda: is_listening(port)):
             return asyncio.run(
                 run_seeds(seeds, url=f"http://127.0.0.1:{port}", folder=folder, over_http=False, tally_file=tally_file)
