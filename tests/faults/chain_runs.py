@@ -1,7 +1,8 @@
-"""Many runs of chain faults, kept as they end: `python -m tests.faults.chain_runs --runs 10000 --base 0`.
+"""Many seeded chain faults, kept as their runs end: `python -m tests.faults.chain_runs --faults 10000`.
 
-Each line of the tally is one run; the same command again goes on where it stopped. Every few hundred runs a new chain
-and a new database begin, so that memory stays flat.
+Each line of a tally is one run, some thirty faults; the same command again goes on where it stopped, and processes with
+other bases and tallies may run beside it. Every hundred runs a new chain and a new database begin, so that memory stays
+flat.
 """
 
 from __future__ import annotations
@@ -78,32 +79,34 @@ async def run_seeds(
     return tally
 
 
-def done_seeds(tally_file: Path) -> set[int]:
-    """The seeds whose runs ended."""
-    if not tally_file.exists():
-        return set()
-    return {int(json.loads(line)["seed"]) for line in tally_file.read_text().splitlines()}
+def read_rows(tally_files: Iterable[Path]) -> list[dict[str, int]]:
+    """The runs that ended, one for each seed."""
+    lines = (line for path in tally_files if path.exists() for line in path.read_text().splitlines())
+    return list({row["seed"]: row for row in map(json.loads, lines)}.values())
 
 
 def main() -> int:
     """0 when no run lost or doubled a wish."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.chain_runs", description="Seeded chain faults.")
-    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--faults", type=int, default=10_000, help="end when so many have been survived")
     parser.add_argument("--base", type=int, default=1_000_000, help="first seed")
     parser.add_argument("--tally", type=Path, default=TALLY, help="where each ended run is kept")
     arguments = parser.parse_args()
-    arguments.tally.parent.mkdir(exist_ok=True)
-    done = done_seeds(arguments.tally)
-    todo = [seed for seed in range(arguments.base, arguments.base + arguments.runs) if seed not in done]
-    started, failed = time.monotonic(), []
-    for first in range(0, len(todo), RUNS_A_CHAIN):
-        part = todo[first : first + RUNS_A_CHAIN]
-        tally = run_part(part, arguments.tally)
-        failed += tally.faulty
-        print(
-            f"{first + len(part)} of {len(todo)} runs, {time.monotonic() - started:.0f} s, faulty: {failed}", flush=True
-        )
-    return 1 if failed else 0
+    return 0 if run_until(arguments.faults, base=arguments.base, tally_file=arguments.tally) else 1
+
+
+def run_until(faults: int, *, base: int, tally_file: Path) -> bool:
+    """Runs with ever new seeds until so many faults are in the tally; whether no wish was lost or doubled."""
+    tally_file.parent.mkdir(exist_ok=True)
+    started, rows = time.monotonic(), read_rows([tally_file])
+    while sum(row["faults"] for row in rows) < faults:
+        done = {row["seed"] for row in rows}
+        todo = [seed for seed in range(base, base + len(done) + RUNS_A_CHAIN) if seed not in done]
+        run_part(todo[:RUNS_A_CHAIN], tally_file)
+        rows = read_rows([tally_file])
+        told = ", ".join(f"{sum(row[name] for row in rows)} {name}" for name in ("wishes", "faults", "lost", "doubled"))
+        print(f"{len(rows)} runs: {told}; {time.monotonic() - started:.0f} s", flush=True)
+    return not any(row["lost"] or row["doubled"] for row in rows)
 
 
 def run_part(seeds: list[int], tally_file: Path) -> Tally:

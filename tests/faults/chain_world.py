@@ -175,7 +175,7 @@ class World:
         follower = Follower(
             store=mortal,
             client=client,
-            deployment=_deployment(self.effects, self.from_block),
+            deployment=deployment_of(self.effects, self.from_block),
             clock=clock,
             listeners=[],
             finality_depth=DEPTH,
@@ -253,7 +253,8 @@ async def create(anvil: Anvil, store: Store, key: SigningKey, rng: random.Random
     return World(anvil, store, named, faces, key, receipt["contractAddress"].lower(), int(receipt["blockNumber"], 16))
 
 
-def _deployment(effects: str, from_block: int) -> Deployment:
+def deployment_of(effects: str, from_block: int) -> Deployment:
+    """The effects contract where a follower expects a Registry: it reads whatever has an address."""
     empty = ("roll", "crews", "bindings", "anchor_log", "tariffs", "charges", "usage_fees", "challenges", "token")
     return Deployment(
         chain_id=31337, from_block=from_block, registry=effects, site=bytes(32), **dict.fromkeys(empty, "")
