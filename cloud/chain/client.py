@@ -171,7 +171,7 @@ class ChainClient:
 
         await self._agree("eth_estimateGas", ask)
         if max(said.values()) > min(said.values()) * _ESTIMATES_RATIO_MAX:  # somebody is wrong: hear everybody
-            await asyncio.gather(*(_voted(ask(one)) for one in self._in_order() if one.name not in said))
+            await asyncio.gather(*(_voted(ask, one) for one in self._in_order() if one.name not in said))
         middle = sorted(said.values())
         return middle[len(middle) // 2]
 
@@ -229,7 +229,7 @@ class ChainClient:
         votes: Votes[Answer] = Votes(what, self.quorum)
         order = self._in_order()
         for asked in (order[: self.quorum], order[self.quorum :]):
-            answers = await asyncio.gather(*(_voted(ask(endpoint)) for endpoint in asked))
+            answers = await asyncio.gather(*(_voted(ask, endpoint) for endpoint in asked))
             for endpoint, answer in zip(asked, answers, strict=True):
                 votes.add(endpoint.name, answer)
             if votes.is_decided():
@@ -252,7 +252,7 @@ class ChainClient:
     async def _reports(self, what: str, ask: Callable[[Endpoint], Awaitable[Parsed]]) -> dict[str, Parsed]:
         """What each believed endpoint says, where at least a quorum answers."""
         order = self._in_order()
-        answers = await asyncio.gather(*(_voted(ask(endpoint)) for endpoint in order))
+        answers = await asyncio.gather(*(_voted(ask, endpoint) for endpoint in order))
         votes: Votes[Any] = Votes(what, self.quorum)
         said: dict[str, Parsed] = {}
         for endpoint, answer in zip(order, answers, strict=True):
@@ -280,9 +280,9 @@ class ChainClient:
         return "latest" if self.quorum == 1 else hex((await self.latest()).number)
 
 
-async def _voted(asked: Awaitable[Parsed]) -> Parsed | ChainError:
+async def _voted(ask: Callable[[Endpoint], Awaitable[Parsed]], endpoint: Endpoint) -> Parsed | ChainError:
     try:
-        return await asked
+        return await ask(endpoint)
     except ChainError as error:
         return error
 
