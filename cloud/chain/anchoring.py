@@ -95,7 +95,9 @@ class Anchoring:
         async with self._store.read() as connection:
             logs = list(
                 await connection.execute(
-                    select(tables.logs.c.origin, tables.logs.c.size).where(tables.logs.c.frozen.is_(None))
+                    select(tables.logs.c.origin, tables.logs.c.size)
+                    .where(tables.logs.c.frozen.is_(None))
+                    .execution_options(every_shard="every live log's head is accepted")
                 )
             )
         for row in logs:

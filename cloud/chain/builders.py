@@ -93,6 +93,7 @@ class ChainBuilders:
                 select(tables.forks, tables.logs.c.origin)
                 .join(tables.logs, tables.logs.c.log_id == tables.forks.c.log_id)
                 .where(tables.forks.c.fork_id == int(params["fork_id"]))
+                .execution_options(every_shard="a fork is known by its number")
             )
             row = (await connection.execute(query)).one()
         if self._view.is_ended_by_fork(row.origin):
