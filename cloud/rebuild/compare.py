@@ -17,6 +17,7 @@ _ROWS_AT_ONCE = 5_000
 _NOT_COMPARED = {
     "logs": {"last_seen_at_ms", "quota_level", "quota_at_ms"},
     "chain_cursor": {"followed_number", "followed_hash", "final_number", "final_hash"},
+    "chain_leases": {"term", "holder"},
 }
 
 
