@@ -98,7 +98,7 @@ export function showVerdict(panel, reports) {
   const all = reports.flatMap((report) => report.checks);
   // A line whose usage or price nobody could check is not called right.
   const unchecked = reports.filter((report) => report.kind === "line").flatMap((report) => report.unchecked);
-  verdict.dataset.outcome = failing.length ? "failed" : "passed";
+  verdict.dataset.outcome = failing.length ? "failed" : unchecked.length ? "open" : "passed";
   verdict.dataset.state = failing.length ? "broken" : (weakest ?? "bill");
   const fits = unchecked.length ? "partly" : (weakest ?? "bill");
   verdict.dataset.show = failing.length ? "failed" : isUnknown ? "unknown" : fits;
@@ -146,7 +146,8 @@ async function checkPage(panel) {
     if (report.kind === "evidence" && report.state) context.readings.push(parseEvidence(source));
     if (report.bill) context.bill = report.bill;
     reports.push(report);
-    element.open = report.failing.length > 0 || elements.length === 1;
+    const isOpen = report.kind === "line" && report.unchecked.length > 0; // so that its steps say why
+    element.open = report.failing.length > 0 || isOpen || elements.length === 1;
   }
   showVerdict(panel, reports);
 }
