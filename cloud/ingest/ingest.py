@@ -2,8 +2,8 @@
 
 Judging (parsing, hashing, one P-256 verification a batch) runs on the event loop while the previous group is being
 written by the database; a group's answers leave only when its transaction is on disk. Heads of logs in memory are
-copies of committed rows. Other processes may take batches of the same log: `cloud.ingest.writer` compares each head
-with its locked row before anything is written, and what was judged upon an older one is judged again.
+copies of what the journal holds. Other processes may take batches of the same log: the journal compares each head with
+what it holds before anything is appended, and what was judged upon an older one is judged again.
 """
 
 import asyncio
@@ -17,17 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from cloud.errors import IngestRefused
+from cloud.ingest.journal import Journal, StoreJournal
 from cloud.ingest.judgement import Content, Continuation, LogHead, continue_log, read_content, read_opening
 from cloud.ingest.keys import KeyRing, KeyState
 from cloud.ingest.oddities import Oddity, clock_oddities, replay_of
-from cloud.ingest.overlap import Fork, compare_with_held
+from cloud.ingest.overlap import Fork
 from cloud.ingest.quota import Bucket, Quota
-from cloud.ingest.writer import adopt_logs, freeze_log, read_head, write_group
-from cloud.store import Store, log_id_of, tables
+from cloud.ingest.writer import adopt_logs
+from cloud.store import Store
 from cloud.store.logs import log_number
 from contracts.batch import BATCH_BYTES_MAX, BatchParts, split_batch
 from contracts.checkpoint import SignedCheckpoint, is_log_origin, open_checkpoint
@@ -87,11 +85,13 @@ class Ingest:
         keys: KeyRing,
         clock: Clock,
         limits: IngestLimits,
+        journal: Journal | None = None,
         claims: dict[str, bytes] | None = None,
         on_stored: Callable[[], None] = lambda: None,
         now_ms: Callable[[], int] = _real_now_ms,
     ) -> None:
         self._store, self._keys, self._clock, self._limits = store, keys, clock, limits
+        self._journal = journal or StoreJournal(store)
         self._claims = claims
         self._on_stored = on_stored
         self._quota = Quota(limits.entries_per_second, limits.burst_seconds)
@@ -119,22 +119,16 @@ class Ingest:
         return held
 
     async def _newest_head(self, origin: str) -> LogHead | None:
-        """The head in memory, or the stored one where another process has come further."""
-        async with self._store.read() as connection:
-            stored = await read_head(connection, origin, self._quota.first(self._now_ms()))
+        """The head in memory, or the journal's where another process has come further."""
+        newest = await self._journal.head(origin, self._quota.first(self._now_ms()))
         held = self._heads.get(origin)
-        if stored is not None and (held is None or stored.size > held.size):
-            self._heads[origin] = held = stored
+        if newest is not None and (held is None or newest.size > held.size):
+            self._heads[origin] = held = newest
         return held
 
     async def stored_head(self, origin: str) -> tuple[int, str | None]:
-        """Size and checkpoint note of a log as they are on disk: (0, None) where nothing is."""
-        column = tables.checkpoints.c
-        async with self._store.read() as connection:
-            log_id = await log_id_of(connection, origin)
-            query = select(column.size, column.note).where(column.log_id == log_id)
-            row = (await connection.execute(query.order_by(column.size.desc()).limit(1))).one_or_none()
-        return (0, None) if row is None else (row.size, row.note)
+        """Size and checkpoint note of a log as they are durable: (0, None) where nothing is."""
+        return await self._journal.newest_checkpoint(origin)
 
     async def check_token(self, origin: str, token: bytes) -> None:
         """Whether `token` opens this gateway's log and mail.
@@ -361,33 +355,23 @@ class Ingest:
 
     async def _compare(self, content: Content, head: LogHead) -> None:
         await self._settle()  # what is being written is part of what we hold
-        unwritten = self._heads[head.origin].size
-        async with self._store.read() as connection:
-            stored = await _stored_size(connection, head.log_id)
-            if stored < min(unwritten, content.end):
-                # The rest of it is in the group that is being judged now: let that be written first.
-                raise self._refusal(
-                    503, "busy", "an earlier batch of this log is being written; try again", size=stored, retry_after=1
-                )
-            try:
-                fork = await compare_with_held(connection, content, head)
-            except IngestRefused as refusal:
-                self.refused[refusal.code] += 1
-                raise
+        try:
+            fork = await self._journal.compare(content, head)
+        except IngestRefused as refusal:
+            self.refused[refusal.code] += 1
+            raise
         if fork is not None:
-            await self._freeze(head, fork)
+            await self._freeze(head, fork, content)
             self._check_frozen(self._heads[head.origin])
 
-    async def _freeze(self, head: LogHead, fork: Fork) -> None:
-        """Stop taking this log, keep both checkpoints, and put the report to the contract into the outbox: one
-        transaction.
-        """
+    async def _freeze(self, head: LogHead, fork: Fork, content: Content) -> None:
+        """Stop taking this log, and keep both checkpoints for the report to the contract."""
         says = f"fork at entry {fork.index} ({fork.kind}); both checkpoints are kept"
-        now_ms = self._clock.now_ms()
-        await freeze_log(self._store, head, fork, says, now_ms=now_ms)
+        if not await self._journal.freeze(head, fork, content, says, now_ms=self._clock.now_ms()):
+            self._heads.pop(head.origin, None)
+            raise self._refusal(503, "busy", "this log is being continued; send the batch again", retry_after=1)
         self._heads[head.origin] = replace(head, frozen=says)
         _log.error("cloud: gateway %s frozen: %s", head.origin, says)
-        await self._store.notice(f"gateway {head.origin} frozen: {says}", at_ms=now_ms)
         self._on_stored()
 
     def _check_frozen(self, head: LogHead) -> None:
@@ -397,8 +381,8 @@ class Ingest:
 
     async def _write(self, group: _Group) -> None:
         try:
-            moved = await write_group(
-                self._store, group.continuations, group.oddities,
+            appended = await self._journal.append(
+                group.continuations, group.oddities,
                 seen={head.log_id for _job, head, _size in group.answers}, now_ms=self._clock.now_ms(),
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - answered to every waiting gateway, which sends again
@@ -408,11 +392,15 @@ class Ingest:
             self._answer_busy(group, f"could not be stored: {error}")
             return
         for job, head, size in group.answers:
-            if head.log_id in moved:
+            if head.log_id in appended.moved:
                 self._judge_again(job)
+            elif head.log_id in appended.failed:
+                self._heads.pop(job.origin, None)
+                self._answer_unknown(job, appended.failed[head.log_id])
             elif not job.answer.done():
                 job.answer.set_result(size)
-        self.accepted_entries += sum(one.added for one in group.continuations if one.head.log_id not in moved)
+        lost = {*appended.moved, *appended.failed}
+        self.accepted_entries += sum(one.added for one in group.continuations if one.head.log_id not in lost)
         self._on_stored()
 
     def _judge_again(self, job: _Job) -> None:
@@ -426,8 +414,11 @@ class Ingest:
 
     def _answer_busy(self, group: _Group, says: str) -> None:
         for job, _head, _size in group.answers:
-            if not job.answer.done():
-                job.answer.set_exception(self._refusal(503, "busy", f"{says}; send the batch again", retry_after=2))
+            self._answer_unknown(job, says)
+
+    def _answer_unknown(self, job: _Job, says: str) -> None:
+        if not job.answer.done():
+            job.answer.set_exception(self._refusal(503, "busy", f"{says}; send the batch again", retry_after=2))
 
     def _count(self, judge: Callable[[], Result]) -> Result:
         """`judge()`, counting its refusal."""
@@ -442,8 +433,3 @@ class Ingest:
     ) -> IngestRefused:
         self.refused[code] += 1
         return IngestRefused(status, code, message, size=size, retry_after=retry_after)
-
-
-async def _stored_size(connection: AsyncConnection, log_id: int) -> int:
-    query = select(tables.logs.c.size).where(tables.logs.c.log_id == log_id)
-    return int((await connection.execute(query)).scalar_one_or_none() or 0)
