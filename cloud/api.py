@@ -10,6 +10,7 @@ from sqlalchemy import select
 from cloud.service import Cloud
 from cloud.status import read_status
 from cloud.store import log_id_of, tables
+from cloud.store.months import entries_at
 from contracts.entry import Kind
 
 __all__ = ["api_router", "is_public_kind"]
@@ -75,7 +76,7 @@ async def _entry_kind(cloud: Cloud, origin: str, index: int) -> tuple[int | None
     column = tables.entries.c
     async with cloud.store.read() as connection:
         log_id = await log_id_of(connection, origin)
-        query = select(column.kind, column.device).where(column.log_id == log_id, column.entry_index == index)
+        query = select(column.kind, column.device).where(await entries_at(connection, log_id, index))
         row = (await connection.execute(query)).one_or_none()
     return (None, b"") if row is None else (row.kind, row.device)
 
@@ -85,9 +86,7 @@ async def _entries(cloud: Cloud, origin: str, start: int, count: int) -> list[di
     shown = (column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms)
     async with cloud.store.read() as connection:
         log_id = await log_id_of(connection, origin)
-        query = select(*shown).where(
-            column.log_id == log_id, column.entry_index >= start, column.entry_index < start + count
-        )
+        query = select(*shown).where(await entries_at(connection, log_id, start, start + count))
         return [
             {
                 "index": str(row.entry_index),

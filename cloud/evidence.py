@@ -17,6 +17,7 @@ from cloud.chain.deployment import Deployment
 from cloud.chain.view import AnchorRecord, BindingRecord, ChainView
 from cloud.errors import StoreError
 from cloud.store import Store, log_id_of, tables
+from cloud.store.months import entries_at
 from cloud.store.trees import LogTree, SuperTree, walk
 from cloud.super_log import signed_head
 from contracts.evidence import Anchor, Assignment, Binding, Evidence, GatewayKey, LogProof, SuperProof, format_evidence
@@ -152,9 +153,8 @@ def _detail(row: Any, *, redacted: bool) -> Any:
 
 
 async def _entry(connection: AsyncConnection, origin: str, index: int) -> Any:
-    column, log_id = tables.entries.c, await log_id_of(connection, origin)
-    query = select(tables.entries).where(column.log_id == log_id, column.entry_index == index)
-    return (await connection.execute(query)).one_or_none()
+    here = await entries_at(connection, await log_id_of(connection, origin), index)
+    return (await connection.execute(select(tables.entries).where(here))).one_or_none()
 
 
 async def _first_checkpoint(connection: AsyncConnection, log_id: int, index: int) -> Any:

@@ -21,6 +21,7 @@ from cloud.segments.writer import SegmentWriter
 from cloud.settings import CloudSettings, read_secret
 from cloud.status import ChainStatus
 from cloud.store import Store
+from cloud.store.months import month_of
 from cloud.super_log import SuperLog, open_super_key
 from cloud.visits.room import VisitRoom
 from cloud.webhooks.courier import Courier
@@ -39,6 +40,7 @@ __all__ = ["Cloud", "open_cloud"]
 _log = logging.getLogger("cloud")
 _TELLING_SECONDS = 1.0
 _SEQUENCER_SECONDS = 0.2
+_MONTHS_SECONDS = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +99,19 @@ class Cloud:
             pause_seconds=self.settings.segments.pause_seconds,
         )
         telling = Worker(name="webhooks", step=self.courier.step, pause_seconds=_TELLING_SECONDS)
+        months = Worker(name="months", step=self._prepare_months, pause_seconds=_MONTHS_SECONDS)
         return (
             self._sequencer(),
+            months,
             segments,
             *witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock),
             *(() if self.chain is None else self.chain.workers()),
             *((telling,) if self.settings.webhooks else ()),
         )
+
+    async def _prepare_months(self) -> bool:
+        await self.store.prepare_months_from(month_of(self.settings.clock.now_ms()))
+        return False
 
     def _sequencer(self) -> Worker:
         return Worker(

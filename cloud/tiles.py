@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
 from cloud.store import Store, log_id_of, tables
+from cloud.store.months import entries_at
 from cloud.super_log import SuperLog
 from contracts.errors import TileError
 from contracts.superlog import superlog_leaf_of
@@ -63,7 +64,7 @@ class TileRoom:
             log = (await connection.execute(select(tables.logs).where(tables.logs.c.log_id == log_id))).one_or_none()
             if log is None or tile.level is None or not tile.is_within(log.size):
                 return None
-            return await _hashes(connection, _log_row(log.log_id, tile), tile)
+            return await _hashes(connection, await _log_row(connection, log.log_id, tile), tile)
 
     async def log_checkpoint(self, origin: str, size: int | None = None) -> str | None:
         """A gateway's checkpoint note: the newest one, or the one of exactly this size."""
@@ -151,14 +152,10 @@ async def _super_leaves(connection: AsyncConnection, tile: Tile) -> list[bytes]:
     return _whole([superlog_leaf_of(note) for note in (await connection.execute(query)).scalars()], tile)
 
 
-def _log_row(log_id: int, tile: Tile) -> Select[Any]:
+async def _log_row(connection: AsyncConnection, log_id: int, tile: Tile) -> Select[Any]:
     if tile.level == 0:
-        entry = tables.entries.c
-        return (
-            select(entry.leaf_hash)
-            .where(entry.log_id == log_id, entry.entry_index >= tile.start, entry.entry_index < tile.end)
-            .order_by(entry.entry_index)
-        )
+        entry, here = tables.entries.c, await entries_at(connection, log_id, tile.start, tile.end)
+        return select(entry.leaf_hash).where(here).order_by(entry.entry_index)
     column = tables.nodes.c
     return (
         select(column.hash)

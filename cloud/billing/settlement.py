@@ -23,6 +23,7 @@ from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
 from cloud.errors import BillingError
 from cloud.store import Store, log_id_of, tables
+from cloud.store.months import entries_at
 from cloud.store.trees import LogTree, walk
 from contracts.abi import Call
 from contracts.bill import BLOCK, BillProof, Line, LineKind
@@ -311,9 +312,8 @@ class Settlement:
         )
 
     async def _entry_proof(self, connection: AsyncConnection, entry: BoundaryEntry, size: int) -> EntryProof:
-        column = tables.entries.c
-        query = select(tables.entries).where(column.log_id == entry.log_id, column.entry_index == entry.index)
-        row = (await connection.execute(query)).one()
+        here = await entries_at(connection, entry.log_id, entry.index)
+        row = (await connection.execute(select(tables.entries).where(here))).one()
         path = await walk(connection, LogTree(entry.log_id), lambda node: inclusion_path(node, entry.index, size))
         logged = Entry(
             kind=Kind(row.kind),

@@ -6,7 +6,6 @@ locked in the order of their numbers, so two groups never wait for each other.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, insert, literal, select, update
@@ -19,6 +18,7 @@ from cloud.ingest.overlap import Fork
 from cloud.ingest.quota import Bucket
 from cloud.ingest.rows import write_content
 from cloud.store import Store, insert_new, insert_rows, log_id_of, tables
+from cloud.store.months import month_of
 from cloud.store.upsert import count_up
 from contracts.tree import Frontier
 
@@ -79,11 +79,13 @@ async def write_group(
     Args:
         seen: numbers of all logs whose gateways were heard.
     """
+    month = month_of(now_ms)
+    await store.prepare_month(month)
     async with store.write(lock=None) as connection:
         await _open_logs(connection, continuations, now_ms)
         moved = await _moved(connection, continuations, seen)
         parts = [part for part in continuations if part.head.log_id not in moved]
-        await write_content(connection, parts, month=_month_of(now_ms))
+        await write_content(connection, parts, month=month)
         await insert_rows(connection, tables.checkpoints, [_checkpoint_row(part, now_ms) for part in parts])
         await _move_heads(connection, parts, seen, now_ms)
         await _note_oddities(connection, [one for one in oddities if one.log_id not in moved], now_ms)
@@ -165,8 +167,3 @@ def _checkpoint_row(part: Continuation, now_ms: int) -> tuple[Any, ...]:
     return (
         part.head.log_id, part.head.size, content.checkpoint.root, content.parts.note, part.public, now_ms, None
     )  # fmt: skip
-
-
-def _month_of(now_ms: int) -> int:
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return now.year * 100 + now.month

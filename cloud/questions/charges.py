@@ -10,6 +10,7 @@ from cloud.chain.view import ChainView, TariffRecord
 from cloud.directory import DirectoryUnit
 from cloud.questions.ground import Ground, day_of
 from cloud.store import tables
+from cloud.store.months import entries_at
 from cloud.web.answers import MonthSoFar, TierPart, Title
 from contracts.quantities import ENERGY_IMPORT
 from contracts.tariff import Counting, Season, next_month
@@ -134,6 +135,5 @@ def _tier_at(season: Season, total: int, residents: int) -> tuple[int, int | Non
 
 
 async def _observed_at(connection: Any, log_id: int, index: int) -> int:
-    column = tables.entries.c
-    query = select(column.observed_at_ms).where(column.log_id == log_id, column.entry_index == index)
+    query = select(tables.entries.c.observed_at_ms).where(await entries_at(connection, log_id, index))
     return int((await connection.execute(query)).scalar_one())

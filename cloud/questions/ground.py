@@ -10,6 +10,7 @@ from cloud.directory import Directory, DirectoryDevice, Words
 from cloud.service import Cloud
 from cloud.store import log_id_of, tables
 from cloud.store.logs import log_ids_of, log_ids_of_gateway
+from cloud.store.months import entries_at
 from cloud.visits.letters import gateway_of
 from cloud.web.answers import Person, ReadingRef, Role, Title
 from contracts.entry import Kind
@@ -71,11 +72,10 @@ class Ground:
 
     async def entry(self, connection: Any, origin: str, index: int) -> Any:
         """One entry's row with its origin and first checkpoint, or None."""
-        column = tables.entries.c
         query = (
             select(tables.entries, tables.logs.c.origin)
-            .join(tables.logs, tables.logs.c.log_id == column.log_id)
-            .where(column.log_id == await log_id_of(connection, origin), column.entry_index == index)
+            .join(tables.logs, tables.logs.c.log_id == tables.entries.c.log_id)
+            .where(await entries_at(connection, await log_id_of(connection, origin), index))
         )
         return (await connection.execute(query)).one_or_none()
 

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from cloud.directory import CrewMember
 from cloud.questions.ground import Ground, title
 from cloud.store import tables
+from cloud.store.months import entries_at
 from cloud.visits.letters import find_judgement
 from cloud.web.answers import DeviceVisit
 from contracts.entry import Kind
@@ -56,9 +57,8 @@ class VisitQuestions(Ground):
 
 async def _findings(connection: Any, entry: Any) -> tuple[tuple[str, str], ...]:
     """What the verdict says of each item; it stands right behind the visit's entry."""
-    column = tables.entries.c
-    query = select(tables.entries).where(column.log_id == entry.log_id, column.entry_index == entry.entry_index + 1)
-    row = (await connection.execute(query)).one_or_none()
+    here = await entries_at(connection, entry.log_id, entry.entry_index + 1)
+    row = (await connection.execute(select(tables.entries).where(here))).one_or_none()
     if row is None or row.kind != Kind.STATUS or row.quantity != VISIT_VERDICT or row.detail is None:
         return ()
     detail = json.loads(row.detail)

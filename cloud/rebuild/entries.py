@@ -7,7 +7,6 @@ moves the logs' right edges with them, so an interrupted rebuild goes on from wh
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -19,6 +18,7 @@ from cloud.segments import Archive, LogFiles
 from cloud.segments.rows import entry_row
 from cloud.store import Store, insert_new, insert_rows, tables
 from cloud.store.logs import log_number
+from cloud.store.months import left_of, month_of
 from cloud.store.trees import STORED_LEVEL
 from contracts.detail import decode_detail
 from contracts.entry import EntryRow, Kind
@@ -53,6 +53,7 @@ class _Portion:
     boundaries: list[tuple[Any, ...]] = field(default_factory=list)
     checkpoints: list[tuple[Any, ...]] = field(default_factory=list)
     frontier: Frontier = field(default_factory=Frontier)
+    months: set[int] = field(default_factory=set)
     first: tuple[Frame, EntryRow | None] | None = None  # where the log begins here
     received_at_ms: int = 0
 
@@ -128,10 +129,12 @@ def _add(portion: _Portion, log_id: int, verified: VerifiedFrame, nodes: Sequenc
     frame, rows = verified.frame, verified.rows
     if frame.start == 0:
         portion.first = frame, rows[0]
-    more = (_month_of(frame.received_at_ms),) if "received_month" in tables.entries.c else ()
+    month = month_of(frame.received_at_ms)
     for at, (row, detail, leaf) in enumerate(zip(rows, frame.details, verified.leaves, strict=True)):
         index = frame.start + at
-        portion.entries.append(entry_row(log_id, index, row, detail, leaf) + more)
+        stands_in = left_of(month) if row is None else month
+        portion.months.add(stands_in)
+        portion.entries.append((*entry_row(log_id, index, row, detail, leaf), stands_in))
         if row is not None and row[0] == Kind.READING and "*" in row[3]:
             boundary = parse_boundary_quantity(row[3])
             assert boundary is not None, "verified"
@@ -148,6 +151,8 @@ def _add(portion: _Portion, log_id: int, verified: VerifiedFrame, nodes: Sequenc
 async def _write(
     fresh: Store, portion: _Portion, log_id: int, present: Mapping[str, Any] | None, *, is_new: bool
 ) -> None:
+    for month in sorted(portion.months):
+        await fresh.prepare_month(month)
     try:
         async with fresh.write() as connection:
             await insert_rows(connection, tables.entries, portion.entries)
@@ -198,8 +203,3 @@ async def _log_rows(store: Store) -> dict[str, dict[str, Any]]:
     query = select(tables.logs).execution_options(every_shard="all logs are rebuilt")
     async with store.read() as connection:
         return {row["origin"]: dict(row) for row in (await connection.execute(query)).mappings()}
-
-
-def _month_of(received_at_ms: int) -> int:
-    received = datetime.fromtimestamp(received_at_ms / 1000, UTC)
-    return received.year * 100 + received.month

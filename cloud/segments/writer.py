@@ -18,6 +18,7 @@ from cloud.segments.archive import Archive
 from cloud.segments.notes import NotesFile
 from cloud.segments.rows import slot_of
 from cloud.store import Store, tables
+from cloud.store.months import entries_at
 from contracts.errors import ContractsError
 from contracts.segment import Frame, encode_frame, encode_slots, verify_frame
 from contracts.tree import Frontier
@@ -126,12 +127,8 @@ class SegmentWriter:
 
 
 async def _entries(connection: AsyncConnection, log_id: int, start: int, end: int) -> Sequence[Any]:
-    column = tables.entries.c
-    query = (
-        select(tables.entries)
-        .where(column.log_id == log_id, column.entry_index >= start, column.entry_index < end)
-        .order_by(column.entry_index)
-    )
+    here = await entries_at(connection, log_id, start, end)
+    query = select(tables.entries).where(here).order_by(tables.entries.c.entry_index)
     return (await connection.execute(query)).all()
 
 

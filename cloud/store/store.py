@@ -6,18 +6,19 @@ knows the driver: statements are SQLAlchemy Core, and what is many rows goes thr
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, func, insert, select
+from sqlalchemy import Connection, event, func, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from cloud.store import tables
+from cloud.store.months import add_partition, months_later
 
 __all__ = ["Store", "sqlite_url"]
 
@@ -25,7 +26,13 @@ _BUSY_TIMEOUT_MS = 15_000
 _CACHE_KIB = 64_000
 _POSTGRES_WRITERS = 6
 _MIGRATING = "migration"
+_MONTHS = "months"
+_MONTHS_AHEAD = 3
 _RETRY_SECONDS = 0.2
+# How long a migration may keep others waiting for a table's lock, before it lets them pass and asks again.
+_LOCK_TIMEOUT = "1s"
+_LOCK_TRIES = 120
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def sqlite_url(path: Path) -> str:
@@ -101,6 +108,7 @@ class Store:
         self.is_postgres = make_url(url).get_backend_name() == "postgresql"
         self._writer, self._reader = _postgres_engines(url) if self.is_postgres else _sqlite_engines(url)
         self._writing = asyncio.Lock()
+        self._prepared_month = 0
 
     @asynccontextmanager
     async def write(self, lock: str | None = "store") -> AsyncIterator[AsyncConnection]:
@@ -125,6 +133,26 @@ class Store:
         async with self._reader.connect() as connection:
             yield connection
 
+    async def prepare_month(self, month: int) -> None:
+        """See to it that PostgreSQL has a partition for entries of this month. Before the transaction that stores
+        them, for making one is a transaction of its own.
+
+        Args:
+            month: YYYYMM of their arrival; negative for what is left of them.
+        """
+        if not self.is_postgres or month == self._prepared_month:
+            return
+        async with self.write(_MONTHS) as connection:
+            await add_partition(connection, month)
+        self._prepared_month = month
+
+    async def prepare_months_from(self, month: int) -> None:
+        """The same for a month and those that follow, so that ingest finds them there when they begin."""
+        if self.is_postgres:
+            async with self.write(_MONTHS) as connection:
+                for ahead in range(_MONTHS_AHEAD):
+                    await add_partition(connection, months_later(month, ahead))
+
     async def migrate(self) -> None:
         """Bring the schema to the newest revision; does nothing where it is there already."""
         if await self._revision() == newest_revision():
@@ -135,10 +163,25 @@ class Store:
         async with self._writing, self._writer.connect() as connection:
             await self._wait_to_migrate(connection)
             try:
-                await connection.run_sync(upgrade)
-                await connection.commit()
+                await self._upgrade(connection, upgrade)
             finally:
                 await self._end_migrating(connection)
+
+    async def _upgrade(self, connection: AsyncConnection, upgrade: Callable[[Connection], None]) -> None:
+        """Each revision is a transaction; one that would have to wait for a table's lock lets the others pass first."""
+        for tries_left in reversed(range(_LOCK_TRIES)):
+            if self.is_postgres:
+                await connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+                await connection.commit()
+            try:
+                await connection.run_sync(upgrade)
+                await connection.commit()
+                return
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or not tries_left:
+                    raise
+                await connection.rollback()
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _wait_to_migrate(self, connection: AsyncConnection) -> None:
         """On PostgreSQL one process migrates. Asked again and again: a statement that waits would hold a snapshot, for
@@ -155,6 +198,7 @@ class Store:
     async def _end_migrating(self, connection: AsyncConnection) -> None:
         if self.is_postgres:
             await connection.rollback()
+            await connection.exec_driver_sql("RESET lock_timeout")
             await connection.execute(select(func.pg_advisory_unlock(_lock_number(_MIGRATING))))
             await connection.commit()
 

@@ -100,7 +100,8 @@ entries = Table(
     Column("detail", LargeBinary, nullable=True),
     # Kept beside the fields, so that erasing (or altering) one entry leaves every other entry's proof as it was.
     Column("leaf_hash", LargeBinary, nullable=False),
-    # YYYYMM of its arrival, by which PostgreSQL partitions; 0: never retired to its hash.
+    # YYYYMM of its checkpoint's arrival, by which PostgreSQL partitions (`cloud.store.months`); negative for what is
+    # left of it after retention. PostgreSQL's key ends with it, as a partitioned table's must.
     Column("received_month", Integer, nullable=False, server_default=text("0")),
     Index("entries_of_device", "device", "observed_at_ms"),
     sqlite_with_rowid=False,

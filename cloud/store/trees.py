@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
 from cloud.store import tables
+from cloud.store.months import entries_at
 from contracts.tree import HASH_BYTES, NodeReader, node_hash
 
 __all__ = ["STORED_LEVEL", "LogTree", "NodeKey", "StoredTree", "SuperTree", "walk"]
@@ -73,11 +74,8 @@ class LogTree:
     async def leaf_hashes(self, connection: AsyncConnection, start: int, end: int) -> list[bytes]:
         """The stored leaf hashes of entries start..end-1, as far as they exist."""
         column = tables.entries.c
-        query = (
-            select(column.leaf_hash)
-            .where(column.log_id == self.log_id, column.entry_index >= start, column.entry_index < end)
-            .order_by(column.entry_index)
-        )
+        here = await entries_at(connection, self.log_id, start, end)
+        query = select(column.leaf_hash).where(here).order_by(column.entry_index)
         return list((await connection.execute(query)).scalars())
 
     async def _read_high(self, connection: AsyncConnection, wanted: set[NodeKey]) -> dict[NodeKey, bytes]:

@@ -13,6 +13,7 @@ from sqlalchemy import delete, select, update
 
 from cloud.store import tables
 from cloud.store.logs import log_ids_of_gateway
+from cloud.store.months import entries_at
 from contracts.entry import Kind
 
 __all__ = ["Letter", "find_judgement", "gateway_of", "letters_for", "letters_sent"]
@@ -78,7 +79,7 @@ async def find_judgement(connection: Any, visit: Any) -> Any:
     column = tables.entries.c
     query = select(tables.entries, tables.logs.c.origin).join(tables.logs, tables.logs.c.log_id == column.log_id)
     if visit.entry_index is not None:
-        query = query.where(column.log_id == visit.entry_log_id, column.entry_index == visit.entry_index)
+        query = query.where(await entries_at(connection, visit.entry_log_id, visit.entry_index))
     else:
         query = query.where(
             column.log_id.in_(await log_ids_of_gateway(connection, visit.gateway)),

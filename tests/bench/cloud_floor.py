@@ -20,6 +20,7 @@ from contracts.entry import ENTRY_BYTES
 from tests.postgres import PostgresServer
 
 ROWS_A_TRANSACTION = 8_192
+MONTH = 202611
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ async def measure_floor(
     name = server.new_database()
     store = Store(server.url(name))
     await store.migrate()
+    await store.prepare_month(MONTH)
     await store.close()
     decoded = [(log_id, keys[origin], decode_batch(body)) for log_id, (origin, _token, body) in enumerate(batches)]
     rows = [row for log_id, _key, batch in decoded for row in _rows(log_id, batch)]
@@ -61,7 +63,9 @@ async def measure_floor(
 
 def _rows(log_id: int, batch: Batch) -> list[tuple[object, ...]]:
     found = zip(batch.rows, batch.details, batch.leaf_hashes(), strict=True)
-    return [(log_id, at, *row, detail or None, leaf, 0) for at, (row, detail, leaf) in enumerate(found, batch.start)]
+    return [
+        (log_id, at, *row, detail or None, leaf, MONTH) for at, (row, detail, leaf) in enumerate(found, batch.start)
+    ]
 
 
 async def _copy(rows: list[tuple[object, ...]], server: PostgresServer, name: str) -> float:

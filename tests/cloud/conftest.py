@@ -69,7 +69,8 @@ async def open_bench(place: Path | str, *, limits: IngestLimits | None = None, *
     await store.migrate()
     super_log = SuperLog(SUPER_ORIGIN, ed25519.key_from_seed(bytes(31) + b"\x07"))
     keys = HeldKeys()
-    ingest = Ingest(store=store, keys=keys, clock=SystemClock(), limits=limits or IngestLimits(), **options)
+    clock = options.pop("clock", SystemClock())
+    ingest = Ingest(store=store, keys=keys, clock=clock, limits=limits or IngestLimits(), **options)
     await ingest.load()
     running = asyncio.create_task(ingest.run())
     try:

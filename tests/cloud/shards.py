@@ -2,7 +2,8 @@
 
 A statement on tables of one log's rows pins each of them to logs: by `log_id = …`, `log_id IN (…)`, or a join over
 `log_id` with a table that is pinned. What truly asks all logs says so with the execution option `every_shard`. Not run
-on Citus: this checks what Citus needs to route a statement to one machine, not that it does.
+on Citus: this checks what Citus needs to route a statement to one machine, not that it does. On PostgreSQL, moreover,
+what asks for entries by their place names their months, so that one partition is read.
 """
 
 import sys
@@ -42,6 +43,21 @@ def unpinned_tables(statement: ClauseElement, parameters: Any = None) -> set[str
     return named - pinned
 
 
+def names_no_month(statement: ClauseElement) -> bool:
+    """Whether a statement picks entries by their place and leaves open which month's partition holds them."""
+    columns = {part.name for part in visitors.iterate(statement) if isinstance(part, Column) and _is_of_entries(part)}
+    return not isinstance(statement, Insert) and "received_month" not in columns and _has_place(statement)
+
+
+def _has_place(statement: ClauseElement) -> bool:
+    compared = [part.left for part in visitors.iterate(statement) if isinstance(part, BinaryExpression)]
+    return any(isinstance(left, Column) and left.name == "entry_index" and _is_of_entries(left) for left in compared)
+
+
+def _is_of_entries(column: Column[Any]) -> bool:
+    return column.table is not None and getattr(column.table, "name", "") == "entries"
+
+
 def _is_shard(column: Any) -> bool:
     return isinstance(column, Column) and column.name == SHARD and column.table.name in SHARDED
 
@@ -62,15 +78,18 @@ def watched_statements() -> Iterator[list[str]]:
 
     async def watched(self: Any, statement: Any, parameters: Any = None, **options: Any) -> Any:
         if sys._getframe(1).f_globals["__name__"].startswith("cloud."):
-            look(statement, parameters, options)
+            look(self, statement, parameters, options)
         return await execute(self, statement, parameters, **options)
 
-    def look(statement: Any, parameters: Any, options: Any) -> None:
-        key = statement._generate_cache_key()
+    def look(connection: Any, statement: Any, parameters: Any, options: Any) -> None:
+        is_postgres, cached = connection.dialect.name == "postgresql", statement._generate_cache_key()
+        key = None if cached is None else (is_postgres, cached.key)
         said = {**statement.get_execution_options(), **(options.get("execution_options") or {})}
-        if "every_shard" in said or (key is not None and key.key in known):
+        if "every_shard" in said or (key is not None and key in known):
             return
-        known.add(None if key is None else key.key)
+        known.add(key)
+        if is_postgres and names_no_month(statement):
+            broken.append(f"asks every month's partition for a place; use entries_at: {statement}")
         names = unpinned_tables(statement, parameters if isinstance(parameters, list) else None)
         if names:
             broken.append(f"names no shard of {sorted(names)}: {statement}")

@@ -14,12 +14,14 @@ from sqlalchemy.exc import IntegrityError
 from cloud.errors import SettingsError
 from cloud.settings import load_settings, read_secret
 from cloud.store import Store, insert_rows, tables
+from cloud.store.migration import is_whole_table
 from cloud.super_log import open_super_key
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(store: Store) -> None:
     def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), tables.metadata))
+        context = MigrationContext.configure(connection, opts={"include_name": is_whole_table})
+        return list(compare_metadata(context, tables.metadata))
 
     async def scenario() -> None:
         async with store.read() as connection:

@@ -2,11 +2,13 @@
 
 from alembic import context
 
+from cloud.store.migration import is_whole_table
 from cloud.store.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
+    include_name=is_whole_table,
     render_as_batch=True,
     transaction_per_migration=True,
 )

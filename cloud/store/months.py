@@ -1,0 +1,117 @@
+"""Entries by the month of their arrival: PostgreSQL keeps a partition for each month, SQLite one table.
+
+An entry arrived when its checkpoint did, so a reader who knows an entry's place finds its month with one look at the
+checkpoints, and PostgreSQL reads one partition. What was erased, and what is left of a month whose readings were,
+stands under the month's negative number: those partitions hold a year each. There is no default partition: it would
+have to be searched whenever a partition is added, so a month's partition is made before anything is stored in it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, and_, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.store import tables
+from contracts.tree import SIZE_END
+
+__all__ = [
+    "Partition", "add_partition", "entries_at", "left_of", "month_of", "months_between", "months_later", "partitions",
+]  # fmt: skip
+
+_BOUNDS = re.compile(r"FOR VALUES FROM \('?(-?[0-9]+)'?\) TO \('?(-?[0-9]+)'?\)")
+_ENTRIES = tables.entries.c
+_PARTITIONS = text(
+    "SELECT part.relname AS name, pg_get_expr(part.relpartbound, part.oid) AS bounds FROM pg_inherits "
+    "JOIN pg_class part ON part.oid = pg_inherits.inhrelid WHERE pg_inherits.inhparent = to_regclass('entries') "
+    "ORDER BY part.relname"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """A table that holds the entries of the months `first` to `end` - 1."""
+
+    name: str
+    first: int
+    end: int
+
+    def holds(self, month: int) -> bool:
+        return self.first <= month < self.end
+
+
+def month_of(received_at_ms: int) -> int:
+    """YYYYMM, in UTC, of an arrival."""
+    at = datetime.fromtimestamp(received_at_ms / 1000, UTC)
+    return at.year * 100 + at.month
+
+
+def months_later(month: int, count: int) -> int:
+    """The month `count` months after another; before it, where `count` is negative."""
+    number = month // 100 * 12 + month % 100 - 1 + count
+    return number // 12 * 100 + number % 12 + 1
+
+
+def months_between(first: int, last: int) -> list[int]:
+    """Every month from `first` to `last`."""
+    found = [first]
+    while found[-1] < last:
+        found.append(months_later(found[-1], 1))
+    return found
+
+
+def left_of(month: int) -> int:
+    """The number under which stands what is left of a month."""
+    return -month
+
+
+async def entries_at(
+    connection: AsyncConnection, log_id: int | None, start: int, end: int | None = None
+) -> ColumnElement[bool]:
+    """The condition that picks a log's entries `start` to `end` - 1, or one, out of the partitions that hold them."""
+    end = start + 1 if end is None else end
+    here = and_(_ENTRIES.log_id == log_id, _ENTRIES.entry_index >= start, _ENTRIES.entry_index < end)
+    if end == start + 1:
+        here = and_(_ENTRIES.log_id == log_id, _ENTRIES.entry_index == start)
+    if connection.dialect.name != "postgresql":
+        return here
+    months = [] if log_id is None else await _months_at(connection, log_id, start, end)
+    return and_(here, _ENTRIES.received_month.in_([*months, *map(left_of, months)]))
+
+
+async def _months_at(connection: AsyncConnection, log_id: int, start: int, end: int) -> list[int]:
+    """From the first to the last arrival of the checkpoints that cover these entries, whichever way a clock went."""
+    column = tables.checkpoints.c
+    last = select(func.min(column.size)).where(column.log_id == log_id, column.size >= end).scalar_subquery()
+    span = select(func.min(column.received_at_ms), func.max(column.received_at_ms)).where(
+        column.log_id == log_id, column.size > start, column.size <= func.coalesce(last, SIZE_END)
+    )
+    first_ms, last_ms = (await connection.execute(span)).one()
+    return [] if first_ms is None else months_between(month_of(first_ms), month_of(last_ms))
+
+
+async def partitions(connection: AsyncConnection) -> Sequence[Partition]:
+    """What PostgreSQL keeps entries in."""
+    found = []
+    for row in await connection.execute(_PARTITIONS):
+        bounds = _BOUNDS.fullmatch(row.bounds)
+        assert bounds is not None, f"{row.name} is not one of our partitions: {row.bounds}"
+        found.append(Partition(name=row.name, first=int(bounds[1]), end=int(bounds[2])))
+    return found
+
+
+async def add_partition(connection: AsyncConnection, month: int) -> None:
+    """Make the partition of a month, or of what is left of a year, where there is none.
+
+    It is made apart and then attached, which waits for nobody who reads or writes.
+    """
+    if any(one.holds(month) for one in await partitions(connection)):
+        return
+    name, first, end = f"entries_{month}", month, month + 1
+    if month < 0:
+        year = -month // 100
+        name, first, end = f"entries_left_of_{year}", -(year * 100 + 12), -(year * 100)
+    await connection.execute(text(f"CREATE TABLE {name} (LIKE entries INCLUDING ALL)"))
+    await connection.execute(text(f"ALTER TABLE entries ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})"))
