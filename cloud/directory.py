@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -97,7 +98,7 @@ class SignIn:
     token_digest: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: its indexes are kept beside the fields
 class Directory:
     """One site's directory."""
 
@@ -115,16 +116,34 @@ class Directory:
         return next((one for one in self.crew if one.alias == alias), None)
 
     def unit_named(self, name: str) -> DirectoryUnit | None:
-        return next((unit for unit in self.units if unit.name == name), None)
+        return self._units_by_name.get(name)
 
     def unit_of(self, alias: bytes) -> DirectoryUnit | None:
-        return next((unit for unit in self.units if unit.alias == alias), None)
+        return self._units_by_alias.get(alias)
 
     def device_of(self, device: bytes) -> DirectoryDevice | None:
-        return next((one for one in self.devices if one.device == device), None)
+        return self._devices_by_hash.get(device)
 
     def pool_of(self, alias: bytes) -> DirectoryPool | None:
-        return next((pool for pool in self.pools if pool.alias == alias), None)
+        return self._pools_by_alias.get(alias)
+
+    # Made when first asked for; of two with one name the first in the file counts.
+
+    @cached_property
+    def _units_by_name(self) -> Mapping[str, DirectoryUnit]:
+        return {unit.name: unit for unit in reversed(self.units)}
+
+    @cached_property
+    def _units_by_alias(self) -> Mapping[bytes, DirectoryUnit]:
+        return {unit.alias: unit for unit in reversed(self.units)}
+
+    @cached_property
+    def _devices_by_hash(self) -> Mapping[bytes, DirectoryDevice]:
+        return {one.device: one for one in reversed(self.devices)}
+
+    @cached_property
+    def _pools_by_alias(self) -> Mapping[bytes, DirectoryPool]:
+        return {pool.alias: pool for pool in reversed(self.pools)}
 
     def of_kind(self, kind: str) -> list[DirectoryDevice]:
         return [one for one in self.devices if one.kind == kind]

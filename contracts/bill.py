@@ -18,7 +18,8 @@ TAG = padded("minglou/bill/1")
 LANE_END = 2**64
 LINE_BYTES = 8 * 32
 LINES_MAX = 24
-BLOCK = 64  # bills that one debit takes: an aligned subtree
+BLOCK_LEVEL = 6
+BLOCK = 1 << BLOCK_LEVEL  # bills that one debit takes: an aligned subtree
 BILL_TYPE = "(uint256,bytes32,bytes32)"
 NODE_TYPE = "(bytes32,uint256)"
 LINE_TYPE = "(uint256,bytes32,bytes32,uint256,uint256,uint256,uint256,uint256)"
@@ -293,11 +294,20 @@ class BillTree:
         """Siblings of a bill from the leaf up."""
         return self._siblings(0, unit_index)
 
-    def block_path(self, first_index: int) -> tuple[Node, ...]:
-        """Siblings above the aligned block of 64 bills that begins at this unit."""
-        if first_index % BLOCK:
-            raise BillError(f"block at unit {first_index} is not aligned to {BLOCK}")
-        return self._siblings(6, first_index // BLOCK)
+    def block_path(self, first_index: int, *, level: int = BLOCK_LEVEL) -> tuple[Node, ...]:
+        """Siblings above the aligned block of 2^level bills, 64 unless said otherwise, that begins at this unit."""
+        if first_index % (1 << level):
+            raise BillError(f"block at unit {first_index} is not aligned to {1 << level}")
+        return self._siblings(level, first_index >> level)
+
+    def row(self, level: int) -> Sequence[Node]:
+        """The nodes of one level, leaves being level 0; the root's own level is the last."""
+        return self._rows[level]
+
+    @property
+    def height(self) -> int:
+        """The root's level."""
+        return len(self._rows) - 1
 
     def _siblings(self, level: int, place: int) -> tuple[Node, ...]:
         if not 0 <= place << level < self.unit_count:
@@ -312,21 +322,22 @@ class BillTree:
 
 def verify_bill(proof: BillProof) -> None:
     """Check that lines, leaf, path and root agree. Raises BillError naming the step that does not."""
-    bill, count = proof.bill, proof.unit_count
-    if not 0 <= bill.unit_index < count:
-        raise BillError(f"unit {bill.unit_index} is beyond the {count} units of the tree")
-    inner = (bill.unit_index ^ (count - 1)).bit_length()
-    length = inner + (bill.unit_index >> inner).bit_count()
-    if len(proof.path) != length:
-        raise BillError(f"path has {len(proof.path)} nodes; unit {bill.unit_index} of {count} needs {length}")
-    node = bill.leaf()
-    for level, sibling in enumerate(proof.path):
-        if level >= inner or bill.unit_index >> level & 1:
-            node = parent(sibling, node)
-        else:
-            node = parent(node, sibling)
-    if node != proof.root:
+    bill = proof.bill
+    if climb(bill.leaf(), bill.unit_index, proof.unit_count, proof.path) != proof.root:
         raise BillError(f"bill of unit {bill.unit_index} does not lead to the root {proof.root.hash.hex()}")
+
+
+def climb(node: Node, index: int, size: int, path: Sequence[Node]) -> Node:
+    """The root above a node at `index` in a row of `size` nodes. Raises BillError if the path does not fit."""
+    if not 0 <= index < size:
+        raise BillError(f"unit {index} is beyond the {size} units of the tree")
+    inner = (index ^ (size - 1)).bit_length()
+    length = inner + (index >> inner).bit_count()
+    if len(path) != length:
+        raise BillError(f"path has {len(path)} nodes; unit {index} of {size} needs {length}")
+    for level, sibling in enumerate(path):
+        node = parent(sibling, node) if level >= inner or index >> level & 1 else parent(node, sibling)
+    return node
 
 
 def doubled(lines: Sequence[Line]) -> tuple[int, int] | None:

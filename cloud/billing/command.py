@@ -5,17 +5,12 @@ import asyncio
 import json
 import os
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 from cloud.errors import BillingError, CloudError
-from cloud.settings import OperatorSettings, load_operator_settings, load_settings, read_secret
+from cloud.settings import OperatorSettings, load_operator_settings, load_settings
 
 __all__ = ["add_arguments", "run"]
-
-_UPLOAD_SECONDS = 60.0
-_FEE_CAP_PARTS = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,112 +83,24 @@ async def _draft(arguments: argparse.Namespace) -> int:
 
 
 async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
-    from cloud.billing.draft import bills_of, draft_from_json, terms_named
-    from cloud.chain.client import ChainClient, SigningKey
-    from contracts.bill import BillProof, BillTree
-    from contracts.bill_file import bill_to_json
+    from cloud.billing.bill_block import BillPlace, leaves_of
+    from cloud.billing.draft import contents_of, draft_from_json
+    from cloud.billing.posting import Posting
+    from contracts.bill import BillTree
     from contracts.errors import ContractsError
 
     try:
         draft = draft_from_json(json.loads(text))
-        bills = bills_of(draft)
-        tree = BillTree.of_bills(bills)
+        place = BillPlace(chain_id=draft.chain_id, contract=draft.contract, site=draft.site, period=draft.period)
+        contents = contents_of(draft)
+        tree = BillTree(leaves_of(contents, place))
     except (ValueError, ContractsError) as error:
         raise BillingError(f"draft {file}: {error}") from error
-    proofs = [
-        bill_to_json(
-            BillProof(
-                bill=bill,
-                path=tree.path(bill.unit_index),
-                unit_count=tree.unit_count,
-                root=tree.root,
-                terms=terms_named(bill.lines, draft.terms),
-            )
-        )
-        for bill in bills
-    ]
-    client = ChainClient(settings.chain.rpc, quorum=settings.chain.quorum)
-    try:
-        key = SigningKey(read_secret(settings.operator_key_file))
-        await _close_period(
-            settings, client, key, draft.contract, draft.period, tree.root.hash, tree.root.sums, len(bills)
-        )
-    finally:
-        await client.close()
-    answer = await _upload(settings.cloud_url, draft.period, proofs)
-    print(f"posted {answer['accepted']} bills of {draft.period}, root {tree.root.hash.hex()}")
-    for mismatch in answer["mismatches"]:
+    async with Posting(settings, place) as posting:
+        await posting.close(tree.root, unit_count=tree.unit_count)
+        await posting.upload(contents, tree)
+        mismatches = await posting.compare()
+    print(f"posted {tree.unit_count} bills of {draft.period}, root {tree.root.hash.hex()}")
+    for mismatch in mismatches:
         print(f"  the cloud computes otherwise: {mismatch}")
     return 0
-
-
-async def _close_period(
-    settings: OperatorSettings,
-    client: Any,
-    key: Any,
-    contract: str,
-    period: int,
-    root: bytes,
-    sums: int,
-    unit_count: int,
-) -> None:
-    """Send `close_period` from the operator's own account, unless this very root stands on chain already."""
-    from cloud.chain.deploy import wait_for_receipt
-    from cloud.chain.fees import first_fees
-    from contracts.calls import usage_fees
-
-    held = usage_fees.parse_period(await client.call(contract, usage_fees.period(contract, period=period).data))
-    if held.closed_at:
-        if held.root != root:
-            raise BillingError(
-                f"period {period} is closed with another root, {held.root.hex()}; it cannot be posted twice"
-            )
-        return
-    data = usage_fees.close_period(contract, period=period, root=root, sums=sums, unit_count=unit_count).data
-    gas = await client.estimate_gas(contract, data, sender=key.address)
-    chain = settings.chain
-    asked = await client.fees_asked(priority=chain.priority_fee_wei, legacy=chain.legacy_transactions)
-    fees = first_fees(asked, cap=chain.fee_cap_wei)
-    raw, transaction_hash = key.sign(
-        {
-            **fees.fields(),
-            "chainId": settings.chain.chain_id,
-            "nonce": await client.nonce(key.address),
-            "to": contract,
-            "value": 0,
-            "data": "0x" + data.hex(),
-            "gas": gas + gas // _FEE_CAP_PARTS,
-        }
-    )
-    refusals = await client.broadcast(raw)
-    receipt = await wait_for_receipt(client, transaction_hash, what=f"closing period {period}", refusals=refusals)
-    if not receipt.succeeded:
-        raise BillingError(f"closing period {period} was reverted in {transaction_hash}; is the bond above its floor?")
-    print(
-        f"closed period {period} in block {receipt.block_number}, transaction {transaction_hash}, "
-        f"{receipt.gas_used} gas"
-    )
-
-
-async def _upload(url: str, period: int, proofs: list[Any]) -> Any:
-    """Hand the bills to the cloud, waiting until it has followed the chain to the closing."""
-    import httpx
-
-    deadline = time.monotonic() + _UPLOAD_SECONDS
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
-        while True:
-            try:
-                answer = await http.post(f"{url.rstrip('/')}/v1/bills/{period}", json={"bills": proofs})
-            except httpx.TransportError as error:
-                says = f"{type(error).__name__}: {error}"
-            else:
-                if answer.status_code == 200:
-                    return answer.json()
-                says = answer.text[:500]
-                if answer.status_code not in (409, 503):
-                    raise BillingError(f"the cloud refused the bills: {says}")
-            if time.monotonic() > deadline:
-                raise BillingError(
-                    f"the cloud did not take the bills within {_UPLOAD_SECONDS:g} s: {says}; run the same command again"
-                )
-            await asyncio.sleep(0.3)

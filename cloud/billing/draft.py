@@ -1,36 +1,35 @@
 """A period's draft: every unit's lines, computed from boundary entries, bindings and tariffs as they stand on chain."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cloud.billing.bill_block import SALT_BYTES
 from cloud.billing.reckoning import DraftLine, Reckoning
 from cloud.billing.usage import date_text, load_registers
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
 from cloud.errors import BillingError
-from contracts.bill import Bill, BillError, Line
+from contracts.bill import LINES_MAX, BillError
 from contracts.bill_file import line_from_json, line_to_json
 
 __all__ = [
     "Draft",
     "DraftLine",
     "DraftUnit",
-    "bills_of",
+    "contents_of",
     "draft_from_json",
     "draft_period",
     "draft_to_json",
     "parse_period",
-    "terms_named",
 ]
 
 FORMAT = "minglou-draft/1"
-_SALT_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,7 @@ async def draft_period(
             index=unit.index,
             unit=unit.alias,
             name=named.name if (named := directory.unit_of(unit.alias)) else unit.alias.hex()[:12],
-            salt=new_salt(_SALT_BYTES).ljust(32, b"\0"),
+            salt=new_salt(SALT_BYTES).ljust(32, b"\0"),
             lines=[
                 *own[unit.index],
                 *(line for lines in shared if lines for line in lines[unit.index]),
@@ -108,20 +107,16 @@ async def draft_period(
     )
 
 
-def bills_of(draft: Draft) -> list[Bill]:
-    """The draft's bills, in the order of the roll. Raises contracts' BillError where one cannot be."""
-    return [
-        Bill(
-            chain_id=draft.chain_id,
-            contract=draft.contract,
-            site=draft.site,
-            period=draft.period,
-            unit_index=unit.index,
-            lines=tuple(one.line for one in unit.lines),
-            salt=unit.salt,
-        )
-        for unit in draft.units
-    ]
+def contents_of(draft: Draft) -> list[bytes]:
+    """The draft's bills as bytes, in the order of the roll. Raises contracts' BillError where one cannot be."""
+    contents = []
+    for place, unit in enumerate(draft.units):
+        if unit.index != place:
+            raise BillError(f"unit {unit.index} stands at place {place} of the draft; one bill a unit, in order")
+        if len(unit.lines) > LINES_MAX:
+            raise BillError(f"bill of unit {unit.index} has {len(unit.lines)} lines; {LINES_MAX} can be challenged")
+        contents.append(unit.salt[:SALT_BYTES] + b"".join(one.line.encode() for one in unit.lines))
+    return contents
 
 
 def draft_to_json(draft: Draft) -> dict[str, Any]:
@@ -175,12 +170,6 @@ def draft_from_json(document: Mapping[str, Any]) -> Draft:
         )
     except (KeyError, TypeError, ValueError, BillError) as error:
         raise BillingError(f"draft is damaged: {error!r}; draft the period again") from error
-
-
-def terms_named(lines: Iterable[Line], known: Mapping[int, bytes]) -> tuple[tuple[int, bytes], ...]:
-    """(version, announced bytes) of the tariffs that lines name, by version."""
-    versions = sorted({line.tariff for line in lines if line.tariff})
-    return tuple((version, known[version]) for version in versions if version in known)
 
 
 def _line(document: Mapping[str, Any]) -> DraftLine:

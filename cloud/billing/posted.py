@@ -1,5 +1,5 @@
-"""Bills as the operator posted them: taken only if they rebuild the root on chain, compared line by line with the
-cloud's own draft.
+"""Bills as the operator posted them: taken only if they lead to the root on chain, compared line by line with the
+cloud's own reckoning.
 """
 
 import json
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cloud.billing.bill_block import BILLS_AT_ONCE, decode_block, verified_block
 from cloud.billing.draft import Draft, draft_period
+from cloud.billing.kept import bill_place, keep_block, keep_period, read_contents, read_held
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
 from cloud.errors import BillingError
 from cloud.store import Store, insert_rows, tables
-from contracts.bill import BillProof, BillTree, Line, LineKind, verify_bill
-from contracts.bill_file import bill_from_json, bill_to_json
+from contracts.bill import Bill, BillError, Line, LineKind, Node
 from contracts.clock import Clock
-from contracts.errors import ContractsError
 
-__all__ = ["Acceptance", "Mismatch", "accept_bills", "compare_again", "read_bill", "read_block", "read_mismatches"]
+__all__ = ["Acceptance", "Mismatch", "compare_bills", "compare_once", "read_mismatches", "said", "take_block"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,116 +42,112 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """What became of an upload."""
+    """How far an upload has come."""
 
-    accepted: int
-    mismatches: Sequence[str]
+    held: int
+    unit_count: int
 
 
-async def accept_bills(
-    store: Store,
-    *,
-    view: ChainView,
-    directory: Directory,
-    deployment: Deployment,
-    clock: Clock,
-    period: int,
-    documents: Sequence[Any],
+async def take_block(
+    store: Store, *, view: ChainView, deployment: Deployment, clock: Clock, period: int, body: bytes
 ) -> Acceptance:
-    """Keep the bills of a closed period.
+    """Keep one block of a closed period's bills. Blocks come in unit order; one that is held is not kept twice.
 
     Raises:
-        BillingError: the period is not closed on chain, or a bill does not lead to the root that stands there.
+        BillingError: the period is not closed on chain, the block is not the next one, or it does not lead to the root.
     """
     closed = view.periods.get(period)
     if closed is None:
         raise BillingError(f"period {period} is not closed on the followed chain; post its root first, then upload")
-    proofs = [_proof(document) for document in documents]
-    if [proof.bill.unit_index for proof in proofs] != list(range(closed.unit_count)):
-        raise BillingError(
-            f"the upload holds {len(proofs)} bills; the period has one for each of {closed.unit_count} units, in order"
-        )
-    for proof in proofs:
-        _check(proof, closed.root, closed.sums, period, deployment)
-    async with store.read() as connection:
-        own = await draft_period(connection, view=view, directory=directory, deployment=deployment, period=period)
-    mismatches = _compare(own, proofs, period)
-    aliases = {unit.index: unit.alias for unit in view.roll}
-    now_ms = clock.now_ms()
-    async with store.write() as connection:
-        await connection.execute(delete(tables.bills).where(tables.bills.c.period == period))
-        await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
-        await insert_rows(connection, tables.bills, [_row(proof, period, aliases, now_ms) for proof in proofs])
-        await insert_rows(connection, tables.bill_mismatches, [one.row() for one in mismatches])
-    names = {unit.index: unit.name for unit in own.units}
-    return Acceptance(accepted=len(proofs), mismatches=[_said(names[one.unit_index], one) for one in mismatches])
-
-
-async def compare_again(
-    store: Store, *, view: ChainView, directory: Directory, deployment: Deployment, period: int
-) -> None:
-    """Compare the kept bills of a period with the readings anew, and keep what is found."""
-    query = select(tables.bills.c.file).where(tables.bills.c.period == period).order_by(tables.bills.c.unit_index)
-    async with store.read() as connection:
-        proofs = [_proof(json.loads(file)) for file in (await connection.execute(query)).scalars()]
-        own = await draft_period(connection, view=view, directory=directory, deployment=deployment, period=period)
-    async with store.write() as connection:
-        await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
-        rows = [one.row() for one in _compare(own, proofs, period)]
-        await insert_rows(connection, tables.bill_mismatches, rows)
-
-
-def _proof(document: Any) -> BillProof:
+    root = Node(closed.root, closed.sums)
     try:
-        return bill_from_json(document)
-    except ContractsError as error:
+        block = decode_block(body)
+        tree = verified_block(block, bill_place(deployment, period), root=root, unit_count=closed.unit_count)
+    except BillError as error:
         raise BillingError(f"upload: {error}") from error
+    units = [unit.alias for unit in view.roll[block.first : block.first + len(block.contents)]]
+    async with store.write("bills") as connection:
+        held = await read_held(connection, period)
+        if held is None or held.root != root:
+            await keep_period(connection, period, root=root, unit_count=closed.unit_count, now_ms=clock.now_ms())
+        before = held.held if held is not None and held.root == root else 0
+        if block.first > before:
+            raise BillingError(f"bills from unit {block.first} come too early: {before} are held; go on there")
+        if block.first == before:
+            await keep_block(connection, period, first=block.first, units=units, contents=block.contents, tree=tree)
+            before += len(block.contents)
+    return Acceptance(held=before, unit_count=closed.unit_count)
 
 
-def _check(proof: BillProof, root: bytes, sums: int, period: int, deployment: Deployment) -> None:
-    bill = proof.bill
-    if (bill.chain_id, bill.contract, bill.site, bill.period) != (
-        deployment.chain_id,
-        deployment.usage_fees,
-        deployment.site,
-        period,
-    ):
-        raise BillingError(f"bill of unit {bill.unit_index} is of another chain, contract, site or period")
-    if (proof.root.hash, proof.root.sums) != (root, sums):
-        raise BillingError(
-            f"bill of unit {bill.unit_index} leads to another root than the one on chain ({root.hex()}); upload "
-            f"what was posted"
-        )
-    try:
-        verify_bill(proof)
-    except ContractsError as error:
-        raise BillingError(str(error)) from error
+async def compare_once(
+    store: Store, *, view: ChainView, directory: Directory, deployment: Deployment, clock: Clock, period: int
+) -> list[str]:
+    """What a comparison finds; anyone may ask, so it is done once for each upload. Raises as `compare_bills` does."""
+    async with store.read() as connection:
+        held = await read_held(connection, period)
+        known = [] if held is None or held.compared_at_ms is None else await _read_mismatches(connection, period)
+    if held is not None and held.compared_at_ms is not None:
+        return [said(_name_of(view, directory, one.unit_index), one) for one in known]
+    found = await compare_bills(store, view=view, directory=directory, deployment=deployment, period=period)
+    async with store.write("bills") as connection:
+        of_period = tables.posted_periods.c.period == period
+        await connection.execute(update(tables.posted_periods).where(of_period).values(compared_at_ms=clock.now_ms()))
+    return [said(_name_of(view, directory, one.unit_index), one) for one in found]
 
 
-def _row(proof: BillProof, period: int, aliases: dict[int, bytes], now_ms: int) -> tuple[Any, ...]:
-    bill = proof.bill
-    file = json.dumps(bill_to_json(proof), separators=(",", ":"))
-    return period, bill.unit_index, aliases[bill.unit_index], bill.amounts.total, file, proof.root.hash, now_ms
+async def compare_bills(
+    store: Store, *, view: ChainView, directory: Directory, deployment: Deployment, period: int
+) -> list[Mismatch]:
+    """Compare the kept bills of a period with the readings and keep what is found.
+
+    Raises:
+        BillingError: not all bills of the period are held.
+    """
+    async with store.read() as connection:
+        held = await read_held(connection, period)
+        if held is None or not held.is_whole:
+            has = held.held if held else 0
+            raise BillingError(f"{has} bills of period {period} are held; upload the rest, then compare")
+        own = await draft_period(connection, view=view, directory=directory, deployment=deployment, period=period)
+        found: list[Mismatch] = []
+        place = bill_place(deployment, period)
+        for first in range(0, held.unit_count, BILLS_AT_ONCE):
+            contents = await read_contents(connection, period, first, BILLS_AT_ONCE)
+            bills = [place.bill(index, content) for index, (_, content) in enumerate(contents, first)]
+            found += _compare(own, bills, period)
+    async with store.write() as connection:
+        await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
+        await insert_rows(connection, tables.bill_mismatches, [one.row() for one in found])
+    return found
 
 
-def _compare(own: Draft, proofs: Sequence[BillProof], period: int) -> list[Mismatch]:
+def _name_of(view: ChainView, directory: Directory, unit_index: int) -> str:
+    named = directory.unit_of(view.roll[unit_index].alias)
+    return named.name if named else f"unit {unit_index}"
+
+
+def _compare(own: Draft, bills: Sequence[Bill], period: int) -> list[Mismatch]:
     """Every line that is not what the gateway's entries and the tariff give."""
     found: list[Mismatch] = []
-    for unit, proof in zip(own.units, proofs, strict=True):
-        ours = {_name(one.line): one.line for one in unit.lines}
-        for number, line in enumerate(proof.bill.lines):
+    for bill in bills:
+        ours = {_name(one.line): one.line for one in own.units[bill.unit_index].lines}
+        for number, line in enumerate(bill.lines):
             mine = ours.pop(_name(line), None)
             if mine != line and line.kind is not LineKind.CREDIT:
                 right = None if mine is None else mine.amount
                 found.append(
                     Mismatch(
-                        period=period, unit_index=unit.index, line=number, charged_fen=line.amount, right_fen=right
+                        period=period,
+                        unit_index=bill.unit_index,
+                        line=number,
+                        charged_fen=line.amount,
+                        right_fen=right,
                     )
                 )
     return found
 
 
-def _said(name: str, mismatch: Mismatch) -> str:
+def said(name: str, mismatch: Mismatch) -> str:
     """For the operator who posted the bill: which line, and by how much."""
     charges = f"{name}: line {mismatch.line + 1} charges {mismatch.charged_fen / 100:.2f} yuan"
     if mismatch.right_fen is None:
@@ -161,35 +157,22 @@ def _said(name: str, mismatch: Mismatch) -> str:
 
 async def read_mismatches(connection: AsyncConnection, count: int) -> list[Mismatch]:
     """The lines of the newest periods that differ from what the cloud computes."""
+    return await _mismatches(connection, select(tables.bill_mismatches).limit(count))
+
+
+async def _read_mismatches(connection: AsyncConnection, period: int) -> list[Mismatch]:
+    of_period = tables.bill_mismatches.c.period == period
+    return await _mismatches(connection, select(tables.bill_mismatches).where(of_period))
+
+
+async def _mismatches(connection: AsyncConnection, query: Any) -> list[Mismatch]:
     column = tables.bill_mismatches.c
-    order = (column.period.desc(), column.unit_index, column.line)
-    query = select(tables.bill_mismatches).order_by(*order).limit(count)
+    ordered = query.order_by(column.period.desc(), column.unit_index, column.line)
     return [
         Mismatch(period=row.period, unit_index=row.unit_index, line=row.line, **json.loads(row.says))
-        for row in await connection.execute(query)
+        for row in await connection.execute(ordered)
     ]
 
 
 def _name(line: Line) -> tuple[int, bytes, str, int]:
     return int(line.kind), line.subject, line.quantity, line.from_date
-
-
-async def read_bill(connection: AsyncConnection, period: int, unit_index: int) -> BillProof | None:
-    """One unit's posted bill."""
-    column = tables.bills.c
-    query = select(column.file).where(column.period == period, column.unit_index == unit_index)
-    file = (await connection.execute(query)).scalar_one_or_none()
-    return None if file is None else bill_from_json(json.loads(file))
-
-
-async def read_block(
-    connection: AsyncConnection, period: int, first: int, count: int
-) -> tuple[list[BillProof], BillTree] | None:
-    """The posted bills of one block of units and the period's tree; None while the upload is missing."""
-    column = tables.bills.c
-    query = select(column.file).where(column.period == period).order_by(column.unit_index)
-    files = list((await connection.execute(query)).scalars())
-    if not files:
-        return None
-    proofs = [bill_from_json(json.loads(file)) for file in files]
-    return proofs[first : first + count], BillTree.of_bills([proof.bill for proof in proofs])

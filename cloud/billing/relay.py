@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cloud.billing.posted import read_bill
+from cloud.billing.kept import read_bill
 from cloud.chain.deployment import Deployment
 from cloud.chain.intents import add_intent, intent_state
 from cloud.chain.view import ChainView
@@ -63,7 +63,7 @@ class Relay:
         """An owner's challenge of one line of a posted bill."""
         closed = self.view.periods.get(period)
         async with self.store.read() as connection:
-            proof = await read_bill(connection, period, unit_index)
+            proof = await read_bill(connection, self.view, self.deployment, period, unit_index)
         if closed is None or proof is None:
             return Relayed(accepted=False, code="unknown_bill", says="this bill is not posted; reload the page")
         if not 0 <= line < len(proof.bill.lines):

@@ -1,58 +1,104 @@
 """HTTP for the operator's bills and for relayed acts of owners."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 
 from cloud.billing.relay import Relay, Relayed, SignedAct
 from cloud.errors import BillingError, IngestRefused
 from cloud.ingest.routes import read_body, refusal_answer
+from cloud.operations.routes import is_program
 from cloud.service import Cloud
+from contracts.bill_file import bill_to_json
 from contracts.service import CutOffRefusedError, refuse_cut_off
 
 __all__ = ["billing_router"]
 
-_BILL_BYTES_MAX = 16 * 1024
 _ACT_BYTES_MAX = 16 * 1024
+_MISMATCHES_MAX = 100
 
 
 def billing_router(cloud: Cloud) -> APIRouter:
     """Routes under /v1/bills and /v1/relay."""
     router = APIRouter(tags=["billing"])
 
+    @router.get("/v1/bills/{period}", summary="How many of a closed period's bills are held, for whoever uploads them")
+    async def get_held(period: int) -> JSONResponse:
+        from cloud.billing.kept import read_held
+
+        async with cloud.store.read() as connection:
+            held = await read_held(connection, period)
+        if held is None:
+            return _refused(404, "unknown_period", f"no bills of period {period} are held")
+        return JSONResponse({"held": held.held, "unit_count": held.unit_count, "root": held.root.hash.hex()})
+
     @router.post(
-        "/v1/bills/{period}", summary="Upload a closed period's bills; taken only if they rebuild the root on chain"
+        "/v1/bills/{period}/units",
+        summary="Upload the next 4,096 bills of a closed period; taken only if they lead to the root on chain",
     )
     async def post_bills(period: int, request: Request) -> JSONResponse:
         if cloud.chain is None:
             return _refused(503, "no_chain", "this cloud follows no chain")
-        from cloud.billing.posted import accept_bills
+        from cloud.billing.bill_block import BLOCK_BYTES_MAX
+        from cloud.billing.posted import take_block
 
-        # Anyone may upload; so nothing is read for a period that is not closed, and no more than its units can fill.
-        closed = cloud.chain.view.periods.get(period)
-        if closed is None:
+        # Anyone may upload; so nothing is read for a period that is not closed.
+        if period not in cloud.chain.view.periods:
             return _refused(409, "bad_bills", f"period {period} is not closed on the followed chain; post it first")
         try:
-            document = _parse(await read_body(request, _BILL_BYTES_MAX * closed.unit_count))
-            accepted = await accept_bills(
+            taken = await take_block(
+                cloud.store,
+                view=cloud.chain.view,
+                deployment=cloud.chain.deployment,
+                clock=cloud.settings.clock,
+                period=period,
+                body=await read_body(request, BLOCK_BYTES_MAX),
+            )
+        except IngestRefused as refusal:
+            return refusal_answer(refusal)
+        except BillingError as error:
+            return _refused(422, "bad_bills", str(error))
+        return JSONResponse({"held": taken.held, "unit_count": taken.unit_count})
+
+    @router.get("/v1/bills/{period}/units/{unit_index}", summary="One posted bill, for programs with the API token")
+    async def get_bill(
+        period: int, unit_index: int, authorization: Annotated[str | None, Header()] = None
+    ) -> JSONResponse:
+        if cloud.chain is None:
+            return _refused(503, "no_chain", "this cloud follows no chain")
+        if not is_program(cloud, authorization):
+            return _refused(403, "not_public", "a household's bill: sign in as its owner, or send the API token")
+        from cloud.billing.kept import read_bill
+
+        async with cloud.store.read() as connection:
+            proof = await read_bill(connection, cloud.chain.view, cloud.chain.deployment, period, unit_index)
+        if proof is None:
+            return _refused(404, "unknown_bill", f"no bill of unit {unit_index} for period {period} is held")
+        return JSONResponse(bill_to_json(proof))
+
+    @router.post(
+        "/v1/bills/{period}/compare", summary="Compare a period's bills with the signed readings and announced prices"
+    )
+    async def post_compare(period: int) -> JSONResponse:
+        if cloud.chain is None:
+            return _refused(503, "no_chain", "this cloud follows no chain")
+        from cloud.billing.posted import compare_once
+
+        try:
+            mismatches = await compare_once(
                 cloud.store,
                 view=cloud.chain.view,
                 directory=cloud.directory.read(),
                 deployment=cloud.chain.deployment,
                 clock=cloud.settings.clock,
                 period=period,
-                documents=list(document["bills"]),
             )
-        except IngestRefused as refusal:
-            return refusal_answer(refusal)
         except BillingError as error:
-            return _refused(422, "bad_bills", str(error))
-        except (KeyError, TypeError) as error:
-            return _refused(400, "malformed", f'send {{"bills": [minglou-bill/1, …]}}: {error!r}')
+            return _refused(409, "bad_bills", str(error))
         cloud.bell.ring()
-        return JSONResponse({"accepted": accepted.accepted, "mismatches": list(accepted.mismatches)})
+        return JSONResponse({"mismatches": mismatches[:_MISMATCHES_MAX], "count": len(mismatches)})
 
     @router.post(
         "/v1/relay/challenge", summary="Relay an owner's signed challenge of a bill line; the cloud pays the gas"

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cloud.billing.kept import read_bill, read_block
 from cloud.billing.pool_keys import key_in_table
-from cloud.billing.posted import read_bill, read_block
 from cloud.billing.usage import BoundaryEntry, MeterSpan, read_spans
 from cloud.chain.anchoring import wish_head
 from cloud.chain.builders import contract_head, transaction_of
@@ -120,16 +120,16 @@ class Settlement:
         if len(closed.debits.get(first, [])) > before:
             return AlreadyDone(says="the block was debited")
         async with self._store.read() as connection:
-            found = await read_block(connection, period, first, BLOCK)
+            found = await read_block(connection, self._deployment, period, first)
         if found is None:
             return NotYet(says="the operator has not uploaded the period's bills")
-        proofs, tree = found
+        bills, path = found
         call = usage_fees.debit(
             self._deployment.usage_fees,
             period=period,
             first_index=first,
-            bills=[proof.bill for proof in proofs],
-            path=tree.block_path(first),
+            bills=bills,
+            path=path,
         )
         return transaction_of(call)
 
@@ -160,7 +160,7 @@ class Settlement:
                 says=f"the challenge is {challenge.state}, its time to answer ends at {challenge.deadline_s}"
             )
         async with self._store.read() as connection:
-            proof = await read_bill(connection, challenge.period, challenge.unit_index)
+            proof = await self._bill(connection, challenge.period, challenge.unit_index)
             if proof is None:
                 return NotYet(says="the operator has not uploaded the period's bills")
             if challenge.line == challenges.PLACE_BILL:
@@ -228,7 +228,7 @@ class Settlement:
         if self._challenge(params) is not None:
             return AlreadyDone(says="the line is challenged")
         async with self._store.read() as connection:
-            proof = await read_bill(connection, period, unit)
+            proof = await self._bill(connection, period, unit)
         if proof is None:
             return NotYet(says="the operator has not uploaded the period's bills")
         bill = proof.bill
@@ -259,6 +259,9 @@ class Settlement:
         return transaction_of(call)
 
     # -- entries ----------------------------------------------------------------------------------------------------
+
+    async def _bill(self, connection: AsyncConnection, period: int, unit: int) -> BillProof | None:
+        return await read_bill(connection, self._view, self._deployment, period, unit)
 
     def _challenge(self, params: Mapping[str, Any]) -> ChallengeRecord | None:
         return self._view.challenges.get((int(params["period"]), int(params["unit"]), int(params["line"])))

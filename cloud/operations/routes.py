@@ -11,7 +11,7 @@ from cloud.operations.readiness import is_ready, readiness, to_json
 from cloud.service import Cloud
 from cloud.web.session import is_from_this_machine
 
-__all__ = ["operations_router"]
+__all__ = ["is_program", "operations_router"]
 
 _REFUSED = "the monitor asks from this machine itself, or with `Authorization: Bearer <API token>`"
 
@@ -40,13 +40,14 @@ def operations_router(cloud: Cloud, figures: Figures) -> APIRouter:
         responses={403: {"description": _REFUSED}},
     )
     async def get_metrics(request: Request, authorization: Annotated[str | None, Header()] = None) -> Response:
-        if not (is_from_this_machine(request) or _is_trusted(cloud, authorization)):
+        if not (is_from_this_machine(request) or is_program(cloud, authorization)):
             return JSONResponse({"error": "not_public", "message": _REFUSED}, status_code=403)
         return Response(await figures.exposition(cloud), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
 
-def _is_trusted(cloud: Cloud, authorization: str | None) -> bool:
+def is_program(cloud: Cloud, authorization: str | None) -> bool:
+    """Whether a request carries the API token."""
     given = (authorization or "").removeprefix("Bearer ")
     return cloud.api_token is not None and hmac.compare_digest(given.encode(), cloud.api_token.encode())

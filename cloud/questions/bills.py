@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import select
 
+from cloud.billing.kept import read_bill
 from cloud.billing.pool_keys import pool_shares
-from cloud.billing.posted import read_bill
 from cloud.billing.relay import Relay, SignedAct
 from cloud.billing.usage import BoundaryEntry
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord
@@ -76,7 +76,7 @@ class BillQuestions(Ground):
 
     async def bills_of_unit(self, unit: DirectoryUnit) -> list[BillSummary]:
         """All posted bills of a unit, newest first."""
-        column = tables.bills.c
+        column = tables.posted_bills.c
         query = (
             select(column.period, column.unit_index, column.total)
             .where(column.unit == unit.alias)
@@ -164,8 +164,9 @@ class BillQuestions(Ground):
         roll = self.view.units.get(unit.alias) if self.view and unit else None
         if unit is None or closed is None or roll is None or not self.is_mine(viewer, door):
             return None
+        assert self.view is not None and self.cloud.chain is not None
         async with self.store.read() as connection:
-            proof = await read_bill(connection, closed.period, roll.index)
+            proof = await read_bill(connection, self.view, self.cloud.chain.deployment, closed.period, roll.index)
         return None if proof is None else (unit, closed, proof)
 
     def _bill_summary(

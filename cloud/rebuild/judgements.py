@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from sqlalchemy import distinct, select, update
+from sqlalchemy import select, update
 
-from cloud.billing.posted import compare_again
+from cloud.billing.posted import compare_bills
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
@@ -31,7 +31,9 @@ async def rebuild_places(fresh: Store) -> int:
 async def rebuild_mismatches(fresh: Store, view: ChainView, directory: Directory, deployment: Deployment) -> int:
     """Compare every posted period with the readings again; how many periods."""
     async with fresh.read() as connection:
-        periods = list((await connection.execute(select(distinct(tables.bills.c.period)))).scalars())
+        column = tables.posted_periods.c
+        query = select(column.period).where(column.held == column.unit_count)
+        periods = list((await connection.execute(query)).scalars())
     for period in sorted(periods):
-        await compare_again(fresh, view=view, directory=directory, deployment=deployment, period=period)
+        await compare_bills(fresh, view=view, directory=directory, deployment=deployment, period=period)
     return len(periods)

@@ -28,7 +28,6 @@ __all__ = [
     "anomalies",
     "attempts",
     "bill_mismatches",
-    "bills",
     "boundaries",
     "chain_blocks",
     "chain_cursor",
@@ -38,12 +37,16 @@ __all__ = [
     "entries",
     "forks",
     "intents",
+    "line_notes",
     "logs",
     "mail",
     "metadata",
     "nodes",
     "notices",
     "origins",
+    "posted_bills",
+    "posted_nodes",
+    "posted_periods",
     "sessions",
     "sign_ins",
     "super_cosignatures",
@@ -142,6 +145,7 @@ boundaries = Table(
     Column("boundary_date", Integer, nullable=False),
     Column("value", BigInteger, nullable=False),
     Index("boundaries_of_device", "device", "boundary_date"),
+    Index("boundaries_of_day", "boundary_date"),
     sqlite_with_rowid=False,
 )
 
@@ -338,16 +342,50 @@ chain_leases = Table(
     Column("holder", Text, nullable=False),
 )
 
-bills = Table(
-    "bills",
+# A period's bills as far as the operator has handed them in, from unit 0 on; whole where `held` is `unit_count`.
+posted_periods = Table(
+    "posted_periods",
+    metadata,
+    Column("period", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("sums", LargeBinary, nullable=False),
+    Column("unit_count", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("accepted_at_ms", BigInteger, nullable=False),
+    Column("compared_at_ms", BigInteger, nullable=True),
+)
+
+posted_bills = Table(
+    "posted_bills",
     metadata,
     Column("period", BigInteger, primary_key=True, autoincrement=False),
     Column("unit_index", Integer, primary_key=True, autoincrement=False),
     Column("unit", LargeBinary, nullable=False),
     Column("total", BigInteger, nullable=False),
-    Column("file", Text, nullable=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("accepted_at_ms", BigInteger, nullable=False),
+    # Salt and the lines' words (cloud.billing.bill_block); the file that owners get is made of it on demand.
+    Column("content", LargeBinary, nullable=False),
+    Index("posted_bills_of_unit", "unit", "period"),
+)
+
+# Of a period's tree what lies above its blocks of 64 bills: level and place as in `contracts.bill.BillTree`.
+posted_nodes = Table(
+    "posted_nodes",
+    metadata,
+    Column("period", BigInteger, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("sums", LargeBinary, nullable=False),
+)
+
+# What cannot be told from entries again once later ones have come: by which rule a line was estimated, and from what.
+line_notes = Table(
+    "line_notes",
+    metadata,
+    Column("period", BigInteger, primary_key=True, autoincrement=False),
+    Column("unit_index", Integer, primary_key=True, autoincrement=False),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 bill_mismatches = Table(

@@ -5,7 +5,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from cloud.billing.bill_columns import LineColumn, bill_columns
+from cloud.billing.bill_block import BillPlace, leaves_of
+from cloud.billing.bill_columns import LineColumn, bill_contents
 from cloud.billing.pricing_columns import charge_column, share_column
 from contracts.bill import Bill, BillError, BillTree, Line, LineKind, shares
 from contracts.tariff import Component, Season, TariffError
@@ -98,9 +99,8 @@ def test_columns_make_the_bills_that_one_row_code_makes(unit_count: int) -> None
         ]
     ]
     salts = [rng.randbytes(16).ljust(32, b"\0") for _ in range(unit_count)]
-    made = bill_columns(
-        columns, unit_count=unit_count, salts=salts, chain_id=31337, contract=CONTRACT, site=SITE, period=span
-    )
+    contents = bill_contents(columns, [salt[:16] for salt in salts])
+    place = BillPlace(chain_id=31337, contract=CONTRACT, site=SITE, period=span)
     bills = [
         Bill(
             chain_id=31337,
@@ -127,6 +127,6 @@ def test_columns_make_the_bills_that_one_row_code_makes(unit_count: int) -> None
         )
         for unit in range(unit_count)
     ]
-    assert made.tree.root == BillTree.of_bills(bills).root
-    assert list(made.lines) == [b"".join(line.encode() for line in bill.lines) for bill in bills]
-    assert made.totals.tolist() == [bill.amounts.total for bill in bills]
+    assert BillTree(leaves_of(contents, place)).root == BillTree.of_bills(bills).root
+    assert [content[16:] for content in contents] == [b"".join(line.encode() for line in bill.lines) for bill in bills]
+    assert [place.bill(unit, content) for unit, content in enumerate(contents)] == bills

@@ -1,16 +1,23 @@
 """A store that an older version filled is upgraded as it stands, and its gateways go on."""
 
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 
 from alembic import command
 from sqlalchemy import Connection, MetaData, Table, insert, select
 
+from cloud.billing.kept import read_bill
+from cloud.chain.view import ChainView
 from cloud.store import Store, tables
 from cloud.store.migration import alembic_config
 from cloud.store.trees import LogTree, walk
 from contracts.batch import decode_batch
+from contracts.bill import Bill, BillProof, BillTree, Line, LineKind
+from contracts.bill_file import bill_to_json
 from contracts.checkpoint import parse_checkpoint
 from contracts.tree import Frontier, Node, leaf_hash, root_of
 from tests.cloud.conftest import open_bench
@@ -20,6 +27,11 @@ Run = Callable[[Any], Any]
 
 OLD = "0005"  # before batches on any replica: logs count from 1, ingest gives checkpoints their places
 HELD = 40
+PERIOD = 2026110120261201
+LINE = Line(
+    kind=LineKind.OWN, subject=bytes(32), quantity="1-0:1.8.0", tariff=0, since=20261101, from_date=20261101,
+    to_date=20261201, usage=1, amount=0,
+)  # fmt: skip
 
 
 def fill(connection: Connection, gateway: SimulatedGateway) -> None:
@@ -73,5 +85,52 @@ def test_an_older_filled_store_is_upgraded_and_its_gateways_go_on(run: Run, unmi
                 column = tables.checkpoints.c
                 places = await connection.execute(select(column.size, column.super_index).order_by(column.size))
                 assert [tuple(row) for row in places] == [(HELD, 0), (60, 1), (80, 2)]
+
+    run(scenario())
+
+
+def test_bills_kept_as_files_by_an_older_version_are_carried_over(run: Run, unmigrated_store_url: str) -> None:
+    bills = [
+        Bill(
+            chain_id=31337, contract="0x" + "ab" * 20, site=bytes(32), period=PERIOD, unit_index=unit,
+            lines=tuple(replace(LINE, amount=fen) for fen in range(unit % 3)), salt=bytes([unit]) * 16 + bytes(16),
+        )
+        for unit in range(70)
+    ]  # fmt: skip
+    tree = BillTree.of_bills(bills)
+
+    def fill_bills(connection: Connection) -> None:
+        command.upgrade(alembic_config(connection), "0007")
+        old = MetaData()
+        old.reflect(connection)
+        proofs = [
+            BillProof(bill=bill, path=tree.path(bill.unit_index), unit_count=70, root=tree.root) for bill in bills
+        ]
+        rows = [
+            (
+                PERIOD,
+                proof.bill.unit_index,
+                bytes(32),
+                proof.bill.amounts.total,
+                json.dumps(bill_to_json(proof)),
+                tree.root.hash,
+                5,
+            )
+            for proof in proofs
+        ]
+        _insert(connection, old.tables["bills"], rows)
+
+    async def scenario() -> None:
+        store = Store(unmigrated_store_url)
+        async with store._writer.connect() as connection:
+            await connection.run_sync(fill_bills)
+            await connection.commit()
+        await store.migrate()
+        deployed = SimpleNamespace(chain_id=31337, usage_fees="0x" + "ab" * 20, site=bytes(32))
+        async with store.read() as connection:
+            for unit in (0, 63, 69):
+                proof = await read_bill(connection, ChainView(31337), deployed, PERIOD, unit)  # type: ignore[arg-type]
+                assert proof is not None and (proof.bill, proof.path) == (bills[unit], tree.path(unit))
+        await store.close()
 
     run(scenario())

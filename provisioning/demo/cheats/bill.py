@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from contracts.bill import LINE_BYTES, LineKind, decode_line
 from provisioning.demo.calendar import period_number
 from provisioning.demo.cheats.report import CheatReport, Notice
 from provisioning.demo.cheats.scene import Scene
@@ -18,6 +20,7 @@ __all__ = ["alter_a_bill"]
 
 _UNIT = "b07-0502"
 _LESS_FEN = 1_000
+_SALT_BYTES = 16
 _CHECKER = Path(__file__).resolve().parents[3] / "contracts" / "js" / "command.js"
 _FAILED = re.compile(r"^✗ (\S+)\s+(.*)$", re.MULTILINE)
 
@@ -25,20 +28,22 @@ _FAILED = re.compile(r"^✗ (\S+)\s+(.*)$", re.MULTILINE)
 async def alter_a_bill(scene: Scene) -> CheatReport:
     """Take ten yuan off a flat's own line and total, so that the bill adds up within itself, and check it again."""
     index = next(unit.index for unit in scene.site.units if unit.name == _UNIT)
-    true = _read(scene, index)
-    altered = _cheaper(json.loads(true))
+    true = await _file(scene, index)
+    kept = _read(scene, index)
     code, _ = await _check(scene, true, "bill-before")
-    _write(scene, index, json.dumps(altered, separators=(",", ":")))
+    _write(scene, index, _cheaper(kept))
     try:
-        _, failed = await _check(scene, _read(scene, index), "bill-after")
+        altered = await _file(scene, index)
+        _, failed = await _check(scene, altered, "bill-after")
     finally:
-        _write(scene, index, true)
-    again, _ = await _check(scene, _read(scene, index), "bill-repaired")
+        _write(scene, index, kept)
+    repaired = await _file(scene, index)
+    again, _ = await _check(scene, repaired, "bill-repaired")
     return CheatReport(
         before=f"{_UNIT}: {_yuan(json.loads(true))} yuan, {'checks' if code == 0 else 'does not check'}",
-        after=f"{_yuan(altered)} yuan in the cloud's database",
+        after=f"{_yuan(json.loads(altered))} yuan in the cloud's database",
         noticed=tuple(failed),
-        repaired=f"{_yuan(json.loads(true))} yuan again, {'checks' if again == 0 else 'does not check'}",
+        repaired=f"{_yuan(json.loads(repaired))} yuan again, {'checks' if again == 0 else 'does not check'}",
     )
 
 
@@ -60,31 +65,40 @@ async def _check(scene: Scene, file: str, name: str) -> tuple[int, list[Notice]]
     return outcome.code, failed
 
 
-def _cheaper(bill: dict[str, Any]) -> dict[str, Any]:
-    line = next((line for line in bill["lines"] if line["kind"] == 1), None)
-    if line is None or int(line["amount"]) < _LESS_FEN:
+def _cheaper(content: bytes) -> bytes:
+    """What the cloud keeps of a bill, its salt and its lines, with less on the flat's own line."""
+    lines = [content[at : at + LINE_BYTES] for at in range(_SALT_BYTES, len(content), LINE_BYTES)]
+    place = next((at for at, line in enumerate(lines) if decode_line(line).kind is LineKind.OWN), None)
+    if place is None or (own := decode_line(lines[place])).amount < _LESS_FEN:
         raise DemoError(f"the bill of {_UNIT} has no own line of {_LESS_FEN} fen or more")
-    line["amount"] = str(int(line["amount"]) - _LESS_FEN)
-    for lane in ("total", "own"):
-        bill["amounts"][lane] = str(int(bill["amounts"][lane]) - _LESS_FEN)
-    return bill
+    lines[place] = replace(own, amount=own.amount - _LESS_FEN).encode()
+    return content[:_SALT_BYTES] + b"".join(lines)
 
 
-def _read(scene: Scene, index: int) -> str:
+async def _file(scene: Scene, index: int) -> str:
+    """The bill as an owner downloads it: the cloud makes the file of what it keeps."""
+    answer = await scene.ask_cloud(f"/v1/bills/{period_number(scene.state.month)}/units/{index}")
+    if answer.code != 200:
+        raise DemoError(f"the cloud shows no bill of {_UNIT}: {answer.body.decode(errors='replace')[:300]}")
+    return answer.body.decode()
+
+
+def _read(scene: Scene, index: int) -> bytes:
     with scene.cloud_database() as database:
         row = database.execute(
-            "SELECT file FROM bills WHERE period = ? AND unit_index = ?", (period_number(scene.state.month), index)
+            "SELECT content FROM posted_bills WHERE period = ? AND unit_index = ?",
+            (period_number(scene.state.month), index),
         ).fetchone()
     if row is None:
         raise DemoError(f"the cloud holds no bill of {_UNIT} yet; let the month be billed first")
-    return str(row[0])
+    return bytes(row[0])
 
 
-def _write(scene: Scene, index: int, file: str) -> None:
+def _write(scene: Scene, index: int, content: bytes) -> None:
     with scene.cloud_database() as database:
         database.execute(
-            "UPDATE bills SET file = ? WHERE period = ? AND unit_index = ?",
-            (file, period_number(scene.state.month), index),
+            "UPDATE posted_bills SET content = ? WHERE period = ? AND unit_index = ?",
+            (content, period_number(scene.state.month), index),
         )
 
 

@@ -1,0 +1,130 @@
+"""A period's bills on their way out: the root to the contract with the operator's own key, the bills to the cloud."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Self
+
+import httpx
+
+from cloud.billing.bill_block import BILLS_AT_ONCE, MEDIA_TYPE, BillBlock, BillPlace, encode_block
+from cloud.billing.bill_block import BLOCK_LEVEL as UPLOAD_LEVEL
+from cloud.chain.client import ChainClient, SigningKey
+from cloud.chain.deploy import wait_for_receipt
+from cloud.chain.fees import first_fees
+from cloud.errors import BillingError
+from cloud.settings import OperatorSettings, read_secret
+from contracts.bill import BillTree, Node
+from contracts.calls import usage_fees
+
+__all__ = ["Posting"]
+
+_PATIENCE_SECONDS = 60.0
+_PAUSE_SECONDS = 0.3
+_ANSWER_SECONDS = 60.0
+_COMPARE_SECONDS = 600.0
+_GAS_PARTS = 4
+_NOT_YET = (409, 429, 503)
+
+
+class Posting:
+    """The operator's two connections, open while a period is posted. Every step may be done again."""
+
+    def __init__(self, settings: OperatorSettings, place: BillPlace) -> None:
+        self._settings, self._place = settings, place
+        self._client = ChainClient(settings.chain.rpc, quorum=settings.chain.quorum)
+        self._http = httpx.AsyncClient(
+            base_url=settings.cloud_url.rstrip("/"), timeout=_ANSWER_SECONDS, trust_env=False
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+        await self._client.close()
+
+    async def close(self, root: Node, *, unit_count: int) -> None:
+        """Send `close_period` from the operator's own account, unless this very root stands on chain already.
+
+        Raises:
+            BillingError: another root stands there, or the contract refuses.
+        """
+        contract, period = self._place.contract, self._place.period
+        asked = usage_fees.period(contract, period=period)
+        held = usage_fees.parse_period(await self._client.call(contract, asked.data))
+        if held.closed_at:
+            if held.root != root.hash:
+                raise BillingError(
+                    f"period {period} is closed with another root, {held.root.hex()}; it cannot be posted twice"
+                )
+            return
+        call = usage_fees.close_period(contract, period=period, root=root.hash, sums=root.sums, unit_count=unit_count)
+        await self._send(call.data, f"closing period {period}")
+
+    async def _send(self, data: bytes, what: str) -> None:
+        client, chain, contract = self._client, self._settings.chain, self._place.contract
+        key = SigningKey(read_secret(self._settings.operator_key_file))
+        gas = await client.estimate_gas(contract, data, sender=key.address)
+        asked = await client.fees_asked(priority=chain.priority_fee_wei, legacy=chain.legacy_transactions)
+        fees = first_fees(asked, cap=chain.fee_cap_wei)
+        raw, transaction_hash = key.sign(
+            {
+                **fees.fields(),
+                "chainId": chain.chain_id,
+                "nonce": await client.nonce(key.address),
+                "to": contract,
+                "value": 0,
+                "data": "0x" + data.hex(),
+                "gas": gas + gas // _GAS_PARTS,
+            }
+        )
+        refusals = await client.broadcast(raw)
+        receipt = await wait_for_receipt(client, transaction_hash, what=what, refusals=refusals)
+        if not receipt.succeeded:
+            raise BillingError(f"{what} was reverted in {transaction_hash}; is the bond above its floor?")
+        print(f"{what}: block {receipt.block_number}, transaction {transaction_hash}, {receipt.gas_used} gas")
+
+    async def upload(
+        self, contents: Sequence[bytes], tree: BillTree, on_held: Callable[[int], None] = lambda held: None
+    ) -> None:
+        """Hand the bills to the cloud from where it stands, waiting until it has followed the chain to the closing."""
+        path = f"/v1/bills/{self._place.period}"
+        answer = await self._http.get(path)
+        same = answer.status_code == 200 and answer.json()["root"] == tree.root.hash.hex()
+        held = int(answer.json()["held"]) if same else 0
+        while held < tree.unit_count:
+            held = await self._upload_block(held, contents, tree)
+            on_held(held)
+
+    async def _upload_block(self, first: int, contents: Sequence[bytes], tree: BillTree) -> int:
+        some, above = contents[first : first + BILLS_AT_ONCE], tree.block_path(first, level=UPLOAD_LEVEL)
+        body = await asyncio.to_thread(encode_block, BillBlock(first=first, contents=some, path=above))
+        path, headers = f"/v1/bills/{self._place.period}/units", {"content-type": MEDIA_TYPE}
+        found = await self._asked(lambda: self._http.post(path, content=body, headers=headers))
+        return int(found["held"])
+
+    async def compare(self) -> list[str]:
+        """What the cloud itself computes otherwise, in words."""
+        path = f"/v1/bills/{self._place.period}/compare"
+        found = await self._asked(lambda: self._http.post(path, timeout=_COMPARE_SECONDS))
+        return list(found["mismatches"])
+
+    async def _asked(self, ask: Callable[[], Awaitable[httpx.Response]]) -> Any:
+        """The cloud's answer, asked again while it is away or behind. Raises BillingError where it refuses."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                answer = await ask()
+            except httpx.TransportError as error:
+                says = f"{type(error).__name__}: {error}"
+            else:
+                if answer.status_code == 200:
+                    return answer.json()
+                says = answer.text[:500]
+                if answer.status_code not in _NOT_YET:
+                    raise BillingError(f"the cloud refused the bills: {says}")
+            if time.monotonic() > deadline:
+                after = f"within {_PATIENCE_SECONDS:g} s"
+                raise BillingError(f"the cloud did not take the bills {after}: {says}; run the same command again")
+            await asyncio.sleep(_PAUSE_SECONDS)
