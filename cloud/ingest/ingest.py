@@ -11,16 +11,17 @@ import hashlib
 import logging
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from cloud.errors import IngestRefused
+from cloud.ingest.heads import Heads
 from cloud.ingest.journal import Journal, StoreJournal
 from cloud.ingest.judgement import Content, Continuation, LogHead, continue_log, read_content, read_opening
-from cloud.ingest.keys import KeyRing, KeyState
+from cloud.ingest.keys import GatewayKey, KeyRing, KeyState
 from cloud.ingest.oddities import Oddity, clock_oddities, replay_of
 from cloud.ingest.overlap import Fork
 from cloud.ingest.quota import Bucket, Quota
@@ -58,6 +59,7 @@ class _Job:
     body: bytes
     answer: asyncio.Future[int]
     judged: int = 0  # times
+    is_looked_up: bool = False  # whether its log's head was asked for, should the store hold one
 
 
 @dataclass(slots=True)
@@ -96,8 +98,9 @@ class Ingest:
         self._on_stored = on_stored
         self._quota = Quota(limits.entries_per_second, limits.burst_seconds)
         self._now_ms = now_ms  # real time, which quotas count in
-        self._heads: dict[str, LogHead] = {}
-        self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
+        self._heads = Heads(self._journal, lambda: self._quota.first(now_ms()))
+        self._jobs: deque[_Job] = deque()
+        self._arrived = asyncio.Event()
         self._waiting_bytes = 0
         self._writing: asyncio.Task[None] | None = None
         # Counts failed transactions: a group judged upon heads that were then rolled back must not be written.
@@ -107,7 +110,7 @@ class Ingest:
 
     async def load(self) -> None:
         """Forget what is in memory, at start and after a failed write; heads are read when they are asked for."""
-        self._heads = {}
+        self._heads.clear()
         async with self._store.write() as connection:
             await adopt_logs(connection)
 
@@ -115,15 +118,7 @@ class Ingest:
         """What is held of a log; None where nothing is."""
         held = self._heads.get(origin)
         if held is None and is_log_origin(origin):
-            held = await self._newest_head(origin)
-        return held
-
-    async def _newest_head(self, origin: str) -> LogHead | None:
-        """The head in memory, or the journal's where another process has come further."""
-        newest = await self._journal.head(origin, self._quota.first(self._now_ms()))
-        held = self._heads.get(origin)
-        if newest is not None and (held is None or newest.size > held.size):
-            self._heads[origin] = held = newest
+            held = await self._heads.newest(origin)
         return held
 
     async def stored_head(self, origin: str) -> tuple[int, str | None]:
@@ -141,13 +136,7 @@ class Ingest:
             raise self._refusal(
                 403, "not_enrolled", f"{origin} has sent no first batch yet; enrol it, then let it send entry 0"
             )
-        if hashlib.sha256(token).digest() != head.token_digest:
-            raise self._refusal(
-                401,
-                "bad_token",
-                f"the uplink token is not the one that {origin} declared in entry 0; send that one",
-                size=head.size,
-            )
+        self._check_token(head, token)
 
     async def admit(self, origin: str, length: int | None, token: bytes) -> None:
         """Refuse what can be refused before the body is read.
@@ -158,15 +147,21 @@ class Ingest:
         Raises:
             IngestRefused: naming the reason.
         """
-        head = await self.head(origin)
-        held = head.size if head else 0
+        if self._waiting_bytes + (length or 0) > self._limits.waiting_bytes_max:
+            raise self._refusal(503, "busy", "too many batches are waiting; try again", retry_after=1)
         if not is_log_origin(origin):
             raise self._refusal(403, "unknown_gateway", f"{origin!r} is no log's name HOST/SITE/GATEWAY/eN")
+        if self._keys.gateway_key(origin) is None:
+            raise self._unknown(origin)
+        head = await self.head(origin)
+        self._check_admitted(origin, head, length, token)
+
+    def _check_admitted(self, origin: str, head: LogHead | None, length: int | None, token: bytes) -> GatewayKey:
+        """The Registry's key of a gateway that may send now."""
+        held = head.size if head else 0
         key = self._keys.gateway_key(origin)
         if key is None:
-            raise self._refusal(
-                403, "unknown_gateway", f"the Registry knows no gateway {origin}; enrol it there first", size=held
-            )
+            raise self._unknown(origin)
         if key.state is KeyState.REVOKED:
             raise self._refusal(
                 403, "revoked", f"the key of {origin} is revoked in the Registry; open its next epoch", size=held
@@ -180,10 +175,17 @@ class Ingest:
                 413, "too_large", f"{length} bytes; a batch has at most {BATCH_BYTES_MAX}: send smaller ones", size=held
             )
         if head is not None:
-            await self.check_token(origin, token)
+            self._check_token(head, token)
             self._check_frozen(head)
-        if self._waiting_bytes > self._limits.waiting_bytes_max:
-            raise self._refusal(503, "busy", "too many batches are waiting; try again", size=held, retry_after=1)
+        return key
+
+    def _unknown(self, origin: str) -> IngestRefused:
+        return self._refusal(403, "unknown_gateway", f"the Registry knows no gateway {origin}; enrol it there first")
+
+    def _check_token(self, head: LogHead, token: bytes) -> None:
+        if hashlib.sha256(token).digest() != head.token_digest:
+            says = f"the uplink token is not the one that {head.origin} declared in entry 0; send that one"
+            raise self._refusal(401, "bad_token", says, size=head.size)
 
     async def submit(self, origin: str, token: bytes, body: bytes) -> int:
         """Store one batch. Returns the log's size once it is on disk.
@@ -193,7 +195,7 @@ class Ingest:
         """
         job = _Job(origin, token, body, asyncio.get_running_loop().create_future())
         self._waiting_bytes += len(body)
-        self._jobs.put_nowait(job)
+        self._enqueue(job)
         try:
             async with asyncio.timeout(self._limits.answer_seconds_max):
                 return await job.answer
@@ -217,20 +219,33 @@ class Ingest:
         finally:
             await self._settle()
 
+    def _enqueue(self, job: _Job) -> None:
+        self._jobs.append(job)
+        self._arrived.set()
+
     async def _next_group(self) -> _Group:
-        job: _Job | None = await self._jobs.get()
+        while not self._jobs:
+            self._arrived.clear()
+            await self._arrived.wait()
         group = _Group(generation=self._generation)
-        while job is not None:
+        while self._jobs and group.entries < self._limits.group_entries_max:
+            job = self._jobs.popleft()
             if not job.answer.done():
                 await self._judge(job, group)
-            if group.entries >= self._limits.group_entries_max:
-                break
             await asyncio.sleep(0)  # lets the group before this one be written, and others be received
             # While a group is being written there is no hurry to close this one: it can only be written afterwards.
-            while self._jobs.empty() and self._writing is not None and not self._writing.done():
+            while not self._jobs and self._writing is not None and not self._writing.done():
                 await asyncio.wait({self._writing}, timeout=0.002)
-            job = None if self._jobs.empty() else self._jobs.get_nowait()
         return group
+
+    async def _look_up(self, job: _Job) -> LogHead | None:
+        """The head of a job's log; all waiting jobs' logs that are not in memory are read at once."""
+        if not job.is_looked_up and self._heads.get(job.origin) is None:
+            missing = [one for one in (job, *self._jobs) if not one.is_looked_up]
+            await self._heads.read({one.origin for one in missing})
+            for one in missing:
+                one.is_looked_up = True
+        return self._heads.get(job.origin)
 
     async def _settle(self) -> None:
         """Wait for the group that is being written, if any."""
@@ -254,13 +269,15 @@ class Ingest:
 
     async def _accept(self, job: _Job, group: _Group) -> None:
         origin = job.origin
-        await self.admit(origin, len(job.body), job.token)  # again: the Registry may have moved while the body waited
-        head = self._heads.get(origin)
+        head = await self._look_up(job)
+        # Checked again: the Registry may have moved while the body waited.
+        key = self._check_admitted(origin, head, len(job.body), job.token)
         parts = self._split(job, head.size if head else 0)
-        signed = self._verify(origin, parts, head.size if head else 0)
-        if head is None or parts.start > head.size:
+        signed = self._verify(origin, key, parts, head.size if head else 0)
+        if parts.start > (head.size if head else 0):
             await self._settle()  # another process may have taken what is missing here
-            head = await self._newest_head(origin)
+            head = await self._heads.newest(origin)
+            self._check_admitted(origin, head, len(job.body), job.token)
         held = head.size if head else 0
         if parts.start > held:
             says = f"{origin}: {held} entries are held, the batch begins at {parts.start}; send from {held}"
@@ -273,7 +290,7 @@ class Ingest:
             await self._compare(content, head)
             group.oddities.append(replay_of(head, content))
         if content.checkpoint.size <= held:
-            self._heads[origin] = head
+            self._heads.put(head)
         else:
             head = self._continue(content, head, signed, group)
         group.answers.append((job, head, max(held, content.end)))
@@ -284,7 +301,7 @@ class Ingest:
         group.entries += continuation.added
         group.oddities += clock_oddities(continuation, self._clock.now_ms())
         # The next batch of this log, maybe in this very group, continues from here.
-        self._heads[head.origin] = continuation.head
+        self._heads.put(continuation.head)
         return continuation.head
 
     def _charge(self, head: LogHead, entries: int) -> LogHead:
@@ -315,9 +332,7 @@ class Ingest:
         except BatchError as error:
             raise self._refusal(400, "malformed", str(error), size=held) from error
 
-    def _verify(self, origin: str, parts: BatchParts, held: int) -> SignedCheckpoint:
-        key = self._keys.gateway_key(origin)
-        assert key is not None, "admitted"
+    def _verify(self, origin: str, key: GatewayKey, parts: BatchParts, held: int) -> SignedCheckpoint:
         try:
             return open_checkpoint(parts.note, key.public)
         except (CheckpointError, KeyFormatError, SignatureError) as error:
@@ -361,18 +376,19 @@ class Ingest:
             self.refused[refusal.code] += 1
             raise
         if fork is not None:
-            await self._freeze(head, fork, content)
-            self._check_frozen(self._heads[head.origin])
+            self._check_frozen(await self._freeze(head, fork, content))
 
-    async def _freeze(self, head: LogHead, fork: Fork, content: Content) -> None:
-        """Stop taking this log, and keep both checkpoints for the report to the contract."""
+    async def _freeze(self, head: LogHead, fork: Fork, content: Content) -> LogHead:
+        """Stop taking this log, and keep both checkpoints for the report to the contract; the frozen head."""
         says = f"fork at entry {fork.index} ({fork.kind}); both checkpoints are kept"
         if not await self._journal.freeze(head, fork, content, says, now_ms=self._clock.now_ms()):
-            self._heads.pop(head.origin, None)
+            self._heads.forget(head.origin)
             raise self._refusal(503, "busy", "this log is being continued; send the batch again", retry_after=1)
-        self._heads[head.origin] = replace(head, frozen=says)
+        frozen = replace(head, frozen=says)
+        self._heads.put(frozen)
         _log.error("cloud: gateway %s frozen: %s", head.origin, says)
         self._on_stored()
+        return frozen
 
     def _check_frozen(self, head: LogHead) -> None:
         if head.frozen:
@@ -388,14 +404,14 @@ class Ingest:
         except Exception as error:  # noqa: BLE001 - answered to every waiting gateway, which sends again
             _log.exception("cloud: a group of %d batches could not be written", len(group.answers))
             self._generation += 1
-            self._heads = {}
+            self._heads.clear()
             self._answer_busy(group, f"could not be stored: {error}")
             return
         for job, head, size in group.answers:
             if head.log_id in appended.moved:
                 self._judge_again(job)
             elif head.log_id in appended.failed:
-                self._heads.pop(job.origin, None)
+                self._heads.forget(job.origin)
                 self._answer_unknown(job, appended.failed[head.log_id])
             elif not job.answer.done():
                 job.answer.set_result(size)
@@ -405,9 +421,10 @@ class Ingest:
 
     def _judge_again(self, job: _Job) -> None:
         """Another process has continued this job's log meanwhile."""
-        self._heads.pop(job.origin, None)
+        self._heads.forget(job.origin)
+        job.is_looked_up = False
         if job.judged < _JUDGED_MAX:
-            self._jobs.put_nowait(job)
+            self._enqueue(job)
         elif not job.answer.done():
             says = "other batches of this log came in between; send the batch again"
             job.answer.set_exception(self._refusal(503, "busy", says, retry_after=1))

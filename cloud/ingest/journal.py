@@ -12,7 +12,7 @@ from cloud.ingest.judgement import Content, Continuation, LogHead
 from cloud.ingest.oddities import Oddity
 from cloud.ingest.overlap import Fork, compare_with_held
 from cloud.ingest.quota import Bucket
-from cloud.ingest.writer import freeze_log, read_head, write_group
+from cloud.ingest.writer import freeze_log, read_heads, write_group
 from cloud.store import Store, log_id_of, tables
 
 __all__ = ["Appended", "Journal", "StoreJournal"]
@@ -29,8 +29,8 @@ class Appended:
 class Journal(Protocol):
     """What holds the logs. Batches are judged upon its heads; what it appends is acknowledged."""
 
-    async def head(self, origin: str, full: Bucket) -> LogHead | None:
-        """The newest head of a log; None where nothing of it is held.
+    async def heads(self, origins: Collection[str], full: Bucket) -> Mapping[str, LogHead]:
+        """The newest heads of those of these logs of which anything is held, by origin.
 
         Args:
             full: the quota of a log that has used none yet.
@@ -75,9 +75,9 @@ class StoreJournal:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def head(self, origin: str, full: Bucket) -> LogHead | None:
+    async def heads(self, origins: Collection[str], full: Bucket) -> Mapping[str, LogHead]:
         async with self._store.read() as connection:
-            return await read_head(connection, origin, full)
+            return await read_heads(connection, origins, full)
 
     async def newest_checkpoint(self, origin: str) -> tuple[int, str | None]:
         column = tables.checkpoints.c

@@ -5,7 +5,7 @@ peaks and whether it is frozen. So no two processes can continue one log, whiche
 locked in the order of their numbers, so two groups never wait for each other.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, insert, literal, select, update
@@ -17,14 +17,15 @@ from cloud.ingest.oddities import Oddity
 from cloud.ingest.overlap import Fork
 from cloud.ingest.quota import Bucket
 from cloud.ingest.rows import write_content
-from cloud.store import Store, insert_new, insert_rows, log_id_of, tables
+from cloud.store import Store, insert_rows, tables
 from cloud.store.months import month_of
-from cloud.store.upsert import count_up
+from cloud.store.upsert import count_up, insert_new_rows
 from contracts.tree import Frontier
 
-__all__ = ["adopt_logs", "freeze_log", "read_head", "write_group"]
+__all__ = ["adopt_logs", "freeze_log", "read_heads", "write_group"]
 
 _LOGS = tables.logs.c
+_ASKED_AT_ONCE = 4_096
 _MOVE_HEAD = (
     update(tables.logs)
     .where(_LOGS.log_id == bindparam("of_log"))
@@ -45,24 +46,27 @@ async def adopt_logs(connection: AsyncConnection) -> None:
     )
 
 
-async def read_head(connection: AsyncConnection, origin: str, full: Bucket) -> LogHead | None:
-    """A log's head as it is stored; None where nothing of it is.
+async def read_heads(connection: AsyncConnection, origins: Iterable[str], full: Bucket) -> dict[str, LogHead]:
+    """Those of these logs' heads that are stored, by origin.
 
     Args:
         full: the bucket of a log that has none yet.
     """
-    log_id = await log_id_of(connection, origin)
-    row = (await connection.execute(select(tables.logs).where(_LOGS.log_id == log_id))).one_or_none()
-    if row is None:
-        return None
-    return LogHead(
-        log_id=row.log_id,
-        origin=row.origin,
-        frontier=Frontier.from_bytes(row.peaks),
-        token_digest=row.token_digest,
-        frozen=row.frozen,
-        bucket=full if row.quota_level is None else Bucket(row.quota_level, row.quota_at_ms),
-    )
+    ordered, found = sorted(origins), dict[str, LogHead]()
+    names = tables.origins.c
+    for at in range(0, len(ordered), _ASKED_AT_ONCE):
+        numbers = select(names.log_id).where(names.origin.in_(ordered[at : at + _ASKED_AT_ONCE]))
+        query = select(tables.logs).where(_LOGS.log_id.in_(list((await connection.execute(numbers)).scalars())))
+        for row in await connection.execute(query):
+            found[row.origin] = LogHead(
+                log_id=row.log_id,
+                origin=row.origin,
+                frontier=Frontier.from_bytes(row.peaks),
+                token_digest=row.token_digest,
+                frozen=row.frozen,
+                bucket=full if row.quota_level is None else Bucket(row.quota_level, row.quota_at_ms),
+            )
+    return found
 
 
 async def write_group(
@@ -110,13 +114,22 @@ async def freeze_log(store: Store, head: LogHead, fork: Fork, says: str, *, now_
 async def _open_logs(connection: AsyncConnection, continuations: Sequence[Continuation], now_ms: int) -> None:
     """An empty row for each log that begins, unless another process was quicker; which then shows as moved."""
     opened = {part.before.origin: part.before for part in continuations if not part.before.is_stored}
-    for origin, head in sorted(opened.items()):
-        if await insert_new(connection, tables.origins, {"origin": origin, "log_id": head.log_id}):
-            values = {
-                "log_id": head.log_id, "origin": origin, "size": 0, "peaks": head.frontier.to_bytes(),
-                "token_digest": head.token_digest, "opened_at_ms": now_ms, "last_seen_at_ms": now_ms,
-            }  # fmt: skip
-            await insert_new(connection, tables.logs, values)
+    if not opened:
+        return
+    names = [{"origin": origin, "log_id": head.log_id} for origin, head in sorted(opened.items())]
+    await insert_new_rows(connection, tables.origins, names)
+    # A log that an older version of this program opened has another number, and a row by that.
+    column = tables.origins.c
+    query = select(column.origin, column.log_id).where(column.origin.in_(sorted(opened)))
+    numbers = {row.origin: row.log_id for row in await connection.execute(query)}
+    rows = [
+        {
+            "log_id": head.log_id, "origin": origin, "size": 0, "peaks": head.frontier.to_bytes(),
+            "token_digest": head.token_digest, "opened_at_ms": now_ms, "last_seen_at_ms": now_ms,
+        }
+        for origin, head in sorted(opened.items()) if numbers.get(origin) == head.log_id
+    ]  # fmt: skip
+    await insert_new_rows(connection, tables.logs, rows)
 
 
 async def _moved(connection: AsyncConnection, continuations: Sequence[Continuation], seen: Collection[int]) -> set[int]:

@@ -7,7 +7,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["count_up", "insert_new"]
+__all__ = ["count_up", "insert_new", "insert_new_rows"]
 
 
 def _insert(connection: AsyncConnection, table: Table) -> Any:
@@ -19,6 +19,12 @@ async def insert_new(connection: AsyncConnection, table: Table, values: Mapping[
     """Insert one row unless its key exists; whether it was inserted."""
     result = await connection.execute(_insert(connection, table).values(dict(values)).on_conflict_do_nothing())
     return bool(result.rowcount)
+
+
+async def insert_new_rows(connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert those of the rows whose key does not exist."""
+    if rows:
+        await connection.execute(_insert(connection, table).on_conflict_do_nothing(), [dict(row) for row in rows])
 
 
 async def count_up(
