@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from provisioning.demo.anvil import anvil_command
 from tests.postgres import PostgresServer, postgres_server
 from tests.processes import Program, free_port, is_listening, program, running
 
@@ -51,9 +52,8 @@ class Endpoint:
 def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """A development chain (id 31337) that mines each transaction at once; one for each test module."""
     port = free_port()
-    command = [program("anvil"), "--port", str(port), "--silent", "--hardfork", "osaka", "--chain-id", "31337"]
     directory = tmp_path_factory.mktemp("anvil")
-    with running(command, name="anvil", output_dir=directory, ready=lambda: is_listening(port)) as started:
+    with running(anvil_command(port), name="anvil", output_dir=directory, ready=lambda: is_listening(port)) as started:
         yield Endpoint(port=port, url=f"http://127.0.0.1:{port}", program=started)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as BrowserError
@@ -101,8 +103,11 @@ class OwnerSession:
 
 
 @asynccontextmanager
-async def owners_browser(base_url: str) -> AsyncIterator[OwnersBrowser]:
+async def owners_browser(base_url: str, home: Path) -> AsyncIterator[OwnersBrowser]:
     """A browser, ended when the block ends.
+
+    Args:
+        home: where it keeps what it would put into the user's own home.
 
     Raises:
         DemoError: Chromium is not installed, or a page did not do what it should.
@@ -111,8 +116,12 @@ async def owners_browser(base_url: str) -> AsyncIterator[OwnersBrowser]:
     if program is None:
         raise DemoError("chromium is not installed; `apt install chromium`, or run the demo without --once")
     try:
+        home.mkdir(exist_ok=True)
+        environment: dict[str, str | float | bool] = {**os.environ, "HOME": str(home)}
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=str(program), headless=True, args=_ARGUMENTS)
+            browser = await playwright.chromium.launch(
+                executable_path=str(program), headless=True, args=_ARGUMENTS, env=environment
+            )
             try:
                 yield OwnersBrowser(browser, base_url)
             finally:

@@ -10,14 +10,13 @@ from contextlib import closing
 from pathlib import Path
 
 from contracts.clock import Clock
-from provisioning.demo.programs import anvil_program
+from provisioning.demo.anvil import CHAIN_ID, anvil_command
 from provisioning.demo.supervisor import Program
 from provisioning.errors import ChainSetupError
 from provisioning.rpc import Rpc
 
 __all__ = ["ChainClock", "ChainMiner", "chain_program", "repair_state"]
 
-CHAIN_ID = 31337
 _QUIET_BLOCKS = 3  # blocks after the last transaction, so that it becomes final
 
 
@@ -41,29 +40,9 @@ def chain_program(
     async def restarted() -> None:
         await asyncio.to_thread(after_restart)
 
-    command = (
-        str(anvil_program()),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--chain-id",
-        str(CHAIN_ID),
-        "--no-mining",
-        "--state",
-        str(state),
-        "--state-interval",
-        "1",
-        "--timestamp",
-        str(genesis_s),
-        "--slots-in-an-epoch",
-        "1",
-        "--accounts",
-        "1",
-        "--silent",
-        "--hardfork",
-        "osaka",
-    )
+    saved = ("--state", str(state), "--state-interval", "1")
+    blocks = ("--no-mining", "--slots-in-an-epoch", "1", "--accounts", "1")
+    command = anvil_command(port, *saved, *blocks, genesis_s=genesis_s)
     return Program(
         name="chain",
         command=command,

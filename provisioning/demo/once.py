@@ -101,7 +101,8 @@ class OnceRun:
         await self._billing.close()
 
     async def _with_browser(self) -> None:
-        async with owners_browser(f"http://localhost:{self._scene.state.ports.cloud}") as browser:
+        base_url = f"http://localhost:{self._scene.state.ports.cloud}"
+        async with owners_browser(base_url, home=self._scene.places.root / "browser") as browser:
             with self._progress.step("Everything sent; two owners sign in with their letters, in Chromium"):
                 padded, honest, _ = await asyncio.gather(
                     browser.sign_in(self._doors[self._scene.state.padded_unit].link),

@@ -20,20 +20,18 @@ from tests.bench.gas_fund import all_figures
 from tests.bench.gas_signatures import signature_figures
 from tests.bench.gas_visits import visit_figures
 from tests.contracts.vyper.assembly_site import Hall
-from tests.contracts.vyper.chain import Chain
+from tests.contracts.vyper.forks import chain_at
 from tests.contracts.vyper.month import SINCE, close_month
 from tests.contracts.vyper.service import Service
 from tests.contracts.vyper.site import (
     CLOSING_AT,
     METERS,
-    START,
     GatewayLog,
     Site,
     key_of,
     name,
 )
 from tests.contracts.vyper.work_site import WorkSite
-from tests.processes import free_port, is_listening, program, running
 
 ANCHOR_SIZES = (3_000, 8_191, 16_640, 32_767, 65_000)
 GATEWAYS, ENTRIES = 256, 60  # checkpoints between two anchors, and entries under each
@@ -187,25 +185,7 @@ def hashed_tree(size: int) -> MemoryTree:
 @contextmanager
 def fresh_site() -> Iterator[Site]:
     """A development chain of its own with the contracts and the small site of their tests."""
-    port = free_port()
-    command: list[str | Path] = [
-        program("anvil"),
-        "--port",
-        str(port),
-        "--silent",
-        "--hardfork",
-        "osaka",
-        "--chain-id",
-        "31337",
-    ]
-    command += ["--timestamp", str(START)]
-    with tempfile.TemporaryDirectory() as directory:
-        ready = lambda: is_listening(port)  # noqa: E731  # one line, used once
-        with running(command, name="anvil", output_dir=Path(directory), ready=ready):
-            chain = Chain(f"http://127.0.0.1:{port}")
-            try:
-                site = Site(chain)
-                site.set_up()
-                yield site
-            finally:
-                chain.close()
+    with tempfile.TemporaryDirectory() as directory, chain_at("osaka", Path(directory)) as chain:
+        site = Site(chain)
+        site.set_up()
+        yield site

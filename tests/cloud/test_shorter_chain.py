@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from provisioning.demo.anvil import anvil_command
 from tests.cloud.chain_site import ChainSite
 from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.test_chain import chain_bench, open_chain_bench
 from tests.conftest import Endpoint
-from tests.processes import free_port, is_listening, program, running, wait_until
+from tests.processes import free_port, is_listening, running, wait_until
 
 Run = Callable[[Any], Any]
 
@@ -45,21 +46,7 @@ def test_what_a_lost_chain_took_with_it_is_sent_again(run: Run, tmp_path: Path, 
 def test_anvil_killed_and_restored_from_an_older_state_is_caught_up(run: Run, tmp_path: Path) -> None:
     port = free_port()
     state = tmp_path / "state.json"
-    command = [
-        program("anvil"),
-        "--port",
-        str(port),
-        "--silent",
-        "--hardfork",
-        "osaka",
-        "--chain-id",
-        "31337",
-        "--state",
-        state,
-        "--state-interval",
-        "1",
-        "--preserve-historical-states",
-    ]
+    command = anvil_command(port, "--state", str(state), "--state-interval", "1", "--preserve-historical-states")
     with running(command, name="anvil", output_dir=tmp_path, ready=lambda: is_listening(port), seconds=30) as anvil:
 
         async def scenario() -> None:

@@ -27,6 +27,8 @@ class DemoRun:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.output = directory.parent / f"{directory.name}.out"
+        self._home = directory.parent / "home"
+        self._home.mkdir(exist_ok=True)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [*COMMAND, "--dir", str(directory), *words],
@@ -34,11 +36,16 @@ class DemoRun:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                env=os.environ | {"HOME": str(self._home)},
             )
 
     def said(self) -> str:
         """All that it printed."""
         return self.output.read_text(errors="replace")
+
+    def left_at_home(self) -> list[Path]:
+        """What its processes have left in their user's home."""
+        return list(self._home.rglob("*"))
 
     def wait(self, seconds: float) -> int:
         """Its exit code."""

@@ -44,3 +44,4 @@ def test_a_month_is_verified_from_the_meters_to_the_refund(tmp_path: Path) -> No
     ):
         assert row in said
     assert processes_of(directory) == []
+    assert demo.left_at_home() == []

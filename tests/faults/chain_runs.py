@@ -21,10 +21,11 @@ from pathlib import Path
 
 from cloud.chain.client import SigningKey
 from cloud.store import Store, sqlite_url
+from provisioning.demo.anvil import anvil_command
 from tests.faults.chain_nodes import Anvil, served
 from tests.faults.chain_run import Outcome, run_once
 from tests.faults.chain_world import create
-from tests.processes import REPOSITORY, free_port, is_listening, program, running
+from tests.processes import REPOSITORY, free_port, is_listening, running
 
 TALLY = REPOSITORY / ".reports" / "chain-faults.jsonl"
 RUNS_A_CHAIN = 100
@@ -114,17 +115,7 @@ def run_part(seeds: list[int], tally_file: Path) -> Tally:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         folder, port = Path(name), free_port()
-        command: list[str | Path] = [
-            program("anvil"),
-            "--port",
-            str(port),
-            "--silent",
-            "--hardfork",
-            "osaka",
-            "--chain-id",
-            "31337",
-        ]
-        with running(command, name="anvil", output_dir=folder, ready=lambda: is_listening(port)):
+        with running(anvil_command(port), name="anvil", output_dir=folder, ready=lambda: is_listening(port)):
             return asyncio.run(
                 run_seeds(seeds, url=f"http://127.0.0.1:{port}", folder=folder, over_http=False, tally_file=tally_file)
             )

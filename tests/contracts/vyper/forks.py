@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from contracts.vyper.compile import SOURCES, compile_source
+from provisioning.demo.anvil import anvil_command
 from tests.contracts.vyper.chain import Chain
 from tests.contracts.vyper.site import PRECOMPILE, START
-from tests.processes import REPOSITORY, free_port, is_listening, program, running
+from tests.processes import REPOSITORY, free_port, is_listening, running
 
 FORKS_WITH_PRECOMPILE = {"osaka"}
 SECOND_EVM = REPOSITORY / ".tools" / "evm" / "bin" / "python"
@@ -21,11 +22,12 @@ SECONDS_MAX = 900
 
 
 @contextmanager
-def chain_at(fork: str, output_dir: Path, *, with_verifier: bool = True) -> Iterator[Chain]:
+def chain_at(
+    fork: str, output_dir: Path, *, with_verifier: bool = True, with_every_state: bool = False
+) -> Iterator[Chain]:
     """A development chain with this fork's rules; where it has no P-256 precompile, our verifier stands there."""
-    port = free_port()
-    command: list[str | Path] = [program("anvil"), "--port", str(port), "--silent", "--chain-id", "31337"]
-    command += ["--hardfork", fork, "--timestamp", str(START), "--accounts", "12"]
+    port, states = free_port(), output_dir / "states" if with_every_state else None
+    command = anvil_command(port, "--accounts", "12", hardfork=fork, genesis_s=START, every_state_in=states)
     with running(command, name="anvil", output_dir=output_dir, ready=lambda: is_listening(port)):
         chain = Chain(f"http://127.0.0.1:{port}")
         try:

@@ -87,7 +87,7 @@ class London:
 
 @pytest.fixture(scope="module")
 def london(tmp_path_factory: pytest.TempPathFactory) -> Iterator[London]:
-    with chain_at("london", tmp_path_factory.mktemp("london")) as chain:
+    with chain_at("london", tmp_path_factory.mktemp("london"), with_every_state=True) as chain:
         deployer, manager, committee, relayer = chain.accounts[:4]
         keys = creation_for("GatewayKeysStandIn", "london", TESTS)
         types = ("address", "address", "uint256", "uint256")

@@ -16,7 +16,7 @@ there = pytest.mark.skipif(not SECOND_EVM.exists(), reason="the second EVM is no
 
 @there
 def test_a_month_leaves_the_same_gas_events_and_storage_in_the_execution_specification(tmp_path: Path) -> None:
-    with chain_at("osaka", tmp_path) as chain:
+    with chain_at("osaka", tmp_path, with_every_state=True) as chain:
         site = Site(chain)
         site.set_up()
         anchor_twice(site)
