@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -116,7 +117,7 @@ async def owners_browser(base_url: str, home: Path) -> AsyncIterator[OwnersBrows
     if program is None:
         raise DemoError("chromium is not installed; `apt install chromium`, or run the demo without --once")
     try:
-        home.mkdir(exist_ok=True)
+        await asyncio.to_thread(home.mkdir, exist_ok=True)
         environment: dict[str, str | float | bool] = {**os.environ, "HOME": str(home)}
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
