@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 
 from cloud.api import api_router
 from cloud.billing.routes import billing_router
 from cloud.copies.acknowledgements import Acknowledgements
 from cloud.copies.routes import copies_router
 from cloud.errors import SettingsError
+from cloud.exports import exports_router
 from cloud.ingest.routes import gateway_router
 from cloud.operations import operations_router
 from cloud.operations.metrics import Figures, TimedAnswers
@@ -19,7 +20,8 @@ from cloud.settings import read_secret
 from cloud.tiles import TileRoom, tile_router
 from cloud.visits.routes import visit_router
 from cloud.web import WebSettings, install
-from cloud.web.answers import Title
+from cloud.web.answers import Person, Title
+from cloud.web.session import viewer_of
 
 __all__ = ["build_app"]
 
@@ -48,8 +50,18 @@ def build_app(cloud: Cloud) -> FastAPI:
     app.include_router(billing_router(cloud))
     app.include_router(_copies(cloud))
     app.include_router(visit_router(cloud.visits))
+    app.include_router(_exports(cloud))
     _install_pages(app, cloud)
     return app
+
+
+def _exports(cloud: Cloud) -> APIRouter:
+    questions = StoreQuestions(cloud)
+
+    async def viewer(request: Request) -> Person | None:
+        return await viewer_of(request, questions, cloud.settings.clock.now_ms())
+
+    return exports_router(cloud, viewer)
 
 
 def _copies(cloud: Cloud) -> APIRouter:

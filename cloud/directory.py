@@ -113,7 +113,7 @@ class Directory:
     crew: Sequence[CrewMember] = ()
 
     def crew_of(self, alias: bytes) -> CrewMember | None:
-        return next((one for one in self.crew if one.alias == alias), None)
+        return self._crew_by_alias.get(alias)
 
     def unit_named(self, name: str) -> DirectoryUnit | None:
         return self._units_by_name.get(name)
@@ -145,8 +145,35 @@ class Directory:
     def _pools_by_alias(self) -> Mapping[bytes, DirectoryPool]:
         return {pool.alias: pool for pool in reversed(self.pools)}
 
-    def of_kind(self, kind: str) -> list[DirectoryDevice]:
-        return [one for one in self.devices if one.kind == kind]
+    @cached_property
+    def _crew_by_alias(self) -> Mapping[bytes, CrewMember]:
+        return {one.alias: one for one in reversed(self.crew)}
+
+    @cached_property
+    def _devices_by_kind(self) -> Mapping[str, Sequence[DirectoryDevice]]:
+        groups: dict[str, list[DirectoryDevice]] = {}
+        for one in self.devices:
+            groups.setdefault(one.kind, []).append(one)
+        return groups
+
+    @cached_property
+    def _devices_by_unit(self) -> Mapping[bytes, Sequence[DirectoryDevice]]:
+        groups: dict[bytes, list[DirectoryDevice]] = {}
+        for one in self.devices:
+            if one.unit is not None:
+                groups.setdefault(one.unit, []).append(one)
+        return groups
+
+    @cached_property
+    def shared_devices(self) -> Sequence[DirectoryDevice]:
+        """Meters whose cost several units share."""
+        return [one for one in self.devices if one.pool is not None]
+
+    def devices_of_unit(self, alias: bytes) -> Sequence[DirectoryDevice]:
+        return self._devices_by_unit.get(alias, ())
+
+    def of_kind(self, kind: str) -> Sequence[DirectoryDevice]:
+        return self._devices_by_kind.get(kind, ())
 
 
 EMPTY = Directory(site="", title=Words(zh="明楼", en="Minglou"), timezone=ZoneInfo("Asia/Shanghai"))

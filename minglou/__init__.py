@@ -26,7 +26,9 @@ COMMANDS: Mapping[str, _Command] = MappingProxyType(
     {
         "verify": _Command("minglou.verify", "", "check an evidence file by yourself"),
         "edge": _Command("edge.command", "edge", "the gateway in a building: run, status, identity"),
-        "cloud": _Command("cloud.command", "cloud", "the service that gateways report to: serve, migrate, rebuild"),
+        "cloud": _Command(
+            "cloud.command", "cloud", "the service that gateways report to: serve, migrate, rebuild, export"
+        ),
         "mirror": _Command("cloud.mirror.command", "cloud", "an independent copy of a cloud's logs: run, verify, key"),
         "chain": _Command("cloud.chain.command", "cloud", "the contracts: deploy"),
         "billing": _Command("cloud.billing.command", "cloud", "a period's bills: draft, post"),

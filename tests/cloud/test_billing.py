@@ -15,6 +15,7 @@ from contracts.bill import share
 from contracts.bill_file import bill_from_json
 from contracts.person import Purpose
 from contracts.tariff import Terms
+from tests.cloud.exported_month import exports_tell_the_month
 from tests.cloud.month import AREAS, COMMON, FLAT, REGISTERS, Month
 from tests.cloud.served import ServedCloud, minglou, serving
 from tests.cloud.test_serving import with_site
@@ -169,5 +170,9 @@ async def dispute(cloud: ServedCloud, month: Month, tokens: dict[str, bytes]) ->
         assert (paid, challenged) == (True, False)
         assert balance == 100_000 - own_fen(unit) - shared_fen(unit) + compensation
     assert owner.get(f"/bills/b07-0102/{period}").status_code == 200
+    for _ in range(4):
+        await month.site.mine()  # what was debited is final
+    wait_until(lambda: "Debited" in cloud.get("/v1/exports/payments.csv").text, seconds=20, what="the final debits")
+    exports_tell_the_month(cloud, month, owner, PADDED_UNIT)
     owner.close()
     neighbour.close()

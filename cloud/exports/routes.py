@@ -1,0 +1,121 @@
+"""HTTP for exports: `GET /v1/exports/readings.parquet`."""
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from cloud.chain.view import ChainView
+from cloud.exports.export import export
+from cloud.exports.formats import FORMATS
+from cloud.exports.portion import Asked, Source
+from cloud.exports.records import RECORDS
+from cloud.exports.scope import EVERYTHING, Scope, scope_of
+from cloud.service import Cloud
+from cloud.web.answers import Person
+
+__all__ = ["exports_router"]
+
+AT_ONCE_MAX = 2
+_RETRY_SECONDS = 10
+
+What = Literal["readings", "bills", "bill-lines", "payments", "visits", "anchors", "anomalies"]
+Form = Literal["csv", "xlsx", "parquet"]
+
+
+def exports_router(cloud: Cloud, viewer_of: Callable[[Request], Awaitable[Person | None]]) -> APIRouter:
+    """The route under /v1/exports.
+
+    Args:
+        viewer_of: who asks, by the pages' session.
+    """
+    router = APIRouter(tags=["exports"])
+    places = asyncio.Semaphore(AT_ONCE_MAX)
+
+    @router.get(
+        "/v1/exports/{what}.{form}",
+        summary="A table as CSV, XLSX or Parquet: what the asker may see, with the place where each row can be checked",
+        response_class=StreamingResponse,
+    )
+    async def get_export(
+        what: What,
+        form: Form,
+        request: Request,
+        start: Annotated[datetime | None, Query(alias="from", description="UTC; rows from this instant on")] = None,
+        end: Annotated[datetime | None, Query(alias="to", description="UTC; rows before this instant")] = None,
+        boundaries: Annotated[
+            bool, Query(description="of readings, only boundary entries: what bills rest on")
+        ] = False,
+        authorization: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        scope = await _scope(cloud, request, authorization, viewer_of)
+        record = RECORDS[what]
+        if not record.is_for(scope):
+            return _refused(403, "not_public", f"{what} are not yours to export: sign in, or send the API token")
+        if places.locked():
+            return _busy()
+        await places.acquire()
+        asked = Asked(from_ms=_milliseconds(start), to_ms=_milliseconds(end), boundaries_only=boundaries)
+        pieces = export(record, form, source=_source(cloud), scope=scope, asked=asked)
+        headers = {
+            "content-disposition": f'attachment; filename="minglou-{what}.{form}"',
+            "cache-control": "no-store",
+            "x-content-type-options": "nosniff",
+        }
+        return StreamingResponse(_held(pieces, places), media_type=FORMATS[form], headers=headers)
+
+    return router
+
+
+async def _scope(
+    cloud: Cloud, request: Request, authorization: str | None, viewer_of: Callable[[Request], Awaitable[Person | None]]
+) -> Scope:
+    given = (authorization or "").removeprefix("Bearer ").encode()
+    if cloud.api_token is not None and hmac.compare_digest(given, cloud.api_token.encode()):
+        return EVERYTHING
+    return scope_of(await viewer_of(request), cloud.directory.read())
+
+
+def _source(cloud: Cloud) -> Source:
+    async def view() -> ChainView:
+        return cloud.chain.view if cloud.chain else ChainView(0)
+
+    return Source(
+        store=cloud.store,
+        directory=cloud.directory.read(),
+        view=view,
+        deployment=cloud.chain.deployment if cloud.chain else None,
+    )
+
+
+async def _held(pieces: AsyncIterator[bytes], places: asyncio.Semaphore) -> AsyncIterator[bytes]:
+    """The pieces, with one place taken until they end or the asker goes away."""
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        places.release()
+        with suppress(AttributeError):
+            await pieces.aclose()  # type: ignore[attr-defined]
+
+
+def _milliseconds(at: datetime | None) -> int | None:
+    if at is None:
+        return None
+    aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return int(aware.timestamp() * 1000)
+
+
+def _refused(status: int, code: str, message: str) -> JSONResponse:
+    return JSONResponse({"error": code, "message": message}, status_code=status)
+
+
+def _busy() -> JSONResponse:
+    message = f"{AT_ONCE_MAX} exports are under way; ask again in {_RETRY_SECONDS} s"
+    body = {"error": "busy", "message": message}
+    return JSONResponse(body, status_code=503, headers={"Retry-After": str(_RETRY_SECONDS)})
