@@ -4,21 +4,29 @@ Names follow Prometheus' own rules: base units, `_total` for what only grows. Ro
 by a path that somebody chose, so nobody can fill the monitor's memory.
 """
 
+import logging
+import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cloud.chain.breaker import Cause
 from cloud.operations.readiness import Check, readiness
+from cloud.operations.waits import Waits, read_waits
 from cloud.service import Cloud
-from cloud.status import Status, read_status
+from cloud.standing import Standing, read_standing
+from cloud.status import ChainStatus, Status, read_status
+from cloud.webhooks.settings import Webhook
 
-__all__ = ["CONTENT_TYPE_LATEST", "Figures", "TimedAnswers"]
+__all__ = ["CONTENT_TYPE_LATEST", "Figures", "TimedAnswers", "chain_families"]
 
+_log = logging.getLogger("cloud")
 _UNMATCHED = "unmatched"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
@@ -43,11 +51,16 @@ class Figures:
         self._seconds.labels(method, route, f"{status // 100}xx").observe(seconds)
 
     async def exposition(self, cloud: Cloud) -> bytes:
-        """Everything in Prometheus' text format."""
-        status = await read_status(cloud.store, chain=cloud.chain_status(), refused=dict(cloud.ingest.refused))
-        families = _Families([*_stored(status), *_ingest(cloud), *_checks(await readiness(cloud))])
+        """Everything in Prometheus' text format; without a database what this process knows by itself."""
+        families = [*_ingest(cloud), *_disk(cloud), *_checks(await readiness(cloud))]
+        chain = cloud.chain_status()
+        families += [] if chain is None else chain_families(chain)
+        try:
+            families += await _stored(cloud)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("cloud: figures without the database: %s", type(error).__name__)
         once = CollectorRegistry()
-        once.register(families)
+        once.register(_Families(families))
         return bytes(generate_latest(self._registry)) + bytes(generate_latest(once))
 
 
@@ -61,20 +74,59 @@ class _Families(Collector):
         return self._families
 
 
-def _stored(status: Status) -> Iterator[Metric]:
+async def _stored(cloud: Cloud) -> list[Metric]:
+    chain, cosigners = cloud.chain_status(), cloud.settings.cosigners
+    status = await read_status(cloud.store, chain=chain, refused=dict(cloud.ingest.refused))
+    standing = await read_standing(cloud.store, cosigners)
+    waits = await read_waits(cloud.store, now_ms=cloud.settings.clock.now_ms(), copies=cloud.settings.copies)
+    return [*_counts(status), *_witnesses(standing), *_waits(waits, cloud.settings.webhooks)]
+
+
+def _counts(status: Status) -> Iterator[Metric]:
     yield _gauge("minglou_entries", "Entries held", status.entries)
     yield _gauge("minglou_logs", "Gateways' logs held", status.logs)
     yield _gauge("minglou_logs_frozen", "Logs frozen after a fork", status.frozen)
     yield _gauge("minglou_super_log_size", "Leaves of the super-log", status.super_size)
     yield _by("minglou_outbox_intents", "Wishes for the chain", "state", status.outbox)
-    if status.chain is not None:
-        yield _gauge("minglou_chain_head_block", "The node's newest block", status.chain.head_block)
-        yield _gauge("minglou_chain_followed_block", "The newest block that was read", status.chain.followed_block)
-        yield _gauge("minglou_chain_final_block", "The newest final block", status.chain.final_block)
-        yield _gauge("minglou_anchored_size", "Super-log leaves anchored", status.chain.anchored_size)
-        yield _gauge(
-            "minglou_anchored_final_size", "Super-log leaves finally anchored", status.chain.anchored_final_size
-        )
+
+
+def chain_families(status: ChainStatus) -> Iterator[Metric]:
+    """Where the followed chain stands, and what stops sending."""
+    yield _gauge("minglou_chain_head_block", "The node's newest block", status.head_block)
+    yield _gauge("minglou_chain_followed_block", "The newest block that was read", status.followed_block)
+    yield _gauge("minglou_chain_final_block", "The newest final block", status.final_block)
+    yield _gauge("minglou_anchored_size", "Super-log leaves anchored", status.anchored_size)
+    yield _gauge("minglou_anchored_final_size", "Super-log leaves finally anchored", status.anchored_final_size)
+    yield _gauge("minglou_chain_sender", "Whether this process follows and sends", int(status.is_sender))
+    stopped = {cause.value: int(cause.value in status.stopped) for cause in Cause}
+    yield _by("minglou_chain_stopped", "Causes that stop sending", "cause", stopped)
+    believed = {name: int(says == "believed") for name, says in status.endpoints.items()}
+    yield _by("minglou_chain_endpoint_believed", "Endpoints that count towards the quorum", "endpoint", believed)
+
+
+def _witnesses(standing: Standing) -> Iterator[Metric]:
+    yield _gauge("minglou_witness_quorum", "Cosignatures needed before anchoring", standing.quorum)
+    yield _gauge("minglou_witnesses_cosigned", "Witnesses that cosigned the newest head", standing.cosigned)
+    well = {one.name: int(not one.says) for one in standing.each}
+    yield _by("minglou_witness_up", "Whether a witness answers and cosigns", "witness", well)
+    sizes = {one.name: one.size for one in standing.each}
+    yield _by("minglou_witness_cosigned_size", "The largest head a witness cosigned", "witness", sizes)
+
+
+def _waits(waits: Waits, hooks: Sequence[Webhook]) -> Iterator[Metric]:
+    yield _gauge("minglou_logs_silent", "Logs, not frozen, that sent nothing for 48 hours", waits.silent_logs)
+    yield _gauge("minglou_outbox_oldest_seconds", "Age of the oldest open wish", waits.oldest_wish_seconds)
+    behind = {name: one.entries for name, one in waits.copies.items()}
+    yield _by("minglou_copy_behind_entries", "Entries that a copy has not acknowledged", "copy", behind)
+    ages = {name: one.seconds for name, one in waits.copies.items()}
+    yield _by("minglou_copy_age_seconds", "Time since a copy's last acknowledgement", "copy", ages)
+    failures = {hook.name: waits.webhook_failures.get(hook.name, 0) for hook in hooks}
+    yield _by("minglou_webhook_failures", "Refusals in a row of what waits for a webhook", "hook", failures)
+
+
+def _disk(cloud: Cloud) -> Iterator[Metric]:
+    free = shutil.disk_usage(cloud.settings.data_dir).free
+    yield _gauge("minglou_data_free_bytes", "Free on the disk that holds data_dir", free)
 
 
 def _ingest(cloud: Cloud) -> Iterator[Metric]:

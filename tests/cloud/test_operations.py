@@ -81,6 +81,7 @@ def test_a_database_that_is_gone_is_named_without_its_address(run: Run, tmp_path
             (tmp_path / "data" / "cloud.sqlite3").mkdir()
             before = set(threading.enumerate())
             answer = await client.get("/readyz")
+            told = await client.get("/metrics", headers=MONITOR)
             for thread in set(threading.enumerate()) - before:
                 # aiosqlite does not wait for the end of one that could not open its file; it needs this loop for it.
                 if "_connection_worker_thread" in thread.name:
@@ -89,6 +90,8 @@ def test_a_database_that_is_gone_is_named_without_its_address(run: Run, tmp_path
             said = answer.json()["checks"][0]
             assert said["name"] == "store" and "[store] url" in said["says"]
             assert OperationalError.__name__ in said["says"] and str(tmp_path) not in said["says"]
+            figures = figures_of(told.text)
+            assert figures["minglou_check_passed,check=store"] == 0 and "minglou_entries" not in figures
 
     run(scenario())
 
