@@ -76,6 +76,10 @@ class Frame:
             return set()
         return {at for at in range(self.count) if self.slot(at).startswith(_ERASED_KIND)}
 
+    def lacking(self) -> set[int]:
+        """Positions whose entry or detail was erased."""
+        return self.erased() | {at for at, detail in enumerate(self.details) if detail is None}
+
     def leaf_hashes(self) -> list[bytes]:
         """Every entry's leaf hash, that of erased ones as it was kept."""
         leaves = leaf_hashes(self.slots, ENTRY_BYTES)

@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
         if name == "run":
             action.add_argument("--once", action="store_true", help="until nothing is missing, then stop")
+            action.add_argument(
+                "--take-erased",
+                action="store_true",
+                help="also take entries that the cloud has erased already, for a copy that begins late; what is taken "
+                "is acknowledged, so gateways that still hold them may prune them",
+            )
         if name == "verify":
             action.add_argument("--json", action="store_true", help="one line of JSON")
 
@@ -51,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _key(settings)
         if arguments.action == "verify":
             return _verify(settings, as_json=arguments.json)
-        return asyncio.run(_run(settings, once=arguments.once))
+        return asyncio.run(_run(settings, once=arguments.once, takes_erased=arguments.take_erased))
     except CloudError as error:
         print(f"minglou mirror: {error}", file=sys.stderr)
         return WRONG
@@ -86,7 +92,7 @@ def _verify(settings: MirrorSettings, *, as_json: bool) -> int:
     return BROKEN if contradictions or any(log.broken for log in logs) else SOUND
 
 
-async def _run(settings: MirrorSettings, *, once: bool) -> int:
+async def _run(settings: MirrorSettings, *, once: bool, takes_erased: bool) -> int:
     from cloud.mirror.cloud_client import CloudClient
     from cloud.mirror.contradictions import Contradictions
     from cloud.mirror.keys import open_key_book
@@ -110,6 +116,7 @@ async def _run(settings: MirrorSettings, *, once: bool) -> int:
         acknowledge_seconds=settings.acknowledge_seconds,
         rng=random.Random(),
         now_ms=lambda: time.time_ns() // 1_000_000,
+        takes_erased=takes_erased,
     )
     work = asyncio.create_task(
         _catch_up(mirror) if once else mirror.run(pause_seconds=settings.pause_seconds, say=_say)

@@ -17,7 +17,7 @@ from contracts import ed25519
 from contracts.checkpoint import Checkpoint, open_checkpoint
 from contracts.copy_note import sign_acknowledgement
 from contracts.errors import ContractsError, RpcError
-from contracts.segment import decode_frame, encode_frame
+from contracts.segment import Frame, decode_frame, encode_frame
 from contracts.tree import Frontier
 
 __all__ = ["Mirror", "Round"]
@@ -38,7 +38,11 @@ class Round:
 
 
 class Mirror:
-    """One copy of one cloud's logs. Only one process may run on a folder."""
+    """One copy of one cloud's logs. Only one process may run on a folder.
+
+    Args:
+        takes_erased: whether entries that the cloud has erased already are taken as they are.
+    """
 
     def __init__(
         self,
@@ -52,8 +56,10 @@ class Mirror:
         acknowledge_seconds: float,
         rng: random.Random,
         now_ms: Callable[[], int],
+        takes_erased: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._takes_erased = takes_erased
         self._name, self._key, self._cloud, self._archive = name, key, cloud, archive
         self._contradictions, self._keys = contradictions, keys
         self._acknowledge_seconds, self._rng, self._now_ms, self._monotonic = (
@@ -160,9 +166,20 @@ class Mirror:
                 if isinstance(found, Contradiction):
                     self._keep(found)
                     return
+                self._check_whole(found.frame, files.origin)
                 files.append(encode_frame(found.frame), found.frame, found.frontier)
         finally:
             files.flush()
+
+    def _check_whole(self, frame: Frame, origin: str) -> None:
+        """Refuse what the cloud has erased before the copy had it: acknowledged, it would be pruned and be nowhere."""
+        lacking = [frame.start + at for at in sorted(frame.lacking())]
+        if lacking and not self._takes_erased:
+            raise MirrorError(
+                f"{origin}: the cloud has erased {len(lacking)} entries, the first is {lacking[0]}, before this copy "
+                "had them; they are neither taken nor acknowledged, so their gateway keeps them: ask the cloud's "
+                "operator why. A copy that begins late takes them with `minglou mirror run --once --take-erased`"
+            )
 
     async def _look_back(self, shown: Sequence[ShownLog]) -> None:
         """One frame of one log again, at random: files that were changed behind the copy's back show themselves."""

@@ -228,6 +228,26 @@ def test_files_rewritten_behind_the_copys_back_are_found_and_proven(tmp_path: Pa
     run(scene())
 
 
+def test_what_the_cloud_erased_before_the_copy_had_it_is_neither_taken_nor_acknowledged(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    async def scene() -> None:
+        async with town(tmp_path, store_url) as here:
+            await here.grow(4)
+            starts = [decode_frame(one).start for one in here.cloud.log(here.gateway.origin).frames()]
+            here.cloud.log(here.gateway.origin).erase({starts[2] + 1})
+            done = await here.mirror.round()
+            assert (done.problems, done.acknowledged, here.held) == (1, 1, starts[2])
+            (message,) = [one for one in await here.mail.fetch(here.gateway.origin, after=0, wait_seconds=0)]
+            assert open_acknowledgement(message["body"]["note"], KEEPER).size == starts[2]
+            assert here.reports() == [], "who erases may have a reason: people ask for it"
+            here.mirror._takes_erased = True
+            done = await here.mirror.round()
+            assert (done.problems, done.acknowledged, here.held) == (0, 1, here.gateway.size)
+
+    run(scene())
+
+
 def test_a_log_that_shrank_is_said_and_taken_up_when_it_is_whole_again(
     tmp_path: Path, store_url: str, run: Run
 ) -> None:
