@@ -238,7 +238,7 @@ def test_what_the_cloud_erased_before_the_copy_had_it_is_neither_taken_nor_ackno
             here.cloud.log(here.gateway.origin).erase({starts[2] + 1})
             done = await here.mirror.round()
             assert (done.problems, done.acknowledged, here.held) == (1, 1, starts[2])
-            (message,) = [one for one in await here.mail.fetch(here.gateway.origin, after=0, wait_seconds=0)]
+            (message,) = await here.mail.fetch(here.gateway.origin, after=0, wait_seconds=0)
             assert open_acknowledgement(message["body"]["note"], KEEPER).size == starts[2]
             assert here.reports() == [], "who erases may have a reason: people ask for it"
             here.mirror._takes_erased = True
