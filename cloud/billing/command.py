@@ -12,6 +12,8 @@ from cloud.settings import OperatorSettings, load_operator_settings, load_settin
 
 __all__ = ["add_arguments", "run"]
 
+_STOPPED = 130
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-commands of `minglou billing`."""
@@ -25,16 +27,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     post = actions.add_parser("post", help="close the period on chain with the operator's key and upload the bills")
     post.add_argument("--config", type=Path, required=True, metavar="FILE", help="the operator's settings")
     post.add_argument("draft", type=Path, metavar="DRAFT", help="draft.json, as corrected")
+    whole = actions.add_parser(
+        "run", help="compute, post and hand in a period's bills; may be stopped and gone on with"
+    )
+    whole.add_argument("--config", type=Path, required=True, metavar="FILE", help="the cloud's settings")
+    whole.add_argument(
+        "--operator", type=Path, metavar="FILE", help="the operator's settings; without it, only prepare"
+    )
+    whole.add_argument("--period", required=True, metavar="OPENING..CLOSING", help="boundary dates")
+    whole.add_argument("--folder", type=Path, required=True, metavar="DIR", help="where the run keeps what it has done")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run one sub-command; 0 done, 1 refused."""
+    """Run one sub-command; 0 done, 1 refused, 130 stopped."""
     try:
+        if arguments.action == "run":
+            return asyncio.run(_run(arguments))
         if arguments.action == "draft":
             return asyncio.run(_draft(arguments))
         return asyncio.run(
             _post(load_operator_settings(arguments.config), arguments.draft, _read_draft(arguments.draft))
         )
+    except KeyboardInterrupt:
+        print("minglou billing: stopped; the same command goes on where it stood", file=sys.stderr)
+        return _STOPPED
     except CloudError as error:
         print(f"minglou billing: {error}", file=sys.stderr)
         return 1
@@ -45,6 +61,54 @@ def _read_draft(file: Path) -> str:
         return file.read_text()
     except OSError as error:
         raise BillingError(f"draft {file} cannot be read: {error}; make one with `minglou billing draft`") from error
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    from cloud.billing.draft import parse_period
+    from cloud.billing.kept import bill_place
+    from cloud.billing.posting import Posting
+    from cloud.billing.run import BillRun
+    from cloud.chain.deployment import read_deployment
+    from cloud.chain.stored import stored_view
+    from cloud.directory import DirectoryFile
+    from cloud.store import Store
+
+    settings = load_settings(arguments.config)
+    if settings.chain is None:
+        raise BillingError(f"{arguments.config} names no [chain]; bills need tariffs and bindings")
+    operator = load_operator_settings(arguments.operator) if arguments.operator else None
+    place = bill_place(read_deployment(settings.chain.deployment_file), parse_period(arguments.period))
+    store = Store(settings.store_url)
+    try:
+        view = await stored_view(store, settings.chain.chain_id)
+        bills = BillRun.open(arguments.folder, place, len(view.roll))
+        directory = DirectoryFile(settings.directory_file).read()
+        async with store.read() as connection:
+            prepared = await bills.prepare(connection, view=view, directory=directory, say=_say)
+    finally:
+        await store.close()
+    root = prepared.tree.root
+    print(f"{prepared.tree.unit_count} bills of {place.period}, {root.sums >> 192} fen in all, root {root.hash.hex()}")
+    for problem in prepared.problems:
+        print(f"  look at: {problem}")
+    if operator is None:
+        print("nothing is posted: name the operator's settings with --operator")
+        return 0
+    async with Posting(operator, place) as posting:
+        await posting.close(root, unit_count=prepared.tree.unit_count)
+        await posting.upload(
+            prepared.contents, prepared.tree, lambda held: _say(f"{held:,} of {prepared.tree.unit_count:,} handed in")
+        )
+        bills.finish()
+        mismatches = await posting.compare()
+    for mismatch in mismatches:
+        print(f"  the cloud computes otherwise: {mismatch}")
+    print(f"posted period {place.period}")
+    return 0
+
+
+def _say(words: str) -> None:
+    print(f"minglou billing: {words}", file=sys.stderr, flush=True)
 
 
 async def _draft(arguments: argparse.Namespace) -> int:

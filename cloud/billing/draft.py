@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.bill_block import SALT_BYTES
 from cloud.billing.reckoning import DraftLine, Reckoning
-from cloud.billing.usage import date_text, load_registers
+from cloud.billing.usage import bindings_by_subject, date_text, load_registers
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
@@ -78,8 +78,9 @@ async def draft_period(
     new_salt: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Draft:
     """Compute all bills of a period. What cannot be computed is a problem in words, and its line is missing."""
-    registers = await load_registers(connection, view, dates=Reckoning.dates(view, period))
-    run = Reckoning(registers, view, directory, period)
+    bindings = bindings_by_subject(view)
+    registers = await load_registers(connection, view, dates=Reckoning.dates(view, period, bindings))
+    run = Reckoning(registers, view, directory, period, bindings=bindings)
     own = run.own_lines(view.roll)
     shared = [run.shared_lines(pool) for pool in view.pools]
     units = [

@@ -3,16 +3,15 @@ cloud's own reckoning.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.billing.bill_block import BILLS_AT_ONCE, decode_block, verified_block
-from cloud.billing.draft import Draft, draft_period
+from cloud.billing.bill_block import BILLS_AT_ONCE, SALT_BYTES, decode_block, verified_block
 from cloud.billing.kept import bill_place, keep_block, keep_period, read_contents, read_held
+from cloud.billing.period_columns import reckon_period
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
@@ -108,13 +107,15 @@ async def compare_bills(
         if held is None or not held.is_whole:
             has = held.held if held else 0
             raise BillingError(f"{has} bills of period {period} are held; upload the rest, then compare")
-        own = await draft_period(connection, view=view, directory=directory, deployment=deployment, period=period)
+        own = await reckon_period(connection, view=view, directory=directory, period=period)
         found: list[Mismatch] = []
         place = bill_place(deployment, period)
         for first in range(0, held.unit_count, BILLS_AT_ONCE):
-            contents = await read_contents(connection, period, first, BILLS_AT_ONCE)
-            bills = [place.bill(index, content) for index, (_, content) in enumerate(contents, first)]
-            found += _compare(own, bills, period)
+            kept = await read_contents(connection, period, first, BILLS_AT_ONCE)
+            ours = own.contents([content[:SALT_BYTES] for _, content in kept], first)
+            for index, ((_, content), right) in enumerate(zip(kept, ours, strict=True), first):
+                if content != right:
+                    found += _compare(place.bill(index, content), place.bill(index, right))
     async with store.write() as connection:
         await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
         await insert_rows(connection, tables.bill_mismatches, [one.row() for one in found])
@@ -126,25 +127,20 @@ def _name_of(view: ChainView, directory: Directory, unit_index: int) -> str:
     return named.name if named else f"unit {unit_index}"
 
 
-def _compare(own: Draft, bills: Sequence[Bill], period: int) -> list[Mismatch]:
+def _compare(bill: Bill, right: Bill) -> list[Mismatch]:
     """Every line that is not what the gateway's entries and the tariff give."""
-    found: list[Mismatch] = []
-    for bill in bills:
-        ours = {_name(one.line): one.line for one in own.units[bill.unit_index].lines}
-        for number, line in enumerate(bill.lines):
-            mine = ours.pop(_name(line), None)
-            if mine != line and line.kind is not LineKind.CREDIT:
-                right = None if mine is None else mine.amount
-                found.append(
-                    Mismatch(
-                        period=period,
-                        unit_index=bill.unit_index,
-                        line=number,
-                        charged_fen=line.amount,
-                        right_fen=right,
-                    )
-                )
-    return found
+    ours = {_name(line): line for line in right.lines}
+    return [
+        Mismatch(
+            period=bill.period,
+            unit_index=bill.unit_index,
+            line=number,
+            charged_fen=line.amount,
+            right_fen=mine.amount if (mine := ours.get(_name(line))) is not None else None,
+        )
+        for number, line in enumerate(bill.lines)
+        if line.kind is not LineKind.CREDIT and ours.get(_name(line)) != line
+    ]
 
 
 def said(name: str, mismatch: Mismatch) -> str:

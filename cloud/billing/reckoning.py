@@ -9,6 +9,7 @@ import numpy as np
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.pricing_columns import charge_column, share_column
 from cloud.billing.usage import (
+    Bindings,
     MeterSpan,
     Registers,
     Subject,
@@ -25,6 +26,8 @@ from contracts.standing import standing_charge
 from contracts.tariff import Basis, Counting, Season, TariffError, Terms, next_month
 
 __all__ = ["DraftLine", "Reckoning", "split_at_seasons", "tier_start"]
+
+_SPANS_BEFORE_MAX = 3  # of one answer: contracts/vyper/line_proof.vy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,22 +89,30 @@ class Reckoning:
     is missing.
     """
 
-    def __init__(self, registers: Registers, view: ChainView, directory: Directory, period: int) -> None:
+    def __init__(
+        self,
+        registers: Registers,
+        view: ChainView,
+        directory: Directory,
+        period: int,
+        *,
+        bindings: Bindings | None = None,
+    ) -> None:
         self._registers, self._view, self._directory = registers, view, directory
-        self._bindings = bindings_by_subject(view)
+        self._bindings = bindings_by_subject(view) if bindings is None else bindings
         self._period = period
         self._opening, self._closing = divmod(period, 10**8)
         self._standing = [record for record in view.tariffs_over(period) if record.terms.basis is not Basis.METER]
         self.problems: list[str] = []
 
     @staticmethod
-    def dates(view: ChainView, period: int) -> set[int]:
-        """Every boundary date that the period's lines may ask for."""
+    def dates(view: ChainView, period: int, bindings: Bindings) -> set[int]:
+        """Every boundary date that the period's lines may ask for, of the meters that these bindings name."""
         opening, closing = divmod(period, 10**8)
         dates = {opening, closing, opening // 10_000 * 10_000 + 101, closing // 10_000 * 10_000 + 101}
         for record in view.tariffs_over(period):
             dates.update(day for part in split_at_seasons(record.terms, opening, closing) for day in part)
-        return dates | dates_of_changes(bindings_by_subject(view))
+        return dates | dates_of_changes(bindings)
 
     def own_lines(self, units: Sequence[UnitRecord]) -> list[list[DraftLine]]:
         """Each unit's metered lines, one for each register that a tariff prices and each season of the period."""
@@ -145,38 +156,29 @@ class Reckoning:
 
     def shared_lines(self, pool: bytes) -> list[list[DraftLine]]:
         """For each unit of the roll its lines of a pool; or none at all, with a problem that says why."""
+        shared: list[list[DraftLine]] = [[] for _ in self._view.roll]
+        for whole, keys in self.pool_lines(pool):
+            for index, line in enumerate(_shared(whole, keys)):
+                shared[index].append(line)
+        return shared
+
+    def pool_lines(self, pool: bytes) -> list[tuple[DraftLine, Sequence[int]]]:
+        """What a pool costs as a whole, and by which keys it is shared; or nothing, with a problem that says why."""
         named = self._directory.pool_of(pool)
         name = named.name if named else f"pool {pool.hex()[:12]}…"
         records = self._tariffs((pool, 2), None)
         if not records:
             self.problems.append(f"{name}: no tariff for its registers is valid over the period")
             return []
-        shared: list[list[DraftLine]] = [[] for _ in self._view.roll]
+        found: list[tuple[DraftLine, Sequence[int]]] = []
         for record in records:
             try:
                 for whole in self._priced(self._metered((pool, 2), record)):
-                    for index, line in enumerate(self._shared(record.terms, whole)):
-                        shared[index].append(line)
+                    days = (whole.line.from_date, whole.line.to_date)
+                    found.append((whole, pool_shares(self._view, pool, record.terms.key, days).keys))
             except (BillingError, TariffError) as error:
                 self.problems.append(f"{name}: {error}")
-        return shared
-
-    def _shared(self, terms: Terms, whole: DraftLine) -> list[DraftLine]:
-        days = (whole.line.from_date, whole.line.to_date)
-        keys = pool_shares(self._view, whole.line.subject, terms.key, days).keys
-        key_sum, before = sum(keys), 0
-        lines: list[DraftLine] = []
-        for key, amount in zip(keys, share_column(whole.line.amount, np.array(keys, np.int64)).tolist(), strict=True):
-            share = {
-                "pool_amount": str(whole.line.amount),
-                "key": str(key),
-                "key_before": str(before),
-                "key_sum": str(key_sum),
-            }
-            line = replace(whole.line, amount=amount)
-            lines.append(DraftLine(line=line, derivation={**whole.derivation, "share": share}))
-            before += key
-        return lines
+        return found
 
     def _metered(self, subject: Subject, record: TariffRecord) -> list[_Part]:
         return [
@@ -187,7 +189,7 @@ class Reckoning:
     def _part(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
         terms, (alias, role) = record.terms, subject
         by_register = [self._spans(subject, register, first, last) for register in terms.registers]
-        since = tier_start(terms, self._opening, first, self._bound_since(subject, by_register[0]))
+        since = tier_start(terms, self._opening, first, self._counted_since(subject, terms.quantity, first))
         prior = 0
         if since < first:
             prior = sum(span.usage for span in self._spans(subject, terms.quantity, since, first))
@@ -269,13 +271,41 @@ class Reckoning:
     def _devices(self, subject: Subject) -> list[bytes]:
         return list(dict.fromkeys(device for device, _ in self._bindings.get(subject, ())))
 
-    def _bound_since(self, subject: Subject, spans: Sequence[MeterSpan]) -> int:
-        counted = {span.device for span in spans}
-        return min(record.from_date for device, record in self._bindings[subject] if device in counted)
+    def _counted_since(self, subject: Subject, register: str, day: int) -> int:
+        """From when on the subject's meters counted without a gap up to a day: meters that were swapped join, as many
+        as an answer to a challenge takes.
+        """
+        at = day
+        for _ in range(_SPANS_BEFORE_MAX):
+            before = [
+                record.from_date
+                for device, record in self._bindings.get(subject, ())
+                if record.from_date < at <= (record.to_date or at) and register in self._registers.names(device)
+            ]
+            if not before:
+                break
+            at = min(before)
+        return at
 
     def _name_of(self, unit: UnitRecord) -> str:
         named = self._directory.unit_of(unit.alias)
         return named.name if named else f"unit {unit.index}"
+
+
+def _shared(whole: DraftLine, keys: Sequence[int]) -> list[DraftLine]:
+    key_sum, before = sum(keys), 0
+    lines: list[DraftLine] = []
+    for key, amount in zip(keys, share_column(whole.line.amount, np.array(keys, np.int64)).tolist(), strict=True):
+        share = {
+            "pool_amount": str(whole.line.amount),
+            "key": str(key),
+            "key_before": str(before),
+            "key_sum": str(key_sum),
+        }
+        line = replace(whole.line, amount=amount)
+        lines.append(DraftLine(line=line, derivation={**whole.derivation, "share": share}))
+        before += key
+    return lines
 
 
 def _span_json(span: MeterSpan) -> dict[str, Any]:

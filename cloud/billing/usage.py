@@ -17,6 +17,7 @@ from cloud.errors import BillingError
 from cloud.store import tables
 
 __all__ = [
+    "Bindings",
     "BoundaryEntry",
     "MeterSpan",
     "Registers",

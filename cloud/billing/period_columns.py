@@ -1,0 +1,373 @@
+"""All lines of a period as columns: the ordinary meters many at once, the others one by one by the same rules.
+
+A unit is ordinary where one meter counted for it from the day its tiers begin to the period's end, with exactly one
+entry for each register and boundary. A swapped or silent meter, two values for one boundary, a unit with meters that
+nobody reads: those units go through `Reckoning`, which knows the rules; both give the same lines (a test holds them
+against each other).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.billing.bill_columns import LineColumn, bill_contents
+from cloud.billing.pricing_columns import Integers, charge_column, share_column
+from cloud.billing.reckoning import DraftLine, Reckoning, split_at_seasons, tier_start
+from cloud.billing.register_columns import Mask, RegisterColumns, load_register_columns
+from cloud.billing.usage import bindings_by_subject, load_registers
+from cloud.chain.view import ChainView, TariffRecord
+from cloud.directory import Directory
+from contracts.bill import Line, LineKind
+from contracts.standing import standing_charge
+from contracts.tariff import Basis, Counting
+
+__all__ = ["PeriodColumns", "reckon_period"]
+
+_OPEN = 10**8
+_OWN, _SHARED, _STANDING = range(3)
+
+Say = Callable[[str], None]
+Order = tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodColumns:
+    """A period's lines, and what could not be computed."""
+
+    unit_count: int
+    columns: Sequence[LineColumn]  # in their order on each bill
+    problems: Sequence[str]
+    apart: int  # units that were looked at one by one
+    derivations: Mapping[tuple[int, bytes], DraftLine] = field(default_factory=dict)  # of those: by unit and words
+
+    def contents(self, salts: Sequence[bytes], first: int) -> list[bytes]:
+        """The bills of some units in a row, from `first` on, one for each salt."""
+        last = first + len(salts)
+        some = [part for column in self.columns if (part := _of_units(column, first, last)) is not None]
+        return bill_contents(some, salts)
+
+
+def _of_units(column: LineColumn, first: int, last: int) -> LineColumn | None:
+    start, end = np.searchsorted(column.rows, (first, last))
+    if start == end:
+        return None
+    each = len(column.subjects) > 32
+    return LineColumn(
+        kind=column.kind,
+        quantity=column.quantity,
+        tariff=column.tariff,
+        since=column.since,
+        span=column.span,
+        rows=column.rows[start:end] - first,
+        subjects=column.subjects[32 * start : 32 * end] if each else column.subjects,
+        usage=column.usage[start:end],
+        amount=column.amount[start:end],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Meters:
+    """Every time that a meter counts for a unit: one row each."""
+
+    devices: list[bytes]
+    unit: Integers
+    from_date: Integers
+    to_date: Integers  # after every date while open
+
+
+async def reckon_period(
+    connection: AsyncConnection,
+    *,
+    view: ChainView,
+    directory: Directory,
+    period: int,
+    say: Say = lambda words: None,
+) -> PeriodColumns:
+    """Compute all lines of a period from boundary entries, bindings, tariffs and the roll."""
+    return await _Period(view, directory, period, say).reckon(connection)
+
+
+class _Period:
+    """One period's computation."""
+
+    def __init__(self, view: ChainView, directory: Directory, period: int, say: Say) -> None:
+        self._view, self._directory, self._period, self._say = view, directory, period, say
+        self._opening, self._closing = divmod(period, 10**8)
+        self._records = [one for one in view.tariffs_over(period) if one.terms.basis is Basis.METER]
+        self._meters = self._bound_meters()
+        self._categories = np.array([unit.category for unit in view.roll], np.int64)
+        self._apart = np.zeros(len(view.roll), np.bool_)
+        self._own: dict[Order, LineColumn] = {}
+
+    async def reckon(self, connection: AsyncConnection) -> PeriodColumns:
+        held = await load_register_columns(
+            connection, self._view, devices=self._meters.devices, asked=self._asked(), say=self._say
+        )
+        self._say("pricing")
+        self._set_unread_apart(held)
+        versions = {record.version: self._units_priced_by(record, held) for record in self._records}
+        parts = [
+            (record, rows, part)
+            for record in self._records
+            if (rows := versions[record.version]).any()
+            for part in split_at_seasons(record.terms, self._opening, self._closing)
+        ]
+        prepared = [(record, part, self._measured(record, rows, part, held)) for record, rows, part in parts]
+        for record, part, measured in prepared:
+            self._price(record, part, measured)
+        run = await self._reckoning(connection)
+        own, derivations = self._one_by_one(run)
+        shared = self._shared(run)
+        self._say("standing charges")
+        standing = self._standing()
+        columns = [column for _, column in sorted([*own.items(), *shared.items(), *standing.items()], key=_by_order)]
+        return PeriodColumns(
+            unit_count=len(self._view.roll),
+            columns=columns,
+            problems=run.problems,
+            apart=int(self._apart.sum()),
+            derivations=derivations,
+        )
+
+    # -- who counts for whom ----------------------------------------------------------------------------------------
+
+    def _bound_meters(self) -> _Meters:
+        """Bindings that matter for the period or for its tiers' year before it."""
+        year = self._opening // 10_000 * 10_000 + 101
+        devices, rows = [], []
+        for device, records in self._view.bindings.items():
+            for record in records:
+                unit = self._view.units.get(record.subject) if record.role == 1 else None
+                if unit is not None and record.from_date < self._closing and not 0 < record.to_date <= year:
+                    devices.append(device)
+                    rows.append((unit.index, record.from_date, record.to_date or _OPEN))
+        columns = np.array(rows, np.int64).reshape(-1, 3).T
+        return _Meters(devices, *columns)
+
+    def _asked(self) -> list[tuple[str, int]]:
+        """Registers and boundary dates that ordinary meters are priced by."""
+        asked: set[tuple[str, int]] = set()
+        for record in self._records:
+            terms = record.terms
+            for first, last in split_at_seasons(terms, self._opening, self._closing):
+                asked |= {(register, day) for register in terms.registers for day in (first, last)}
+                asked.add((terms.quantity, first))
+                if terms.counting is not Counting.NONE:
+                    since = tier_start(terms, self._opening, first, 0)
+                    asked |= {(terms.quantity, since), (terms.quantity, first)}
+        return sorted(asked)
+
+    def _set_unread_apart(self, held: RegisterColumns) -> None:
+        """A meter of which nothing is held at either end may be silent, or count what no tariff prices."""
+        meters = self._meters
+        heard = np.zeros(held.count, np.bool_)
+        for register, day in held.held:
+            heard |= held.is_held(register, (day,))
+        self._apart[meters.unit[~heard]] = True
+        named = {one.device for one in self._directory.devices if one.tariff in self._directory.tariffs}
+        if named:  # a tariff by name holds for one meter alone
+            is_named = np.fromiter((device in named for device in meters.devices), np.bool_, len(meters.devices))
+            self._apart[meters.unit[is_named & self._is_named_otherwise()]] = True
+
+    def _is_named_otherwise(self) -> Mask:
+        """Meters whose tariff by name is not the one that their unit's category has anyway."""
+        other = np.zeros(len(self._meters.devices), np.bool_)
+        for at, device in enumerate(self._meters.devices):
+            named = self._directory.device_of(device)
+            if named is None or named.tariff is None or named.quantity is None:
+                continue
+            version = self._directory.tariffs.get(named.tariff)
+            usual = self._tariff_for(named.quantity, int(self._categories[self._meters.unit[at]]))
+            other[at] = version is not None and (usual is None or usual.version != version)
+        return other
+
+    def _tariff_for(self, quantity: str, category: int) -> TariffRecord | None:
+        found = [one for one in self._records if (one.terms.quantity, one.terms.category) == (quantity, category)]
+        return found[-1] if found else None
+
+    def _units_priced_by(self, record: TariffRecord, held: RegisterColumns) -> Mask:
+        """Meters that a tariff prices; units for which that cannot be told by columns are set apart."""
+        terms, meters = record.terms, self._meters
+        if self._tariff_for(terms.quantity, terms.category) is not record:
+            return np.zeros(held.count, np.bool_)
+        days = {day for register, day in held.held if register == terms.quantity}
+        counts = held.is_held(terms.quantity, days) & (self._categories[meters.unit] == terms.category)
+        several = np.bincount(meters.unit[counts], minlength=len(self._categories)) > 1
+        covers = (meters.from_date <= self._opening) & (meters.to_date >= self._closing)
+        self._apart[meters.unit[counts & (several[meters.unit] | ~covers)]] = True
+        found: Mask = counts
+        return found
+
+    # -- ordinary meters --------------------------------------------------------------------------------------------
+
+    def _measured(
+        self, record: TariffRecord, rows: Mask, part: tuple[int, int], held: RegisterColumns
+    ) -> tuple[Integers, Integers, Integers, int]:
+        """Meters' places, usage by register, usage before, and since when: of those that are ordinary."""
+        terms, (first, last) = record.terms, part
+        since = tier_start(terms, self._opening, first, 0)
+        counts = terms.counting is not Counting.NONE and since < first
+        plain, usages = rows.copy(), []
+        pairs = [(register, first, last) for register in terms.registers]
+        for register, start, end in [*pairs, *([(terms.quantity, since, first)] if counts else [])]:
+            (opened, is_opened), (closed, is_closed) = held.at(register, start), held.at(register, end)
+            usages.append(closed - opened)
+            plain &= is_opened & is_closed & (closed >= opened)
+        if counts:
+            plain &= self._meters.from_date <= since
+        elif terms.counting is Counting.YEAR:
+            plain &= self._meters.from_date <= first
+        self._apart[self._meters.unit[rows & ~plain]] = True
+        place = np.flatnonzero(plain)
+        used = np.stack([usage[place] for usage in usages[: len(terms.registers)]], axis=1)
+        prior = usages[-1][place] if counts else np.zeros(len(place), np.int64)
+        return place, used, prior, since
+
+    def _price(
+        self, record: TariffRecord, part: tuple[int, int], measured: tuple[Integers, Integers, Integers, int]
+    ) -> None:
+        place, used, prior, since = measured
+        terms, (first, last) = record.terms, part
+        unit = self._meters.unit[place]
+        kept = np.flatnonzero(~self._apart[unit])
+        kept = kept[np.argsort(unit[kept], kind="stable")]
+        if not len(kept):
+            return
+        place, used, prior, unit = place[kept], used[kept], prior[kept], unit[kept]
+        season = terms.season(first, last)
+        residents = np.zeros(len(unit), np.int64)
+        if season.extra:
+            residents += [self._view.residents(self._view.roll[at].alias, first) for at in unit.tolist()]
+        order = (_OWN, terms.quantity, record.version, first, int(LineKind.OWN), since)
+        self._own[order] = LineColumn(
+            kind=LineKind.OWN,
+            quantity=terms.quantity,
+            tariff=record.version,
+            since=since,
+            span=first * 10**8 + last,
+            rows=unit,
+            subjects=b"".join(self._meters.devices[at] for at in place.tolist()),
+            usage=used.sum(axis=1),
+            amount=charge_column(season, used=used, prior=prior, residents=residents),
+        )
+
+    # -- the others ---------------------------------------------------------------------------------------------------
+
+    async def _reckoning(self, connection: AsyncConnection) -> Reckoning:
+        """The rules for whatever is not ordinary, with what is held of those meters and the pools' alone."""
+        view = self._view
+        bindings = bindings_by_subject(view)
+        units = np.flatnonzero(self._apart).tolist()
+        subjects = [*((view.roll[at].alias, 1) for at in units), *((pool, 2) for pool in view.pools)]
+        devices = {device for subject in subjects for device, _ in bindings.get(subject, ())}
+        dates = Reckoning.dates(view, self._period, {subject: bindings.get(subject, ()) for subject in subjects})
+        self._say(f"{len(units)} units one by one, {len(view.pools)} pools")
+        registers = await load_registers(connection, view, dates=dates, devices=devices)
+        return Reckoning(registers, view, self._directory, self._period, bindings=bindings)
+
+    def _one_by_one(self, run: Reckoning) -> tuple[dict[Order, LineColumn], dict[tuple[int, bytes], DraftLine]]:
+        """The lines of units set apart, joined with the columns that they belong to."""
+        units = [self._view.roll[at] for at in np.flatnonzero(self._apart).tolist()]
+        found: dict[Order, list[tuple[int, Line]]] = defaultdict(list)
+        derivations: dict[tuple[int, bytes], DraftLine] = {}
+        for unit, lines in zip(units, run.own_lines(units), strict=True):
+            for one in lines:
+                line = one.line
+                order: Order = (
+                    _OWN,
+                    line.quantity,
+                    line.tariff,
+                    line.from_date,
+                    int(line.kind),
+                    line.since,
+                    line.to_date,
+                )
+                short = order[:-1] if order[:-1] in self._own and self._own[order[:-1]].span == line.span else order
+                found[short].append((unit.index, line))
+                derivations[unit.index, line.encode()] = one
+        columns = dict(self._own)
+        for order, some in found.items():
+            columns[order] = _joined(columns.get(order), some)
+        return columns, derivations
+
+    def _shared(self, run: Reckoning) -> dict[Order, LineColumn]:
+        columns: dict[Order, LineColumn] = {}
+        for at, pool in enumerate(self._view.pools):
+            self._say(f"sharing pool {at + 1} of {len(self._view.pools)}")
+            for number, (whole, keys) in enumerate(run.pool_lines(pool)):
+                line, units = whole.line, len(self._view.roll)
+                columns[_SHARED, at, number] = LineColumn(
+                    kind=line.kind,
+                    quantity=line.quantity,
+                    tariff=line.tariff,
+                    since=line.since,
+                    span=line.span,
+                    rows=np.arange(units),
+                    subjects=line.subject,
+                    usage=np.full(units, line.usage, np.int64),
+                    amount=share_column(line.amount, np.array(keys, np.int64)),
+                )
+        return columns
+
+    def _standing(self) -> dict[Order, LineColumn]:
+        columns: dict[Order, LineColumn] = {}
+        for record in self._view.tariffs_over(self._period):
+            terms = record.terms
+            rows = np.flatnonzero(self._categories == terms.category)
+            if terms.basis not in (Basis.AREA, Basis.HEADS) or not len(rows):
+                continue
+            for first, last in split_at_seasons(terms, self._opening, self._closing):
+                counts = self._counts(terms.basis, rows, first)
+                several, place = np.unique(counts, return_inverse=True)
+                fen = [standing_charge(terms, count=one, from_date=first, to_date=last) for one in several.tolist()]
+                columns[_STANDING, record.version, first] = LineColumn(
+                    kind=LineKind.STANDING,
+                    quantity=terms.quantity,
+                    tariff=record.version,
+                    since=first,
+                    span=first * 10**8 + last,
+                    rows=rows,
+                    subjects=terms.document,
+                    usage=counts,
+                    amount=np.array(fen, np.int64)[place],
+                )
+        return columns
+
+    def _counts(self, basis: Basis, rows: Integers, day: int) -> Integers:
+        units = [self._view.roll[at] for at in rows.tolist()]
+        if basis is Basis.AREA:
+            return np.array([unit.area_centi_m2 for unit in units], np.int64)
+        return np.array([self._view.residents(unit.alias, day) for unit in units], np.int64)
+
+
+def _by_order(item: tuple[Order, LineColumn]) -> Order:
+    return item[0]
+
+
+def _joined(column: LineColumn | None, some: Iterable[tuple[int, Line]]) -> LineColumn:
+    """A column with further lines of its kind, in unit order."""
+    added = sorted(some, key=lambda one: one[0])
+    line = added[0][1]
+    rows = np.array([unit for unit, _ in added], np.int64)
+    usage = np.array([one.usage for _, one in added], np.int64)
+    amount = np.array([one.amount for _, one in added], np.int64)
+    subjects = np.frombuffer(b"".join(one.subject for _, one in added), np.uint8).reshape(-1, 32)
+    if column is not None:
+        rows, usage = np.concatenate((column.rows, rows)), np.concatenate((column.usage, usage))
+        amount = np.concatenate((column.amount, amount))
+        subjects = np.concatenate((np.frombuffer(column.subjects, np.uint8).reshape(-1, 32), subjects))
+    place = np.argsort(rows, kind="stable")
+    return LineColumn(
+        kind=line.kind,
+        quantity=line.quantity,
+        tariff=line.tariff,
+        since=line.since,
+        span=line.span,
+        rows=rows[place],
+        subjects=subjects[place].tobytes(),
+        usage=usage[place],
+        amount=amount[place],
+    )

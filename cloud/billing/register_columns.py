@@ -1,0 +1,147 @@
+"""Boundary values of many devices as columns: one number and one state a device for each register and date.
+
+A value is plain where exactly one entry holds it, in a log that the Registry gave the device and no other. Whatever is
+not plain is looked at one device at a time, by `cloud.billing.usage`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import BigInteger, case, cast, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.billing.pricing_columns import Integers
+from cloud.chain.view import ChainView
+from cloud.store import tables
+from cloud.store.bulk_read import HASH_BYTES, read_hashes_and_numbers
+from contracts.onchain import origin_id
+from contracts.tree import SIZE_END
+
+__all__ = ["Mask", "RegisterColumns", "load_register_columns"]
+
+Mask = NDArray[np.bool_]
+_NO_LOG = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterColumns:
+    """What is held of some devices at some dates."""
+
+    count: int
+    is_plain: Mask  # whether a device's entries can be judged by columns at all
+    values: dict[tuple[str, int], Integers] = field(default_factory=dict)
+    held: dict[tuple[str, int], Integers] = field(default_factory=dict)  # how many entries hold the value
+
+    def is_held(self, register: str, dates: Iterable[int]) -> Mask:
+        """Devices with an entry of a register at one of the dates."""
+        found = np.zeros(self.count, np.bool_)
+        for day in dates:
+            if (register, day) in self.held:
+                found |= self.held[register, day] > 0
+        return found
+
+    def at(self, register: str, day: int) -> tuple[Integers, Mask]:
+        """Values of a register at a date, and where they are plain."""
+        return self.values[register, day], (self.held[register, day] == 1) & self.is_plain
+
+
+class _Devices:
+    """Devices in the order of their hashes' first 64 bits, to find a row's place at once."""
+
+    def __init__(self, devices: Sequence[bytes]) -> None:
+        self._hashes = np.frombuffer(b"".join(devices), np.uint8).reshape(-1, HASH_BYTES)
+        heads = _heads(self._hashes)
+        self._order = np.argsort(heads, kind="stable")
+        self._heads = heads[self._order]
+        # Two that begin alike cannot be told apart here; hashes do so once in 10^19 pairs.
+        alike = np.zeros(len(devices), np.bool_)
+        same = np.flatnonzero(self._heads[1:] == self._heads[:-1])
+        alike[self._order[same]] = alike[self._order[same + 1]] = True
+        self.is_single = ~alike
+
+    def places(self, hashes: NDArray[np.uint8]) -> Integers:
+        """Each row's device by its place, -1 for another device's."""
+        if not len(self._heads) or not len(hashes):
+            return np.full(len(hashes), -1, np.int64)
+        at = np.minimum(np.searchsorted(self._heads, _heads(hashes)), len(self._heads) - 1)
+        place = self._order[at]
+        return np.where((self._hashes[place] == hashes).all(axis=1), place, -1)
+
+
+def _heads(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(hashes[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
+
+
+async def load_register_columns(
+    connection: AsyncConnection,
+    view: ChainView,
+    *,
+    devices: Sequence[bytes],
+    asked: Sequence[tuple[str, int]],
+    say: Callable[[str], None] = lambda words: None,
+) -> RegisterColumns:
+    """Values of all `devices` for each (register, boundary date) that is asked for.
+
+    Args:
+        say: told of each register and date before it is read.
+    """
+    places = _Devices(devices)
+    logs, firsts, ends, has_one = await _assignments(connection, view, devices)
+    found = RegisterColumns(count=len(devices), is_plain=places.is_single & has_one)
+    by_day: dict[int, list[str]] = {}
+    for register, day in sorted(set(asked)):
+        by_day.setdefault(day, []).append(register)
+    for number, (day, registers) in enumerate(sorted(by_day.items()), 1):
+        say(f"reading boundary {number} of {len(by_day)}: {day}")
+        hashes, numbers = await read_hashes_and_numbers(connection, _held_at(day, registers))
+        place, log, index = places.places(hashes), numbers[:, 1], numbers[:, 2]
+        is_own = (place >= 0) & (logs[place] == log) & (firsts[place] <= index) & (index < ends[place])
+        for at, register in enumerate(registers):
+            here = numbers[:, 0] == at
+            counted, strange = here & is_own, here & ~is_own & (place >= 0)
+            values = np.zeros(len(devices), np.int64)
+            values[place[counted]] = numbers[counted, 3]
+            found.values[register, day] = values
+            # One in another log than the device's own counts for nothing, but makes the value not plain.
+            held = np.bincount(place[counted], minlength=len(devices))
+            found.held[register, day] = held + 2 * np.bincount(place[strange], minlength=len(devices))
+    return found
+
+
+def _held_at(day: int, registers: Sequence[str]) -> Any:
+    """Device, the register's number among those asked for, log, index, value."""
+    column = tables.boundaries.c
+    number = case({register: at for at, register in enumerate(registers)}, value=column.register)
+    return (
+        select(
+            column.device,
+            cast(number, BigInteger),
+            cast(column.log_id, BigInteger),
+            column.entry_index,
+            column.value,
+        )
+        .where(column.boundary_date == day, column.register.in_(registers))
+        .execution_options(every_shard="a site's meters may report through any of its gateways' logs")
+    )
+
+
+async def _assignments(
+    connection: AsyncConnection, view: ChainView, devices: Sequence[bytes]
+) -> tuple[Integers, Integers, Integers, Mask]:
+    """Log, first index and end of each device's assignment; and whether it has exactly one."""
+    query = select(tables.logs.c.log_id, tables.logs.c.origin).execution_options(every_shard="all logs of the site")
+    numbers = {origin_id(row.origin): row.log_id for row in await connection.execute(query)}
+    logs, firsts = np.full(len(devices), _NO_LOG, np.int64), np.zeros(len(devices), np.int64)
+    ends, has_one = np.zeros(len(devices), np.int64), np.zeros(len(devices), np.bool_)
+    for place, device in enumerate(devices):
+        records = view.assignments.get(device, ())
+        if len(records) == 1:
+            record = records[0]
+            logs[place] = numbers.get(record.origin_id, _NO_LOG)
+            firsts[place] = record.first_index
+            ends[place] = SIZE_END if record.last_index is None else record.last_index + 1
+            has_one[place] = True
+    return logs, firsts, ends, has_one

@@ -1,0 +1,202 @@
+"""A bill run: from entries to posted bills, in steps that can be cut off anywhere and gone on with.
+
+The folder holds all that a run has done. Its seed, made once, gives every unit's salt, and each portion of bills is on
+disk whole or not at all: whoever goes on makes the same bytes, so the same root. Once the bills are handed in the seed
+is overwritten with nothing.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.billing.bill_block import (
+    BILLS_AT_ONCE,
+    SALT_BYTES,
+    BillBlock,
+    BillPlace,
+    decode_block,
+    encode_block,
+    leaves_of,
+)
+from cloud.billing.period_columns import PeriodColumns, reckon_period
+from cloud.chain.view import ChainView
+from cloud.directory import Directory
+from cloud.errors import BillingError
+from contracts.bill import BillError, BillTree
+
+__all__ = ["BillRun", "Prepared"]
+
+FORMAT = "minglou-bill-run/1"
+_STATE = "run.json"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """What a run was begun with; `ground` names what its lines were computed from."""
+
+    chain_id: int
+    contract: str
+    site: str
+    period: int
+    unit_count: int
+    seed: str
+    ground: str = ""
+    problems: tuple[str, ...] = ()
+    format: str = FORMAT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """All bills of a period, ready to be posted."""
+
+    contents: Sequence[bytes]
+    tree: BillTree
+    problems: Sequence[str]
+
+
+class BillRun:
+    """One run in its folder, readable by its owner alone: it holds households' usage and the salts that hide it."""
+
+    def __init__(self, folder: Path, state: _State) -> None:
+        self.folder, self._state = folder, state
+
+    @classmethod
+    def open(cls, folder: Path, place: BillPlace, unit_count: int) -> "BillRun":
+        """The run in a folder, begun here if there is none.
+
+        Raises:
+            BillingError: the folder holds the run of another period or roll.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / _STATE
+        wanted = _State(
+            chain_id=place.chain_id,
+            contract=place.contract,
+            site=place.site.hex(),
+            period=place.period,
+            unit_count=unit_count,
+            seed=secrets.token_hex(32),
+        )
+        if not file.exists():
+            _write(file, _state_bytes(wanted))
+            return cls(folder, wanted)
+        try:
+            fields = json.loads(file.read_bytes())
+            held = _State(**{**fields, "problems": tuple(fields["problems"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise BillingError(f"{file} is damaged ({error}); begin the run in another folder") from error
+        same = replace(wanted, seed=held.seed, ground=held.ground, problems=held.problems)
+        if held != same:
+            raise BillingError(
+                f"{folder} holds the run of period {held.period} with {held.unit_count} units, not of {place.period} "
+                f"with {unit_count}; take another folder"
+            )
+        return cls(folder, held)
+
+    @property
+    def place(self) -> BillPlace:
+        """Whose bills they are."""
+        state = self._state
+        return BillPlace(
+            chain_id=state.chain_id, contract=state.contract, site=bytes.fromhex(state.site), period=state.period
+        )
+
+    async def prepare(
+        self, connection: AsyncConnection, *, view: ChainView, directory: Directory, say: Say = lambda words: None
+    ) -> Prepared:
+        """Compute what is not on disk yet, and the tree over all bills.
+
+        Raises:
+            BillingError: bills on disk are damaged, or the seed that made them is gone.
+        """
+        if not all(self._file(first).exists() for first in self._firsts()):
+            await self._compute(connection, view, directory, say)
+        say("reading the bills back")
+        contents = list(chain.from_iterable(self._read(first) for first in self._firsts()))
+        say("building the tree")
+        tree = BillTree(leaves_of(contents, self.place))
+        return Prepared(contents=contents, tree=tree, problems=self._state.problems)
+
+    async def _compute(self, connection: AsyncConnection, view: ChainView, directory: Directory, say: Say) -> None:
+        if not self._state.seed:
+            raise BillingError(f"{self.folder} was posted and its bills are gone; the cloud and the owners hold them")
+        columns = await reckon_period(connection, view=view, directory=directory, period=self._state.period, say=say)
+        ground = _digest(columns)
+        if ground != self._state.ground:
+            # Portions of two computations may not stand in one tree: a pool's shares would not add up.
+            if self._state.ground:
+                say("what the bills rest on has changed since; all are made again")
+            for first in self._firsts():
+                self._file(first).unlink(missing_ok=True)
+            self._keep(replace(self._state, ground=ground, problems=tuple(columns.problems)))
+        for first in self._firsts():
+            if not self._file(first).exists():
+                self._write_portion(columns, first)
+                say(f"{min(first + BILLS_AT_ONCE, self._state.unit_count):,} of {self._state.unit_count:,} bills")
+
+    def _write_portion(self, columns: PeriodColumns, first: int) -> None:
+        last = min(first + BILLS_AT_ONCE, self._state.unit_count)
+        seed = bytes.fromhex(self._state.seed)
+        salts = [hashlib.sha256(seed + unit.to_bytes(8)).digest()[:SALT_BYTES] for unit in range(first, last)]
+        contents = columns.contents(salts, first)
+        _write(self._file(first), encode_block(BillBlock(first=first, contents=contents, path=())))
+
+    def _read(self, first: int) -> Sequence[bytes]:
+        file = self._file(first)
+        try:
+            return decode_block(file.read_bytes()).contents
+        except (OSError, BillError) as error:
+            raise BillingError(f"{file} is damaged ({error}); delete it and run the same command again") from error
+
+    def finish(self) -> None:
+        """Forget the seed: from now on only whoever holds a bill can open its leaf."""
+        self._keep(replace(self._state, seed=""))
+
+    def _keep(self, state: _State) -> None:
+        _write(self.folder / _STATE, _state_bytes(state))
+        self._state = state
+
+    def _firsts(self) -> range:
+        return range(0, self._state.unit_count, BILLS_AT_ONCE)
+
+    def _file(self, first: int) -> Path:
+        return self.folder / f"units-{first:09d}.bills"
+
+
+def _digest(columns: PeriodColumns) -> str:
+    """What all lines together say."""
+    digest = hashlib.sha256()
+    for column in columns.columns:
+        head = (int(column.kind), column.quantity, column.tariff, column.since, column.span)
+        digest.update(repr(head).encode() + hashlib.sha256(column.subjects).digest())
+        for numbers in (column.rows, column.usage, column.amount):
+            digest.update(numbers.tobytes())
+    return digest.hexdigest()
+
+
+def _state_bytes(state: _State) -> bytes:
+    return json.dumps(asdict(state), indent=1, ensure_ascii=False).encode()
+
+
+def _write(file: Path, octets: bytes) -> None:
+    """Whole or not at all, whatever happens meanwhile."""
+    beside = file.with_suffix(".part")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(octets)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(file)
+    descriptor = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

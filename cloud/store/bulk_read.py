@@ -1,0 +1,81 @@
+"""Many rows of one hash and some whole numbers, read into columns without an object for each.
+
+On PostgreSQL they come through COPY in binary and are cut by their widths; on SQLite row by row, in portions.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.errors import StoreError
+
+__all__ = ["HASH_BYTES", "read_hashes_and_numbers"]
+
+HASH_BYTES = 32
+_PORTION = 50_000
+# Signature, flags and the length of what may follow them. Source: PostgreSQL, COPY, Binary Format.
+_COPY_HEAD_BYTES = 19
+_COPY_TAIL = b"\xff\xff"
+
+Numbers = NDArray[np.int64]
+Hashes = NDArray[np.uint8]
+
+
+async def read_hashes_and_numbers(connection: AsyncConnection, query: Select[Any]) -> tuple[Hashes, Numbers]:
+    """The rows of a query whose first column is 32 bytes and whose others are BIGINT.
+
+    Args:
+        query: its values are written into the statement, so they must be our own numbers and names.
+
+    Returns:
+        Hashes, one row of 32 bytes each, and numbers, one row each with a column for each further column.
+
+    Raises:
+        StoreError: a row is of another form.
+    """
+    width = len(query.selected_columns) - 1
+    if connection.dialect.name == "postgresql":
+        return _cut(await _copied(connection, query), width)
+    hashes, numbers = [np.zeros((0, HASH_BYTES), np.uint8)], [np.zeros((0, width), np.int64)]
+    found = await connection.stream(query)
+    async for portion in found.partitions(_PORTION):
+        columns = list(zip(*portion, strict=True))
+        octets = b"".join(columns[0])
+        if len(octets) != HASH_BYTES * len(portion):
+            raise StoreError(f"a hash has not {HASH_BYTES} bytes; the store is damaged: rebuild it")
+        hashes.append(np.frombuffer(octets, np.uint8).reshape(-1, HASH_BYTES))
+        numbers.append(np.array(columns[1:], np.int64).T)
+    return np.concatenate(hashes), np.concatenate(numbers)
+
+
+async def _copied(connection: AsyncConnection, query: Select[Any]) -> bytes:
+    statement = str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
+    await connection.exec_driver_sql("SELECT 1")  # begins the transaction, which COPY goes past SQLAlchemy to join
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    pieces: list[bytes] = []
+
+    async def take(piece: bytes) -> None:
+        pieces.append(bytes(piece))
+
+    await driver.copy_from_query(statement, output=take, format="binary")
+    return b"".join(pieces)
+
+
+def _cut(octets: bytes, width: int) -> tuple[Hashes, Numbers]:
+    """Rows of PostgreSQL's binary COPY: fields counted in 16 bits, each behind its length in 32."""
+    fields: list[Any] = [("fields", ">i2"), ("length", ">i4"), ("hash", np.uint8, (HASH_BYTES,))]
+    for at in range(width):
+        fields += [(f"length{at}", ">i4"), (f"number{at}", ">i8")]
+    form = np.dtype(fields)
+    body = octets[_COPY_HEAD_BYTES : -len(_COPY_TAIL)]
+    if len(body) % form.itemsize or not octets.endswith(_COPY_TAIL):
+        raise StoreError("rows of another width than their columns have; the store is damaged: rebuild it")
+    rows = np.frombuffer(body, form)
+    is_whole = (rows["fields"] == 1 + width).all() and (rows["length"] == HASH_BYTES).all()
+    if not is_whole or any((rows[f"length{at}"] != 8).any() for at in range(width)):
+        raise StoreError("a row of another form than its columns have; the store is damaged: rebuild it")
+    numbers = np.stack([rows[f"number{at}"].astype(np.int64) for at in range(width)], axis=1)
+    return rows["hash"], numbers
