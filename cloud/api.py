@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import select
 
+from cloud.segments.rows import ERASED_KIND
 from cloud.service import Cloud
 from cloud.status import read_status
 from cloud.store import log_id_of, tables
@@ -52,10 +53,15 @@ def api_router(cloud: Cloud) -> APIRouter:
         named = cloud.directory.read().device_of(device)
         if kind is None:
             return _refused(404, "unknown_entry", f"no entry {index} of {origin} is held")
+        if kind == ERASED_KIND:
+            left = await cloud.evidence.erased(origin, index)
+            assert left is not None, "what was erased stays so"
+            return JSONResponse(left.to_json(), status_code=410)
         if not is_public_kind(kind, named.kind if named else None) and not is_trusted(authorization):
             return _refused(403, "not_public", "a household's entry: sign in as its owner, or send the API token")
         file = await cloud.evidence.evidence(origin, index, urn=named.urn if named else None)
-        assert file is not None, "entries are never removed"
+        if file is None:  # in this moment
+            return _refused(410, "erased", f"entry {index} of {origin} was erased; ask again for what is left of it")
         return Response(file, media_type="application/json")
 
     @router.get("/v1/logs/{origin:path}/entries", summary="Entries of a log, for programs with the API token")
@@ -83,18 +89,24 @@ async def _entry_kind(cloud: Cloud, origin: str, index: int) -> tuple[int | None
 
 async def _entries(cloud: Cloud, origin: str, start: int, count: int) -> list[dict[str, Any]]:
     column = tables.entries.c
-    shown = (column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms)
+    shown = (
+        column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms,
+        column.leaf_hash,
+    )  # fmt: skip
     async with cloud.store.read() as connection:
         log_id = await log_id_of(connection, origin)
         query = select(*shown).where(await entries_at(connection, log_id, start, start + count))
-        return [
-            {
-                "index": str(row.entry_index),
-                "kind": row.kind,
-                "device": row.device.hex(),
-                "quantity": row.quantity,
-                "value": str(row.value),
-                "observed_at_ms": row.observed_at_ms,
-            }
-            for row in await connection.execute(query.order_by(column.entry_index))
-        ]
+        return [_shown(row) for row in await connection.execute(query.order_by(column.entry_index))]
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    if row.kind == ERASED_KIND:
+        return {"index": str(row.entry_index), "erased": True, "leaf": row.leaf_hash.hex()}
+    return {
+        "index": str(row.entry_index),
+        "kind": row.kind,
+        "device": row.device.hex(),
+        "quantity": row.quantity,
+        "value": str(row.value),
+        "observed_at_ms": row.observed_at_ms,
+    }

@@ -21,10 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, says in (
         ("serve", "receive, store, anchor and answer, until SIGTERM"),
         ("migrate", "bring the database to this program's schema"),
+        ("retain", "erase down to their hashes what was kept long enough; may be stopped, and goes on next time"),
+        ("erase", "erase single entries, or a unit's, down to their hashes because somebody asked for it"),
         ("rebuild", "fill a fresh database from segments and chain; 0 if it is the present one, or a lost one is back"),
     ):
         action = actions.add_parser(name, help=says, description=says)
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
+        if name == "erase":
+            _add_erase(action)
         if name == "rebuild":
             action.add_argument(
                 "--into", metavar="URL", help="the fresh database (default: rebuilt.sqlite3 in data_dir)"
@@ -48,6 +52,13 @@ def _instant(text: str) -> int:
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+def _add_erase(action: argparse.ArgumentParser) -> None:
+    what = action.add_mutually_exclusive_group(required=True)
+    what.add_argument("--entry", metavar="ORIGIN/INDEX", help="one entry")
+    what.add_argument("--unit", metavar="NAME", help="all that a unit's own meters told, but for what bills rest on")
+    action.add_argument("--reason", required=True, help="for the record, without a person's name")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run one sub-command; 0 for success, 2 for wrong settings."""
     try:
@@ -56,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
             from cloud.serving import serve
 
             return serve(settings)
+        if arguments.action in ("retain", "erase"):
+            return _retain_or_erase(arguments, settings)
         if arguments.action == "rebuild":
             from cloud.rebuild.rebuild import run_rebuild
 
@@ -78,6 +91,14 @@ async def _export(settings: CloudSettings, arguments: argparse.Namespace) -> int
     size = await run_export(settings, arguments.what, arguments.out, asked)
     print(f"{arguments.out}: {size} bytes")
     return 0
+
+
+def _retain_or_erase(arguments: argparse.Namespace, settings: CloudSettings) -> int:
+    from cloud.retention.command import run_erase, run_retain
+
+    if arguments.action == "retain":
+        return asyncio.run(run_retain(settings))
+    return asyncio.run(run_erase(settings, entry=arguments.entry, unit=arguments.unit, reason=arguments.reason))
 
 
 async def _migrate(url: str) -> None:

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import AnchorRecord, BindingRecord, ChainView
 from cloud.errors import StoreError
+from cloud.retention.record import ErasedEntry, read_record
+from cloud.segments.rows import ERASED_KIND
 from cloud.store import Store, log_id_of, tables
 from cloud.store.months import entries_at
 from cloud.store.trees import LogTree, SuperTree, walk
@@ -35,10 +37,30 @@ class EvidenceRoom:
     deployment: Deployment | None
     super_origin: str
 
+    async def erased(self, origin: str, index: int) -> ErasedEntry | None:
+        """What is left of an erased entry; None where none is held, or where it was not erased."""
+        async with self.store.read() as connection:
+            row = await _entry(connection, origin, index)
+            if row is None or row.kind != ERASED_KIND:
+                return None
+            checkpoint = await _first_checkpoint(connection, row.log_id, index)
+            path = await walk(
+                connection, LogTree(row.log_id), lambda node: inclusion_path(node, index, checkpoint.size)
+            )
+            return ErasedEntry(
+                origin=origin,
+                index=index,
+                leaf=row.leaf_hash,
+                size=checkpoint.size,
+                path=tuple(path),
+                checkpoint=checkpoint.note,
+                erased_by=await read_record(connection, row.log_id, index),
+            )
+
     async def evidence(
         self, origin: str, index: int, *, urn: str | None = None, redacted: bool = False
     ) -> bytes | None:
-        """The evidence file of one entry; None where no such entry is held.
+        """The evidence file of one entry; None where no such entry is held, or where it was erased.
 
         Args:
             urn: the device's name, where the asker may know it; it must hash to the entry's device.
@@ -46,7 +68,7 @@ class EvidenceRoom:
         """
         async with self.store.read() as connection:
             row = await _entry(connection, origin, index)
-            if row is None:
+            if row is None or row.kind == ERASED_KIND:
                 return None
             checkpoint = await _first_checkpoint(connection, row.log_id, index)
             log = None if checkpoint is None else await self._log_proof(connection, origin, index, checkpoint)

@@ -16,6 +16,7 @@ from cloud.errors import SettingsError
 from cloud.evidence import EvidenceRoom
 from cloud.ingest import Ingest, IngestLimits
 from cloud.mail import Bell, MailRoom
+from cloud.retention.keeper import Retention
 from cloud.segments import Archive
 from cloud.segments.writer import SegmentWriter
 from cloud.settings import CloudSettings, read_secret
@@ -41,6 +42,7 @@ _log = logging.getLogger("cloud")
 _TELLING_SECONDS = 1.0
 _SEQUENCER_SECONDS = 0.2
 _MONTHS_SECONDS = 6 * 3600.0
+_RETENTION_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Cloud:
     evidence: EvidenceRoom
     archive: Archive
     segments: SegmentWriter
+    retention: Retention
     chain: "ChainConnection | None"
     courier: Courier
     api_token: str | None
@@ -100,9 +103,11 @@ class Cloud:
         )
         telling = Worker(name="webhooks", step=self.courier.step, pause_seconds=_TELLING_SECONDS)
         months = Worker(name="months", step=self._prepare_months, pause_seconds=_MONTHS_SECONDS)
+        retention = Worker(name="retention", step=self.retention.step, pause_seconds=_RETENTION_SECONDS)
         return (
             self._sequencer(),
             months,
+            retention,
             segments,
             *witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock),
             *(() if self.chain is None else self.chain.workers()),
@@ -176,6 +181,7 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
                 deployment=chain.deployment if chain else None,
                 super_origin=settings.super_origin,
             ),
+            retention=_retention(settings, store, stack),
             chain=chain,
             courier=_courier(settings, store, stack),
             api_token=read_secret(settings.api_token_file) if settings.api_token_file else None,
@@ -195,6 +201,13 @@ async def _open_chain(
     from cloud.chain.connection import open_chain  # web3 costs seconds of import: not without a chain
 
     return await open_chain(settings, store, super_log, directory, bell, stack)
+
+
+def _retention(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Retention:
+    chain_id = settings.chain.chain_id if settings.chain else None
+    retention = Retention(store, settings.retention, settings.clock, chain_id=chain_id)
+    stack.push_async_callback(retention.close)
+    return retention
 
 
 def _courier(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Courier:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cloud.cosigners import Cosigners, read_cosigners
 from cloud.errors import SettingsError
+from cloud.retention.periods import Periods, periods_from_settings
 from cloud.segments.archive import SEGMENT_BYTES
 from cloud.toml_table import Table as _Table
 from cloud.toml_table import read_toml as _read_toml
@@ -42,6 +43,7 @@ _TABLES = {
     "segments",
     "copy",
     "witness",
+    "retention",
 }
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 
@@ -110,6 +112,7 @@ class CloudSettings:
     maintenance_contract: str | None = None  # whose visits are relayed
     webhooks: tuple[Webhook, ...] = ()
     cosigners: Cosigners = field(default_factory=Cosigners)
+    retention: Periods = field(default_factory=Periods)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,7 @@ def load_settings(file: Path) -> CloudSettings:
     ingest, mail = _Table(file, "ingest", document.get("ingest", {})), _Table(file, "mail", document.get("mail", {}))
     store = _Table(file, "store", document.get("store", {}))
     segments = _Table(file, "segments", document.get("segments", {}))
+    retention = _Table(file, "retention", document.get("retention", {}))
     maintenance = _Table(file, "maintenance", document["maintenance"]) if "maintenance" in document else None
     chain = _Table(file, "chain", document["chain"]) if "chain" in document else None
     host, _, port = str(cloud.take("listen", str)).rpartition(":")
@@ -160,6 +164,7 @@ def load_settings(file: Path) -> CloudSettings:
         clock=_clock(file, document),
         chain=chain_settings,
         relayer_key_file=relayer,
+        retention=periods_from_settings(retention),
         cosigners=read_cosigners(_witnesses(file, document), superlog),
         super_origin=superlog.take("origin", str),
         super_key_file=superlog.path("key_file", None) or data_dir / "superlog.pem",
@@ -173,7 +178,7 @@ def load_settings(file: Path) -> CloudSettings:
         maintenance_contract=_address(file, maintenance) if maintenance else None,
         webhooks=webhooks_from_settings(file, document.get("webhook", ())),
     )
-    for table in (cloud, superlog, ingest, mail, store, segments, chain, maintenance):
+    for table in (cloud, superlog, ingest, mail, store, segments, retention, chain, maintenance):
         if table is not None:
             table.done()
     return settings

@@ -22,6 +22,7 @@ from cloud.chain.reading import ContractReader
 from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
 from cloud.errors import BillingError
+from cloud.segments.rows import ERASED_KIND
 from cloud.store import Store, log_id_of, tables
 from cloud.store.months import entries_at
 from cloud.store.trees import LogTree, walk
@@ -317,6 +318,8 @@ class Settlement:
     async def _entry_proof(self, connection: AsyncConnection, entry: BoundaryEntry, size: int) -> EntryProof:
         here = await entries_at(connection, entry.log_id, entry.index)
         row = (await connection.execute(select(tables.entries).where(here))).one()
+        if row.kind == ERASED_KIND:
+            raise BillingError(f"{entry.origin}: entry {entry.index} was erased; nobody can show it any more")
         path = await walk(connection, LogTree(entry.log_id), lambda node: inclusion_path(node, entry.index, size))
         logged = Entry(
             kind=Kind(row.kind),

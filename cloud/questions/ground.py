@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from cloud.chain.view import ChainView
 from cloud.directory import Directory, DirectoryDevice, Words
+from cloud.segments.rows import ERASED_KIND
 from cloud.service import Cloud
 from cloud.store import log_id_of, tables
 from cloud.store.logs import log_ids_of, log_ids_of_gateway
@@ -71,11 +72,12 @@ class Ground:
         return viewer is not None and viewer.role is Role.OWNER and door in viewer.units
 
     async def entry(self, connection: Any, origin: str, index: int) -> Any:
-        """One entry's row with its origin and first checkpoint, or None."""
+        """One entry's row with its origin; None where none is held, or where it was erased."""
         query = (
             select(tables.entries, tables.logs.c.origin)
             .join(tables.logs, tables.logs.c.log_id == tables.entries.c.log_id)
             .where(await entries_at(connection, await log_id_of(connection, origin), index))
+            .where(tables.entries.c.kind != ERASED_KIND)
         )
         return (await connection.execute(query)).one_or_none()
 

@@ -53,6 +53,7 @@ class _Portion:
     boundaries: list[tuple[Any, ...]] = field(default_factory=list)
     checkpoints: list[tuple[Any, ...]] = field(default_factory=list)
     frontier: Frontier = field(default_factory=Frontier)
+    retired: int = 0  # entries that have left their months' partitions, whether or not they were erased
     months: set[int] = field(default_factory=set)
     first: tuple[Frame, EntryRow | None] | None = None  # where the log begins here
     received_at_ms: int = 0
@@ -76,13 +77,14 @@ async def rebuild_logs(
     """
     origins = await asyncio.to_thread(archive.origins)
     known = await _log_rows(fresh)
+    retired = await _retired(fresh)
     numbers = {origin: row["log_id"] for origin, row in {**present, **known}.items()}
     done = sum(int(row["size"]) for row in known.values())
     total = await asyncio.to_thread(lambda: sum(archive.log(origin).size for origin in origins))
     for origin in origins:
         log_id = numbers.setdefault(origin, log_number(origin))
         stored = Frontier.from_bytes(known[origin]["peaks"]) if origin in known else Frontier()
-        portions = _portions(archive.log(origin), log_id, stored, is_known_key)
+        portions = _portions(archive.log(origin), log_id, stored, is_known_key, retired.get(log_id, 0))
         async for portion in _ahead(portions):
             await _write(fresh, portion, log_id, present.get(origin), is_new=origin not in known)
             known.setdefault(origin, {})
@@ -103,8 +105,10 @@ async def _ahead(portions: Iterator[_Portion]) -> Any:
             raise
 
 
-def _portions(files: LogFiles, log_id: int, stored: Frontier, is_known_key: IsKnownKey) -> Iterator[_Portion]:
-    portion = _Portion(files.origin, frontier=stored.copy())
+def _portions(
+    files: LogFiles, log_id: int, stored: Frontier, is_known_key: IsKnownKey, retired: int
+) -> Iterator[_Portion]:
+    portion = _Portion(files.origin, frontier=stored.copy(), retired=retired)
     for encoded in files.frames(stored.size) if files.size > stored.size else ():
         frame, nodes = decode_frame(encoded), list[Node]()
         if (frame.start, frame.peaks) != (portion.frontier.size, portion.frontier.peaks):
@@ -120,7 +124,7 @@ def _portions(files: LogFiles, log_id: int, stored: Frontier, is_known_key: IsKn
         _add(portion, log_id, verified, nodes)
         if len(portion.entries) >= _ENTRIES_AT_ONCE:
             yield portion
-            portion = _Portion(files.origin, frontier=portion.frontier.copy())
+            portion = _Portion(files.origin, frontier=portion.frontier.copy(), retired=retired)
     if portion.entries:
         yield portion
 
@@ -132,7 +136,7 @@ def _add(portion: _Portion, log_id: int, verified: VerifiedFrame, nodes: Sequenc
     month = month_of(frame.received_at_ms)
     for at, (row, detail, leaf) in enumerate(zip(rows, frame.details, verified.leaves, strict=True)):
         index = frame.start + at
-        stands_in = left_of(month) if row is None else month
+        stands_in = left_of(month) if row is None or index < portion.retired else month
         portion.months.add(stands_in)
         portion.entries.append((*entry_row(log_id, index, row, detail, leaf), stands_in))
         if row is not None and row[0] == Kind.READING and "*" in row[3]:
@@ -196,6 +200,15 @@ def _token_digest(frame: Frame, opening: EntryRow | None, present: Mapping[str, 
     if present is not None:
         return bytes(present["token_digest"])
     raise RebuildError("entry 0 of a log was erased: the token that opens it is lost; enrol the gateway's next epoch")
+
+
+async def _retired(store: Store) -> dict[int, int]:
+    """How many entries of each log have left their months' partitions; none where that was lost with the store."""
+    column = tables.retained.c
+    query = select(column.log_id, column.reached_index).where(column.data == "readings")
+    async with store.read() as connection:
+        rows = await connection.execute(query.execution_options(every_shard="all logs are rebuilt"))
+        return {row.log_id: row.reached_index for row in rows}
 
 
 async def _log_rows(store: Store) -> dict[str, dict[str, Any]]:

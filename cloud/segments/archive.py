@@ -9,9 +9,11 @@ import errno
 import fcntl
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
+from itertools import zip_longest
 from pathlib import Path
 
 from cloud.errors import ArchiveError
@@ -181,12 +183,16 @@ class LogFiles:
             ArchiveError: a file is damaged, or the disk takes no second file.
         """
         self.flush()
-        erased = 0
-        for path in self.segments():
+        erased, paths, ordered = 0, self.segments(), sorted(indices)
+        for path, following in zip_longest(paths, paths[1:]):
+            end = _first_index(following) if following else ordered[-1] + 1 if ordered else 0
+            if bisect_left(ordered, _first_index(path)) == bisect_left(ordered, end):
+                continue
             frames, found = list[bytes](), 0
             for encoded in self._frames_of(path, 0, is_last=True):
                 frame = decode_frame(encoded)
-                positions = {at - frame.start for at in indices if frame.start <= at < frame.end} - frame.erased()
+                here = ordered[bisect_left(ordered, frame.start) : bisect_left(ordered, frame.end)]
+                positions = {at - frame.start for at in here} - frame.erased()
                 frames.append(encode_frame(erase_entries(frame, positions)) if positions else encoded)
                 found += len(positions)
             if found:

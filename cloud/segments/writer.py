@@ -7,16 +7,16 @@ step share one flush. Where it was interrupted it goes on from what the files th
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import ArchiveError
 from cloud.segments.archive import Archive
 from cloud.segments.notes import NotesFile
-from cloud.segments.rows import slot_of
+from cloud.segments.rows import ERASED_KIND, slot_of
 from cloud.store import Store, tables
 from cloud.store.months import entries_at
 from contracts.errors import ContractsError
@@ -27,6 +27,7 @@ __all__ = ["SegmentWriter"]
 
 _FRAMES_AT_ONCE = 64  # of one log, in one step
 _LOGS_AT_ONCE = 64
+_ERASURES_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ class SegmentWriter:
             await asyncio.sleep(0)
         await self._write_notes()
         self.entries += written
-        return written > 0
+        return await self._erase() or written > 0
 
     async def _grown(self) -> list[_Grown]:
         query = select(tables.logs.c.log_id, tables.logs.c.origin, tables.logs.c.size).execution_options(
@@ -113,6 +114,37 @@ class SegmentWriter:
             at = checkpoint.size
         files.flush()
         return at
+
+    async def _erase(self) -> bool:
+        """Let the files follow what was erased in the store; whether there was anything.
+
+        What this writer read before something was erased it has appended by now, and whatever it reads from now on is
+        erased already.
+        """
+        column = tables.erasures.c
+        query = select(tables.erasures).where(column.in_segments == 0).order_by(column.log_id, column.number)
+        query = query.limit(_ERASURES_AT_ONCE).execution_options(every_shard="whichever log's entries were erased")
+        async with self._store.read() as connection:
+            waiting = (await connection.execute(query)).all()
+        for log_id, erasures in groupby(waiting, key=lambda row: int(row.log_id)):
+            await self._erase_in_files(log_id, list(erasures))
+        return bool(waiting)
+
+    async def _erase_in_files(self, log_id: int, erasures: Sequence[Any]) -> None:
+        places = set[int]()
+        async with self._store.read() as connection:
+            named = select(tables.logs.c.origin).where(tables.logs.c.log_id == log_id)
+            origin = (await connection.execute(named)).scalar_one()
+            for one in erasures:
+                column, here = tables.entries.c, await entries_at(connection, log_id, one.first_index, one.end_index)
+                erased = select(column.entry_index).where(here, column.kind == ERASED_KIND)
+                places.update((await connection.execute(erased)).scalars())
+        await asyncio.to_thread(self._archive.log(origin).erase, places)
+        done = tables.erasures.c
+        numbers = [one.number for one in erasures]
+        async with self._store.write("retention") as connection:
+            change = update(tables.erasures).where(done.log_id == log_id, done.number.in_(numbers))
+            await connection.execute(change.values(in_segments=1))
 
     async def _write_notes(self) -> None:
         """The super-log's signed notes, which cannot be computed again: their time and their cosignatures."""

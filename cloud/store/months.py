@@ -9,16 +9,17 @@ have to be searched whenever a partition is added, so a month's partition is mad
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, and_, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cloud.months import month_of, months_between, months_later
 from cloud.store import tables
 from contracts.tree import SIZE_END
 
 __all__ = [
-    "Partition", "add_partition", "entries_at", "left_of", "month_of", "months_between", "months_later", "partitions",
+    "Partition", "add_partition", "drop_if_empty", "entries_at", "left_of", "month_of", "months_at", "months_between",
+    "months_later", "partitions",
 ]  # fmt: skip
 
 _BOUNDS = re.compile(r"FOR VALUES FROM \('?(-?[0-9]+)'?\) TO \('?(-?[0-9]+)'?\)")
@@ -38,28 +39,13 @@ class Partition:
     first: int
     end: int
 
+    @property
+    def last(self) -> int:
+        """The last month."""
+        return months_later(self.end, -1)
+
     def holds(self, month: int) -> bool:
         return self.first <= month < self.end
-
-
-def month_of(received_at_ms: int) -> int:
-    """YYYYMM, in UTC, of an arrival."""
-    at = datetime.fromtimestamp(received_at_ms / 1000, UTC)
-    return at.year * 100 + at.month
-
-
-def months_later(month: int, count: int) -> int:
-    """The month `count` months after another; before it, where `count` is negative."""
-    number = month // 100 * 12 + month % 100 - 1 + count
-    return number // 12 * 100 + number % 12 + 1
-
-
-def months_between(first: int, last: int) -> list[int]:
-    """Every month from `first` to `last`."""
-    found = [first]
-    while found[-1] < last:
-        found.append(months_later(found[-1], 1))
-    return found
 
 
 def left_of(month: int) -> int:
@@ -77,11 +63,11 @@ async def entries_at(
         here = and_(_ENTRIES.log_id == log_id, _ENTRIES.entry_index == start)
     if connection.dialect.name != "postgresql":
         return here
-    months = [] if log_id is None else await _months_at(connection, log_id, start, end)
+    months = [] if log_id is None else await months_at(connection, log_id, start, end)
     return and_(here, _ENTRIES.received_month.in_([*months, *map(left_of, months)]))
 
 
-async def _months_at(connection: AsyncConnection, log_id: int, start: int, end: int) -> list[int]:
+async def months_at(connection: AsyncConnection, log_id: int, start: int, end: int) -> list[int]:
     """From the first to the last arrival of the checkpoints that cover these entries, whichever way a clock went."""
     column = tables.checkpoints.c
     last = select(func.min(column.size)).where(column.log_id == log_id, column.size >= end).scalar_subquery()
@@ -115,3 +101,14 @@ async def add_partition(connection: AsyncConnection, month: int) -> None:
         name, first, end = f"entries_left_of_{year}", -(year * 100 + 12), -(year * 100)
     await connection.execute(text(f"CREATE TABLE {name} (LIKE entries INCLUDING ALL)"))
     await connection.execute(text(f"ALTER TABLE entries ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})"))
+
+
+async def drop_if_empty(connection: AsyncConnection, partition: Partition) -> bool:
+    """Drop a partition in which nothing is left; whether it was dropped. Whoever uses entries waits a moment for it."""
+    await connection.execute(text(f"LOCK TABLE {partition.name} IN SHARE MODE"))  # nothing may come any more
+    is_used = text(f"SELECT EXISTS (SELECT 1 FROM {partition.name})")  # noqa: S608 - our name
+    if (await connection.execute(is_used)).scalar_one():
+        return False
+    await connection.execute(text(f"ALTER TABLE entries DETACH PARTITION {partition.name}"))
+    await connection.execute(text(f"DROP TABLE {partition.name}"))
+    return True

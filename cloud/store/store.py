@@ -6,19 +6,19 @@ knows the driver: statements are SQLAlchemy Core, and what is many rows goes thr
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, func, insert, select
+from sqlalchemy import Connection, event, func, insert, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from cloud.store import tables
-from cloud.store.months import add_partition, months_later
+from cloud.store.months import Partition, add_partition, drop_if_empty, months_later, partitions
 
 __all__ = ["Store", "sqlite_url"]
 
@@ -33,6 +33,7 @@ _RETRY_SECONDS = 0.2
 _LOCK_TIMEOUT = "1s"
 _LOCK_TRIES = 120
 _LOCK_NOT_AVAILABLE = "55P03"
+_IN_USE = (_LOCK_NOT_AVAILABLE, "40P01")  # a deadlock is a lock that is not available either
 
 
 def sqlite_url(path: Path) -> str:
@@ -108,7 +109,7 @@ class Store:
         self.is_postgres = make_url(url).get_backend_name() == "postgresql"
         self._writer, self._reader = _postgres_engines(url) if self.is_postgres else _sqlite_engines(url)
         self._writing = asyncio.Lock()
-        self._prepared_month = 0
+        self._prepared: dict[bool, int] = {}  # the last month, and the last one of which something is left
 
     @asynccontextmanager
     async def write(self, lock: str | None = "store") -> AsyncIterator[AsyncConnection]:
@@ -140,11 +141,11 @@ class Store:
         Args:
             month: YYYYMM of their arrival; negative for what is left of them.
         """
-        if not self.is_postgres or month == self._prepared_month:
+        if not self.is_postgres or self._prepared.get(month < 0) == month:
             return
         async with self.write(_MONTHS) as connection:
             await add_partition(connection, month)
-        self._prepared_month = month
+        self._prepared[month < 0] = month
 
     async def prepare_months_from(self, month: int) -> None:
         """The same for a month and those that follow, so that ingest finds them there when they begin."""
@@ -152,6 +153,30 @@ class Store:
             async with self.write(_MONTHS) as connection:
                 for ahead in range(_MONTHS_AHEAD):
                     await add_partition(connection, months_later(month, ahead))
+
+    async def drop_empty_months(self, last: int) -> Sequence[str]:
+        """Drop PostgreSQL's partitions of months up to `last` that hold nothing any more; their names.
+
+        One that is in use stays until the next time.
+        """
+        dropped = list[str]()
+        if self.is_postgres:
+            async with self.read() as connection:
+                past = [one for one in await partitions(connection) if one.first >= 0 and one.last <= last]
+            for one in past:
+                dropped += [one.name] if await self._drop_if_empty(one) else []
+            self._prepared.clear()
+        return tuple(dropped)
+
+    async def _drop_if_empty(self, partition: Partition) -> bool:
+        try:
+            async with self.write(_MONTHS) as connection:
+                await connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+                return await drop_if_empty(connection, partition)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in _IN_USE:
+                raise
+            return False
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision; does nothing where it is there already."""

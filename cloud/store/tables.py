@@ -35,6 +35,7 @@ __all__ = [
     "chain_leases",
     "checkpoints",
     "entries",
+    "erasures",
     "forks",
     "intents",
     "line_notes",
@@ -47,6 +48,7 @@ __all__ = [
     "posted_bills",
     "posted_nodes",
     "posted_periods",
+    "retained",
     "sessions",
     "sign_ins",
     "super_cosignatures",
@@ -108,6 +110,36 @@ entries = Table(
     Column("received_month", Integer, nullable=False, server_default=text("0")),
     Index("entries_of_device", "device", "observed_at_ms"),
     sqlite_with_rowid=False,
+)
+
+# What was erased down to leaf hashes, and why: so many of a log's entries first_index to end_index - 1.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_index", BigInteger, nullable=False),
+    Column("end_index", BigInteger, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    # "retention", or "request": a person asked for it.
+    Column("cause", String(16), nullable=False),
+    Column("says", Text, nullable=False),
+    Column("erased_at_ms", BigInteger, nullable=False),
+    # Whether the segments have followed.
+    Column("in_segments", SmallInteger, nullable=False),
+)
+
+# How far retention has come in each log, by kind of data.
+retained = Table(
+    "retained",
+    metadata,
+    Column("log_id", LogId, primary_key=True, autoincrement=False),
+    Column("data", String(16), primary_key=True),
+    # Nothing before it is left to erase; between it and reached_index stands what bills or disputes still need.
+    Column("end_index", BigInteger, nullable=False),
+    Column("reached_index", BigInteger, nullable=False),
+    # The last month that is wholly done.
+    Column("month", Integer, nullable=False),
 )
 
 nodes = Table(

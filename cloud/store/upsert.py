@@ -7,7 +7,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["count_up", "insert_new", "insert_new_rows"]
+__all__ = ["count_up", "insert_new", "insert_new_rows", "put"]
 
 
 def _insert(connection: AsyncConnection, table: Table) -> Any:
@@ -25,6 +25,14 @@ async def insert_new_rows(connection: AsyncConnection, table: Table, rows: Seque
     """Insert those of the rows whose key does not exist."""
     if rows:
         await connection.execute(_insert(connection, table).on_conflict_do_nothing(), [dict(row) for row in rows])
+
+
+async def put(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert one row, or change the one of the same key to these values."""
+    key = list(table.primary_key.columns)
+    changed = {name: value for name, value in values.items() if name not in {column.name for column in key}}
+    statement = _insert(connection, table).values(dict(values))
+    await connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed))
 
 
 async def count_up(

@@ -1,0 +1,120 @@
+"""`minglou cloud retain` and `minglou cloud erase`: beside a running cloud, or without one."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from cloud.chain.stored import stored_view
+from cloud.directory import DirectoryFile
+from cloud.errors import ArchiveError, SettingsError
+from cloud.months import month_of
+from cloud.retention.holds import read_holds
+from cloud.retention.keeper import Retention
+from cloud.retention.requests import erase_devices, erase_places
+from cloud.segments import Archive
+from cloud.segments.writer import SegmentWriter
+from cloud.settings import CloudSettings
+from cloud.store import Store
+from cloud.super_log import SuperLog, open_super_key
+
+__all__ = ["run_erase", "run_retain"]
+
+Say = Callable[[str], None]
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+async def run_retain(settings: CloudSettings, say: Say = _print) -> int:
+    """Erase what was kept long enough; 0 when it is done, 1 while another process does it."""
+    async with _open_store(settings) as store:
+        retention = Retention(store, settings.retention, settings.clock, chain_id=_chain_id(settings))
+        done = await retention.run(lambda data, entries: say(f"retain: {entries} {data}") if entries else None)
+        if done is None:
+            say("retain: another process is at it; nothing to do here")
+            return 1
+        say(f"{done.entries} entries were erased down to their hashes")
+        for name in done.partitions:
+            say(f"partition {name} is empty and was dropped")
+        await _let_segments_follow(settings, store, say)
+    return 0
+
+
+async def run_erase(
+    settings: CloudSettings, *, entry: str | None, unit: str | None, reason: str, say: Say = _print
+) -> int:
+    """Erase one entry ORIGIN/INDEX, or what a unit's own devices told. Raises `CloudError`."""
+    now_ms = settings.clock.now_ms()
+    async with _open_store(settings) as store:
+        if entry is not None:
+            origin, _, index = entry.rpartition("/")
+            if not index.isdecimal():
+                raise SettingsError(f"{entry!r} is no entry; write ORIGIN/INDEX")
+            erased = await erase_places(store, origin, [int(index)], says=reason, now_ms=now_ms)
+        else:
+            erased = await _erase_unit(settings, store, unit or "", reason, now_ms)
+        say(f"{erased} entries were erased down to their hashes")
+        await _let_segments_follow(settings, store, say)
+    return 0
+
+
+async def _erase_unit(settings: CloudSettings, store: Store, name: str, reason: str, now_ms: int) -> int:
+    directory = DirectoryFile(settings.directory_file).read()
+    unit = directory.unit_named(name)
+    if unit is None:
+        raise SettingsError(f"no unit is named {name!r}; names are as in public addresses, such as b07-0501")
+    theirs = [one for one in directory.devices if one.unit == unit.alias]
+    due = settings.retention.last_due("boundaries", month_of(now_ms))
+    holds = await read_holds(store, _chain_id(settings), now_ms=now_ms, boundaries_due=due)
+    return await erase_devices(
+        store,
+        {one.device for one in theirs},
+        {one.origin for one in theirs} | await _assigned(store, _chain_id(settings), [one.device for one in theirs]),
+        says=reason,
+        now_ms=now_ms,
+        holds=holds,
+        boundaries_due=due,
+    )
+
+
+async def _assigned(store: Store, chain_id: int | None, devices: Iterable[bytes]) -> set[str]:
+    """The logs that the Registry ever gave these devices to."""
+    if chain_id is None:
+        return set()
+    view = await stored_view(store, chain_id)
+    return {origin for device in devices for origin in view.origins_of(device)}
+
+
+async def _let_segments_follow(settings: CloudSettings, store: Store, say: Say) -> None:
+    """Where a cloud is running, its own writer does it within seconds."""
+    archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
+    try:
+        archive.lock()
+    except ArchiveError:
+        say("the running cloud erases it from the segments")
+        return
+    try:
+        super_log = SuperLog(settings.super_origin, open_super_key(settings.super_key_file))
+        while await super_log.sequence(store):
+            pass
+        writer = SegmentWriter(store, archive)
+        await writer.prepare()
+        while await writer.step():
+            pass
+    finally:
+        archive.unlock()
+    say("and from the segments")
+
+
+@asynccontextmanager
+async def _open_store(settings: CloudSettings) -> AsyncIterator[Store]:
+    store = Store(settings.store_url)
+    try:
+        await store.migrate()
+        yield store
+    finally:
+        await store.close()
+
+
+def _chain_id(settings: CloudSettings) -> int | None:
+    return settings.chain.chain_id if settings.chain else None

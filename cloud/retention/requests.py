@@ -1,0 +1,109 @@
+"""Erasing because somebody asked for it: single entries by their place, or all of some devices'.
+
+What bills or disputes still rest on is spared where devices are erased, until retention's time for it has come. Whoever
+names a single place must know what is there.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select
+
+from cloud.errors import StoreError
+from cloud.retention.erasing import Erasure, erase_range, is_kind, needed
+from cloud.retention.holds import Holds
+from cloud.store import Store, log_id_of, tables
+from cloud.store.logs import log_ids_of, log_ids_of_gateway
+
+__all__ = ["erase_devices", "erase_places"]
+
+_ENTRIES = tables.entries.c
+_AT_ONCE = 10_000
+
+
+async def erase_places(store: Store, origin: str, places: Iterable[int], *, says: str, now_ms: int) -> int:
+    """Erase entries of one log down to their leaf hashes, in this store and, soon after, in its segments.
+
+    Args:
+        places: indexes of entries; those that were erased before, or are not held, count for nothing.
+        says: why, for the record: no person's name.
+
+    Returns:
+        How many were still there.
+
+    Raises:
+        StoreError: nothing of this log is held; or entry 0 was named, which opens it.
+    """
+    async with store.read() as connection:
+        log_id = await log_id_of(connection, origin)
+    wanted = sorted(set(places))
+    if log_id is None:
+        raise StoreError(f"nothing of {origin} is held; check the log's name")
+    if wanted and wanted[0] < 1:
+        raise StoreError(f"{origin}: entry 0 opens the log and tells of nobody; name entries from 1 on")
+    why, erased = Erasure(cause="request", says=says, now_ms=now_ms), 0
+    for first, last in _runs(wanted):
+        for start in range(first, last + 1, _AT_ONCE):
+            end = min(last + 1, start + _AT_ONCE)
+            erased += await erase_range(store, log_id, start, end, _ENTRIES.kind >= 0, why, moves_all=False)
+    return erased
+
+
+async def erase_devices(
+    store: Store, devices: Collection[bytes], origins: Collection[str], *, says: str, now_ms: int, holds: Holds,
+    boundaries_due: int,
+) -> int:  # fmt: skip
+    """Erase everything that some devices told, but for what bills and disputes still need.
+
+    Args:
+        devices: SHA-256 of their URNs: all meters of one unit, say.
+        origins: logs that may hold entries of them; those of the same gateways' other epochs are looked at too.
+        holds: what is still needed.
+        boundaries_due: the last month whose boundary entries need not be kept any more.
+
+    Returns:
+        How many entries were still there.
+    """
+    if not holds.is_known:
+        raise StoreError("the chain was not followed today, so nobody knows what is disputed; start the cloud first")
+    async with store.read() as connection:
+        log_ids = set(await log_ids_of(connection, origins))
+        for gateway in {origin.rpartition("/")[0] for origin in origins}:
+            log_ids.update(await log_ids_of_gateway(connection, gateway))
+    why, erased = Erasure(cause="request", says=says, now_ms=now_ms), 0
+    theirs = _ENTRIES.device.in_(sorted(devices))
+    for log_id in sorted(log_ids):
+        first, end_of_all = await _span_of(store, log_id, theirs)
+        for start in range(first, end_of_all, _AT_ONCE):
+            end = min(end_of_all, start + _AT_ONCE)
+            spared = or_(*_spared(log_id, start, end, holds, boundaries_due))
+            erased += await erase_range(store, log_id, start, end, and_(theirs, not_(spared)), why, moves_all=False)
+    return erased
+
+
+async def _span_of(store: Store, log_id: int, theirs: ColumnElement[bool]) -> tuple[int, int]:
+    place = _ENTRIES.entry_index
+    async with store.read() as connection:
+        query = select(func.min(place), func.max(place)).where(_ENTRIES.log_id == log_id, theirs)
+        first, last = (await connection.execute(query)).one()
+    return (0, 0) if first is None else (first, last + 1)
+
+
+def _spared(log_id: int, start: int, end: int, holds: Holds, boundaries_due: int) -> Iterator[ColumnElement[bool]]:
+    yield and_(is_kind("boundaries"), func.abs(_ENTRIES.received_month) > boundaries_due)
+    for name in ("boundaries", "readings"):
+        still = needed(name, log_id, start, end, holds)
+        if still is not None:
+            yield and_(is_kind(name), still)
+
+
+def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of those that follow each other without a gap."""
+    if not places:
+        return
+    first = last = places[0]
+    for place in places[1:]:
+        if place != last + 1:
+            yield first, last
+            first = place
+        last = place
+    yield first, last
