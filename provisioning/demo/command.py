@@ -19,7 +19,7 @@ _ONCE_DIRECTORY = _DIRECTORY / "once"  # begun anew each time, beside a demo tha
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--once`, `--dir` and `--month-seconds`."""
+    """Add `--once`, `--dir`, `--month-seconds` and `--days-later`."""
     parser.add_argument(
         "--once", action="store_true", help="live through the month, verify everything, print a table, stop"
     )
@@ -33,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="S",
         help=f"real seconds of the month (default: {_MONTH_SECONDS:.0f}, with --once {_ONCE_MONTH_SECONDS:.0f})",
+    )
+    parser.add_argument(
+        "--days-later",
+        type=int,
+        default=0,
+        metavar="N",
+        help="continue a demo as if it had been left alone for N more days: every process is started that much later",
     )
 
 
@@ -48,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         once=once,
         month_seconds=arguments.month_seconds or (_ONCE_MONTH_SECONDS if once else _MONTH_SECONDS),
         challenge_seconds=_ONCE_CHALLENGE_SECONDS if once else _CHALLENGE_SECONDS,
+        days_later=arguments.days_later,
     )
     try:
         return asyncio.run(Launcher(options).run())

@@ -66,6 +66,7 @@ class DemoOptions:
     once: bool
     month_seconds: float
     challenge_seconds: int
+    days_later: int = 0  # since it was stopped, beside those that really went by
 
 
 class Launcher:
@@ -122,6 +123,10 @@ class Launcher:
     def _known_state(self) -> DemoState | None:
         """What is here to be continued; `--once` always begins anew, where it will not take a living demo away."""
         state = read_state(self._state_file)
+        if self.options.days_later and (state is None or self.options.once or _now_ms() < state.clock.real_end_ms):
+            raise DemoError(
+                f"--days-later continues a demo whose month is over; there is none in {self.places.root}: leave it out"
+            )
         if state is None or not self.options.once:
             return state
         if state.challenge_seconds != self.options.challenge_seconds:
@@ -228,9 +233,10 @@ class Launcher:
 
     async def _continue(self, state: DemoState, ports: Ports) -> DemoState:
         """A demo that was here before: the same chain, logs and keys; the absence will show as a gap."""
-        state = replace(state, ports=ports)
+        later_ms = self.options.days_later * DAY_MS
+        state = replace(state, ports=ports, clock=replace(state.clock, ahead_ms=state.clock.ahead_ms + later_ms))
         self._keep(state)
-        away_hours = max(0, _now_ms() - state.clock.real_end_ms) / 3_600_000
+        away_hours = max(0, state.clock.now_ms() - state.clock.real_end_ms) / 3_600_000
         self.progress.say(f"continuing; the month ended {away_hours:.1f} hours ago")
         site, names = self._site()
         write_passwords(site, names, self.places, ports)

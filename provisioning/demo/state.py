@@ -100,6 +100,7 @@ def write_state(path: Path, state: DemoState) -> None:
             "real_start_ms": state.clock.real_start_ms,
             "real_end_ms": state.clock.real_end_ms,
             "demo_start_ms": state.clock.demo_start_ms,
+            "ahead_ms": state.clock.ahead_ms,
         },
         "ports": asdict(state.ports),
         "challenge_seconds": state.challenge_seconds,

@@ -125,6 +125,7 @@ def clock_section(clock: DemoClock | None) -> list[tuple[str, dict[str, str | in
                 "real_start_ms": clock.real_start_ms,
                 "real_end_ms": clock.real_end_ms,
                 "demo_start_ms": clock.demo_start_ms,
+                "ahead_ms": clock.ahead_ms,
             },
         )
     ]

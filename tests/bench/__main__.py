@@ -22,7 +22,20 @@ from tests.bench.results import merge, read_results, write_results
 from tests.bench.table import terminal_table, write_readmes
 from tests.processes import REPOSITORY
 
-GROUPS = ("cli", "verify", "edge", "chain", "gas", "compounds", "bills", "cloud", "cloud_rebuild", "web", "demo")
+GROUPS = (
+    "cli",
+    "verify",
+    "edge",
+    "chain",
+    "gas",
+    "compounds",
+    "bills",
+    "cloud",
+    "cloud_rebuild",
+    "web",
+    "demo_page",
+    "demo",
+)
 GROUP_SECONDS_MAX = 1200
 
 

@@ -33,6 +33,7 @@ class Bar:
 
 BARS: dict[str, Bar] = {
     "demo.once_s": Bar("<= 120", "one month from meter to bill, verified", "一个月从电表到账单并核验"),
+    "demo.page_s": Bar("<= 20", "start of the demo to its page", "从启动到页面打开"),
     "demo.setup_s": Bar("<= 300", "set-up of the demo on a fresh machine", "全新机器上的演示准备"),
     "cli.help_s": Bar("<= 0.3", "`minglou --help`, whole process", "`minglou --help` 整个进程"),
     "verify.python_ms": Bar("<= 5", "one evidence file, all offline checks, Python", "一份证据全部离线核验，Python"),

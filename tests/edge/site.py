@@ -34,6 +34,7 @@ class Site:
     clock: str = ""
     checkpoint: str = "entries=256\nseconds=0.2"
     environment: dict[str, str] = field(default_factory=dict)
+    key_password_file: Path | None = None
 
     @property
     def config(self) -> Path:
@@ -45,7 +46,7 @@ class Site:
 
     @property
     def public(self) -> bytes:
-        return p256.public_bytes(load_or_create_key(self.directory / "key.pem", None))
+        return p256.public_bytes(load_or_create_key(self.directory / "key.pem", self.key_password_file))
 
     def write(self) -> Path:
         """Write gateway.toml and credentials.toml."""
@@ -53,8 +54,9 @@ class Site:
         _ = self.public
         users = "".join(f'"{name}" = "{stored}"\n' for name, stored in self.users.items())
         (self.directory / "credentials.toml").write_text("[users]\n" + users, encoding="utf-8")
+        password = f'key_password_file="{self.key_password_file}"\n' if self.key_password_file else ""
         self.config.write_text(
-            f'[gateway]\norigin="{ORIGIN}"\nurn="{GATEWAY}"\ndata_dir="data"\nkey_file="key.pem"\n'
+            f'[gateway]\norigin="{ORIGIN}"\nurn="{GATEWAY}"\ndata_dir="data"\nkey_file="key.pem"\n{password}'
             f'timezone="Asia/Shanghai"\n{self.clock}\n[uplink]\nurl="{self.uplink}"\nchain_id=31337\n'
             f'[checkpoint]\n{self.checkpoint}\n[status]\nlisten="127.0.0.1:{self.status_port}"\n'
             f'[mqtt.endpoint]\nlisten="127.0.0.1:{self.endpoint_port}"\ncredentials_file="credentials.toml"\n'

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.keys import write_secret
 from tests.edge.cloud_stub import CloudStub
 from tests.edge.mqtt_device import Device
 from tests.edge.site import ORIGIN, Site
@@ -198,6 +199,22 @@ def test_a_key_that_others_can_read_is_refused(site: Site) -> None:
     answer = site.ask("run")
     assert answer.returncode == 1
     assert "chmod 600" in answer.stderr
+
+
+def test_a_key_behind_a_password_signs_with_it_and_with_no_other(site: Site) -> None:
+    password = site.key_password_file = site.directory / "key.password"
+    write_secret(password, b"correct horse\n")
+    site.add_sensor("s1")
+    with CloudStub(site.public) as cloud:
+        site.uplink = cloud.url
+        assert b"ENCRYPTED" in (site.directory / "key.pem").read_bytes()
+        with site.running():
+            wait_until(lambda: cloud.size(ORIGIN) > 0, seconds=8, what="the first batch")
+        password.write_bytes(b"another\n")
+        answer = site.ask("run")
+    assert answer.returncode == 1
+    assert "key.pem" in answer.stderr and "password" in answer.stderr
+    assert "another" not in answer.stderr
 
 
 def test_status_asks_the_running_gateway(site: Site) -> None:

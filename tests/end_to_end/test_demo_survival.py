@@ -7,14 +7,17 @@ import os
 import signal
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from playwright.sync_api import ElementHandle, sync_playwright
 
 from tests.end_to_end.demo_run import DemoRun, processes_of
+from tests.processes import PATIENCE
 
-ABSENCE_SECONDS = 65  # a stop of less than a minute is no gap: nothing is polled more often
+DAYS_AWAY = 3
+CHEATS = ("change", "drop", "restore", "forge", "bill", "rewrite")
 VICTIMS = {
     "chain": "bin/anvil",
     "broker": "mosquitto.conf",
@@ -24,37 +27,70 @@ VICTIMS = {
     "gateway": "edge run",
     "cloud": "cloud serve",
 }
+AFTER_THE_OUTAGE = {  # the demo itself stops witnesses for a while in its month
+    "mirror": "mirror run",
+    "witness-committee": "witnesses/committee",
+    "witness-regulator": "witnesses/regulator",
+    "witness-volunteer": "demo.colluder",
+}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_any_process_may_be_killed_every_cheat_is_noticed_and_a_second_start_continues(tmp_path: Path) -> None:
+def test_any_process_may_be_killed_every_cheat_is_noticed_and_a_second_start_continues(
+    tmp_path: Path, chromium: Path
+) -> None:
     directory = tmp_path / "demo"
     demo = DemoRun(directory, "--month-seconds", "60")
     try:
         demo.until(lambda: demo.status("status").get("entries", 0) > 500, seconds=240, what="first entries")
+        _each_process_has_its_own_databases(demo)
         for name, words in VICTIMS.items():
             _kill(demo, name, words)
         demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=300, what="real time")
         _everything_arrives(demo)
         _the_chain_comes_back_shorter(demo)
-        for name in ("change", "drop", "restore", "forge", "bill", "rewrite"):
-            _cheat(demo, name)
+        demo.until(lambda: "witnesses: both are back" in demo.said(), seconds=240, what="the end of the outage")
+        for name, words in AFTER_THE_OUTAGE.items():
+            _kill(demo, name, words)
+        _every_button_is_pressed(demo, chromium)
         _everything_arrives(demo)
         _kill_the_launcher(demo)
         before = _gateway_entries(directory)
-        time.sleep(ABSENCE_SECONDS)
-        demo = DemoRun(directory)
+        demo = DemoRun(directory, "--days-later", str(DAYS_AWAY))
         demo.until(lambda: "Real time" in demo.state().get("sentence", ""), seconds=240, what="the second start")
         demo.until(lambda: demo.status("status").get("entries", 0) > before, seconds=180, what="new entries")
         _everything_arrives(demo)
         assert "the contract holds this period already" in demo.said()
         assert demo.said().count("The clerk pads the bill") == 1
-        demo.until(lambda: "gap" in _quantities(directory, from_index=before), seconds=120, what="the absence as a gap")
+        demo.until(lambda: bool(_gaps_ms(directory, from_index=before)), seconds=120, what="the absence as a gap")
+        assert max(_gaps_ms(directory, from_index=before)) >= DAYS_AWAY * 86_400_000
         demo.interrupt()
         assert processes_of(directory) == []
     finally:
         demo.end()
+
+
+def _each_process_has_its_own_databases(demo: DemoRun) -> None:
+    """What is open in a process lies in the directory that it was started in: nobody writes into another's."""
+    opened = {
+        (command, Path(os.readlink(f"/proc/{pid}/cwd")), target)
+        for pid, command in demo.children().items()
+        for target in _open_files(pid)
+        if ".sqlite3" in target.name
+    }
+    assert {target.name for _, _, target in opened} >= {"e0.sqlite3", "cloud.sqlite3"}, opened
+    for command, own, target in opened:
+        assert target.is_relative_to(own), (command, target)
+
+
+def _open_files(pid: int) -> list[Path]:
+    found = []
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.append(link.readlink())
+    return found
 
 
 def _kill(demo: DemoRun, name: str, words: str) -> None:
@@ -103,18 +139,32 @@ def _whole_state(state: Path) -> bytes:
             return encoded
 
 
-def _cheat(demo: DemoRun, name: str) -> None:
-    """Press one button; somebody must notice, and the demo must go on."""
-    assert demo.press(f"/cheats/{name}") == 200
+def _every_button_is_pressed(demo: DemoRun, chromium: Path) -> None:
+    """As a person does it, on the demo's own page: somebody must notice each, and the demo must go on."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_default_timeout(20_000 * PATIENCE)
+        problems: list[str] = []
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"http://localhost:{demo.ports()['control']}/")
+        for name in CHEATS:
+            page.click(f"li[data-cheat={name}] button:enabled")
+            ended = page.wait_for_selector(f"li[data-cheat={name}]:is([data-state=noticed], [data-state=failed])")
+            assert ended is not None
+            assert ended.get_attribute("data-state") == "noticed", ended.inner_text()
+            told = dict(zip(_texts(ended, "th"), _texts(ended, "td"), strict=True))
+            assert told.pop("改前 before") != told.pop("改后 after"), name
+            assert told.pop("复原 put back")
+            assert told, f"{name}: nobody noticed"
+        assert page.locator("#cheats li").count() == len(CHEATS)
+        assert problems == []
+        browser.close()
 
-    def cheat() -> dict[str, Any]:
-        return next(cheat for cheat in demo.state()["cheats"] if cheat["name"] == name)
 
-    demo.until(lambda: cheat()["state"] not in ("idle", "running"), seconds=120, what=f"the end of {name}")
-    found = cheat()
-    assert found["state"] == "noticed", found
-    assert found["report"]["before"] != found["report"]["after"]
-    demo.until(lambda: cheat()["allowed"], seconds=20, what="the next cheat to be allowed")
+def _texts(row: ElementHandle, tag: str) -> list[str]:
+    return [cell.inner_text() for cell in row.query_selector_all(tag)]
 
 
 def _kill_the_launcher(demo: DemoRun) -> None:
@@ -146,14 +196,15 @@ def _gateway_entries(directory: Path) -> int:
         database.close()
 
 
-def _quantities(directory: Path, *, from_index: int) -> set[str]:
-    """Quantities of the gateway's own entries from an index on, as the cloud holds them."""
+def _gaps_ms(directory: Path, *, from_index: int) -> list[int]:
+    """How long each gap lasted that the gateway logged from an index on, as the cloud holds them."""
     database = sqlite3.connect(f"file:{directory / 'cloud' / 'data' / 'cloud.sqlite3'}?mode=ro", uri=True)
     try:
-        rows = database.execute("SELECT quantity FROM entries WHERE kind = 5 AND entry_index >= ?", (from_index,))
-        return {row[0] for row in rows}
+        rows = database.execute("SELECT detail FROM entries WHERE quantity = 'gap' AND entry_index >= ?", (from_index,))
+        details = [json.loads(row[0]) for row in rows]
     finally:
         database.close()
+    return [int(one["until_ms"]) - int(one["from_ms"]) for one in details if one.get("reason") == "stopped"]
 
 
 def test_the_launcher_refuses_a_directory_in_use(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_gateway_building_and_cloud_read_one_clock(site: Site, names: SecretName
             "real_start_ms": CLOCK.real_start_ms,
             "real_end_ms": CLOCK.real_end_ms,
             "demo_start_ms": CLOCK.demo_start_ms,
+            "ahead_ms": CLOCK.ahead_ms,
         }
 
 

@@ -17,7 +17,17 @@ from contracts.person import Purpose, person_digest
 from contracts.vyper.compile import artifact
 from tests.cloud.web.site import site
 from tests.cloud.web.test_roles import BILL, READING
-from tests.cloud.web.world import CHALLENGES, CLOSING_INDEX, LIFT_INDEX, OWNER, OWNER_KEY, OWNER_SEED, PERIOD, World
+from tests.cloud.web.world import (
+    CHALLENGES,
+    CLOSING_INDEX,
+    LIFT_INDEX,
+    MANAGER,
+    OWNER,
+    OWNER_KEY,
+    OWNER_SEED,
+    PERIOD,
+    World,
+)
 from tests.vectors.deployment import ORIGIN, TRUST
 
 PHONE = ViewportSize(width=390, height=844)
@@ -325,3 +335,16 @@ def test_no_page_is_wider_than_a_small_phone_and_targets_are_large(
             ".map(row => row.outerHTML.slice(0, 80))",
         )
         assert small == [], path
+
+
+@pytest.mark.parametrize("view", ["normal", "elder"])
+def test_the_managers_page_fits_a_small_phone_whatever_names_witnesses_and_gateways_have(
+    world: World, address: str, page: Page, view: str
+) -> None:
+    page.goto(f"{address}/signin#t={world.token_of(MANAGER)}")
+    page.wait_for_url("**/site")
+    page.request.post(f"{address}/preferences", form={"view": view, "back": "/"})
+    page.set_viewport_size({"width": 360, "height": 640})
+    page.goto(f"{address}/site")
+    assert page.locator(".lines .what").count() > 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

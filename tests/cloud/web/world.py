@@ -71,7 +71,12 @@ OWN_VIEWS = (PERIOD_VIEW, TARIFFS_VIEW, TARIFF_VIEW, UNIT_AT_VIEW, UNIT_VIEW)
 
 WITNESSES = (
     WitnessSummary(name="committee.example/w", size=6, has_cosigned=True, says=""),
-    WitnessSummary(name="owner.example/w", size=4, has_cosigned=False, says="cannot be reached; ask its keeper"),
+    WitnessSummary(
+        name="committee.of-the-owners.demo.minglou.example/witness",
+        size=4,
+        has_cosigned=False,
+        says="cannot be reached; ask its keeper",
+    ),
 )
 OWNER = Person(key="owner-0501", role=Role.OWNER, title=Title(zh="陈女士", en="Ms Chen"), units=(DOOR,))
 NEIGHBOUR = Person(key="owner-0502", role=Role.OWNER, title=Title(zh="李先生", en="Mr Li"), units=(OTHER_DOOR,))
