@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from cloud.chain.intents import add_intent
+from cloud.chain.intents import add_intent, wish_again
 from cloud.chain.view import ChainView
 from cloud.cosigners import Cosigners
 from cloud.standing import read_standing
@@ -74,9 +74,11 @@ class Anchoring:
             head = await self._super.sign_head(self._store, now_ms=self._clock.now_ms())
         if head is None or head.size <= anchored or not await self._is_witnessed():
             return False
+        key, now_ms = f"anchor:{head.size}", self._clock.now_ms()
         async with self._store.write() as connection:
-            return await add_intent(
-                connection, f"anchor:{head.size}", "anchor", {"size": head.size}, now_ms=self._clock.now_ms()
+            # No newer head is signed before this one is anchored, so a wish that was given up is opened again.
+            return await add_intent(connection, key, "anchor", {"size": head.size}, now_ms=now_ms) or await wish_again(
+                connection, key, now_ms=now_ms
             )
 
     async def _is_witnessed(self) -> bool:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.store import tables
 from cloud.store.upsert import insert_new
 
-__all__ = ["add_intent", "insert_new", "intent_state"]
+__all__ = ["add_intent", "insert_new", "intent_state", "wish_again"]
 
 
 async def add_intent(
@@ -38,6 +38,16 @@ async def add_intent(
         "changed_at_ms": now_ms,
     }
     return await insert_new(connection, tables.intents, values)
+
+
+async def wish_again(connection: AsyncConnection, business_key: str, *, now_ms: int) -> bool:
+    """Open a wish that was given up after many refusals, because it is still wished for; whether it was one."""
+    column = tables.intents.c
+    given_up = (column.business_key == business_key) & (column.state == "refused")
+    opened = await connection.execute(
+        update(tables.intents).where(given_up).values(state="pending", failures=0, changed_at_ms=now_ms)
+    )
+    return opened.rowcount == 1
 
 
 async def intent_state(connection: AsyncConnection, business_key: str) -> tuple[str, str] | None:

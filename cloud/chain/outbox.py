@@ -41,6 +41,7 @@ class Intent:
     business_key: str
     kind: str
     params: dict[str, Any]
+    failures: int = 0  # how often a contract refused it, as far as that was counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +108,11 @@ class Outbox:
                 grouped.setdefault((row.account, row.nonce), []).append(_attempt_of(row))
         return [Slot(account=account, nonce=nonce, attempts=rows) for (account, nonce), rows in grouped.items()]
 
-    async def pending(self) -> list[Intent]:
-        """The oldest wishes that nothing was sent for."""
+    async def pending(self, *, after: int = 0) -> list[Intent]:
+        """The oldest wishes that nothing was sent for, of those with larger numbers than `after`; at most 64."""
         column = tables.intents.c
-        query = select(tables.intents).where(column.state == "pending").order_by(column.intent_id).limit(_PENDING_MAX)
+        waiting = (column.state == "pending") & (column.intent_id > after)
+        query = select(tables.intents).where(waiting).order_by(column.intent_id).limit(_PENDING_MAX)
         async with self._store.read() as connection:
             return [_intent_of(row) for row in await connection.execute(query)]
 
@@ -314,4 +316,10 @@ def _attempt_of(row: Any) -> Attempt:
 
 
 def _intent_of(row: Any) -> Intent:
-    return Intent(intent_id=row.intent_id, business_key=row.business_key, kind=row.kind, params=json.loads(row.params))
+    return Intent(
+        intent_id=row.intent_id,
+        business_key=row.business_key,
+        kind=row.kind,
+        params=json.loads(row.params),
+        failures=row.failures,
+    )

@@ -10,7 +10,7 @@ Every step may be the last before a crash. What makes a wish come true once and 
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from cloud.chain.fees import Asked, FeeCapReached, Fees, first_fees, replacement
 from cloud.chain.intents import add_intent
 from cloud.chain.lease import ChainLease
 from cloud.chain.outbox import Attempt, Intent, Outbox, Purpose, Slot
+from cloud.chain.queue import Queue
 from cloud.errors import ChainError
 from cloud.store import Store
 from contracts.clock import Clock
@@ -110,8 +111,7 @@ class Sender:
         self._monotonic = monotonic
         self._sent_at: dict[int, float] = {}  # attempt id -> when this process last broadcast it
         self._unseen: dict[int, int] = {}  # attempt id -> how often the nodes did not know it any more
-        self._retry_at: dict[int, float] = {}  # intent id -> when to try again
-        self._refused: set[int] = set()  # intents that contracts refused since they took one
+        self._queue = Queue(self._outbox, retry_seconds=limits.retry_seconds, monotonic=monotonic)
         self._probe_at = 0.0
         self._needed_wei = 0
         self._has_adopted = False
@@ -153,7 +153,9 @@ class Sender:
         followed = self._place.followed[0]
         nonces = {self.address: await self._client.nonce(self.address, at=followed)}
         changed = await self._outbox.settle_done(self._place.final[0])
-        for slot in await self._outbox.slots():
+        slots = await self._outbox.slots()
+        self._forget_settled(slots)
+        for slot in slots:
             if slot.account not in nonces:  # an earlier key's transactions are still looked after, not replaced
                 nonces[slot.account] = await self._client.nonce(slot.account, at=followed)
             changed |= await self._look_after(slot, nonces[slot.account])
@@ -161,6 +163,12 @@ class Sender:
             await self._look_again(nonces[self.address])
             changed |= await self._start_new(nonces[self.address])
         return changed
+
+    def _forget_settled(self, slots: Sequence[Slot]) -> None:
+        """What was noted of attempts whose nonces are settled is of no use any more."""
+        of_open = {attempt.attempt_id for slot in slots for attempt in slot.attempts}
+        self._sent_at = {one: at for one, at in self._sent_at.items() if one in of_open}
+        self._unseen = {one: times for one, times in self._unseen.items() if one in of_open}
 
     def _is_stopped(self) -> bool:
         """Whether the follower has lost its footing: then nothing that is new is sent."""
@@ -259,17 +267,19 @@ class Sender:
         taken = {slot.nonce for slot in slots}
         room = self._limits.in_flight_max - sum(slot.nonce >= chain_nonce for slot in slots)
         now = self._monotonic()
-        due = [one for one in await self._outbox.pending() if self._retry_at.get(one.intent_id, 0.0) <= now]
+        is_probing = self._breaker.is_open(Cause.REFUSED)
+        due = await self._queue.due(is_probing=is_probing)
         if not due or room <= 0:
             return await self._mind_gaps(chain_nonce, taken)
-        if self._breaker.is_open(Cause.REFUSED):  # one wish now and then finds out whether the contracts take any
+        if is_probing:  # one wish now and then finds out whether the contracts take any
             room = 1 if now >= self._probe_at else 0
             self._probe_at = now + 15 * self._limits.retry_seconds if room else self._probe_at
         changed = False
-        for intent in due[:room]:
-            nonce = _lowest_free(chain_nonce, taken)
-            if await self._attempt(intent, nonce):
-                changed = True
+        for intent in due:
+            if room <= 0:
+                break
+            if await self._attempt(intent, _lowest_free(chain_nonce, taken)):
+                changed, room = True, room - 1  # what must wait takes nobody's room
                 taken = {slot.nonce for slot in await self._outbox.slots() if slot.account == self.address}
             if self._breaker.is_open(Cause.FUNDS, Cause.FEE_CAP):
                 break
@@ -278,7 +288,7 @@ class Sender:
     async def _attempt(self, intent: Intent, nonce: int) -> bool:
         """Begin with one wish; whether anything came of it."""
         followed = self._place.followed
-        self._retry_at[intent.intent_id] = self._monotonic() + self._limits.retry_seconds
+        self._queue.looked_at(intent)
         try:
             built = await self._build(intent)
             if isinstance(built, NotYet):
@@ -289,7 +299,7 @@ class Sender:
         except CallReverted as reverted:
             await self._count_refusal(intent, reverted)
             return True
-        self._refused.clear()
+        self._queue.taken()
         await self._breaker.gone(Cause.REFUSED)
         fees = await self._affordable(gas)
         if fees is None:
@@ -298,9 +308,8 @@ class Sender:
         return True
 
     async def _count_refusal(self, intent: Intent, reverted: CallReverted) -> None:
-        self._refused.add(intent.intent_id)
         _log.warning("cloud: %s: the contract says: %s", intent.business_key, reverted)
-        if len(self._refused) >= _REFUSED_IN_A_ROW_MAX:
+        if self._queue.refused(intent) >= _REFUSED_IN_A_ROW_MAX:
             says = (
                 f"contracts refuse every wish, the last one ({intent.business_key}) with: {reverted}; run `minglou "
                 "chain doctor`: is the relayer's role still granted, and is this the deployment that the site uses?"

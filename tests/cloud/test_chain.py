@@ -1,6 +1,6 @@
 """Follower and outbox on a real chain: what is wished comes true once, whatever the chain does."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import select
 
 from cloud.chain.anchoring import Anchoring
-from cloud.chain.breaker import Breaker
+from cloud.chain.breaker import Breaker, Cause
 from cloud.chain.builders import ChainBuilders
 from cloud.chain.follower import Follower
+from cloud.chain.intents import add_intent
 from cloud.chain.lease import ChainLease
 from cloud.chain.reading import FollowedReader
-from cloud.chain.sender import Sender, SenderLimits
+from cloud.chain.sender import NotYet, Sender, SenderLimits, Transaction
 from cloud.chain.view import ChainView
 from cloud.errors import IngestRefused
 from cloud.store import tables
@@ -331,5 +332,53 @@ def test_what_is_anchored_already_is_not_sent_again_by_a_restored_database(
             await chain.settle()
             assert await chain.states() == {"anchor:1": "final"}
             assert await chain.site.client.nonce(chain.sender.address) == nonce
+
+    run(scenario())
+
+
+def test_wishes_that_wait_or_are_refused_keep_no_other_from_the_chain(
+    run: Run, tmp_path: Path, anvil: Endpoint
+) -> None:
+    async def scenario() -> None:
+        async with chain_bench(tmp_path / "c.sqlite3", anvil.url, failures_max=10**6) as chain:
+
+            async def waits(_params: Mapping[str, Any]) -> NotYet:
+                return NotYet(says="somebody else's turn")
+
+            async def is_refused(_params: Mapping[str, Any]) -> Transaction:
+                return Transaction(to=chain.site.deployment.anchor_log, data=b"\x00" * 4)
+
+            chain.sender._builders |= {"waits": waits, "bad": is_refused}
+            async with chain.bench.store.write() as connection:
+                for number in range(200):
+                    await add_intent(connection, f"waits:{number}", "waits", {}, now_ms=1)
+                for number in range(70):
+                    await add_intent(connection, f"bad:{number}", "bad", {}, now_ms=1)
+            for _ in range(12):
+                await chain.follow()
+                await chain.sender.step()
+            assert chain.breaker.is_open(Cause.REFUSED)
+            gateway = SimulatedGateway()
+            await chain.site.enrol(gateway)
+            await chain.follow()
+            await chain.bench.send(gateway)
+            await chain.settle()
+            assert (await chain.states())["anchor:1"] == "final"
+
+    run(scenario())
+
+
+def test_an_anchor_that_was_given_up_is_wished_for_again(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+    async def scenario() -> None:
+        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+            gateway = SimulatedGateway()
+            await chain.site.enrol(gateway)
+            await chain.follow()
+            await chain.bench.send(gateway)
+            assert await chain.anchoring.step()
+            async with chain.bench.store.write() as connection:  # as after many refusals, in a minute without its role
+                await connection.execute(tables.intents.update().values(state="refused", failures=12))
+            await chain.settle()
+            assert await chain.states() == {"anchor:1": "final"}
 
     run(scenario())
