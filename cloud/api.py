@@ -3,7 +3,7 @@
 import hmac
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import select
 
@@ -13,6 +13,7 @@ from cloud.status import read_status
 from cloud.store import log_id_of, tables
 from cloud.store.months import entries_at
 from contracts.entry import Kind
+from contracts.tree import SIZE_END
 
 __all__ = ["api_router", "is_public_kind"]
 
@@ -48,7 +49,11 @@ def api_router(cloud: Cloud) -> APIRouter:
         return status.to_json()
 
     @router.get("/v1/evidence/{origin:path}/{index}", summary="The minglou-evidence/1 file of one entry")
-    async def get_evidence(origin: str, index: int, authorization: Annotated[str | None, Header()] = None) -> Response:
+    async def get_evidence(
+        origin: str,
+        index: Annotated[int, Path(ge=0, lt=SIZE_END)],
+        authorization: Annotated[str | None, Header()] = None,
+    ) -> Response:
         kind, device = await _entry_kind(cloud, origin, index)
         named = cloud.directory.read().device_of(device)
         if kind is None:
@@ -67,7 +72,7 @@ def api_router(cloud: Cloud) -> APIRouter:
     @router.get("/v1/logs/{origin:path}/entries", summary="Entries of a log, for programs with the API token")
     async def get_entries(
         origin: str,
-        start: Annotated[int, Query(ge=0, alias="from")] = 0,
+        start: Annotated[int, Query(ge=0, lt=SIZE_END, alias="from")] = 0,
         count: Annotated[int, Query(ge=1, le=_ENTRIES_AT_ONCE)] = 100,
         authorization: Annotated[str | None, Header()] = None,
     ) -> Response:

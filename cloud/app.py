@@ -12,6 +12,7 @@ from cloud.copies.routes import copies_router
 from cloud.errors import SettingsError
 from cloud.exports import exports_router
 from cloud.ingest.routes import gateway_router
+from cloud.openapi import describe
 from cloud.operations import operations_router
 from cloud.operations.metrics import Figures, TimedAnswers
 from cloud.questions import StoreQuestions
@@ -52,6 +53,7 @@ def build_app(cloud: Cloud) -> FastAPI:
     app.include_router(visit_router(cloud.visits))
     app.include_router(_exports(cloud))
     _install_pages(app, cloud)
+    describe(app)
     return app
 
 

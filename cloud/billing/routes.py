@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import JSONResponse
 
 from cloud.billing.relay import Relay, Relayed, SignedAct
@@ -16,6 +16,7 @@ from contracts.service import CutOffRefusedError, refuse_cut_off
 
 __all__ = ["billing_router"]
 
+Period = Annotated[int, Path(ge=0, lt=10**16)]
 _ACT_BYTES_MAX = 16 * 1024
 _MISMATCHES_MAX = 100
 
@@ -25,7 +26,7 @@ def billing_router(cloud: Cloud) -> APIRouter:
     router = APIRouter(tags=["billing"])
 
     @router.get("/v1/bills/{period}", summary="How many of a closed period's bills are held, for whoever uploads them")
-    async def get_held(period: int) -> JSONResponse:
+    async def get_held(period: Period) -> JSONResponse:
         from cloud.billing.kept import read_held
 
         async with cloud.store.read() as connection:
@@ -38,7 +39,7 @@ def billing_router(cloud: Cloud) -> APIRouter:
         "/v1/bills/{period}/units",
         summary="Upload the next 4,096 bills of a closed period; taken only if they lead to the root on chain",
     )
-    async def post_bills(period: int, request: Request) -> JSONResponse:
+    async def post_bills(period: Period, request: Request) -> JSONResponse:
         if cloud.chain is None:
             return _refused(503, "no_chain", "this cloud follows no chain")
         from cloud.billing.bill_block import BLOCK_BYTES_MAX
@@ -64,7 +65,9 @@ def billing_router(cloud: Cloud) -> APIRouter:
 
     @router.get("/v1/bills/{period}/units/{unit_index}", summary="One posted bill, for programs with the API token")
     async def get_bill(
-        period: int, unit_index: int, authorization: Annotated[str | None, Header()] = None
+        period: Period,
+        unit_index: Annotated[int, Path(ge=0, lt=2**31)],
+        authorization: Annotated[str | None, Header()] = None,
     ) -> JSONResponse:
         if cloud.chain is None:
             return _refused(503, "no_chain", "this cloud follows no chain")
@@ -81,7 +84,7 @@ def billing_router(cloud: Cloud) -> APIRouter:
     @router.post(
         "/v1/bills/{period}/compare", summary="Compare a period's bills with the signed readings and announced prices"
     )
-    async def post_compare(period: int) -> JSONResponse:
+    async def post_compare(period: Period) -> JSONResponse:
         if cloud.chain is None:
             return _refused(503, "no_chain", "this cloud follows no chain")
         from cloud.billing.posted import compare_once

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
@@ -23,6 +23,7 @@ __all__ = ["exports_router"]
 
 AT_ONCE_MAX = 2
 _RETRY_SECONDS = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 What = Literal["readings", "bills", "bill-lines", "payments", "visits", "anchors", "anomalies"]
 Form = Literal["csv", "xlsx", "parquet"]
@@ -108,7 +109,7 @@ def _milliseconds(at: datetime | None) -> int | None:
     if at is None:
         return None
     aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return int(aware.timestamp() * 1000)
+    return (aware - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _refused(status: int, code: str, message: str) -> JSONResponse:

@@ -3,11 +3,12 @@
 from urllib.parse import urlsplit
 
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud.web.settings import WebSettings
 
-API_PREFIXES = ("/v1/", "/openapi.json", "/docs", "/redoc", "/healthz", "/readyz", "/metrics")
+API_PREFIXES = ("/v1/", "/log/", "/openapi.json", "/docs", "/redoc", "/healthz", "/readyz", "/metrics")
 
 
 def content_security_policy(rpc_url: str | None) -> str:
@@ -20,6 +21,21 @@ def content_security_policy(rpc_url: str | None) -> str:
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect}; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
     )
+
+
+class WithoutNul:
+    """Nothing here has a NUL in its name, and PostgreSQL would take it for a fault of ours."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope.get("query_string", b"")):
+            says = "no address here holds a NUL; leave it out"
+            refusal = JSONResponse({"error": "malformed", "message": says}, 422)
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class CompressedPages:

@@ -15,6 +15,7 @@ from contracts.bill import share
 from contracts.bill_file import bill_from_json
 from contracts.person import Purpose
 from contracts.tariff import Terms
+from tests.cloud.api_calls import answers_are_as_described
 from tests.cloud.exported_month import exports_tell_the_month
 from tests.cloud.month import AREAS, COMMON, FLAT, REGISTERS, Month
 from tests.cloud.served import ServedCloud, minglou, serving
@@ -174,5 +175,6 @@ async def dispute(cloud: ServedCloud, month: Month, tokens: dict[str, bytes]) ->
         await month.site.mine()  # what was debited is final
     wait_until(lambda: "Debited" in cloud.get("/v1/exports/payments.csv").text, seconds=20, what="the final debits")
     exports_tell_the_month(cloud, month, owner, PADDED_UNIT)
+    answers_are_as_described(cloud, month)
     owner.close()
     neighbour.close()

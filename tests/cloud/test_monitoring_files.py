@@ -68,6 +68,7 @@ def test_an_alert_parses_waits_and_leads_to_its_page(rule: dict[str, Any]) -> No
     assert re.fullmatch(r"[0-9]+[mh]", rule["for"])
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"]["summary"] and rule["annotations"]["runbook"] == f"docs/runbook/{rule['alert']}.md"
+    assert rule["alert"] in (REPOSITORY / rule["annotations"]["runbook"]).read_text(encoding="utf-8")
 
 
 def test_panels_do_not_overlap_and_ask_the_chosen_source() -> None:

@@ -2,7 +2,8 @@
 
     python -m tests.faults --minutes 30 --seeds 200 --base 100000
 
-First the contracts' tests run once at Prague, whose chains have no P-256 precompile. Then each round runs every fault
+First the contracts' tests run once at Prague, whose chains have no P-256 precompile, and strangers' requests against
+every operation of a running cloud. Then each round runs every fault
 test with `--seeds` seeds from a base that no earlier round had; the failing round's command is printed, so that it can
 be run again exactly.
 """
@@ -27,6 +28,8 @@ def main() -> int:
     arguments = parser.parse_args()
     started, rounds = time.monotonic(), 0
     code = run_contracts_at_prague(seeds=arguments.seeds)
+    if code == 0:
+        code = run_hostile_requests(base=arguments.base, seeds=arguments.seeds)
     if code != 0:
         return code
     while rounds == 0 or time.monotonic() - started < arguments.minutes * 60:
@@ -48,6 +51,13 @@ def run_contracts_at_prague(*, seeds: int) -> int:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ignore-glob", "*test_gas*"]
     environment = {**os.environ, "MINGLOU_FORK": "prague", "MINGLOU_SEEDS": str(seeds)}
     return subprocess.run([*command, "tests/contracts/vyper"], cwd=REPOSITORY, env=environment).returncode
+
+
+def run_hostile_requests(*, base: int, seeds: int) -> int:
+    """Schemathesis with so many random requests of each operation."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "3600", "-k", "no_request"]
+    environment = {**os.environ, "MINGLOU_SEED_BASE": str(base), "MINGLOU_SEEDS": str(seeds)}
+    return subprocess.run([*command, "tests/cloud/test_openapi.py"], cwd=REPOSITORY, env=environment).returncode
 
 
 def run_round(*, base: int, seeds: int) -> int:

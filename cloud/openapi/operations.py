@@ -1,0 +1,374 @@
+"""What each operation takes, answers and refuses, with an example of each. The examples are real: a small site's month
+was run, and its answers kept in examples.json.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from cloud.openapi.schemas import ref
+
+__all__ = ["OPERATIONS", "Content", "Described"]
+
+_KEPT: Mapping[str, Any] = json.loads((Path(__file__).parent / "examples.json").read_text(encoding="utf-8"))
+_ORIGIN = "demo.minglou.example/cuiyuan/b07/e0"
+_PERIOD = int(_KEPT["bill"]["period"])
+_JSON, _PLAIN, _OCTETS = "application/json", "text/plain; charset=utf-8", "application/octet-stream"
+_TEXT: Mapping[str, Any] = {"type": "string"}
+_BYTES: Mapping[str, Any] = {}  # raw bytes have no schema in OpenAPI 3.1
+
+Codes = Mapping[int, Sequence[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A body: its media types, schema, and a real example as text, as JSON, or as base64 of bytes."""
+
+    schema: Mapping[str, Any]
+    media: tuple[str, ...] = (_JSON,)
+    example: Any = None
+    example_base64: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """One operation."""
+
+    answers: Mapping[int, tuple[str, Content | None]]
+    refusals: Codes = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    request: Content | None = None
+    reads_json: bool = False  # FastAPI parses its body, and answers 422 to one that does not fit
+    security: Sequence[str] = ()  # "" stands for nobody in particular
+
+
+def _json(name: str, example: Any) -> Content:
+    return Content(schema=ref(name), example=example)
+
+
+def _note(example: str) -> Content:
+    return Content(schema=_TEXT, media=(_PLAIN,), example=example)
+
+
+_NOT_FOUND_NOTE = Content(schema=_TEXT, media=(_PLAIN,), example="no checkpoint yet\n")
+_NOT_FOUND_TILE = Content(
+    schema=_TEXT,
+    media=(_PLAIN,),
+    example="no such tile under the newest checkpoint; ask for /checkpoint and take tiles of its size\n",
+)
+_NO_CHAIN = {503: [("no_chain", "this cloud follows no chain")]}
+_BAD_UPLINK = ("bad_token", "send `Authorization: Bearer <the 32 bytes of the uplink token in hex>`")
+_BAD_PROGRAM = ("bad_token", "send `Authorization: Bearer <API token>`")
+_BAD_COPY = (
+    "bad_token",
+    "send `Authorization: Bearer <the copy's token>`; [[copy]] in the settings names copies",
+)
+_NOT_KNOWN = [
+    ("unknown_gateway", f"{_ORIGIN} is not registered on the followed chain; enrol it, then send again"),
+    ("not_enrolled", f"{_ORIGIN}: entry 0 must be epoch.open with claim_code and uplink_token_digest"),
+    ("revoked", f"the key of {_ORIGIN} is no longer in force; open a new epoch"),
+]
+_ACT = {
+    "period": str(_PERIOD),
+    "unit_index": 1,
+    "line": 0,
+    "nonce": "2",
+    "deadline": "1801500000",
+    "public": "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e16"
+    "2bce33576b315ececbb6406837bf51f5",
+    "signature": "a1" * 32 + "0b" * 32,
+}
+_WITHDRAWAL = {
+    **{name: value for name, value in _ACT.items() if name not in ("period", "line")},
+    "amount": "12500",
+    "to": "0x2279b7a0a67db372996a5fab50d91eaa73d2ebe6",
+}
+_QUEUED = _json("Relayed", {"accepted": True, "code": "queued", "message": ""})
+_NOT_RELAYED = _json(
+    "Relayed", {"accepted": False, "code": "bad_signature", "message": "reload the page and sign again"}
+)
+_RELAY = Described(
+    request=_json("SignedAct", _ACT),
+    answers={202: ("queued for the chain, or known already", _QUEUED), 422: ("not relayed; why", _NOT_RELAYED)},
+    refusals={
+        400: [("malformed", "the signed act lacks a field or has a wrong one: KeyError('nonce')")],
+        413: [("too_large", "the body passes 16384 bytes; send less at once")],
+        **_NO_CHAIN,
+    },
+)
+
+_OPERATIONS: dict[tuple[str, str], Described] = {
+    ("get", "/healthz"): Described(answers={200: ("the process answers", _note("ok\n"))}),
+    ("get", "/readyz"): Described(
+        answers={
+            200: ("send traffic", _json("Readiness", _KEPT["readiness"])),
+            503: (
+                "a needed check fails; `says` tells what to do",
+                _json(
+                    "Readiness",
+                    {
+                        "ready": False,
+                        "checks": [
+                            {
+                                "name": "store",
+                                "passed": False,
+                                "needed": True,
+                                "says": "the database does not answer; start it, or correct [store] url",
+                            }
+                        ],
+                    },
+                ),
+            ),
+        }
+    ),
+    ("get", "/metrics"): Described(
+        security=["program", ""],
+        answers={
+            200: (
+                "Prometheus' text format",
+                Content(schema=_TEXT, media=("text/plain; version=1.0.0; charset=utf-8",), example=_KEPT["metrics"]),
+            )
+        },
+        refusals={
+            403: [
+                (
+                    "not_public",
+                    "the monitor asks from this machine itself, or with `Authorization: Bearer <API token>`",
+                )
+            ]
+        },
+    ),
+    ("get", "/v1/status"): Described(answers={200: ("counts and words", _json("Status", _KEPT["status"]))}),
+    ("get", "/v1/evidence/{origin}/{index}"): Described(
+        security=["program", ""],
+        parameters={"origin": _ORIGIN, "index": 1},
+        answers={200: ("the file", _json("Evidence", _KEPT["evidence"]))},
+        refusals={
+            403: [("not_public", "a household's entry: sign in as its owner, or send the API token")],
+            404: [("unknown_entry", f"no entry 99 of {_ORIGIN} is held")],
+            410: [("erased", f"entry 3 of {_ORIGIN} was erased down to its hash, as the site keeps readings")],
+        },
+    ),
+    ("get", "/v1/logs/{origin}/entries"): Described(
+        security=["program"],
+        parameters={"origin": _ORIGIN, "from": 0, "count": 2},
+        answers={200: ("in their order; none past the end", _json("Entries", _KEPT["entries"]))},
+        refusals={401: [_BAD_PROGRAM]},
+    ),
+    ("post", "/v1/logs/{origin}/entries"): Described(
+        security=["program"],
+        parameters={"origin": _ORIGIN},
+        request=Content(schema=_BYTES, media=("application/vnd.minglou.batch",), example_base64=_KEPT["batch_base64"]),
+        answers={200: ("the log's size, on disk", _json("LogSize", {"size": 27}))},
+        refusals={
+            400: [("malformed", "not a minglou-batch/1; nothing was stored")],
+            401: [_BAD_UPLINK],
+            403: _NOT_KNOWN,
+            409: [
+                ("gap", "the batch begins at 40, 27 entries are held: send from 27"),
+                ("fork", "two histories carry this gateway's signature; the log is frozen"),
+                ("frozen", "the log is frozen; open a new epoch"),
+            ],
+            413: [("too_large", "the body passes 4194304 bytes; send less at once")],
+            415: [("bad_content_type", "send the batch as application/vnd.minglou.batch")],
+            422: [
+                ("wrong_root", "the root is not that of the entries; nothing was stored"),
+                ("bad_signature", "the Registry's key did not sign it; nothing was stored"),
+                ("bad_entry", "entry 3: its detail is not canonical; nothing was stored"),
+            ],
+            429: [("too_fast", "over this gateway's quota; wait Retry-After seconds")],
+            503: [("busy", "wait Retry-After seconds")],
+        },
+    ),
+    ("get", "/v1/logs/{origin}"): Described(
+        security=["program"],
+        parameters={"origin": _ORIGIN},
+        answers={200: ("size and newest checkpoint", _json("LogHead", _KEPT["log"]))},
+        refusals={
+            401: [_BAD_UPLINK],
+            403: _NOT_KNOWN,
+            404: [("unknown_log", f"nothing of {_ORIGIN} is held; send entry 0")],
+        },
+    ),
+    ("get", "/v1/gateways/{origin}/mail"): Described(
+        security=["program"],
+        parameters={"origin": _ORIGIN, "after": 0, "wait": 0},
+        answers={200: ("messages after the number", _json("Mail", _KEPT["mail"]))},
+        refusals={
+            401: [_BAD_UPLINK],
+            403: _NOT_KNOWN,
+        },
+    ),
+    ("get", "/log/checkpoint"): Described(
+        answers={
+            200: ("a signed note with its cosignatures", _note(_KEPT["super_checkpoint"])),
+            404: ("none yet", _NOT_FOUND_NOTE),
+        }
+    ),
+    ("get", "/log/checkpoint/{size}"): Described(
+        parameters={"size": 1},
+        answers={
+            200: ("a signed note with its cosignatures", _note(_KEPT["super_checkpoint"])),
+            404: ("none of this size", _NOT_FOUND_NOTE),
+        },
+    ),
+    ("get", "/log/tile/{path}"): Described(
+        parameters={"path": "0/000.p/1"},
+        answers={
+            200: (
+                "hashes, or with entries/ leaf data",
+                Content(schema=_BYTES, media=(_OCTETS,), example_base64=_KEPT["super_tile_base64"]),
+            ),
+            404: ("none", _NOT_FOUND_TILE),
+        },
+    ),
+    ("get", "/v1/logs/{origin}/checkpoint"): Described(
+        parameters={"origin": _ORIGIN},
+        answers={200: ("as the gateway signed it", _note(_KEPT["log_checkpoint"])), 404: ("none yet", _NOT_FOUND_NOTE)},
+    ),
+    ("get", "/v1/logs/{origin}/checkpoint/{size}"): Described(
+        parameters={"origin": _ORIGIN, "size": 27},
+        answers={
+            200: ("as the gateway signed it", _note(_KEPT["log_checkpoint"])),
+            404: ("none of this size", _NOT_FOUND_NOTE),
+        },
+    ),
+    ("get", "/v1/logs/{origin}/tile/{path}"): Described(
+        parameters={"origin": _ORIGIN, "path": "0/000.p/27"},
+        answers={
+            200: ("hashes", Content(schema=_BYTES, media=(_OCTETS,), example_base64=_KEPT["log_tile_base64"])),
+            404: ("none", _NOT_FOUND_TILE),
+        },
+    ),
+    ("get", "/v1/bills/{period}"): Described(
+        parameters={"period": _PERIOD},
+        answers={200: ("how many of how many", _json("BillsHeld", _KEPT["bills_held"]))},
+        refusals={404: [("unknown_period", f"no bills of period {_PERIOD} are held")]},
+    ),
+    ("post", "/v1/bills/{period}/units"): Described(
+        parameters={"period": _PERIOD},
+        request=Content(schema=_BYTES, media=("application/vnd.minglou.bills",)),
+        answers={200: ("how many of how many", _json("BillsTaken", {"held": 3, "unit_count": 3}))},
+        refusals={
+            409: [("bad_bills", f"period {_PERIOD} is not closed on the followed chain; post it first")],
+            413: [("too_large", "the body passes 25372736 bytes; send less at once")],
+            422: [("bad_bills", "upload: these are not minglou-bills/1")],
+            **_NO_CHAIN,
+        },
+    ),
+    ("get", "/v1/bills/{period}/units/{unit_index}"): Described(
+        security=["program"],
+        parameters={"period": _PERIOD, "unit_index": 0},
+        answers={200: ("the bill's file", _json("Bill", _KEPT["bill"]))},
+        refusals={
+            403: [("not_public", "a household's bill: sign in as its owner, or send the API token")],
+            404: [("unknown_bill", f"no bill of unit 9 for period {_PERIOD} is held")],
+            **_NO_CHAIN,
+        },
+    ),
+    ("post", "/v1/bills/{period}/compare"): Described(
+        parameters={"period": _PERIOD},
+        answers={200: ("what differs", _json("Compared", {"mismatches": [], "count": 0}))},
+        refusals={
+            409: [("bad_bills", f"0 bills of period {_PERIOD} are held; upload the rest, then compare")],
+            **_NO_CHAIN,
+        },
+    ),
+    ("post", "/v1/relay/challenge"): _RELAY,
+    ("post", "/v1/relay/withdraw"): replace(_RELAY, request=_json("SignedAct", _WITHDRAWAL)),
+    ("post", "/v1/cut-off/{service}"): Described(
+        parameters={"service": "water"},
+        answers={},
+        refusals={403: [("civil_code_944", "water is not cut off to collect a fee: Civil Code, article 944")]},
+    ),
+    ("get", "/v1/copies/logs"): Described(
+        security=["program"],
+        parameters={"after": ""},
+        answers={
+            200: (
+                "at most 500",
+                _json(
+                    "CopyLogs",
+                    {
+                        "logs": [{"origin": _ORIGIN, "size": "27", "checkpoint": _KEPT["log_checkpoint"]}],
+                        "next": None,
+                    },
+                ),
+            )
+        },
+        refusals={401: [_BAD_COPY]},
+    ),
+    ("get", "/v1/copies/frames/{origin}"): Described(
+        security=["program"],
+        parameters={"origin": _ORIGIN, "from": 0},
+        answers={
+            200: ("whole frames; none past the end", Content(schema=_BYTES, media=("application/vnd.minglou.segment",)))
+        },
+        refusals={
+            401: [_BAD_COPY],
+            404: [("unknown_log", "'x' is no log's name")],
+            503: [("damaged", "a segment's file is damaged; bring it back from a copy")],
+        },
+    ),
+    ("post", "/v1/copies/acknowledgements"): Described(
+        security=["program"],
+        reads_json=True,
+        request=_json("Notes", {"notes": ["committee.example/copy\n…"]}),
+        answers={
+            200: ("each is taken or refused", _json("NotesTaken", {"taken": 0, "refused": ["not a signed note"]}))
+        },
+        refusals={401: [_BAD_COPY], 413: [("too_large", "a note has at most 4096 bytes")]},
+    ),
+    ("post", "/v1/visits"): Described(
+        request=_json("SignedVisit", _KEPT["visit"]),
+        answers={200: ("kept", _json("VisitState", _KEPT["visit_judged"]))},
+        refusals={
+            400: [("malformed", "the visit lacks a field; send one minglou-signed-visit/1")],
+            403: [("unknown_crew", "the key is not the one that this site knows of that crew member")],
+            404: [("unknown_device", "no gateway here looks after this device; is it another site's?")],
+            413: [("too_large", "the body passes 65536 bytes; send less at once")],
+            422: [
+                ("bad_signature", "a signature does not fit the record"),
+                ("wrong_contract", "signed for another chain or contract"),
+                ("bad_time", "it began over 60 days ago; what the gateway saw then is kept no more"),
+            ],
+            429: [("too_many", "too many visits of this gateway wait already; hand it in again later")],
+            503: [("no_maintenance", "this cloud relays no visits; name [maintenance] contract")],
+        },
+    ),
+    ("get", "/v1/visits/{digest}"): Described(
+        parameters={"digest": _KEPT["visit_judged"]["digest"]},
+        answers={200: ("what became of it", _json("VisitState", _KEPT["visit_judged"]))},
+        refusals={
+            400: [("malformed", "a visit is named by the 64 hex digits of its digest")],
+            404: [("unknown_visit", "no such visit was handed in here; POST it to /v1/visits")],
+        },
+    ),
+    ("get", "/v1/exports/{what}.{form}"): Described(
+        security=["program", "session", ""],
+        parameters={"what": "bill-lines", "form": "csv", "from": "2026-11-01T00:00:00Z", "boundaries": False},
+        answers={
+            200: (
+                "the file, as it is made",
+                Content(
+                    schema=_BYTES,
+                    media=(
+                        "text/csv; charset=utf-8; header=present",
+                        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                        "application/vnd.apache.parquet",
+                    ),
+                    example=_KEPT["bill_lines_csv"],
+                ),
+            )
+        },
+        refusals={
+            403: [("not_public", "readings are not yours to export: sign in, or send the API token")],
+            503: [("busy", "2 exports are under way; ask again in 10 s")],
+        },
+    ),
+}
+OPERATIONS: Mapping[tuple[str, str], Described] = MappingProxyType(_OPERATIONS)
+"""By method and path."""
