@@ -78,6 +78,11 @@ def _postgres_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
     return writer, reader.execution_options(postgresql_readonly=True)
 
 
+def _give_way(connection: Connection) -> None:
+    """Wait for no lock longer than others may be kept waiting behind it. Means nothing outside of a transaction."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+
+
 def _set_sqlite_up(engine: AsyncEngine, begin: str) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
@@ -193,11 +198,13 @@ class Store:
                 await self._end_migrating(connection)
 
     async def _upgrade(self, connection: AsyncConnection, upgrade: Callable[[Connection], None]) -> None:
-        """Each revision is a transaction; one that would have to wait for a table's lock lets the others pass first."""
+        """Each revision is a transaction; one that would have to wait for a table's lock lets the others pass first.
+
+        What a revision does outside of a transaction, such as building an index beside everybody, may wait as it likes.
+        """
+        if self.is_postgres:
+            event.listen(connection.sync_connection, "begin", _give_way)
         for tries_left in reversed(range(_LOCK_TRIES)):
-            if self.is_postgres:
-                await connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
-                await connection.commit()
             try:
                 await connection.run_sync(upgrade)
                 await connection.commit()
@@ -223,7 +230,6 @@ class Store:
     async def _end_migrating(self, connection: AsyncConnection) -> None:
         if self.is_postgres:
             await connection.rollback()
-            await connection.exec_driver_sql("RESET lock_timeout")
             await connection.execute(select(func.pg_advisory_unlock(_lock_number(_MIGRATING))))
             await connection.commit()
 

@@ -35,9 +35,6 @@ def upgrade() -> None:
 
 
 def _build_index(connection: Connection) -> None:
-    timeout = connection.execute(sa.text("SHOW lock_timeout")).scalar_one()
-    # Waiting for older transactions to end counts as waiting for a lock, but keeps nobody else waiting.
-    connection.execute(sa.text("SET lock_timeout = 0"))
     if connection.execute(_INVALID).first() is not None:
         connection.execute(sa.text(f"DROP INDEX CONCURRENTLY {_INDEX}"))
     connection.execute(
@@ -45,7 +42,6 @@ def _build_index(connection: Connection) -> None:
             f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {_INDEX} ON entries (log_id, entry_index, received_month)"
         )
     )
-    connection.execute(sa.text(f"SET lock_timeout = '{timeout}'"))
 
 
 def _bound_months(connection: Connection) -> None:
@@ -54,7 +50,11 @@ def _bound_months(connection: Connection) -> None:
         end = int(connection.execute(_END).scalar_one())
         name = f"{_BOUND}{end}"
         rule = f"CHECK (received_month >= 0 AND received_month < {end})"
-        connection.execute(sa.text(f"ALTER TABLE entries ADD CONSTRAINT {name} {rule} NOT VALID"))
+        connection.execute(sa.text("SET lock_timeout = '1s'"))
+        try:
+            connection.execute(sa.text(f"ALTER TABLE entries ADD CONSTRAINT {name} {rule} NOT VALID"))
+        finally:
+            connection.execute(sa.text("RESET lock_timeout"))
     connection.execute(sa.text(f"ALTER TABLE entries VALIDATE CONSTRAINT {name}"))
 
 

@@ -17,6 +17,7 @@ _BLOCK_LEVEL = 6
 
 
 def upgrade() -> None:
+    _index_boundaries()  # first: what stands outside of the transaction must bear to be begun again
     op.create_table(
         "posted_periods",
         sa.Column("period", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -57,7 +58,6 @@ def upgrade() -> None:
     _carry_over()
     op.create_index("posted_bills_of_unit", "posted_bills", ["unit", "period"])
     op.drop_table("bills")
-    _index_boundaries()
 
 
 def _index_boundaries() -> None:
@@ -66,7 +66,9 @@ def _index_boundaries() -> None:
         return
     # Built while ingest goes on writing.
     with op.get_context().autocommit_block():
-        op.create_index("boundaries_of_day", "boundaries", ["boundary_date"], postgresql_concurrently=True)
+        op.create_index(
+            "boundaries_of_day", "boundaries", ["boundary_date"], postgresql_concurrently=True, if_not_exists=True
+        )
 
 
 def _carry_over() -> None:
