@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.abi import encode_arguments, padded, unpadded
 from contracts.errors import ContractsError
@@ -210,8 +210,7 @@ class Bill:
         return (self.amounts.word(), self.lines_digest, self.salt)
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A node of the bill tree: its hash and the sums below it."""
 
     hash: bytes

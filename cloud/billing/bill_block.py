@@ -37,7 +37,6 @@ __all__ = [
     "SALT_BYTES",
     "BillBlock",
     "BillPlace",
-    "amount_sums",
     "decode_block",
     "encode_block",
     "leaves_of",
@@ -152,41 +151,44 @@ def verified_block(block: BillBlock, place: BillPlace, *, root: Node, unit_count
 
 def leaves_of(contents: Sequence[bytes], place: BillPlace, *, first: int = 0) -> list[Node]:
     """The leaves of units in a row. Raises BillError where sums do not fit."""
-    head, zeros = place.head(), bytes(_WORD - SALT_BYTES)
-    words = [
-        Amounts(total=own + shared + other, own=own, shared=shared, other=other).word()
-        for own, shared, other in amount_sums(contents)
-    ]
+    # What all leaves begin with is hashed once.
+    head, zeros = sha256(place.head()), bytes(_WORD - SALT_BYTES)
     leaves = []
-    for unit, (content, word) in enumerate(zip(contents, words, strict=True), first):
-        own = unit.to_bytes(_WORD) + word.to_bytes(_WORD) + sha256(content[SALT_BYTES:]).digest()
-        leaves.append(Node(sha256(head + own + content[:SALT_BYTES] + zeros).digest(), word))
+    for unit, (content, word) in enumerate(zip(contents, _amount_words(contents), strict=True), first):
+        leaf = head.copy()
+        leaf.update(unit.to_bytes(_WORD) + word + sha256(content[SALT_BYTES:]).digest() + content[:SALT_BYTES] + zeros)
+        leaves.append(Node(leaf.digest(), int.from_bytes(word)))
     return leaves
 
 
-def amount_sums(contents: Sequence[bytes]) -> list[list[int]]:
-    """Own use, shared and other of each unit, in fen; a credit's line counts in none."""
+def _amount_words(contents: Sequence[bytes]) -> list[bytes]:
+    """The four sums of each unit in one word, as `contracts.bill.Amounts` packs them."""
     lines = _lines(b"".join(content[SALT_BYTES:] for content in contents))
     edges = np.cumsum([0, *((len(content) - SALT_BYTES) // LINE_BYTES for content in contents)])
     amounts = _word_tail(lines, 7)
     if len(amounts) and int(amounts.max()) * len(amounts) >= _SUM_END:
-        return _long_sums(lines, amounts, edges)
+        return _long_words(lines, amounts, edges)
     lanes = _LANE_OF_KIND[lines[:, _WORD - 1]]
-    sums = np.zeros((len(contents), len(_LANE_NAMES)), np.int64)
+    sums = np.zeros((len(contents), 1 + len(_LANE_NAMES)), np.int64)
     for lane in range(len(_LANE_NAMES)):
         running = np.concatenate(([0], np.cumsum(np.where(lanes == lane, amounts.astype(np.int64), 0))))
-        sums[:, lane] = running[edges[1:]] - running[edges[:-1]]
-    return sums.tolist()
+        sums[:, 1 + lane] = running[edges[1:]] - running[edges[:-1]]
+    sums[:, 0] = sums.sum(axis=1)
+    octets = sums.astype(">i8").tobytes()
+    return [octets[at : at + _WORD] for at in range(0, len(octets), _WORD)]
 
 
-def _long_sums(lines: Octets, amounts: NDArray[np.uint64], edges: Integers) -> list[list[int]]:
+def _long_words(lines: Octets, amounts: NDArray[np.uint64], edges: Integers) -> list[bytes]:
     """As above, for amounts whose sums may pass 64 bits."""
-    sums = []
+    words = []
     lanes = _LANE_OF_KIND[lines[:, _WORD - 1]].tolist()
     for start, end in pairwise(edges.tolist()):
         some = list(zip(lanes[start:end], amounts[start:end].tolist(), strict=True))
-        sums.append([sum(amount for lane, amount in some if lane == wanted) for wanted in range(len(_LANE_NAMES))])
-    return sums
+        own, shared, other = (
+            sum(amount for lane, amount in some if lane == wanted) for wanted in range(len(_LANE_NAMES))
+        )
+        words.append(Amounts(total=own + shared + other, own=own, shared=shared, other=other).word().to_bytes(_WORD))
+    return words
 
 
 def check_lines(words: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -81,6 +82,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     store = Store(settings.store_url)
     try:
         view = await stored_view(store, settings.chain.chain_id)
+        gc.freeze()  # a roll's many small objects stay: no need to walk them again and again
         bills = BillRun.open(arguments.folder, place, len(view.roll))
         directory = DirectoryFile(settings.directory_file).read()
         async with store.read() as connection:

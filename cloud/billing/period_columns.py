@@ -17,7 +17,7 @@ from cloud.billing.bill_columns import LineColumn, bill_contents
 from cloud.billing.pricing_columns import Integers, charge_column, share_column
 from cloud.billing.reckoning import DraftLine, Reckoning, split_at_seasons, tier_start
 from cloud.billing.register_columns import Mask, RegisterColumns, load_register_columns
-from cloud.billing.usage import bindings_by_subject, load_registers
+from cloud.billing.usage import bindings_of, load_registers
 from cloud.chain.view import ChainView, TariffRecord
 from cloud.directory import Directory
 from contracts.bill import Line, LineKind
@@ -259,11 +259,11 @@ class _Period:
     async def _reckoning(self, connection: AsyncConnection) -> Reckoning:
         """The rules for whatever is not ordinary, with what is held of those meters and the pools' alone."""
         view = self._view
-        bindings = bindings_by_subject(view)
         units = np.flatnonzero(self._apart).tolist()
         subjects = [*((view.roll[at].alias, 1) for at in units), *((pool, 2) for pool in view.pools)]
-        devices = {device for subject in subjects for device, _ in bindings.get(subject, ())}
-        dates = Reckoning.dates(view, self._period, {subject: bindings.get(subject, ()) for subject in subjects})
+        bindings = bindings_of(view, subjects)
+        devices = {device for found in bindings.values() for device, _ in found}
+        dates = Reckoning.dates(view, self._period, bindings)
         self._say(f"{len(units)} units one by one, {len(view.pools)} pools")
         registers = await load_registers(connection, view, dates=dates, devices=devices)
         return Reckoning(registers, view, self._directory, self._period, bindings=bindings)

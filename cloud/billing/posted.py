@@ -20,7 +20,16 @@ from cloud.store import Store, insert_rows, tables
 from contracts.bill import Bill, BillError, Line, LineKind, Node
 from contracts.clock import Clock
 
-__all__ = ["Acceptance", "Mismatch", "compare_bills", "compare_once", "read_mismatches", "said", "take_block"]
+__all__ = [
+    "Acceptance",
+    "Mismatch",
+    "TooEarlyError",
+    "compare_bills",
+    "compare_once",
+    "read_mismatches",
+    "said",
+    "take_block",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +56,10 @@ class Acceptance:
     unit_count: int
 
 
+class TooEarlyError(BillingError):
+    """A block before which others are missing."""
+
+
 async def take_block(
     store: Store, *, view: ChainView, deployment: Deployment, clock: Clock, period: int, body: bytes
 ) -> Acceptance:
@@ -71,7 +84,7 @@ async def take_block(
             await keep_period(connection, period, root=root, unit_count=closed.unit_count, now_ms=clock.now_ms())
         before = held.held if held is not None and held.root == root else 0
         if block.first > before:
-            raise BillingError(f"bills from unit {block.first} come too early: {before} are held; go on there")
+            raise TooEarlyError(f"bills from unit {block.first} come too early: {before} are held; go on there")
         if block.first == before:
             await keep_block(connection, period, first=block.first, units=units, contents=block.contents, tree=tree)
             before += len(block.contents)

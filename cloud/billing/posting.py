@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 
@@ -16,14 +17,16 @@ from cloud.errors import BillingError
 from cloud.settings import OperatorSettings, read_secret
 from contracts.bill import BillTree, Node
 from contracts.calls import usage_fees
+from contracts.ending import end_tasks
 
 __all__ = ["Posting"]
 
 _PATIENCE_SECONDS = 60.0
-_PAUSE_SECONDS = 0.3
+_PAUSE_SECONDS = 0.1
 _ANSWER_SECONDS = 60.0
 _COMPARE_SECONDS = 600.0
 _GAS_PARTS = 4
+_BLOCKS_AHEAD = 3
 _NOT_YET = (409, 429, 503)
 
 
@@ -93,9 +96,17 @@ class Posting:
         answer = await self._http.get(path)
         same = answer.status_code == 200 and answer.json()["root"] == tree.root.hash.hex()
         held = int(answer.json()["held"]) if same else 0
-        while held < tree.unit_count:
-            held = await self._upload_block(held, contents, tree)
-            on_held(held)
+        # While one block is written the cloud can verify the next one.
+        ahead: deque[asyncio.Task[int]] = deque()
+        try:
+            for first in range(held, tree.unit_count, BILLS_AT_ONCE):
+                ahead.append(asyncio.create_task(self._upload_block(first, contents, tree)))
+                if len(ahead) == _BLOCKS_AHEAD:
+                    on_held(await ahead.popleft())
+            while ahead:
+                on_held(await ahead.popleft())
+        finally:
+            await end_tasks(ahead)
 
     async def _upload_block(self, first: int, contents: Sequence[bytes], tree: BillTree) -> int:
         some, above = contents[first : first + BILLS_AT_ONCE], tree.block_path(first, level=UPLOAD_LEVEL)

@@ -43,7 +43,7 @@ def billing_router(cloud: Cloud) -> APIRouter:
         if cloud.chain is None:
             return _refused(503, "no_chain", "this cloud follows no chain")
         from cloud.billing.bill_block import BLOCK_BYTES_MAX
-        from cloud.billing.posted import take_block
+        from cloud.billing.posted import TooEarlyError, take_block
 
         # Anyone may upload; so nothing is read for a period that is not closed.
         if period not in cloud.chain.view.periods:
@@ -59,6 +59,8 @@ def billing_router(cloud: Cloud) -> APIRouter:
             )
         except IngestRefused as refusal:
             return refusal_answer(refusal)
+        except TooEarlyError as error:
+            return _refused(409, "too_early", str(error))
         except BillingError as error:
             return _refused(422, "bad_bills", str(error))
         return JSONResponse({"held": taken.held, "unit_count": taken.unit_count})

@@ -23,6 +23,7 @@ __all__ = [
     "Registers",
     "Subject",
     "bindings_by_subject",
+    "bindings_of",
     "date_text",
     "dates_of_changes",
     "load_registers",
@@ -99,6 +100,17 @@ def bindings_by_subject(view: ChainView) -> Bindings:
     for device, records in view.bindings.items():
         for record in records:
             found[record.subject, record.role].append((device, record))
+    return found
+
+
+def bindings_of(view: ChainView, subjects: Collection[Subject]) -> Bindings:
+    """The same of some subjects."""
+    wanted = set(subjects)
+    found: dict[Subject, list[tuple[bytes, BindingRecord]]] = defaultdict(list)
+    for device, records in view.bindings.items():
+        for record in records:
+            if (record.subject, record.role) in wanted:
+                found[record.subject, record.role].append((device, record))
     return found
 
 

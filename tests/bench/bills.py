@@ -16,6 +16,7 @@ figure is then left out.
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import tempfile
@@ -40,12 +41,13 @@ from cloud.settings import ChainSettings, OperatorSettings
 from cloud.store import Store
 from contracts.clock import SystemClock
 from contracts.ending import end_tasks
+from provisioning.demo.anvil import anvil_command
 from tests.bench.bill_ground import GATEWAYS, Ground, gateway_batches
 from tests.bench.cloud import POSTGRES_SETTINGS, _ingest
 from tests.bench.figure import Figure
 from tests.cloud.chain_site import ChainSite, secret_of
 from tests.postgres import postgres_server
-from tests.processes import free_port, is_listening, program, running, wait_until
+from tests.processes import free_port, is_listening, running, wait_until
 
 UNITS = 1_000_000
 UTC_OFFSET = timedelta(hours=8)
@@ -73,8 +75,7 @@ def figures() -> dict[str, Figure]:
 @contextmanager
 def _anvil(folder: Path) -> Iterator[str]:
     port = free_port()
-    command = [program("anvil"), "--port", str(port), "--silent", "--hardfork", "osaka", "--chain-id", "31337"]
-    with running(command, name="anvil", output_dir=folder, ready=lambda: is_listening(port)):
+    with running(anvil_command(port), name="anvil", output_dir=folder, ready=lambda: is_listening(port)):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -87,6 +88,7 @@ async def _measure(url: str, store_url: str, units: int, folder: Path) -> tuple[
     await _fill(store_url, ground)
     print(f"entries: {ground.entries:,} in {time.perf_counter() - started:.0f} s", flush=True)
     view = ground.view()
+    gc.freeze()
     await _end_month(site, closing)
     place = bill_place(site.deployment, ground.period)
     with _serving(store_url, view, site.deployment, url) as cloud_url:
