@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.bill_block import SALT_BYTES
+from cloud.billing.period_columns import reckon_period
 from cloud.billing.reckoning import DraftLine, Reckoning
 from cloud.billing.usage import bindings_by_subject, date_text, load_registers
 from cloud.chain.deployment import Deployment
@@ -78,10 +79,12 @@ async def draft_period(
     new_salt: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Draft:
     """Compute all bills of a period. What cannot be computed is a problem in words, and its line is missing."""
+    together = await reckon_period(connection, view=view, directory=directory, period=period)
     bindings = bindings_by_subject(view)
     registers = await load_registers(connection, view, dates=Reckoning.dates(view, period, bindings))
     run = Reckoning(registers, view, directory, period, bindings=bindings)
-    own = run.own_lines(view.roll)
+    ordinary = [unit for unit in view.roll if unit.index not in together.apart]
+    own = {**together.apart, **dict(zip((unit.index for unit in ordinary), run.own_lines(ordinary), strict=True))}
     shared = [run.shared_lines(pool) for pool in view.pools]
     units = [
         DraftUnit(
@@ -103,7 +106,7 @@ async def draft_period(
         site=deployment.site,
         period=period,
         units=units,
-        problems=run.problems,
+        problems=together.problems,
         terms={version: record.announced.terms for version, record in view.tariffs.items()},
     )
 

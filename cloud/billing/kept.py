@@ -28,6 +28,8 @@ __all__ = [
     "read_block",
     "read_contents",
     "read_held",
+    "read_note",
+    "read_noted",
     "seal",
     "terms_named",
     "unseal",
@@ -151,6 +153,21 @@ async def read_held(connection: AsyncConnection, period: int) -> HeldPeriod | No
     return HeldPeriod(
         root=_node(row, "root"), unit_count=row.unit_count, held=row.held, compared_at_ms=row.compared_at_ms
     )
+
+
+async def read_note(connection: AsyncConnection, period: int, unit_index: int, unit: bytes, line: int) -> bytes | None:
+    """What one line rests on beyond the entries; None for most lines."""
+    column = tables.line_notes.c
+    query = select(column.content).where(column.period == period, column.unit_index == unit_index, column.line == line)
+    stored = (await connection.execute(query)).scalar_one_or_none()
+    return None if stored is None else unseal(unit, stored)
+
+
+async def read_noted(connection: AsyncConnection, period: int) -> set[tuple[int, int]]:
+    """Unit index and line of every note of a period."""
+    column = tables.line_notes.c
+    query = select(column.unit_index, column.line).where(column.period == period)
+    return {(row.unit_index, row.line) for row in await connection.execute(query)}
 
 
 async def read_contents(connection: AsyncConnection, period: int, first: int, count: int) -> list[tuple[bytes, bytes]]:

@@ -8,7 +8,7 @@ against each other).
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,8 +40,9 @@ class PeriodColumns:
     unit_count: int
     columns: Sequence[LineColumn]  # in their order on each bill
     problems: Sequence[str]
-    apart: int  # units that were looked at one by one
-    derivations: Mapping[tuple[int, bytes], DraftLine] = field(default_factory=dict)  # of those: by unit and words
+    apart: Mapping[
+        int, Sequence[DraftLine]
+    ]  # own lines of units that were looked at one by one, with what they rest on
 
     def contents(self, salts: Sequence[bytes], first: int) -> list[bytes]:
         """The bills of some units in a row, from `first` on, one for each salt."""
@@ -119,7 +120,7 @@ class _Period:
         for record, part, measured in prepared:
             self._price(record, part, measured)
         run = await self._reckoning(connection)
-        own, derivations = self._one_by_one(run)
+        own, apart = self._one_by_one(run)
         shared = self._shared(run)
         self._say("standing charges")
         standing = self._standing()
@@ -128,8 +129,7 @@ class _Period:
             unit_count=len(self._view.roll),
             columns=columns,
             problems=run.problems,
-            apart=int(self._apart.sum()),
-            derivations=derivations,
+            apart=apart,
         )
 
     # -- who counts for whom ----------------------------------------------------------------------------------------
@@ -265,16 +265,19 @@ class _Period:
         devices = {device for found in bindings.values() for device, _ in found}
         dates = Reckoning.dates(view, self._period, bindings)
         self._say(f"{len(units)} units one by one, {len(view.pools)} pools")
-        registers = await load_registers(connection, view, dates=dates, devices=devices)
+        since = Reckoning.history_since(self._period)
+        registers = await load_registers(connection, view, dates=dates, devices=devices, since=since)
         return Reckoning(registers, view, self._directory, self._period, bindings=bindings)
 
-    def _one_by_one(self, run: Reckoning) -> tuple[dict[Order, LineColumn], dict[tuple[int, bytes], DraftLine]]:
+    def _one_by_one(self, run: Reckoning) -> tuple[dict[Order, LineColumn], dict[int, Sequence[DraftLine]]]:
         """The lines of units set apart, joined with the columns that they belong to."""
         units = [self._view.roll[at] for at in np.flatnonzero(self._apart).tolist()]
         found: dict[Order, list[tuple[int, Line]]] = defaultdict(list)
-        derivations: dict[tuple[int, bytes], DraftLine] = {}
-        for unit, lines in zip(units, run.own_lines(units), strict=True):
-            for one in lines:
+        apart: dict[int, Sequence[DraftLine]] = dict(
+            zip((unit.index for unit in units), run.own_lines(units), strict=True)
+        )
+        for unit in units:
+            for one in apart[unit.index]:
                 line = one.line
                 order: Order = (
                     _OWN,
@@ -287,11 +290,10 @@ class _Period:
                 )
                 short = order[:-1] if order[:-1] in self._own and self._own[order[:-1]].span == line.span else order
                 found[short].append((unit.index, line))
-                derivations[unit.index, line.encode()] = one
         columns = dict(self._own)
         for order, some in found.items():
             columns[order] = _joined(columns.get(order), some)
-        return columns, derivations
+        return columns, apart
 
     def _shared(self, run: Reckoning) -> dict[Order, LineColumn]:
         columns: dict[Order, LineColumn] = {}

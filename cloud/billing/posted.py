@@ -3,6 +3,7 @@ cloud's own reckoning.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,17 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.bill_block import BILLS_AT_ONCE, SALT_BYTES, decode_block, verified_block
-from cloud.billing.kept import bill_place, keep_block, keep_period, read_contents, read_held
+from cloud.billing.kept import (
+    bill_place,
+    keep_block,
+    keep_notes,
+    keep_period,
+    read_contents,
+    read_held,
+    read_noted,
+)
 from cloud.billing.period_columns import reckon_period
+from cloud.billing.reckoning import DraftLine
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
@@ -121,18 +131,38 @@ async def compare_bills(
             has = held.held if held else 0
             raise BillingError(f"{has} bills of period {period} are held; upload the rest, then compare")
         own = await reckon_period(connection, view=view, directory=directory, period=period)
+        noted = await read_noted(connection, period)
         found: list[Mismatch] = []
+        notes: list[tuple[int, int, bytes, bytes]] = []
         place = bill_place(deployment, period)
         for first in range(0, held.unit_count, BILLS_AT_ONCE):
             kept = await read_contents(connection, period, first, BILLS_AT_ONCE)
             ours = own.contents([content[:SALT_BYTES] for _, content in kept], first)
-            for index, ((_, content), right) in enumerate(zip(kept, ours, strict=True), first):
+            for index, ((unit, content), right) in enumerate(zip(kept, ours, strict=True), first):
+                if content == right and index not in own.apart:
+                    continue
+                bill = place.bill(index, content)
                 if content != right:
-                    found += _compare(place.bill(index, content), place.bill(index, right))
+                    # An estimate was right by what was known then; later entries correct it on a later bill.
+                    wrong = _compare(bill, place.bill(index, right))
+                    found += [one for one in wrong if (index, one.line) not in noted]
+                if index in own.apart:
+                    notes += _notes_of(bill, unit, own.apart[index])
     async with store.write() as connection:
         await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
         await insert_rows(connection, tables.bill_mismatches, [one.row() for one in found])
+        await keep_notes(connection, period, [note for note in notes if note[:2] not in noted])
     return found
+
+
+def _notes_of(bill: Bill, unit: bytes, lines: Sequence[DraftLine]) -> list[tuple[int, int, bytes, bytes]]:
+    """What estimated lines rest on, where they are charged as they were computed here."""
+    estimated = {one.line: one.derivation for one in lines if one.line.kind is LineKind.ESTIMATED}
+    return [
+        (bill.unit_index, number, unit, json.dumps(estimated[line], separators=(",", ":")).encode())
+        for number, line in enumerate(bill.lines)
+        if line in estimated
+    ]
 
 
 def _name_of(view: ChainView, directory: Directory, unit_index: int) -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
+from cloud.billing.estimation import Estimate, estimate_line, estimate_to_json, estimate_usage
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.pricing_columns import charge_column, share_column
 from cloud.billing.usage import (
@@ -16,6 +18,7 @@ from cloud.billing.usage import (
     bindings_by_subject,
     date_text,
     dates_of_changes,
+    meters_of,
     spans_of,
 )
 from cloud.chain.view import ChainView, TariffRecord, UnitRecord
@@ -27,6 +30,8 @@ from contracts.tariff import Basis, Counting, Season, TariffError, Terms, next_m
 
 __all__ = ["DraftLine", "Reckoning", "split_at_seasons", "tier_start"]
 
+OWN_ROLE = 1
+_HISTORY_DAYS = 92
 _SPANS_BEFORE_MAX = 3  # of one answer: contracts/vyper/line_proof.vy
 
 
@@ -49,12 +54,10 @@ class _Part:
     to_date: int
     since: int
     prior: int
-    spans: Sequence[Sequence[MeterSpan]]  # by register
-
-    @property
-    def used(self) -> list[int]:
-        """Base units by register."""
-        return [sum(span.usage for span in spans) for spans in self.spans]
+    device: bytes  # that counted last
+    used: Sequence[int]  # base units by register
+    spans: Sequence[MeterSpan] = ()
+    estimates: Sequence[Estimate] = ()
 
 
 def split_at_seasons(terms: Terms, opening: int, closing: int) -> list[tuple[int, int]]:
@@ -102,6 +105,8 @@ class Reckoning:
         self._bindings = bindings_by_subject(view) if bindings is None else bindings
         self._period = period
         self._opening, self._closing = divmod(period, 10**8)
+        # Where lines begin and end: two estimated lines that meet in a missing boundary join there.
+        self._anchors = {day for period in (*view.periods, period) for day in divmod(period, 10**8)}
         self._standing = [record for record in view.tariffs_over(period) if record.terms.basis is not Basis.METER]
         self.problems: list[str] = []
 
@@ -113,6 +118,13 @@ class Reckoning:
         for record in view.tariffs_over(period):
             dates.update(day for part in split_at_seasons(record.terms, opening, closing) for day in part)
         return dates | dates_of_changes(bindings)
+
+    @staticmethod
+    def history_since(period: int) -> int:
+        """From when on entries matter for estimates: a month of reference before the line, or the year's beginning."""
+        opening = period // 10**8
+        reference = date(opening // 10_000, opening // 100 % 100, opening % 100) - timedelta(days=_HISTORY_DAYS)
+        return min(opening // 10_000 * 10_000 + 101, int(reference.strftime("%Y%m%d")))
 
     def own_lines(self, units: Sequence[UnitRecord]) -> list[list[DraftLine]]:
         """Each unit's metered lines, one for each register that a tariff prices and each season of the period."""
@@ -187,16 +199,78 @@ class Reckoning:
         ]
 
     def _part(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
-        terms, (alias, role) = record.terms, subject
+        try:
+            return self._measured(subject, record, first, last)
+        except BillingError:
+            if subject[1] != OWN_ROLE:
+                raise  # the chain knows no estimate of a pool
+            return self._estimated(subject, record, first, last)
+
+    def _measured(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
+        terms = record.terms
         by_register = [self._spans(subject, register, first, last) for register in terms.registers]
-        since = tier_start(terms, self._opening, first, self._counted_since(subject, terms.quantity, first))
+        since = self._tiers_since(subject, terms, first)
         prior = 0
         if since < first:
             prior = sum(span.usage for span in self._spans(subject, terms.quantity, since, first))
         return _Part(
-            subject=subject, residents=self._view.residents(alias, first) if role == 1 else 0, record=record,
-            from_date=first, to_date=last, since=since, prior=prior, spans=by_register,
-        )  # fmt: skip
+            subject=subject,
+            residents=self._residents(subject, first),
+            record=record,
+            from_date=first,
+            to_date=last,
+            since=since,
+            prior=prior,
+            device=by_register[0][-1].device,
+            used=[sum(span.usage for span in spans) for spans in by_register],
+            spans=[span for spans in by_register for span in spans],
+        )
+
+    def _estimated(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
+        """What the meters are taken to have counted. Raises BillingError where nothing can be told."""
+        terms = record.terms
+        meters = self._meters(subject, terms.quantity, first, last)
+        by_meter = [
+            estimate_line(self._registers, device, terms.registers, starts, ends, self._anchors)
+            for starts, ends, device, _ in meters
+        ]
+        since = self._tiers_since(subject, terms, first)
+        before = [
+            estimate_usage(self._registers, device, terms.quantity, starts, ends, self._anchors)
+            for starts, ends, device, _ in (
+                self._meters(subject, terms.quantity, since, first) if since < first else ()
+            )
+        ]
+        return _Part(
+            subject=subject,
+            residents=self._residents(subject, first),
+            record=record,
+            from_date=first,
+            to_date=last,
+            since=since,
+            prior=sum(one.usage for one in before),
+            device=meters[-1][2],
+            used=[sum(some[at].usage for some in by_meter) for at in range(len(terms.registers))],
+            estimates=[*before, *(one for some in by_meter for one in some)],
+        )
+
+    def _tiers_since(self, subject: Subject, terms: Terms, first: int) -> int:
+        """The day from which tiers count. Where the year's first boundary was not heard they count from the first one
+        that was: that charges too little rather than too much, and an answer on chain reaches it.
+        """
+        since = tier_start(terms, self._opening, first, self._counted_since(subject, terms.quantity, first))
+        for starts, ends, device, _ in self._meters(subject, terms.quantity, since, first) if since < first else ():
+            if not self._registers.at(device, terms.quantity, starts):
+                held = [day for day in self._registers.days(device, terms.quantity) if starts < day <= ends]
+                return min(held, default=ends)
+            break
+        return since
+
+    def _meters(self, subject: Subject, register: str, first: int, last: int) -> list[tuple[int, int, bytes, bool]]:
+        return meters_of(self._registers, self._bindings, subject, register=register, from_date=first, to_date=last)
+
+    def _residents(self, subject: Subject, day: int) -> int:
+        return self._view.residents(subject[0], day) if subject[1] == OWN_ROLE else 0
 
     def _priced(self, parts: Sequence[_Part]) -> list[DraftLine]:
         """The parts' lines, in their order; all parts of one tariff and season are priced as one column."""
@@ -218,9 +292,10 @@ class Reckoning:
 
     def _line(self, part: _Part, amount: int) -> DraftLine:
         alias, role = part.subject
+        kind = LineKind.SHARED if role != OWN_ROLE else LineKind.ESTIMATED if part.estimates else LineKind.OWN
         line = Line(
-            kind=LineKind.OWN if role == 1 else LineKind.SHARED,
-            subject=part.spans[0][-1].device if role == 1 else alias,
+            kind=kind,
+            subject=part.device if role == OWN_ROLE else alias,
             quantity=part.record.terms.quantity,
             tariff=part.record.version,
             since=part.since,
@@ -232,8 +307,10 @@ class Reckoning:
         derivation = {
             "used": str(line.usage),
             "prior": str(part.prior),
-            "spans": [_span_json(span) for spans in part.spans for span in spans],
+            "spans": [_span_json(span) for span in part.spans],
         }
+        if part.estimates:
+            derivation["estimates"] = [estimate_to_json(one) for one in part.estimates]
         return DraftLine(line=line, derivation=derivation)
 
     def _spans(self, subject: Subject, register: str, from_date: int, to_date: int) -> Sequence[MeterSpan]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.kept import read_bill, read_block
 from cloud.billing.pool_keys import key_in_table
-from cloud.billing.usage import BoundaryEntry, MeterSpan, read_spans
+from cloud.billing.usage import BoundaryEntry, MeterSpan, read_reach, read_spans
 from cloud.chain.anchoring import wish_head
 from cloud.chain.builders import contract_head, transaction_of
 from cloud.chain.deployment import Deployment
@@ -287,10 +287,23 @@ class Settlement:
                 to_date=to_date,
             )
 
+        until = line.to_date
+        if line.kind is LineKind.ESTIMATED:
+            reach = await read_reach(
+                connection,
+                self._view,
+                (subject, 1),
+                names=terms.registers,
+                from_date=line.from_date,
+                to_date=line.to_date,
+            )
+            if reach is None:
+                raise BillingError("no entry measures the estimate yet; until one does the arbiter judges it")
+            until = reach
         during = [
             (place, span)
             for place, register in enumerate(terms.registers)
-            for span in await spans(register, line.from_date, line.to_date)
+            for span in await spans(register, line.from_date, until)
         ]
         counts_before = terms.counting is not Counting.NONE and line.since != line.from_date
         return during, await spans(line.quantity, line.since, line.from_date) if counts_before else ()

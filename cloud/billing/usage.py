@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.chain.view import BindingRecord, ChainView
@@ -27,7 +27,9 @@ __all__ = [
     "date_text",
     "dates_of_changes",
     "load_registers",
+    "meters_of",
     "read_boundaries",
+    "read_reach",
     "read_spans",
     "spans_of",
 ]
@@ -72,6 +74,7 @@ class Registers:
     def __init__(self) -> None:
         self._values: dict[tuple[bytes, str, int], list[BoundaryEntry]] = defaultdict(list)
         self._names: dict[bytes, set[str]] = defaultdict(set)
+        self._days: dict[tuple[bytes, str], set[int]] = defaultdict(set)
 
     def name(self, device: bytes, register: str) -> None:
         """Note that boundary entries of this register are held, whatever their date."""
@@ -79,10 +82,15 @@ class Registers:
 
     def add(self, device: bytes, register: str, day: int, entry: BoundaryEntry) -> None:
         self._values[device, register, day].append(entry)
+        self._days[device, register].add(day)
 
     def names(self, device: bytes) -> set[str]:
         """The registers of which boundary entries of a device are held."""
         return self._names.get(device, set())
+
+    def days(self, device: bytes, register: str) -> list[int]:
+        """The boundary dates at which a register has entries, in order."""
+        return sorted(self._days.get((device, register), ()))
 
     def at(self, device: bytes, register: str, day: int) -> Sequence[BoundaryEntry]:
         """All entries of one register at one date, in the order of their logs."""
@@ -115,11 +123,21 @@ def bindings_of(view: ChainView, subjects: Collection[Subject]) -> Bindings:
 
 
 async def load_registers(
-    connection: AsyncConnection, view: ChainView, *, dates: Collection[int], devices: Collection[bytes] | None = None
+    connection: AsyncConnection,
+    view: ChainView,
+    *,
+    dates: Collection[int],
+    devices: Collection[bytes] | None = None,
+    since: int | None = None,
 ) -> Registers:
-    """What is held at some boundary dates: of some devices, or of all."""
+    """What is held at some boundary dates: of some devices, or of all.
+
+    Args:
+        since: also whatever is held from this date on.
+    """
     registers = Registers()
     column = tables.boundaries.c
+    at_dates = column.boundary_date.in_(sorted(dates))
     named = select(column.device, column.register).distinct()
     dated = (
         select(
@@ -132,7 +150,7 @@ async def load_registers(
             tables.logs.c.origin,
         )
         .join(tables.logs, tables.logs.c.log_id == column.log_id)
-        .where(column.boundary_date.in_(sorted(dates)))
+        .where(at_dates if since is None else or_(at_dates, column.boundary_date >= since))
         .order_by(column.log_id, column.entry_index)
     )
     for some in _portions(devices):
@@ -184,6 +202,31 @@ async def read_spans(
     return spans_of(registers, bindings, (subject, role), register=register, from_date=from_date, to_date=to_date)
 
 
+async def read_reach(
+    connection: AsyncConnection,
+    view: ChainView,
+    subject: Subject,
+    *,
+    names: Sequence[str],
+    from_date: int,
+    to_date: int,
+) -> int | None:
+    """The first day from a line's end on at which all its registers are known: there an estimate can be measured."""
+    bindings = bindings_of(view, [subject])
+    devices = {device for device, _ in bindings.get(subject, ())}
+    dates = {from_date, to_date, *dates_of_changes(bindings)}
+    registers = await load_registers(connection, view, dates=dates, devices=devices, since=to_date)
+    days = {day for device in devices for day in registers.days(device, names[0]) if day >= to_date}
+    for day in sorted(days):
+        try:
+            for register in names:
+                spans_of(registers, bindings, subject, register=register, from_date=from_date, to_date=day)
+        except BillingError:
+            continue
+        return day
+    return None
+
+
 def dates_of_changes(bindings: Bindings) -> set[int]:
     """The boundary dates at which meters began and ceased to count."""
     records = [record for some in bindings.values() for _, record in some]
@@ -198,6 +241,18 @@ def spans_of(
     Raises:
         BillingError: a day is not covered, a boundary entry is missing, or a register falls.
     """
+    meters = meters_of(registers, bindings, subject, register=register, from_date=from_date, to_date=to_date)
+    return [_span(registers, device, register, starts, ends, confirmed) for starts, ends, device, confirmed in meters]
+
+
+def meters_of(
+    registers: Registers, bindings: Bindings, subject: Subject, *, register: str, from_date: int, to_date: int
+) -> list[tuple[int, int, bytes, bool]]:
+    """(first day, day after the last, device, whether its binding is confirmed) of each meter, joined without a gap.
+
+    Raises:
+        BillingError: a day is not covered.
+    """
     bound = sorted(
         (
             (max(record.from_date, from_date), min(record.to_date or to_date, to_date), device, record.confirmed)
@@ -206,20 +261,18 @@ def spans_of(
         ),
         key=lambda span: span[:2],
     )
-    spans: list[MeterSpan] = []
+    # A unit's other meter is not of this line: water beside electricity.
+    meters = [span for span in bound if register in registers.names(span[2])]
+    if not meters:
+        raise BillingError(f"no meter with boundary entries for {register} is bound")
     at = from_date
-    for starts, ends, device, confirmed in bound:
-        if register not in registers.names(device):
-            continue  # the unit's other meter: water beside electricity
+    for starts, ends, _, _ in meters:
         if starts != at:
             raise BillingError(_uncovered(register, at, starts))
-        spans.append(_span(registers, device, register, starts, ends, confirmed))
         at = ends
-    if not spans:
-        raise BillingError(f"no meter with boundary entries for {register} is bound")
     if at != to_date:
         raise BillingError(_uncovered(register, at, to_date))
-    return spans
+    return meters
 
 
 def _uncovered(register: str, starts: int, ends: int) -> str:
@@ -232,8 +285,7 @@ def _span(registers: Registers, device: bytes, register: str, starts: int, ends:
     for day, found in ((starts, opening), (ends, closing)):
         if not found:
             raise BillingError(
-                f"meter {device.hex()[:12]}… has no boundary entry {register}*{day}; wait for the gateway, or "
-                f"estimate the line by hand"
+                f"meter {device.hex()[:12]}… has no boundary entry {register}*{day}; wait for the gateway"
             )
     # Two values for one boundary are equivocation, and the lower charge stands.
     span = MeterSpan(
