@@ -1,4 +1,4 @@
-"""`minglou cloud`: serve, migrate, rebuild, export. Loads web server and database only when one of them runs."""
+"""`minglou cloud`: serve, migrate, rebuild, back up, export. Loads web server and database only when one needs them."""
 
 import argparse
 import asyncio
@@ -34,6 +34,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 "--into", metavar="URL", help="the fresh database (default: rebuilt.sqlite3 in data_dir)"
             )
     _add_export(actions)
+    _add_backup(actions)
+
+
+def _add_backup(actions: Any) -> None:
+    for name, says in (
+        ("backup", "the store of one moment and the segments, into a new folder, while the cloud goes on"),
+        ("restore", "bring a backup back into an empty database and an empty folder of segments"),
+        ("drill", "back up, restore beside, and hold every row against the moment; 0 if all came back the same"),
+    ):
+        action = actions.add_parser(name, help=says, description=says)
+        if name == "restore":
+            action.add_argument("folder", type=Path, metavar="BACKUP", help="one backup's folder")
+        action.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
+        if name == "backup":
+            action.add_argument("--to", type=Path, required=True, metavar="DIR", help="holds a folder for each backup")
+        if name == "drill":
+            action.add_argument("--into", metavar="URL", help="an empty database (default: one is made, and dropped)")
+        action.add_argument("--programs", type=Path, metavar="DIR", help="of pg_dump and pg_restore, if not on PATH")
 
 
 def _add_export(actions: Any) -> None:
@@ -73,6 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
             from cloud.rebuild.rebuild import run_rebuild
 
             return asyncio.run(run_rebuild(settings, arguments.into))
+        if arguments.action in ("backup", "restore", "drill"):
+            from cloud.backup.command import run_backup
+
+            return asyncio.run(run_backup(settings, arguments))
         if arguments.action == "export":
             return asyncio.run(_export(settings, arguments))
         asyncio.run(_migrate(settings.store_url))

@@ -2,6 +2,7 @@
 
 __all__ = [
     "ArchiveError",
+    "BackupError",
     "BillingError",
     "ChainError",
     "CloudError",
@@ -31,6 +32,10 @@ class ArchiveError(CloudError):
 
 class RebuildError(CloudError):
     """The derived tables cannot be rebuilt from what is here."""
+
+
+class BackupError(CloudError):
+    """A backup cannot be taken or brought back, or what came back is not what was there."""
 
 
 class MirrorError(CloudError):

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Column, Table
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.rebuild.primary import read_after
-from cloud.store import Store, tables
+from cloud.store import tables
 
 __all__ = ["Compared", "compare_stores"]
 
@@ -19,6 +21,12 @@ _NOT_COMPARED = {
     "chain_cursor": {"followed_number", "followed_hash", "final_number", "final_hash"},
     "chain_leases": {"term", "holder"},
 }
+
+
+class Readable(Protocol):
+    """A store, or one moment of it."""
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +45,7 @@ class Compared:
         return not self.difference
 
 
-async def compare_stores(present: Store, rebuilt: Store, *, blocks_up_to: int | None = None) -> list[Compared]:
+async def compare_stores(present: Readable, rebuilt: Readable, *, blocks_up_to: int | None = None) -> list[Compared]:
     """Every table of the schema, in the order of its name.
 
     Args:
@@ -49,7 +57,7 @@ async def compare_stores(present: Store, rebuilt: Store, *, blocks_up_to: int | 
     return found
 
 
-async def _compare(present: Store, rebuilt: Store, table: Table, blocks_up_to: int | None) -> Compared:
+async def _compare(present: Readable, rebuilt: Readable, table: Table, blocks_up_to: int | None) -> Compared:
     left_out = _NOT_COMPARED.get(table.name, set())
     columns = [column for column in table.columns if column.name not in left_out]
     digests, counts, difference = (hashlib.sha256(), hashlib.sha256()), [0, 0], ""
@@ -74,7 +82,7 @@ async def _compare(present: Store, rebuilt: Store, table: Table, blocks_up_to: i
 
 
 async def _chunks(
-    store: Store, table: Table, columns: Sequence[Column[Any]], blocks_up_to: int | None
+    store: Readable, table: Table, columns: Sequence[Column[Any]], blocks_up_to: int | None
 ) -> AsyncIterator[list[tuple[Any, ...]]]:
     """The rows in the order of their keys, always so many at once that both sides' pieces fall together."""
     key = [columns.index(column) for column in table.primary_key.columns]

@@ -1,0 +1,223 @@
+"""Backups that come back: beside a running ingest, to the last row, and never over something or from something else."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import cloud.backup.restore as restoring
+from cloud.backup.backup import take_backup
+from cloud.backup.drill import drill
+from cloud.backup.engines import dump_name, run_program, snapshot_of
+from cloud.backup.restore import restore
+from cloud.errors import BackupError
+from cloud.rebuild.compare import compare_stores
+from cloud.segments import Archive
+from cloud.segments.writer import SegmentWriter
+from cloud.settings import CloudSettings
+from cloud.store import Store, sqlite_url
+from tests.cloud.conftest import Bench, open_bench
+from tests.cloud.test_rebuild import Run, filled
+from tests.cloud.test_segments import grow, write_all
+from tests.postgres import PostgresServer, installed_programs
+from tests.processes import REPOSITORY
+
+
+def quiet(_line: str) -> None:
+    """Nobody listens."""
+
+
+async def write_segments(bench: Bench, settings: CloudSettings) -> None:
+    archive = Archive(settings.segments.folder)
+    writer = SegmentWriter(bench.store, archive)
+    await writer.prepare()
+    await write_all(writer)
+    archive.unlock()
+
+
+def empty_place(store_url: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of an empty store of the same kind."""
+    if dump_name(store_url) == "store.sqlite3":
+        return sqlite_url(folder / "elsewhere.sqlite3")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url(server.new_database())
+
+
+def test_the_drill_brings_every_row_back_while_ingest_goes_on(tmp_path: Path, store_url: str, run: Run) -> None:
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as (bench, settings, gateways):
+            await write_segments(bench, settings)
+            over = asyncio.Event()
+
+            async def ingest() -> int:
+                sent = 0
+                while not over.is_set():
+                    await grow(bench, gateways[0], 1, entries=5)
+                    sent += 1
+                return sent
+
+            going_on = asyncio.create_task(ingest())
+            done = await drill(settings, into=None, programs=installed_programs(), say=quiet)
+            over.set()
+            assert await going_on > 0
+            assert [one.difference for one in done.tables if not one.is_same] == []
+            rows = {one.table: one.rows_rebuilt for one in done.tables}
+            assert rows["entries"] >= sum(gateway.size for gateway in gateways) - 5 * going_on.result()
+            assert done.frames > 0
+            assert [path.name for path in settings.data_dir.iterdir() if path.name.startswith("drill")] == []
+
+    run(scene())
+
+
+def test_a_restored_cloud_goes_on_where_the_backup_was_taken(
+    tmp_path: Path, store_url: str, run: Run, request: pytest.FixtureRequest
+) -> None:
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as (bench, settings, gateways):
+            await write_segments(bench, settings)
+            backup = await take_backup(settings, tmp_path / "backups", programs=installed_programs())
+            url, segments = empty_place(store_url, tmp_path, request), tmp_path / "segments-again"
+            await restore(backup.folder, url=url, segments=segments, programs=installed_programs(), say=quiet)
+            restored = Store(url)
+            async with snapshot_of(bench.store) as moment:
+                compared = await compare_stores(moment, restored)
+            await restored.close()
+            assert [one.difference for one in compared if not one.is_same] == []
+        async with open_bench(url) as again:
+            again.keys.enrol(gateways[0])
+            await grow(again, gateways[0], 2)
+            await write_segments(again, with_segments(settings, segments))
+
+    run(scene())
+
+
+def with_segments(settings: CloudSettings, folder: Path) -> CloudSettings:
+    return replace(settings, segments=replace(settings.segments, folder=folder))
+
+
+def test_segments_that_did_not_change_take_no_second_room(tmp_path: Path, store_url: str, run: Run) -> None:
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+            first = await take_backup(settings, tmp_path / "20260101T000000Z" / "..", programs=installed_programs())
+            first.folder.rename(first.folder.with_name("20260101T000000Z"))
+            second = await take_backup(settings, tmp_path, programs=installed_programs())
+            linked = [path for path in (second.folder / "segments").rglob("*") if path.is_file()]
+            assert linked and all(path.stat().st_nlink == 2 for path in linked)
+            assert second.bytes_new < first.bytes_new
+
+    run(scene())
+
+
+def test_what_is_not_whole_or_not_empty_is_refused_by_name(
+    tmp_path: Path, store_url: str, run: Run, request: pytest.FixtureRequest
+) -> None:
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+            backup = await take_backup(settings, tmp_path / "backups", programs=installed_programs())
+
+            async def refused(folder: Path, url: str, segments: Path, says: str) -> None:
+                with pytest.raises(BackupError, match=says):
+                    await restore(folder, url=url, segments=segments, programs=installed_programs(), say=quiet)
+
+            url = empty_place(store_url, tmp_path, request)
+            await refused(backup.folder, store_url, tmp_path / "s1", "holds something already")
+            await refused(backup.folder, url, settings.segments.folder, "holds segments already")
+            other = "postgresql+asyncpg://nobody@/x" if "sqlite" in store_url else sqlite_url(tmp_path / "x.sqlite3")
+            await refused(backup.folder, other, tmp_path / "s2", "is a backup of a")
+            await refused(tmp_path, url, tmp_path / "s3", "is no whole backup")
+            damaged = tmp_path / "damaged"
+            shutil.copytree(backup.folder, damaged)
+            path = next(path for path in (damaged / "segments").rglob("*") if path.is_file())
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
+            await refused(damaged, url, tmp_path / "s4", f"{path.name}: is not what was backed up")
+            path.unlink()
+            await refused(damaged, url, tmp_path / "s4", f"{path.name}: is missing")
+
+    run(scene())
+
+
+def test_a_difference_is_found_and_named(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = restoring.load
+
+    async def careless(path: Path, url: str, programs: Path | None) -> None:
+        await really(path, url, programs)
+        with sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///")) as database:
+            database.execute("UPDATE entries SET value = value + 1 WHERE entry_index = 7")
+        database.close()
+
+    async def scene() -> None:
+        url = sqlite_url(tmp_path / "cloud.sqlite3")
+        store = Store(url)
+        await store.migrate()
+        await store.close()
+        async with filled(url, tmp_path) as (_bench, settings, _gateways):
+            monkeypatch.setattr(restoring, "load", careless)
+            done = await drill(settings, into=None, programs=None, say=quiet)
+            assert [one.table for one in done.tables if not one.is_same] == ["entries"]
+            assert "value differ" in next(one.difference for one in done.tables if one.table == "entries")
+
+    run(scene())
+
+
+def test_the_databases_password_never_stands_in_a_command(tmp_path: Path, run: Run) -> None:
+    program = tmp_path / "pg_restore"
+    heard = tmp_path / "heard.json"
+    program.write_text(
+        f"#!{sys.executable}\nimport json, os, sys\n"
+        f"json.dump([sys.argv, os.environ.get('PGPASSWORD')], open({str(heard)!r}, 'w'))\n"
+    )
+    program.chmod(0o755)
+
+    async def scene() -> None:
+        await run_program("pg_restore", ["x"], "postgresql+asyncpg://minglou:s3cret@db.example/cloud", tmp_path)
+        with pytest.raises(BackupError, match=r"pg_dump is not installed; install .* or name their folder"):
+            await run_program("pg_dump", [], "postgresql+asyncpg://minglou:s3cret@db.example/cloud", tmp_path)
+
+    run(scene())
+    words, password = json.loads(heard.read_text())
+    assert password == "s3cret"
+    assert not any("s3cret" in word for word in words)
+
+
+def test_the_command_line_drills_and_says_what_came_back(tmp_path: Path, run: Run) -> None:
+    async def scene() -> None:
+        url = sqlite_url(tmp_path / "cloud.sqlite3")
+        store = Store(url)
+        await store.migrate()
+        await store.close()
+        async with filled(url, tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+        config = str(tmp_path / "cloud.toml")
+        code, said = await _minglou("cloud", "drill", "--config", config)
+        assert code == 0, said
+        assert "came back the same" in said and "= entries" in said
+        code, said = await _minglou("cloud", "backup", "--config", config, "--to", str(tmp_path / "backups"))
+        assert code == 0, said
+        assert "superlog.pem" in said
+        code, said = await _minglou("cloud", "restore", str(tmp_path), "--config", config)
+        assert code == 2 and "is no whole backup" in said
+
+    run(scene())
+
+
+async def _minglou(*words: str) -> tuple[int, str]:
+    running = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "import sys, minglou; sys.exit(minglou.main())",
+        *words,
+        cwd=REPOSITORY,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await running.communicate()
+    return int(running.returncode or 0), told.decode()
