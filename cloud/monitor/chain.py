@@ -14,6 +14,7 @@ from contracts.trust import Trust
 __all__ = ["AnchoredRoot", "WatchedChain"]
 
 _BLOCKS_AT_ONCE = 5_000
+_BLOCKS_AGAIN = 64  # near the end, where blocks may have been replaced
 _KEY_TOPIC = "0x" + registry_events.GatewayKeySet.FORM.topic.hex()
 
 
@@ -55,7 +56,7 @@ class WatchedChain:
 
     def read_keys(self, start: int, end: int) -> None:
         """Learn the gateways' keys that were registered up to block `end`."""
-        begin = start if self._keys_to is None else self._keys_to + 1
+        begin = start if self._keys_to is None else max(start, self._keys_to + 1 - _BLOCKS_AGAIN)
         for log in self._logs(self.trust.registry, _KEY_TOPIC, begin, end):
             try:
                 topics = [bytes.fromhex(topic.removeprefix("0x")) for topic in log["topics"]]
@@ -63,8 +64,10 @@ class WatchedChain:
             except (KeyError, ValueError, AttributeError, AbiError) as error:
                 raise RpcError("the node gave a GatewayKeySet event that is none; try another node") from error
             if isinstance(event, registry_events.GatewayKeySet):
-                self.keys.setdefault(event.origin, []).append(event.x.to_bytes(32) + event.y.to_bytes(32))
-        self._keys_to = max(end, begin - 1)
+                keys, public = self.keys.setdefault(event.origin, []), event.x.to_bytes(32) + event.y.to_bytes(32)
+                if public not in keys:
+                    keys.append(public)
+        self._keys_to = max(end, start - 1 if self._keys_to is None else self._keys_to)
 
     def has_signed(self, leaf: bytes) -> bool:
         """Whether one of the gateway's keys signed this leaf's checkpoint."""

@@ -5,6 +5,7 @@ seen before becomes a proof in a file. A monitor knows what it has seen: it watc
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +26,8 @@ from contracts.trust import Trust
 __all__ = ["Monitor"]
 
 SUPER = "super-log"
+_BLOCKS_AGAIN = 64
+_ANCHORS_RECENT = 256
 _ASK = "ask the operator, tell the committee, and keep this monitor's state and proofs"
 
 
@@ -150,12 +153,9 @@ class Monitor:
         except ContractsError as error:
             self._add(Kind.COSIGNATURES, SUPER, str(error), _ASK)
             return
-        since = self._memory.fact("uncosigned_since")
         if count >= policy.quorum:
             self._memory.keep_fact("uncosigned_since", None)
-        elif since is None:
-            self._memory.keep_fact("uncosigned_since", self._clock_s())
-        elif self._clock_s() - since > self._settings.cosign_s:
+        elif self._lasts("uncosigned_since", self._settings.cosign_s):
             says = f"checkpoint {size} has {count} cosignatures of the {policy.quorum} that the trust file asks for"
             self._add(Kind.COSIGNATURES, SUPER, says, "ask the witnesses' keepers; /v1/status says who is missing")
 
@@ -165,41 +165,57 @@ class Monitor:
         """Learn of new anchors and keys; the anchors are judged once the cloud's tree is there to compare."""
         if self._chain is None:
             return
-        newest = self._chain.newest_block()
-        start = self._memory.fact("blocks_to", self._settings.from_block - 1) + 1
-        self._chain.read_keys(self._settings.from_block, newest)
-        anchored, pending = self._memory.fact("anchored", 0), self._memory.fact("pending_anchors", [])
+        newest, first = self._chain.newest_block(), self._settings.from_block
+        reached = self._memory.fact("blocks_to", first - 1)
+        # Blocks near the end are read again: some may have been replaced, and a node may be behind the last one asked.
+        start = max(first, reached + 1 - _BLOCKS_AGAIN)
+        self._chain.read_keys(first, newest)
+        anchored, anchored_in = self._memory.fact("anchored", 0), self._memory.fact("anchored_in", reached)
+        pending, recent = self._memory.fact("pending_anchors", []), self._memory.fact("recent_anchors", [])
         for anchor in self._chain.anchors(start, newest):
-            if anchor.size < anchored:
+            if [anchor.size, anchor.root.hex()] in recent:
+                continue
+            if anchor.size < anchored and anchor.block > anchored_in:
                 says = f"block {anchor.block} anchors {anchor.size} checkpoints after {anchored} were anchored"
                 self._remember(Finding(kind=Kind.ROLLBACK, log="anchors", says=says, remedy=_ASK))
-            anchored = max(anchored, anchor.size)
+            anchored, anchored_in = max((anchored, anchored_in), (anchor.size, anchor.block))
+            recent = [*recent, [anchor.size, anchor.root.hex()]][-_ANCHORS_RECENT:]
             pending.append([anchor.size, anchor.root.hex(), anchor.block])
         with self._memory.transaction():
             self._memory.keep_fact("anchored", anchored)
+            self._memory.keep_fact("anchored_in", anchored_in)
+            self._memory.keep_fact("recent_anchors", recent)
             self._memory.keep_fact("pending_anchors", pending)
-            self._memory.keep_fact("blocks_to", newest)
+            self._memory.keep_fact("blocks_to", max(reached, newest))
 
     def _check_anchors(self, held: int) -> None:
-        """Each anchored root must be that of the tree which the cloud serves."""
-        nodes, waiting = self._memory.nodes(SUPER), []
+        """Each anchored root must be that of the tree which the cloud serves; what cannot be judged now is kept."""
+        waiting, unjudged = [], []
         for size, root, block in self._memory.fact("pending_anchors", []):
             if size > held:
                 waiting.append([size, root, block])
-            elif root_of(nodes, size).hex() != root:
-                says = f"block {block} anchors another root for {size} checkpoints than the cloud serves"
-                self._remember(Finding(kind=Kind.ANCHOR, log="anchors", says=says, remedy=_ASK))
-            else:
-                self._check_anchored_note(size)
-        self._memory.keep_fact("pending_anchors", waiting)
+            elif not self._try("anchors", partial(self._judge_anchor, size, root, block)):
+                unjudged.append([size, root, block])
+        self._memory.keep_fact("pending_anchors", [*waiting, *unjudged])
         if waiting:
             says = f"the chain holds an anchor of {waiting[-1][0]} checkpoints, the cloud serves {held}"
             self._add(Kind.ROLLBACK, "anchors", says, "what was anchored must be served; " + _ASK)
 
-    def _check_anchored_note(self, size: int) -> None:
-        """What is anchored must have been cosigned by enough."""
-        note, policy = self._super.checkpoint(size), self._trust.witness_policy
-        count = len(verify_cosignatures(note, policy)) if note is not None else 0
+    def _judge_anchor(self, size: int, root: str, block: int) -> None:
+        if root_of(self._memory.nodes(SUPER), size).hex() == root:
+            self._check_anchored_note(size, root)
+        else:
+            says = f"block {block} anchors another root for {size} checkpoints than the cloud serves"
+            self._remember(Finding(kind=Kind.ANCHOR, log="anchors", says=says, remedy=_ASK))
+
+    def _check_anchored_note(self, size: int, root: str) -> None:
+        """What is anchored must have been cosigned by enough: this very head, not another one."""
+        note, policy, count = self._super.checkpoint(size), self._trust.witness_policy, 0
+        if note is not None:
+            shown = open_superlog(note, self._trust.super_log_origin, self._trust.super_log_public)
+            if (shown.size, shown.root.hex()) != (size, root):
+                raise Withheld(f"the note served for the anchored checkpoint {size} is another one, of {shown.size}")
+            count = len(verify_cosignatures(note, policy))
         if count < policy.quorum:
             says = (
                 f"{size} checkpoints were anchored with {count} cosignatures; the trust file asks for {policy.quorum}"
@@ -210,7 +226,7 @@ class Monitor:
         anchored, since = self._memory.fact("anchored", 0), self._memory.fact("unanchored_since")
         if size <= anchored:
             self._memory.keep_fact("unanchored_since", None)
-        elif since is None or since[1] < anchored:
+        elif since is None or since[1] < anchored or since[0] > self._clock_s():
             self._memory.keep_fact("unanchored_since", [self._clock_s(), anchored])
         elif self._clock_s() - since[0] > self._settings.unanchored_s:
             says = (
@@ -222,19 +238,29 @@ class Monitor:
 
     def _follow_gateway(self, origin: str) -> None:
         seen = self._memory.head(origin)
-        leaves = self._memory.leaves(origin, seen.size if seen else 0)
-        self._check_signatures(origin, leaves)
+        leaves = self._signed(origin, self._memory.leaves(origin, seen.size if seen else 0))
         if leaves:
             self._extend_gateway(origin, leaves)
         self._check_stale(origin)
 
-    def _check_signatures(self, origin: str, leaves: list[bytes]) -> None:
+    def _signed(self, origin: str, leaves: list[bytes]) -> list[bytes]:
+        """Those that one of the log's keys signed. Our node may lag behind the cloud and not know a new key yet: so
+        nothing is followed past a leaf without one for a while, and only then is that a proven wrong.
+        """
         if self._chain is None:
-            return
-        unsigned = [parse_superlog_leaf(leaf)[0].size for leaf in leaves if not self._chain.has_signed(leaf)]
-        if unsigned:
-            says = f"no key that the Registry ever gave to this log signed its checkpoint of {unsigned[0]} entries"
-            self._remember(Finding(kind=Kind.SIGNATURE, log=origin, says=says, remedy=_ASK))
+            return leaves
+        unsigned = [at for at, leaf in enumerate(leaves) if not self._chain.has_signed(leaf)]
+        if not unsigned:
+            self._memory.keep_fact(f"unsigned_since {origin}", None)
+            return leaves
+        size = parse_superlog_leaf(leaves[unsigned[0]])[0].size
+        says = f"no key that the Registry ever gave to this log signed its checkpoint of {size} entries"
+        finding = Finding(kind=Kind.SIGNATURE, log=origin, says=says, remedy=_ASK)
+        if self._lasts(f"unsigned_since {origin}", self._settings.cosign_s):
+            self._remember(finding)
+            return [leaf for at, leaf in enumerate(leaves) if at not in unsigned]
+        self._found.append(finding)
+        return leaves[: unsigned[0]]
 
     def _extend_gateway(self, origin: str, leaves: list[bytes]) -> None:
         """Let all new checkpoints of a gateway lie on one tree, which begins with the one seen before."""
@@ -338,23 +364,36 @@ class Monitor:
         nodes = self._memory.nodes(log)
         return Side(size=size, leaf=nodes(0, index), path=tuple(inclusion_path(nodes, index, size)))
 
+    def _lasts(self, since: str, seconds: int) -> bool:
+        """Whether it is longer than that ago that this was noticed first; a time to come was a wrong clock's."""
+        noticed, now_s = self._memory.fact(since), self._clock_s()
+        if noticed is None or noticed > now_s:
+            self._memory.keep_fact(since, now_s)
+            return False
+        return now_s - int(noticed) > seconds
+
     def _check_stale(self, log: str) -> None:
         seen = self._memory.head(log)
-        if seen is not None and self._clock_s() - seen.grown_at_s > self._settings.stale_s:
+        if seen is not None and seen.grown_at_s > self._clock_s():  # a clock that was wrong must not silence us
+            self._memory.keep_head(log, replace(seen, grown_at_s=self._clock_s()))
+        elif seen is not None and self._clock_s() - seen.grown_at_s > self._settings.stale_s:
             says = f"no new checkpoint since {(self._clock_s() - seen.grown_at_s) // 60} minutes, size {seen.size}"
             self._add(
                 Kind.STALE, log, says, "is the gateway, its uplink or the cloud off? After 48 hours anyone may flag it"
             )
 
-    def _try(self, who: str, look: Callable[[], None]) -> None:
+    def _try(self, who: str, look: Callable[[], None]) -> bool:
+        """Look; whether that told something. What goes wrong is a finding of its own and keeps from no other look."""
         try:
             look()
+            return True
         except (Unreachable, RpcError) as error:
             self._add(Kind.UNREACHABLE, who, str(error), "nothing is known of it until it answers")
         except Withheld as error:
             self._add(Kind.GAP, who, str(error), "what a signed checkpoint covers must be served; " + _ASK)
         except ContractsError as error:
             self._add(Kind.SIGNATURE, who, str(error), _ASK)
+        return False
 
     def _add(self, kind: Kind, log: str, says: str, remedy: str) -> None:
         self._found.append(Finding(kind=kind, log=log, says=says, remedy=remedy))

@@ -69,6 +69,7 @@ class Deployment:
     gateway_note: str | None = None
     witness_note: str | None = None
     absent: tuple[str, ...] = ()
+    behind: int = 0  # blocks that the node lacks just now
     now_s: int = 1_800_000_000
 
     @property
@@ -131,7 +132,7 @@ class Deployment:
         if asked["method"] == "eth_chainId":
             result = hex(ROOTS.chain_id)
         elif asked["method"] == "eth_blockNumber":
-            result = hex(10 + len(self.anchors))
+            result = hex(max(5, 10 + len(self.anchors) - self.behind))
         else:
             (wanted,) = asked["params"]
             start, end = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)
@@ -413,3 +414,73 @@ def test_wrong_settings_name_the_remedy(tmp_path: Path) -> None:
         (tmp_path / "monitor.toml").write_text(text)
         with pytest.raises(SettingsError, match=says):
             load_monitor_settings(tmp_path / "monitor.toml")
+
+
+def test_a_cosigned_note_of_another_size_does_not_stand_in_for_the_anchored_one(tmp_path: Path) -> None:
+    deployment = Deployment()
+    deployment.grow()
+    deployment.cosigning = 0
+    deployment.grow()
+    deployment.anchor()
+    honest, hidden = deployment.answer, ["/log/checkpoint/2"]
+
+    def shows_the_first(request: httpx.Request) -> httpx.Response:
+        hides = request.url.path in hidden
+        return httpx.Response(200, text=deployment.notes[1]) if hides else honest(request)
+
+    deployment.answer = shows_the_first  # type: ignore[method-assign]
+    with watching(deployment, tmp_path) as look:
+        assert kinds(look()) == [("gap", "anchors")]
+        hidden.clear()
+        assert kinds(look()) == [("cosignatures", "anchors")]
+
+
+def test_a_note_that_is_not_answered_hides_no_other_anchor(tmp_path: Path) -> None:
+    deployment = Deployment()
+    deployment.grow()
+    deployment.anchor()
+    deployment.grow()
+    deployment.anchors.append((2, bytes(32)))
+    honest = deployment.answer
+
+    def fails_for_the_first(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(503) if request.url.path == "/log/checkpoint/1" else honest(request)
+
+    deployment.answer = fails_for_the_first  # type: ignore[method-assign]
+    with watching(deployment, tmp_path) as look:
+        assert sorted(kinds(look())) == [("anchor", "anchors"), ("unreachable", "anchors")]
+
+
+def test_a_node_that_is_behind_for_a_while_accuses_nobody(tmp_path: Path) -> None:
+    deployment = Deployment()
+    with watching(deployment, tmp_path) as look:
+        for _ in range(3):
+            deployment.grow()
+            deployment.anchor()
+            assert look() == []
+        deployment.behind = 4  # as one that was restarted, or another one behind the same address
+        assert look() == []
+        deployment.behind = 0
+        assert look() == [], "anchors that were read before are no rollback"
+
+
+def test_a_key_that_our_node_learns_late_is_no_wrong(tmp_path: Path) -> None:
+    deployment = Deployment()
+    with watching(deployment, tmp_path, gateways=()) as look:
+        known, deployment._logs = deployment._logs, list  # type: ignore[method-assign]
+        deployment.grow()
+        assert kinds(look()) == [("signature", ORIGIN)]
+        deployment._logs = known  # type: ignore[method-assign]
+        deployment.grow()
+        assert look() == []
+
+
+def test_a_clock_that_was_ahead_does_not_silence_the_monitor(tmp_path: Path) -> None:
+    deployment = Deployment(now_s=2_800_000_000)
+    deployment.grow()
+    with watching(deployment, tmp_path) as look:
+        look()
+        deployment.now_s = 1_800_000_000
+        look()
+        deployment.now_s += 6 * HOUR_S + 1
+        assert sorted(kinds(look())) == [("stale", ORIGIN), ("stale", "super-log"), ("unanchored", "super-log")]
