@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -9,10 +10,13 @@ from enum import StrEnum
 
 import httpx
 
+from cloud.monitor.sources import host_of
+
 __all__ = ["Finding", "Kind", "Reporter"]
 
 _WEBHOOK_SECONDS = 10.0
 _TRIES = 3
+_UNTOLD_MAX = 1_000
 
 
 class Kind(StrEnum):
@@ -27,6 +31,7 @@ class Kind(StrEnum):
     STALE = "stale"  # a log has not grown for too long
     UNANCHORED = "unanchored"  # the super-log is not anchored for too long
     UNREACHABLE = "unreachable"  # somebody does not answer: nothing is known
+    MONITOR = "monitor"  # this monitor itself failed to look: its disk, or an answer that it did not expect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +51,12 @@ class Finding:
 
 
 class Reporter:
-    """Prints a line for each finding that begins or ends, and tells the webhook."""
+    """Prints a line for each finding that begins or ends, and tells the webhook until it has taken each."""
 
     def __init__(self, webhook: str | None = None, write: Callable[[str], object] = sys.stdout.write) -> None:
         self._webhook, self._write = webhook, write
         self._open: dict[str, Finding] = {}
+        self._untold: deque[dict[str, object]] = deque(maxlen=_UNTOLD_MAX)
 
     def report(self, found: list[Finding], *, now_s: int, summary: dict[str, object]) -> None:
         """All that is wrong now."""
@@ -61,25 +67,38 @@ class Reporter:
         for key in [key for key in self._open if key not in present]:
             self._say("over", self._open[key], now_s)
         self._open = present
+        if self._webhook is not None:
+            self._tell_all(self._webhook, now_s)
         self._line({"at": _instant(now_s), "event": "checked", **summary, "open": len(present)})
 
     def _say(self, event: str, finding: Finding, now_s: int) -> None:
         line = {"at": _instant(now_s), "event": event, **asdict(finding)}
         self._line(line)
         if self._webhook is not None:
-            self._tell(self._webhook, line)
+            self._untold.append(line)
 
-    def _tell(self, url: str, line: dict[str, object]) -> None:
+    def _tell_all(self, url: str, now_s: int) -> None:
+        """What the webhook has not taken yet, in order; the rest waits for the next round."""
+        while self._untold:
+            error = self._tell(url, self._untold[0])
+            if error is not None:
+                says = f"webhook {host_of(url)} {error}; {len(self._untold)} lines wait for it"
+                self._line({"at": _instant(now_s), "event": "untold", "says": says})
+                return
+            self._untold.popleft()
+
+    def _tell(self, url: str, line: dict[str, object]) -> str | None:
+        """What went wrong; None where the line was taken."""
         error = ""
         for _ in range(_TRIES):
             try:
-                answer = httpx.post(url, json=line, timeout=_WEBHOOK_SECONDS, trust_env=False)
-                if answer.is_success:
-                    return
-                error = f"answered {answer.status_code}"
-            except httpx.HTTPError as failure:
-                error = str(failure) or type(failure).__name__
-        self._line({"at": line["at"], "event": "untold", "says": f"webhook {url} {error}"})
+                with httpx.stream("POST", url, json=line, timeout=_WEBHOOK_SECONDS, trust_env=False) as answer:
+                    if answer.is_success:
+                        return None
+                    error = f"answered {answer.status_code}"
+            except (httpx.HTTPError, httpx.InvalidURL) as failure:
+                error = type(failure).__name__
+        return error
 
     def _line(self, line: dict[str, object]) -> None:
         self._write(json.dumps(line, ensure_ascii=False) + "\n")

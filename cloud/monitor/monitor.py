@@ -4,6 +4,7 @@ What was verified is remembered, so that the next round checks the growth only, 
 seen before becomes a proof in a file. A monitor knows what it has seen: it watches from its first round on.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,7 @@ from contracts.trust import Trust
 
 __all__ = ["Monitor"]
 
+_log = logging.getLogger("monitor")
 SUPER = "super-log"
 _BLOCKS_AGAIN = 64
 _ANCHORS_RECENT = 256
@@ -393,6 +395,10 @@ class Monitor:
             self._add(Kind.GAP, who, str(error), "what a signed checkpoint covers must be served; " + _ASK)
         except ContractsError as error:
             self._add(Kind.SIGNATURE, who, str(error), _ASK)
+        except Exception as error:  # noqa: BLE001 - a monitor that dies of what one of them answers is silent about all
+            _log.exception("monitor: %s", who)
+            says = f"{type(error).__name__}: {error}"[:300]
+            self._add(Kind.MONITOR, who, says, "has its disk room? else report the lines on stderr to Minglou")
         return False
 
     def _add(self, kind: Kind, log: str, says: str, remedy: str) -> None:

@@ -1,5 +1,6 @@
 """What a monitor proves, the chain takes: the file ends the gateway's epoch, whoever brings it."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_a_monitors_proof_of_two_leaves_ends_the_epoch_on_chain(
             trust = trust_of(site.deployment, super_log_origin=SUPER_ORIGIN, super_log_public=public)
             leaf_a, leaf_b = superlog_leaf_of(gateway.note()), superlog_leaf_of(twin.note())
             chain = WatchedChain(NodeRpc(web, anvil.url), trust)
-            chain.read_keys(0, chain.newest_block())
+            await asyncio.to_thread(lambda: chain.read_keys(0, chain.newest_block()))
             assert chain.has_signed(leaf_a) and chain.has_signed(leaf_b)
             stranger = SimulatedGateway(origin=gateway.origin)
             assert not chain.has_signed(superlog_leaf_of(stranger.note()))
@@ -58,7 +59,7 @@ def test_a_monitors_proof_of_two_leaves_ends_the_epoch_on_chain(
             )
             assert anchor_log.parse_accepted(await site.client.call(asked.to, asked.data)).is_ended
         finally:
-            web.close()
+            await asyncio.to_thread(web.close)
             await site.close()
 
     run(scenario())
