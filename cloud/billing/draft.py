@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.billing.bill_block import SALT_BYTES
 from cloud.billing.period_columns import reckon_period
 from cloud.billing.reckoning import DraftLine, Reckoning
-from cloud.billing.usage import bindings_by_subject, date_text, load_registers
+from cloud.billing.usage import date_text, load_registers
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
@@ -80,7 +80,7 @@ async def draft_period(
 ) -> Draft:
     """Compute all bills of a period. What cannot be computed is a problem in words, and its line is missing."""
     together = await reckon_period(connection, view=view, directory=directory, period=period)
-    bindings = bindings_by_subject(view)
+    bindings = view.bound()
     registers = await load_registers(connection, view, dates=Reckoning.dates(view, period, bindings))
     run = Reckoning(registers, view, directory, period, bindings=bindings)
     ordinary = [unit for unit in view.roll if unit.index not in together.apart]

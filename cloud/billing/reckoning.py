@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cloud.billing.derivation import describe, metered_steps
 from cloud.billing.estimation import Estimate, estimate_line, estimate_to_json, estimate_usage
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.pricing_columns import charge_column, share_column
@@ -15,7 +16,6 @@ from cloud.billing.usage import (
     MeterSpan,
     Registers,
     Subject,
-    bindings_by_subject,
     date_text,
     dates_of_changes,
     meters_of,
@@ -24,7 +24,7 @@ from cloud.billing.usage import (
 from cloud.chain.view import ChainView, TariffRecord, UnitRecord
 from cloud.directory import Directory
 from cloud.errors import BillingError
-from contracts.bill import Line, LineKind
+from contracts.bill import Line, LineKind, share
 from contracts.standing import standing_charge
 from contracts.tariff import Basis, Counting, Season, TariffError, Terms, next_month
 
@@ -102,7 +102,7 @@ class Reckoning:
         bindings: Bindings | None = None,
     ) -> None:
         self._registers, self._view, self._directory = registers, view, directory
-        self._bindings = bindings_by_subject(view) if bindings is None else bindings
+        self._bindings = view.bound() if bindings is None else bindings
         self._period = period
         self._opening, self._closing = divmod(period, 10**8)
         # Where lines begin and end: two estimated lines that meet in a missing boundary join there.
@@ -163,16 +163,33 @@ class Reckoning:
                     usage=count,
                     amount=amount,
                 )
-                lines.append(DraftLine(line=line, derivation={"count": str(count)}))
+                parts = {"tariff": str(record.version), "count": str(count), "basis": terms.basis.name.lower()}
+                lines.append(DraftLine(line=line, derivation=describe(line, **parts)))
         return lines
 
     def shared_lines(self, pool: bytes) -> list[list[DraftLine]]:
         """For each unit of the roll its lines of a pool; or none at all, with a problem that says why."""
         shared: list[list[DraftLine]] = [[] for _ in self._view.roll]
         for whole, keys in self.pool_lines(pool):
-            for index, line in enumerate(_shared(whole, keys)):
-                shared[index].append(line)
+            amounts = share_column(whole.line.amount, np.array(keys, np.int64)).tolist()
+            by, key_sum, before = self._shared_by(whole), sum(keys), 0
+            for index, (key, amount) in enumerate(zip(keys, amounts, strict=True)):
+                shared[index].append(_share_of(whole, amount, key, before=before, key_sum=key_sum, by=by))
+                before += key
         return shared
+
+    def shared_lines_of(self, pool: bytes, unit_index: int) -> list[DraftLine]:
+        """One unit's lines of a pool; its share can be told alone."""
+        lines = []
+        for whole, keys in self.pool_lines(pool):
+            key, before, key_sum = keys[unit_index], sum(keys[:unit_index]), sum(keys)
+            amount = share(whole.line.amount, before, key, key_sum)
+            by = self._shared_by(whole)
+            lines.append(_share_of(whole, amount, key, before=before, key_sum=key_sum, by=by))
+        return lines
+
+    def _shared_by(self, whole: DraftLine) -> str:
+        return self._view.tariffs[whole.line.tariff].terms.key.name.lower()
 
     def pool_lines(self, pool: bytes) -> list[tuple[DraftLine, Sequence[int]]]:
         """What a pool costs as a whole, and by which keys it is shared; or nothing, with a problem that says why."""
@@ -304,11 +321,21 @@ class Reckoning:
             usage=sum(part.used),
             amount=amount,
         )
-        derivation = {
-            "used": str(line.usage),
-            "prior": str(part.prior),
-            "spans": [_span_json(span) for span in part.spans],
-        }
+        terms, season = part.record.terms, part.record.terms.season(part.from_date, part.to_date)
+        derivation = describe(
+            line,
+            tariff=str(part.record.version),
+            since=date_text(part.since),
+            used=str(line.usage),
+            prior=str(part.prior),
+            residents=str(part.residents),
+            registers=[
+                {"register": register, "usage": str(used)}
+                for register, used in zip(terms.registers, part.used, strict=True)
+            ],
+            steps=metered_steps(season, used=part.used, prior=part.prior, residents=part.residents),
+            spans=[_span_json(span) for span in part.spans],
+        )
         if part.estimates:
             derivation["estimates"] = [estimate_to_json(one) for one in part.estimates]
         return DraftLine(line=line, derivation=derivation)
@@ -369,20 +396,17 @@ class Reckoning:
         return named.name if named else f"unit {unit.index}"
 
 
-def _shared(whole: DraftLine, keys: Sequence[int]) -> list[DraftLine]:
-    key_sum, before = sum(keys), 0
-    lines: list[DraftLine] = []
-    for key, amount in zip(keys, share_column(whole.line.amount, np.array(keys, np.int64)).tolist(), strict=True):
-        share = {
-            "pool_amount": str(whole.line.amount),
-            "key": str(key),
-            "key_before": str(before),
-            "key_sum": str(key_sum),
-        }
-        line = replace(whole.line, amount=amount)
-        lines.append(DraftLine(line=line, derivation={**whole.derivation, "share": share}))
-        before += key
-    return lines
+def _share_of(whole: DraftLine, amount: int, key: int, *, before: int, key_sum: int, by: str) -> DraftLine:
+    """One unit's line of a pool, and how its share came about."""
+    share = {
+        "pool_amount": str(whole.line.amount),
+        "key": str(key),
+        "key_before": str(before),
+        "key_sum": str(key_sum),
+        "by": by,
+    }
+    line = replace(whole.line, amount=amount)
+    return DraftLine(line=line, derivation={**whole.derivation, "amount": str(amount), "share": share})
 
 
 def _span_json(span: MeterSpan) -> dict[str, Any]:

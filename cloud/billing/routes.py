@@ -83,6 +83,37 @@ def billing_router(cloud: Cloud) -> APIRouter:
             return _refused(404, "unknown_bill", f"no bill of unit {unit_index} for period {period} is held")
         return JSONResponse(bill_to_json(proof))
 
+    @router.get(
+        "/v1/bills/{period}/units/{unit_index}/derivations",
+        summary="What each line of a posted bill rests on, as data and in words, for programs with the API token",
+    )
+    async def get_derivations(
+        period: int, unit_index: int, authorization: Annotated[str | None, Header()] = None
+    ) -> JSONResponse:
+        if cloud.chain is None:
+            return _refused(503, "no_chain", "this cloud follows no chain")
+        if not is_program(cloud, authorization):
+            return _refused(403, "not_public", "a household's bill: sign in as its owner, or send the API token")
+        from cloud.billing.derivation import sentence
+        from cloud.billing.derive import derive_lines
+        from cloud.billing.kept import read_bill
+
+        view, deployment = cloud.chain.view, cloud.chain.deployment
+        async with cloud.store.read() as connection:
+            proof = await read_bill(connection, view, deployment, period, unit_index)
+            if proof is None:
+                return _refused(404, "unknown_bill", f"no bill of unit {unit_index} for period {period} is held")
+            found = await derive_lines(
+                connection,
+                view,
+                cloud.directory.read(),
+                period=period,
+                unit=view.roll[unit_index],
+                lines=proof.bill.lines,
+            )
+        lines = [{"derivation": one, "zh": sentence(one, "zh"), "en": sentence(one, "en")} for one in found]
+        return JSONResponse({"lines": lines})
+
     @router.post(
         "/v1/bills/{period}/compare", summary="Compare a period's bills with the signed readings and announced prices"
     )

@@ -22,7 +22,6 @@ __all__ = [
     "MeterSpan",
     "Registers",
     "Subject",
-    "bindings_by_subject",
     "bindings_of",
     "date_text",
     "dates_of_changes",
@@ -102,24 +101,10 @@ def date_text(number: int) -> str:
     return date(number // 10_000, number // 100 % 100, number % 100).isoformat()
 
 
-def bindings_by_subject(view: ChainView) -> Bindings:
-    """Every binding, by whom its meter counts for."""
-    found: dict[Subject, list[tuple[bytes, BindingRecord]]] = defaultdict(list)
-    for device, records in view.bindings.items():
-        for record in records:
-            found[record.subject, record.role].append((device, record))
-    return found
-
-
 def bindings_of(view: ChainView, subjects: Collection[Subject]) -> Bindings:
-    """The same of some subjects."""
-    wanted = set(subjects)
-    found: dict[Subject, list[tuple[bytes, BindingRecord]]] = defaultdict(list)
-    for device, records in view.bindings.items():
-        for record in records:
-            if (record.subject, record.role) in wanted:
-                found[record.subject, record.role].append((device, record))
-    return found
+    """The bindings of some units and pools, by whom their meters count for."""
+    held = view.bound()
+    return {subject: held[subject] for subject in subjects if subject in held}
 
 
 async def load_registers(
@@ -195,8 +180,8 @@ async def read_spans(
     to_date: int,
 ) -> Sequence[MeterSpan]:
     """The meters that count for one unit or pool, read for it alone. Raises as `spans_of` does."""
-    bindings = {(subject, role): bindings_by_subject(view).get((subject, role), ())}
-    devices = {device for device, _ in bindings[subject, role]}
+    bindings = bindings_of(view, [(subject, role)])
+    devices = {device for device, _ in bindings.get((subject, role), ())}
     dates = {from_date, to_date, *dates_of_changes(bindings)}
     registers = await load_registers(connection, view, dates=dates, devices=devices)
     return spans_of(registers, bindings, (subject, role), register=register, from_date=from_date, to_date=to_date)

@@ -5,7 +5,7 @@ Questions about keys and bindings are asked of the head of the followed chain, f
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -86,6 +86,7 @@ class ChainView:
         self.owner_keys: dict[bytes, OwnerKeyRecord] = {}
         self.assignments: dict[bytes, list[AssignmentRecord]] = {}
         self.bindings: dict[bytes, list[BindingRecord]] = {}
+        self._bound: tuple[int, dict[tuple[bytes, int], list[tuple[bytes, BindingRecord]]]] = (-1, {})
         self.tariffs: dict[int, TariffRecord] = {}
         self.periods: dict[int, PeriodRecord] = {}
         self.challenges: dict[tuple[int, int, int], ChallengeRecord] = {}
@@ -182,6 +183,16 @@ class ChainView:
             if record.from_date <= date and (not record.to_date or date <= record.to_date):
                 return record
         return None
+
+    def bound(self) -> Mapping[tuple[bytes, int], Sequence[tuple[bytes, BindingRecord]]]:
+        """Devices and their bindings by subject and role; made again when bindings were added."""
+        if self._bound[0] != len(self.bindings):
+            found: dict[tuple[bytes, int], list[tuple[bytes, BindingRecord]]] = {}
+            for device, records in self.bindings.items():
+                for record in records:
+                    found.setdefault((record.subject, record.role), []).append((device, record))
+            self._bound = (len(self.bindings), found)
+        return self._bound[1]
 
     def tariff_for(self, quantity: str, category: int, period: int) -> TariffRecord | None:
         """The approved tariff that is valid over a whole period, the latest version where several are."""
@@ -286,6 +297,7 @@ class ChainView:
         self.assignments[event.device][event.number].last_index = event.last_index
 
     def _device_bound(self, event: bindings_events.DeviceBound, _stored: StoredEvent) -> None:
+        self._bound = (-1, {})
         self.bindings.setdefault(event.device, []).append(
             BindingRecord(subject=event.subject, role=event.role, from_date=event.from_date)
         )

@@ -16,6 +16,21 @@ __all__ = ["OPERATIONS", "Content", "Described"]
 _KEPT: Mapping[str, Any] = json.loads((Path(__file__).parent / "examples.json").read_text(encoding="utf-8"))
 _ORIGIN = "demo.minglou.example/cuiyuan/b07/e0"
 _PERIOD = int(_KEPT["bill"]["period"])
+_DERIVED: Mapping[str, Any] = {
+    "derivation": {
+        "kind": "standing",
+        "quantity": "fee.area",
+        "from": "2026-11-01",
+        "to": "2026-12-01",
+        "amount": "13395",
+        "tariff": "3",
+        "count": "8930",
+        "basis": "area",
+        "matches": True,
+    },
+    "zh": "2026-11-01 至 2026-12-01：89.3，133.95 元。",
+    "en": "From 2026-11-01 to 2026-12-01: 89.3, 133.95 yuan.",
+}
 _JSON, _PLAIN, _OCTETS = "application/json", "text/plain; charset=utf-8", "application/octet-stream"
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _BYTES: Mapping[str, Any] = {}  # raw bytes have no schema in OpenAPI 3.1
@@ -253,7 +268,10 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         request=Content(schema=_BYTES, media=("application/vnd.minglou.bills",)),
         answers={200: ("how many of how many", _json("BillsTaken", {"held": 3, "unit_count": 3}))},
         refusals={
-            409: [("bad_bills", f"period {_PERIOD} is not closed on the followed chain; post it first")],
+            409: [
+                ("bad_bills", f"period {_PERIOD} is not closed on the followed chain; post it first"),
+                ("too_early", "bills from unit 8192 come too early: 4096 are held; go on there"),
+            ],
             413: [("too_large", "the body passes 25372736 bytes; send less at once")],
             422: [("bad_bills", "upload: these are not minglou-bills/1")],
             **_NO_CHAIN,
@@ -263,6 +281,16 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         security=["program"],
         parameters={"period": _PERIOD, "unit_index": 0},
         answers={200: ("the bill's file", _json("Bill", _KEPT["bill"]))},
+        refusals={
+            403: [("not_public", "a household's bill: sign in as its owner, or send the API token")],
+            404: [("unknown_bill", f"no bill of unit 9 for period {_PERIOD} is held")],
+            **_NO_CHAIN,
+        },
+    ),
+    ("get", "/v1/bills/{period}/units/{unit_index}/derivations"): Described(
+        security=["program"],
+        parameters={"period": _PERIOD, "unit_index": 0},
+        answers={200: ("each line's derivation, in the bill's order", _json("Derivations", {"lines": [_DERIVED]}))},
         refusals={
             403: [("not_public", "a household's bill: sign in as its owner, or send the API token")],
             404: [("unknown_bill", f"no bill of unit 9 for period {_PERIOD} is held")],

@@ -163,6 +163,10 @@ SCHEMAS: Mapping[str, Schema] = {
     "BillsHeld": _object(
         "how far an upload has come", {"held": _COUNT, "unit_count": _COUNT, "root": _hex(32, "root")}
     ),
+    "Derivations": _object(
+        "what each line of a bill rests on, as data and in words",
+        {"lines": _list(_object("one line", {"derivation": {"type": "object"}, "zh": _TEXT, "en": _TEXT}))},
+    ),
     "BillsTaken": _object("how far an upload has come", {"held": _COUNT, "unit_count": _COUNT}),
     "Bill": _object(
         "minglou-bill/1: one bill with its path to the root on chain",

@@ -1,11 +1,14 @@
 """An owner's unit and bills: every line with the signed entries under it, its steps, its share and its dispute."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
 
+from cloud.billing.derivation import sentence
+from cloud.billing.derive import derive_lines
 from cloud.billing.kept import read_bill
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.relay import Relay, SignedAct
@@ -98,9 +101,17 @@ class BillQuestions(Ground):
         unit, closed, proof = found
         assert self.view is not None
         async with self.store.read() as connection:
+            derivations = await derive_lines(
+                connection,
+                self.view,
+                self.directory,
+                period=closed.period,
+                unit=self.view.roll[proof.bill.unit_index],
+                lines=proof.bill.lines,
+            )
             lines = [
-                await self._line(connection, self.view, closed, proof, number)
-                for number in range(len(proof.bill.lines))
+                replace(await self._line(connection, self.view, closed, proof, number), sentence=_said(derivation))
+                for number, derivation in enumerate(derivations)
             ]
         return Bill(
             summary=self._bill_summary(self.view, closed, unit, proof.bill.unit_index, proof.bill.amounts.total),
@@ -344,6 +355,12 @@ class BillQuestions(Ground):
         except ChainError:
             return 0
         return terms.deposit
+
+
+def _said(derivation: Mapping[str, Any]) -> Title | None:
+    if not derivation["matches"]:
+        return None
+    return Title(zh=sentence(derivation, "zh"), en=sentence(derivation, "en"))
 
 
 def _bill_state(

@@ -170,6 +170,7 @@ class BillLine:
     share: Share | None = None
     dispute: Dispute | None = None
     readings: tuple[ReadingRef, ...] = ()  # all that the line rests on; empty where the two ends are all
+    sentence: Title | None = None  # the derivation in words; None where the entries do not give the line
     key_proof: str = ""  # JSON: where the unit's key stands in a table that shares the pool
 
     @property

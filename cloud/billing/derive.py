@@ -1,0 +1,59 @@
+"""The derivations of one posted bill, made when somebody asks: from its notes, else from the entries that are held."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.billing.derivation import describe
+from cloud.billing.kept import read_note
+from cloud.billing.reckoning import DraftLine, Reckoning
+from cloud.billing.usage import bindings_of, load_registers
+from cloud.chain.view import ChainView, UnitRecord
+from cloud.directory import Directory
+from contracts.bill import Line, LineKind
+
+__all__ = ["derive_lines"]
+
+
+async def derive_lines(
+    connection: AsyncConnection,
+    view: ChainView,
+    directory: Directory,
+    *,
+    period: int,
+    unit: UnitRecord,
+    lines: Sequence[Line],
+) -> list[dict[str, Any]]:
+    """Each line's derivation, in the lines' order. One that the entries do not give says only what it charges, and has
+    `matches` false.
+    """
+    computed = {one.line: one.derivation for one in await _computed(connection, view, directory, period, unit, lines)}
+    derivations = []
+    for number, line in enumerate(lines):
+        note = await read_note(connection, period, unit.index, unit.alias, number)
+        found = computed.get(line) if note is None else json.loads(note)
+        derivations.append({**(found or describe(line)), "matches": found is not None})
+    return derivations
+
+
+async def _computed(
+    connection: AsyncConnection,
+    view: ChainView,
+    directory: Directory,
+    period: int,
+    unit: UnitRecord,
+    lines: Sequence[Line],
+) -> list[DraftLine]:
+    pools = list(dict.fromkeys(line.subject for line in lines if line.kind is LineKind.SHARED))
+    bindings = bindings_of(view, [(unit.alias, 1), *((pool, 2) for pool in pools)])
+    registers = await load_registers(
+        connection,
+        view,
+        dates=Reckoning.dates(view, period, bindings),
+        devices={device for found in bindings.values() for device, _ in found},
+    )
+    run = Reckoning(registers, view, directory, period, bindings=bindings)
+    shared = [line for pool in pools for line in run.shared_lines_of(pool, unit.index)]
+    return [*run.own_lines([unit])[0], *shared, *run.standing_lines(unit)]
