@@ -6,6 +6,7 @@ __all__ = [
     "BillingError",
     "ChainError",
     "CloudError",
+    "IngestLogError",
     "IngestRefused",
     "MirrorError",
     "RebuildError",
@@ -44,6 +45,10 @@ class MirrorError(CloudError):
 
 class ChainError(CloudError):
     """The chain or its RPC endpoint answered something that we cannot go on with."""
+
+
+class IngestLogError(CloudError):
+    """The replicated ingest log cannot be reached, lacks its quorum, or is set up otherwise than the settings say."""
 
 
 class BillingError(CloudError):

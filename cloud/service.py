@@ -14,7 +14,7 @@ from cloud.cosigners import check_same_policy
 from cloud.directory import DirectoryFile
 from cloud.errors import SettingsError
 from cloud.evidence import EvidenceRoom
-from cloud.ingest import Ingest, IngestLimits
+from cloud.ingest import Ingest, IngestLimits, KeyRing
 from cloud.mail import Bell, MailRoom
 from cloud.retention.keeper import Retention
 from cloud.segments import Archive
@@ -35,6 +35,7 @@ from contracts.trust import parse_trust
 
 if TYPE_CHECKING:
     from cloud.chain.connection import ChainConnection
+    from cloud.ingest_log.part import ReplicatedLog
 
 __all__ = ["Cloud", "open_cloud"]
 
@@ -62,6 +63,7 @@ class Cloud:
     segments: SegmentWriter
     retention: Retention
     chain: "ChainConnection | None"
+    replicated: "ReplicatedLog | None"
     courier: Courier
     api_token: str | None
 
@@ -111,6 +113,7 @@ class Cloud:
             segments,
             *witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock),
             *(() if self.chain is None else self.chain.workers()),
+            *(() if self.replicated is None else self.replicated.workers()),
             *((telling,) if self.settings.webhooks else ()),
         )
 
@@ -143,8 +146,10 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
         directory.read()
         chain = await _open_chain(settings, store, super_log, directory, bell, stack)
         news = chain.view if chain else Unchained()
+        replicated = _open_replicated(settings, store, news, bell, stack)
         ingest = Ingest(
             store=store,
+            journal=replicated.journal if replicated else None,
             keys=news,
             clock=settings.clock,
             limits=IngestLimits(entries_per_second=settings.entries_per_second),
@@ -183,6 +188,7 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
             ),
             retention=_retention(settings, store, stack),
             chain=chain,
+            replicated=replicated,
             courier=_courier(settings, store, stack),
             api_token=read_secret(settings.api_token_file) if settings.api_token_file else None,
         )
@@ -208,6 +214,18 @@ def _retention(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> 
     retention = Retention(store, settings.retention, settings.clock, chain_id=chain_id)
     stack.push_async_callback(retention.close)
     return retention
+
+
+def _open_replicated(
+    settings: CloudSettings, store: Store, keys: KeyRing, bell: Bell, stack: AsyncExitStack
+) -> "ReplicatedLog | None":
+    if settings.ingest_log is None:
+        return None
+    from cloud.ingest_log.part import ReplicatedLog  # the client of NATS: not where the store is the log
+
+    replicated = ReplicatedLog(settings.ingest_log, store=store, keys=keys, clock=settings.clock, bell=bell)
+    stack.push_async_callback(replicated.close)
+    return replicated
 
 
 def _courier(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Courier:

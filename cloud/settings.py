@@ -8,6 +8,7 @@ from typing import Any
 
 from cloud.cosigners import Cosigners, read_cosigners
 from cloud.errors import SettingsError
+from cloud.ingest_log.settings import IngestLogSettings, ingest_log_from_settings
 from cloud.retention.periods import Periods, periods_from_settings
 from cloud.segments.archive import SEGMENT_BYTES
 from cloud.toml_table import Table as _Table
@@ -38,6 +39,7 @@ _TABLES = {
     "chain",
     "super_log",
     "ingest",
+    "ingest_log",
     "mail",
     "maintenance",
     "segments",
@@ -113,6 +115,7 @@ class CloudSettings:
     webhooks: tuple[Webhook, ...] = ()
     cosigners: Cosigners = field(default_factory=Cosigners)
     retention: Periods = field(default_factory=Periods)
+    ingest_log: IngestLogSettings | None = None  # None: the store is the log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +180,10 @@ def load_settings(file: Path) -> CloudSettings:
         copies=_copies(file, document),
         maintenance_contract=_address(file, maintenance) if maintenance else None,
         webhooks=webhooks_from_settings(file, document.get("webhook", ())),
+        ingest_log=ingest_log_from_settings(file, document),
     )
+    if settings.ingest_log is not None and not settings.store_url.startswith("postgresql"):
+        raise SettingsError(f"{file}: [ingest_log] needs PostgreSQL: replicas share one store; set [store] url")
     for table in (cloud, superlog, ingest, mail, store, segments, retention, chain, maintenance):
         if table is not None:
             table.done()

@@ -84,6 +84,13 @@ def encode_batch(start: int, note: str, entries: bytes | Sequence[bytes], detail
     return encoded
 
 
+def join_batch(parts: BatchParts) -> bytes:
+    """The bytes that `split_batch` cut into these parts."""
+    checkpoint = parts.note.encode()
+    header = f"minglou-batch/1\n{parts.start}\n{parts.count}\n{len(checkpoint)}\n{len(parts.details)}\n".encode()
+    return b"".join((header, checkpoint, parts.entries, parts.details))
+
+
 def split_batch(encoded: bytes) -> BatchParts:
     """The parts of these bytes, for who reads many entries at once; `decode_batch` checks what is in them too.
 

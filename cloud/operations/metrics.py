@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry, GCCollector, Histogram, Platfor
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud.chain.breaker import Cause
@@ -22,6 +21,7 @@ from cloud.operations.waits import Waits, read_waits
 from cloud.service import Cloud
 from cloud.standing import Standing, read_standing
 from cloud.status import ChainStatus, Status, read_status
+from cloud.store.away import STORE_ERRORS
 from cloud.webhooks.settings import Webhook
 
 __all__ = ["CONTENT_TYPE_LATEST", "Figures", "TimedAnswers", "chain_families"]
@@ -52,12 +52,12 @@ class Figures:
 
     async def exposition(self, cloud: Cloud) -> bytes:
         """Everything in Prometheus' text format; without a database what this process knows by itself."""
-        families = [*_ingest(cloud), *_disk(cloud), *_checks(await readiness(cloud))]
+        families = [*_ingest(cloud), *_ingest_log(cloud), *_disk(cloud), *_checks(await readiness(cloud))]
         chain = cloud.chain_status()
         families += [] if chain is None else chain_families(chain)
         try:
             families += await _stored(cloud)
-        except (SQLAlchemyError, OSError) as error:
+        except STORE_ERRORS as error:
             _log.warning("cloud: figures without the database: %s", type(error).__name__)
         once = CollectorRegistry()
         once.register(_Families(families))
@@ -122,6 +122,20 @@ def _waits(waits: Waits, hooks: Sequence[Webhook]) -> Iterator[Metric]:
     yield _by("minglou_copy_age_seconds", "Time since a copy's last acknowledgement", "copy", ages)
     failures = {hook.name: waits.webhook_failures.get(hook.name, 0) for hook in hooks}
     yield _by("minglou_webhook_failures", "Refusals in a row of what waits for a webhook", "hook", failures)
+
+
+def _ingest_log(cloud: Cloud) -> Iterator[Metric]:
+    if cloud.replicated is None:
+        return
+    standing = cloud.replicated.watch.standing
+    yield _gauge("minglou_ingest_log_up", "Whether the ingest log takes batches", int(standing.trouble is None))
+    yield _gauge("minglou_ingest_log_waiting", "Acknowledged batches that are not in the store yet", standing.behind)
+    yield _gauge("minglou_ingest_log_lag_seconds", "Age of the oldest of them", standing.lag_seconds)
+    yield _gauge("minglou_ingest_log_aside", "Batches set aside, for people to look at", standing.set_aside)
+    yield _gauge("minglou_ingest_log_bytes", "Size of the ingest log", standing.bytes)
+    stored = CounterMetricFamily("minglou_ingest_log_entries_stored", "Entries carried into the store by this process")
+    stored.add_metric([], cloud.replicated.storing.stored_entries)
+    yield stored
 
 
 def _disk(cloud: Cloud) -> Iterator[Metric]:

@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
 from cloud.service import Cloud
 from cloud.store import tables
+from cloud.store.away import STORE_ERRORS
 
 __all__ = ["FREE_BYTES_MIN", "Check", "is_ready", "readiness", "to_json"]
 
 FREE_BYTES_MIN = 512 * 1024 * 1024
 _BLOCKS_BEHIND_MAX = 64
+_LAG_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Check:
 
 async def readiness(cloud: Cloud) -> Sequence[Check]:
     """Every check, in the order in which an operator would look."""
-    return [await _store(cloud), _disk(cloud), *_chain(cloud)]
+    return [await _store(cloud), _disk(cloud), *_ingest_log(cloud), *_chain(cloud)]
 
 
 def is_ready(checks: Sequence[Check]) -> bool:
@@ -50,10 +51,28 @@ async def _store(cloud: Cloud) -> Check:
     try:
         async with cloud.store.read() as connection:
             await connection.execute(select(tables.origins.c.log_id).limit(1))
-    except (SQLAlchemyError, OSError) as error:
+    except STORE_ERRORS as error:
         says = f"the database does not answer ({type(error).__name__}); start it, or correct [store] url"
-        return Check(name="store", passed=False, needed=True, says=says)
+        if cloud.replicated is not None:
+            says += ". Batches are taken into the ingest log meanwhile"
+        return Check(name="store", passed=False, needed=cloud.replicated is None, says=says)
     return Check(name="store", passed=True, needed=True, says="the database answers")
+
+
+def _ingest_log(cloud: Cloud) -> Sequence[Check]:
+    if cloud.replicated is None:
+        return ()
+    standing = cloud.replicated.watch.standing
+    says = standing.trouble or f"takes batches; {standing.behind} of them wait for the store"
+    takes = Check(name="ingest_log", passed=standing.trouble is None, needed=True, says=says)
+    says = f"the oldest acknowledged batch has been waiting for the store for {standing.lag_seconds:.0f} s"
+    if standing.lag_seconds > _LAG_SECONDS_MAX:
+        says += "; bring PostgreSQL back, or run more replicas"
+    lag = Check(name="ingest_log_lag", passed=standing.lag_seconds <= _LAG_SECONDS_MAX, needed=False, says=says)
+    says = f"{standing.set_aside} batches are set aside"
+    if standing.set_aside:
+        says += f"; read their reasons: nats stream view {cloud.replicated.aside_stream}, then purge it"
+    return (takes, lag, Check(name="ingest_log_aside", passed=not standing.set_aside, needed=False, says=says))
 
 
 def _disk(cloud: Cloud) -> Check:
