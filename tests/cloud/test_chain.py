@@ -11,6 +11,8 @@ from sqlalchemy import select
 from cloud.chain.anchoring import Anchoring
 from cloud.chain.breaker import Breaker, Cause
 from cloud.chain.builders import ChainBuilders
+from cloud.chain.client import ChainClient
+from cloud.chain.deployment import Deployment
 from cloud.chain.follower import Follower
 from cloud.chain.intents import add_intent
 from cloud.chain.lease import ChainLease
@@ -61,11 +63,28 @@ class ChainBench:
             return {row.business_key: row.state for row in await connection.execute(select(tables.intents))}
 
 
+_deployed: dict[str, tuple[Deployment, str]] = {}
+"""What was deployed on a chain, by its URL, and the chain's snapshot from right behind it."""
+
+
+async def fresh_site(url: str) -> ChainSite:
+    """A site whose contracts are as they were deployed: once on each chain, which is then set back to that moment."""
+    if url in _deployed:
+        deployment, snapshot = _deployed[url]
+        site = ChainSite(url, ChainClient([url]), deployment)
+        await site.rpc("anvil_dropAllTransactions")
+        assert await site.rpc("evm_revert", snapshot)
+    else:
+        site = await ChainSite.deploy(url)
+    _deployed[url] = site.deployment, await site.rpc("evm_snapshot")
+    return site
+
+
 @asynccontextmanager
-async def chain_bench(path: Path, url: str, **options: Any) -> AsyncIterator[ChainBench]:
-    site = await ChainSite.deploy(url)
+async def chain_bench(place: Path | str, url: str, **options: Any) -> AsyncIterator[ChainBench]:
+    site = await fresh_site(url)
     try:
-        async with open_chain_bench(path, site, **options) as bench:
+        async with open_chain_bench(place, site, **options) as bench:
             yield bench
     finally:
         await site.close()
@@ -73,9 +92,9 @@ async def chain_bench(path: Path, url: str, **options: Any) -> AsyncIterator[Cha
 
 @asynccontextmanager
 async def open_chain_bench(
-    path: Path, site: ChainSite, *, depth: int = 3, resends_lost: bool = False, **limits: Any
+    place: Path | str, site: ChainSite, *, depth: int = 3, resends_lost: bool = False, **limits: Any
 ) -> AsyncIterator[ChainBench]:
-    async with open_bench(path) as bench:
+    async with open_bench(place) as bench:
         seconds = [1000.0]
         view = ChainView(31337)
         clock = SystemClock()
@@ -127,10 +146,10 @@ async def open_chain_bench(
 
 
 def test_a_registered_gateway_is_taken_and_its_checkpoints_are_anchored_to_finality(
-    run: Run, tmp_path: Path, anvil: Endpoint
+    run: Run, store_url: str, anvil: Endpoint
 ) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+        async with chain_bench(store_url, anvil.url) as chain:
             gateway = SimulatedGateway()
             gateway.log_readings(20)
             await chain.site.enrol(gateway)
@@ -155,9 +174,9 @@ def test_a_registered_gateway_is_taken_and_its_checkpoints_are_anchored_to_final
     run(scenario())
 
 
-def test_a_fork_of_either_kind_is_reported_on_chain(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_a_fork_of_either_kind_is_reported_on_chain(run: Run, store_url: str, anvil: Endpoint) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+        async with chain_bench(store_url, anvil.url) as chain:
             for number, (fork_at, size) in enumerate([(29, 30), (20, 25)]):
                 gateway = SimulatedGateway(origin=f"demo.minglou.example/cuiyuan/f{number}/e0")
                 gateway.log_readings(29)
@@ -182,9 +201,9 @@ def test_a_fork_of_either_kind_is_reported_on_chain(run: Run, tmp_path: Path, an
     run(scenario())
 
 
-def test_heads_are_accepted_on_chain_from_the_last_accepted_one(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_heads_are_accepted_on_chain_from_the_last_accepted_one(run: Run, store_url: str, anvil: Endpoint) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+        async with chain_bench(store_url, anvil.url) as chain:
             gateway = SimulatedGateway()
             gateway.log_readings(39)
             await chain.site.enrol(gateway)
@@ -198,9 +217,9 @@ def test_heads_are_accepted_on_chain_from_the_last_accepted_one(run: Run, tmp_pa
     run(scenario())
 
 
-def test_a_reorganisation_repeats_nothing_and_loses_nothing(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_a_reorganisation_repeats_nothing_and_loses_nothing(run: Run, store_url: str, anvil: Endpoint) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url, depth=10) as chain:
+        async with chain_bench(store_url, anvil.url, depth=10) as chain:
             gateway = SimulatedGateway()
             gateway.log_readings(39)
             await chain.site.enrol(gateway)
@@ -222,10 +241,10 @@ def test_a_reorganisation_repeats_nothing_and_loses_nothing(run: Run, tmp_path: 
 
 
 def test_a_stuck_transaction_is_replaced_under_its_nonce_with_a_higher_offer(
-    run: Run, tmp_path: Path, anvil: Endpoint
+    run: Run, store_url: str, anvil: Endpoint
 ) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+        async with chain_bench(store_url, anvil.url) as chain:
             gateway = SimulatedGateway()
             await chain.site.enrol(gateway)
             await chain.follow()
@@ -251,9 +270,9 @@ def test_a_stuck_transaction_is_replaced_under_its_nonce_with_a_higher_offer(
     run(scenario())
 
 
-def test_a_transaction_that_the_node_dropped_is_sent_again(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_a_transaction_that_the_node_dropped_is_sent_again(run: Run, store_url: str, anvil: Endpoint) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+        async with chain_bench(store_url, anvil.url) as chain:
             gateway = SimulatedGateway()
             await chain.site.enrol(gateway)
             await chain.follow()
@@ -277,9 +296,9 @@ def test_a_transaction_that_the_node_dropped_is_sent_again(run: Run, tmp_path: P
     run(scenario())
 
 
-def test_a_nonce_that_somebody_else_used_reopens_the_wish(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_a_nonce_that_somebody_else_used_reopens_the_wish(run: Run, store_url: str, anvil: Endpoint) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+        async with chain_bench(store_url, anvil.url) as chain:
             gateway = SimulatedGateway()
             await chain.site.enrol(gateway)
             await chain.follow()
@@ -316,10 +335,10 @@ def test_a_nonce_that_somebody_else_used_reopens_the_wish(run: Run, tmp_path: Pa
 
 
 def test_what_is_anchored_already_is_not_sent_again_by_a_restored_database(
-    run: Run, tmp_path: Path, anvil: Endpoint
+    run: Run, store_url: str, anvil: Endpoint
 ) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+        async with chain_bench(store_url, anvil.url) as chain:
             gateway = SimulatedGateway()
             await chain.site.enrol(gateway)
             await chain.follow()
@@ -337,10 +356,10 @@ def test_what_is_anchored_already_is_not_sent_again_by_a_restored_database(
 
 
 def test_wishes_that_wait_or_are_refused_keep_no_other_from_the_chain(
-    run: Run, tmp_path: Path, anvil: Endpoint
+    run: Run, store_url: str, anvil: Endpoint
 ) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url, failures_max=10**6) as chain:
+        async with chain_bench(store_url, anvil.url, failures_max=10**6) as chain:
 
             async def waits(_params: Mapping[str, Any]) -> NotYet:
                 return NotYet(says="somebody else's turn")
@@ -368,9 +387,9 @@ def test_wishes_that_wait_or_are_refused_keep_no_other_from_the_chain(
     run(scenario())
 
 
-def test_an_anchor_that_was_given_up_is_wished_for_again(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_an_anchor_that_was_given_up_is_wished_for_again(run: Run, store_url: str, anvil: Endpoint) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url) as chain:
+        async with chain_bench(store_url, anvil.url) as chain:
             gateway = SimulatedGateway()
             await chain.site.enrol(gateway)
             await chain.follow()

@@ -19,9 +19,9 @@ from tests.processes import free_port, is_listening, running, wait_until
 Run = Callable[[Any], Any]
 
 
-def test_what_a_lost_chain_took_with_it_is_sent_again(run: Run, tmp_path: Path, anvil: Endpoint) -> None:
+def test_what_a_lost_chain_took_with_it_is_sent_again(run: Run, store_url: str, anvil: Endpoint) -> None:
     async def scenario() -> None:
-        async with chain_bench(tmp_path / "c.sqlite3", anvil.url, resends_lost=True) as chain:
+        async with chain_bench(store_url, anvil.url, resends_lost=True) as chain:
             gateway = SimulatedGateway()
             gateway.log_readings(9)
             await chain.site.enrol(gateway)

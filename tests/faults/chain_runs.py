@@ -53,15 +53,21 @@ class Tally:
 
 
 async def run_seeds(
-    seeds: Iterable[int], *, url: str, folder: Path, over_http: bool, tally_file: Path | None = None
+    seeds: Iterable[int],
+    *,
+    url: str,
+    folder: Path,
+    over_http: bool,
+    tally_file: Path | None = None,
+    store_url: str | None = None,
 ) -> Tally:
-    """One run for each seed, all on one chain and one database."""
+    """One run for each seed, all on one chain and one database: SQLite in `folder`, unless another is named."""
     tally, rng = Tally(), random.Random(next(iter(seeds), 0))
     async with AsyncExitStack() as stack:
         anvil = Anvil(url)
         stack.push_async_callback(anvil.close)
-        path = folder / f"chain-{'http' if over_http else 'direct'}.sqlite3"
-        store, second = Store(sqlite_url(path)), Store(sqlite_url(path))
+        place = store_url or sqlite_url(folder / f"chain-{'http' if over_http else 'direct'}.sqlite3")
+        store, second = Store(place), Store(place)
         stack.push_async_callback(store.close)
         stack.push_async_callback(second.close)
         await store.migrate()

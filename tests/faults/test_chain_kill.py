@@ -25,9 +25,16 @@ SECRET = "0x" + "5a" * 32
 
 
 @pytest.mark.timeout(600)
-def test_the_standby_takes_over_from_a_sender_killed_at_any_moment(tmp_path: Path, anvil: Endpoint) -> None:
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_the_standby_takes_over_from_a_sender_killed_at_any_moment(
+    tmp_path: Path, anvil: Endpoint, engine: str, request: pytest.FixtureRequest
+) -> None:
     rng, kills = random.Random(seeds().start), 1 + len(seeds()) // 10
-    asyncio.run(_scenario(sqlite_url(tmp_path / "cloud.sqlite3"), tmp_path, anvil.url, rng, kills=kills))
+    url = sqlite_url(tmp_path / "cloud.sqlite3")
+    if engine == "postgres":
+        server = request.getfixturevalue("postgres")
+        url = server.url(server.new_database())
+    asyncio.run(_scenario(url, tmp_path, anvil.url, rng, kills=kills))
 
 
 async def _scenario(store_url: str, folder: Path, url: str, rng: random.Random, *, kills: int) -> None:
