@@ -4,12 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from cloud.directory import DirectoryFile
 from cloud.errors import CloudError
 from cloud.mail import Bell
-from cloud.store import Store, tables
+from cloud.store import Store, insert_new, tables
 from cloud.visits.letters import KEPT_S, find_judgement, gateway_of
 from contracts.clock import Clock
 from contracts.errors import ContractsError
@@ -84,11 +84,16 @@ class VisitRoom:
         async with self._store.write() as connection:
             known = await connection.execute(select(column.digest).where(column.digest == digest))
             if known.scalar_one_or_none() is None:
-                unjudged = select(func.count()).where(column.gateway == gateway, column.entry_index.is_(None))
+                # What is too old for any gateway to judge waits no more.
+                unjudged = select(func.count()).where(
+                    column.gateway == gateway,
+                    column.entry_index.is_(None),
+                    column.started_at_s > self._clock.now_ms() // 1000 - KEPT_S,
+                )
                 if (await connection.execute(unjudged)).scalar_one() >= self._unjudged_max:
                     says = f"{self._unjudged_max} visits wait for {gateway} already; send it again when they are judged"
                     raise VisitRefused(429, "too_many", says)
-                await connection.execute(insert(tables.visits).values(**self._row(signed, gateway)))
+                await insert_new(connection, tables.visits, self._row(signed, gateway))
         self._bell.ring()
         found = await self.find(digest)
         assert found is not None, "just stored"

@@ -242,6 +242,19 @@ def test_a_flood_of_visits_is_dammed_and_unknown_ones_are_not_found(tmp_path: Pa
     run(scenario())
 
 
+def test_visits_that_nobody_judged_in_time_keep_later_ones_from_nothing(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path, store_url) as desk:
+            for salt in range(FEW):
+                assert (await desk.post(signed(visit_of(NOW_S - 7200, salt=salt))))[0] == 200
+            desk.clock.ms += 61 * 86_400_000
+            assert (await desk.post(signed(visit_of(desk.clock.ms // 1000 - 7200, salt=FEW))))[0] == 200
+
+    run(scenario())
+
+
 def test_a_neighbours_entry_judges_no_visit_here(tmp_path: Path, store_url: str, run: Run) -> None:
     """Neither this gateway's for another lift, nor another gateway's for this one."""
     visit = signed(visit_of(NOW_S - 7200))
