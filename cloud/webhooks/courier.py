@@ -5,15 +5,17 @@ same message is sent again under the same id. One that is refused holds up its o
 growing pauses for as long as it takes.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from cloud.chain.intents import insert_new
+from cloud.chain.lease import ChainLease
 from cloud.store import Store, tables
 from cloud.webhooks.news import SOURCES, News, Source
 from cloud.webhooks.settings import Webhook
@@ -30,7 +32,7 @@ _TELL_PEOPLE_AFTER = 5  # failures in a row
 
 
 class Courier:
-    """Brings news to hooks. Only one process may run it for a store."""
+    """Brings news to hooks. Of all processes on a store one does, as long as it lives."""
 
     def __init__(
         self,
@@ -42,16 +44,20 @@ class Courier:
         real_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._clock, self._hooks, self._keys = store, clock, hooks, keys
+        self._turn = ChainLease(store, name="webhooks")
         # Receivers refuse what was signed minutes ago by their own clock, so a demo's quick days are not asked.
         self._real_seconds = real_seconds
         self._client = httpx.AsyncClient(timeout=_ANSWER_SECONDS, follow_redirects=False, trust_env=False)
 
     async def close(self) -> None:
         await self._client.aclose()
+        await self._turn.release()
 
     async def step(self) -> bool:
         """One walk over all hooks; whether anything was told."""
         told = False
+        if not self._hooks or not await self._turn.hold():
+            return False
         for hook in self._hooks:
             for source in SOURCES:
                 told |= await self._tell(hook, source)
@@ -61,8 +67,7 @@ class Courier:
         cursor = await self._cursor(hook, source)
         if cursor.retry_at_ms > self._real_ms():
             return False
-        async with self._store.read() as connection:
-            news = await source.read(connection, cursor.position, _AT_ONCE)
+        news = await self._news(source, cursor.position)
         for one in news:
             if not hook.wants(one.kind):
                 continue
@@ -75,6 +80,17 @@ class Courier:
             await self._move(hook, source, position=news[-1].position)
         return bool(news)
 
+    async def _news(self, source: Source, after: int) -> Sequence[News]:
+        """What follows a position, with nothing still to come between."""
+        async with self._store.read() as connection:
+            news = await source.read(connection, after, _AT_ONCE)
+        if not news or source.numbered is None or not self._store.is_postgres:
+            return news
+        # Numbers are given before transactions end: a smaller one may still be on its way, and would be passed over.
+        async with self._store.write(None) as connection:
+            await connection.execute(text(f"LOCK TABLE {source.numbered} IN SHARE MODE"))
+            return await source.read(connection, after, _AT_ONCE)
+
     async def _send(self, hook: Webhook, news: News) -> str | None:
         """Try once; what went wrong, or None."""
         body = news.to_json()
@@ -85,9 +101,12 @@ class Courier:
             body=body,
         )
         try:
-            async with self._client.stream("POST", hook.url, content=body, headers=headers) as answer:
+            async with (
+                asyncio.timeout(_ANSWER_SECONDS),  # of all of it: a header may drip for ever
+                self._client.stream("POST", hook.url, content=body, headers=headers) as answer,
+            ):
                 return None if answer.is_success else f"it answered {answer.status_code}"
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeError) as error:
             return f"it did not answer: {type(error).__name__}"
 
     async def _postpone(self, hook: Webhook, source: Source, failures: int, refusal: str) -> None:

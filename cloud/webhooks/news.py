@@ -51,6 +51,7 @@ class Source:
     name: str
     read: Callable[[AsyncConnection, int, int], Awaitable[Sequence[News]]]  # after, limit
     end: Callable[[AsyncConnection], Awaitable[int]]
+    numbered: str | None = None  # the table whose own numbers are the positions
 
 
 async def _read_chain(connection: AsyncConnection, after: int, limit: int) -> Sequence[News]:
@@ -150,6 +151,6 @@ async def _end_of_notices(connection: AsyncConnection) -> int:
 
 SOURCES: tuple[Source, ...] = (
     Source(name=CHAIN, read=_read_chain, end=_end_of_chain),
-    Source(name="fork", read=_read_forks, end=_end_of_forks),
-    Source(name="notice", read=_read_notices, end=_end_of_notices),
+    Source(name="fork", read=_read_forks, end=_end_of_forks, numbered="forks"),
+    Source(name="notice", read=_read_notices, end=_end_of_notices, numbered="notices"),
 )

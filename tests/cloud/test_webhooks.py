@@ -1,5 +1,6 @@
 """Other programs are told what happened: signed, in order, at least once, and never what may still be taken back."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -205,6 +206,55 @@ def test_a_cloud_that_was_killed_tells_again_under_the_same_id(run: Run, store: 
 
 async def _killed(*_: Any, **__: Any) -> None:
     raise InterruptedError
+
+
+def test_what_was_numbered_first_and_written_last_is_told_too(run: Run, store: Store, receiver: Receiver) -> None:
+    async def scenario() -> None:
+        world = World(store, receiver)
+        await world.courier.step()
+        late = asyncio.Event()
+
+        async def slow() -> None:
+            async with store.write(None) as connection:
+                await connection.execute(insert(tables.notices).values(at_ms=1, says="first"))
+                numbered.set()
+                await late.wait()
+
+        numbered = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(slow())
+            await numbered.wait()
+            if not store.is_postgres:  # there writers exclude each other, and nothing can come between
+                late.set()
+            await store.notice("second", at_ms=2)
+            telling = tasks.create_task(world.courier.step())
+            await asyncio.wait([telling], timeout=0.5)  # on PostgreSQL it waits for the first
+            late.set()
+            await telling
+        while await world.courier.step():
+            pass
+        assert [one["data"]["says"] for one in receiver.taken] == ["first", "second"]
+        await world.close()
+
+    run(scenario())
+
+
+def test_of_two_processes_one_tells(run: Run, store: Store, receiver: Receiver) -> None:
+    async def scenario() -> None:
+        world = World(store, receiver)
+        await world.courier.step()
+        second = world.new_courier()
+        await store.notice("once", at_ms=1)
+        assert not await second.step()
+        assert await world.courier.step()
+        await world.courier.close()
+        await store.notice("and once more", at_ms=2)
+        assert await second.step(), "it takes over"
+        assert [one["data"]["says"] for one in receiver.taken] == ["once", "and once more"]
+        await second.close()
+        await store.close()
+
+    run(scenario())
 
 
 def test_people_are_told_of_a_receiver_that_keeps_refusing(run: Run, store: Store, receiver: Receiver) -> None:
