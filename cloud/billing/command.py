@@ -37,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     whole.add_argument("--period", required=True, metavar="OPENING..CLOSING", help="boundary dates")
     whole.add_argument("--folder", type=Path, required=True, metavar="DIR", help="where the run keeps what it has done")
+    again = actions.add_parser("replay", help="compute a posted period again and show each line that would differ")
+    again.add_argument("--config", type=Path, required=True, metavar="FILE", help="the cloud's settings")
+    again.add_argument("--period", required=True, metavar="OPENING..CLOSING", help="boundary dates")
+    again.add_argument("--json", action="store_true", help="one JSON object a changed line")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.action == "run":
             return asyncio.run(_run(arguments))
+        if arguments.action == "replay":
+            return asyncio.run(_replay(arguments))
         if arguments.action == "draft":
             return asyncio.run(_draft(arguments))
         return asyncio.run(
@@ -106,6 +112,40 @@ async def _run(arguments: argparse.Namespace) -> int:
     for mismatch in mismatches:
         print(f"  the cloud computes otherwise: {mismatch}")
     print(f"posted period {place.period}")
+    return 0
+
+
+async def _replay(arguments: argparse.Namespace) -> int:
+    from cloud.billing.draft import parse_period
+    from cloud.billing.replay import replay_period
+    from cloud.chain.deployment import read_deployment
+    from cloud.chain.stored import stored_view
+    from cloud.directory import DirectoryFile
+    from cloud.store import Store
+
+    settings = load_settings(arguments.config)
+    if settings.chain is None:
+        raise BillingError(f"{arguments.config} names no [chain]; bills need tariffs and bindings")
+    period = parse_period(arguments.period)
+    store = Store(settings.store_url)
+    changed = difference = 0
+    try:
+        view = await stored_view(store, settings.chain.chain_id)
+        directory = DirectoryFile(settings.directory_file).read()
+        deployment = read_deployment(settings.chain.deployment_file)
+        async with store.read() as connection:
+            async for change in replay_period(
+                connection, view=view, directory=directory, deployment=deployment, period=period
+            ):
+                changed, difference = changed + 1, difference + change.difference_fen
+                unit = directory.unit_of(view.roll[change.unit_index].alias)
+                name = unit.name if unit else f"unit {change.unit_index}"
+                print(
+                    json.dumps(change.to_json(), ensure_ascii=False) if arguments.json else f"{name}: {change.says()}"
+                )
+    finally:
+        await store.close()
+    _say(f"{changed} lines of {period} would differ, by {difference / 100:.2f} yuan in all")
     return 0
 
 

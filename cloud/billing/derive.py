@@ -25,14 +25,18 @@ async def derive_lines(
     period: int,
     unit: UnitRecord,
     lines: Sequence[Line],
+    with_notes: bool = True,
 ) -> list[dict[str, Any]]:
     """Each line's derivation, in the lines' order. One that the entries do not give says only what it charges, and has
     `matches` false.
+
+    Args:
+        with_notes: whether lines may rest on what was noted when they were posted.
     """
     computed = {one.line: one.derivation for one in await _computed(connection, view, directory, period, unit, lines)}
     derivations = []
     for number, line in enumerate(lines):
-        note = await read_note(connection, period, unit.index, unit.alias, number)
+        note = await read_note(connection, period, unit.index, unit.alias, number) if with_notes else None
         found = computed.get(line) if note is None else json.loads(note)
         derivations.append({**(found or describe(line)), "matches": found is not None})
     return derivations

@@ -1,0 +1,101 @@
+"""A replayed period names each line that would differ now, old and new, and why."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from cloud.billing.bill_block import BillBlock, encode_block, leaves_of
+from cloud.billing.period_columns import reckon_period
+from cloud.billing.posted import compare_bills, take_block
+from cloud.billing.replay import Change, replay_period
+from cloud.chain.records import PeriodRecord
+from cloud.directory import EMPTY
+from cloud.store import Store, insert_rows, tables
+from contracts.bill import LINE_BYTES, BillTree, LineKind, decode_line
+from contracts.clock import SystemClock
+from tests.cloud.billing_site import CLOSING, PERIOD, RATES, TOTAL, BillingSite, random_site
+from tests.cloud.test_bill_blocks import PLACE, Deployed
+
+Run = Callable[[Any], Any]
+
+DEPLOYED: Any = Deployed()
+PADDED = 3
+
+
+async def post(store: Store, site: BillingSite, *, padded: int | None) -> list[bytes]:
+    """Close and hand in the period, one own line padded by ten yuan."""
+    async with store.read() as connection:
+        period = await reckon_period(connection, view=site.view, directory=EMPTY, period=PERIOD)
+    contents = period.contents([bytes(16)] * len(site.view.roll), 0)
+    if padded is not None:
+        line = decode_line(contents[padded][16 : 16 + LINE_BYTES])
+        cheat = replace(line, amount=line.amount + 1_000).encode()
+        contents[padded] = contents[padded][:16] + cheat + contents[padded][16 + LINE_BYTES :]
+    tree = BillTree(leaves_of(contents, replace(PLACE, period=PERIOD)))
+    site.view.periods[PERIOD] = PeriodRecord(
+        period=PERIOD, root=tree.root.hash, sums=tree.root.sums, unit_count=tree.unit_count, window_end_s=1,
+        closed_at_s=0, block_number=1, transaction_hash="0x",
+    )  # fmt: skip
+    body = encode_block(BillBlock(first=0, contents=contents, path=()))
+    await take_block(store, view=site.view, deployment=DEPLOYED, clock=SystemClock(), period=PERIOD, body=body)
+    return contents
+
+
+async def replayed(store: Store, site: BillingSite) -> list[Change]:
+    async with store.read() as connection:
+        return [
+            change
+            async for change in replay_period(
+                connection, view=site.view, directory=EMPTY, deployment=DEPLOYED, period=PERIOD
+            )
+        ]
+
+
+def test_a_replay_shows_the_padded_line_and_what_a_later_entry_measures(run: Run, store: Store) -> None:
+    site = random_site(11, odd=0.0)
+    late = [row for row in site.rows if row[2] in late_meters(site) and row[4] == CLOSING]
+    site.rows = [row for row in site.rows if row not in late]
+
+    async def scenario() -> None:
+        await site.write(store)
+        await post(store, site, padded=PADDED)
+        found = await compare_bills(store, view=site.view, directory=EMPTY, deployment=DEPLOYED, period=PERIOD)
+        assert [(one.unit_index, one.line) for one in found] == [(PADDED, 0)]
+        (padded,) = await replayed(store, site)
+        assert padded.old is not None and padded.new is not None
+        assert (padded.unit_index, padded.difference_fen, padded.why) == (PADDED, -1_000, ("price",))
+        assert "yuan: same usage, another amount" in padded.says() and padded.derivation is not None
+        async with store.write() as connection:
+            await insert_rows(connection, tables.boundaries, late)
+        changes = await replayed(store, site)
+        estimated = [change for change in changes if change.was_noted]
+        assert {change.unit_index for change in changes} == {PADDED, 0, 1}
+        assert estimated and all(change.why[0] == "measured" for change in estimated)
+        for change in estimated:
+            assert change.old is not None and change.new is not None and change.derivation is not None
+            assert (change.old.kind, change.new.kind) == (LineKind.ESTIMATED, LineKind.OWN)
+            assert change.derivation["amount"] == str(change.new.amount)
+        again = await compare_bills(store, view=site.view, directory=EMPTY, deployment=DEPLOYED, period=PERIOD)
+        assert again == found, "an estimate that was right when it was made is nobody's fault"
+        await store.close()
+
+    run(scenario())
+
+
+def late_meters(site: BillingSite) -> set[bytes]:
+    """The meters of units 0 and 1."""
+    units = {unit.alias for unit in site.view.roll[:2]}
+    return {device for device, records in site.view.bindings.items() if records[0].subject in units}
+
+
+def test_an_untouched_period_replays_without_a_difference(run: Run, store: Store) -> None:
+    site = random_site(12)
+
+    async def scenario() -> None:
+        await site.write(store)
+        await post(store, site, padded=None)
+        assert await replayed(store, site) == []
+        assert {TOTAL, *RATES} >= {row[3] for row in site.rows}
+        await store.close()
+
+    run(scenario())
