@@ -1,12 +1,13 @@
 """HTTP for programs: status, evidence, entries."""
 
-import hmac
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import select
 
+from cloud.identity.audit import EVERY_UNIT, Act
+from cloud.identity.tokens import ApiToken, Scope
 from cloud.segments.rows import ERASED_KIND
 from cloud.service import Cloud
 from cloud.status import read_status
@@ -33,11 +34,6 @@ def api_router(cloud: Cloud) -> APIRouter:
     """The routes under /v1 that are not the gateways'."""
     router = APIRouter(tags=["programs"])
 
-    def is_trusted(authorization: str | None) -> bool:
-        expected = cloud.api_token
-        given = (authorization or "").removeprefix("Bearer ")
-        return expected is not None and hmac.compare_digest(given.encode(), expected.encode())
-
     @router.get("/v1/status", summary="What is stored, followed, sent and noticed")
     async def get_status() -> dict[str, Any]:
         status = await read_status(
@@ -62,25 +58,37 @@ def api_router(cloud: Cloud) -> APIRouter:
             left = await cloud.evidence.erased(origin, index)
             assert left is not None, "what was erased stays so"
             return JSONResponse(left.to_json(), status_code=410)
-        if not is_public_kind(kind, named.kind if named else None) and not is_trusted(authorization):
-            return _refused(403, "not_public", "a household's entry: sign in as its owner, or send the API token")
+        if not is_public_kind(kind, named.kind if named else None):
+            now_ms = cloud.settings.clock.now_ms()
+            token = await cloud.tokens.open(authorization, Scope.EVIDENCE, now_ms)
+            if token is None:
+                says = f"a household's entry: sign in as its owner, or send a token with {Scope.EVIDENCE}"
+                return _refused(403, "not_public", says)
+            await note_look(cloud, token, named.unit if named else None, f"evidence {origin}/{index}")
         file = await cloud.evidence.evidence(origin, index, urn=named.urn if named else None)
         if file is None:  # in this moment
             return _refused(410, "erased", f"entry {index} of {origin} was erased; ask again for what is left of it")
         return Response(file, media_type="application/json")
 
-    @router.get("/v1/logs/{origin:path}/entries", summary="Entries of a log, for programs with the API token")
+    @router.get("/v1/logs/{origin:path}/entries", summary="Entries of a log, for programs with a token")
     async def get_entries(
+        request: Request,
         origin: str,
         start: Annotated[int, Query(ge=0, lt=SIZE_END, alias="from")] = 0,
         count: Annotated[int, Query(ge=1, le=_ENTRIES_AT_ONCE)] = 100,
-        authorization: Annotated[str | None, Header()] = None,
     ) -> Response:
-        if not is_trusted(authorization):
-            return _refused(401, "bad_token", "send `Authorization: Bearer <API token>`")
+        await note_look(cloud, request.state.token, EVERY_UNIT, f"entries {origin} from {start}")
         return JSONResponse({"entries": await _entries(cloud, origin, start, count)})
 
     return router
+
+
+async def note_look(cloud: Cloud, token: ApiToken, unit: bytes | None, what: str) -> None:
+    """A program looks at a household's data: kept, and shown to the household, before it is answered."""
+    now_ms = cloud.settings.clock.now_ms()
+    await cloud.identity.audit.write(
+        Act.LOOKED, at_ms=now_ms, role=token.role.value, unit=unit, what=f"{token.name}: {what}"
+    )
 
 
 async def _entry_kind(cloud: Cloud, origin: str, index: int) -> tuple[int | None, bytes]:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 
 from cloud.api import api_router
 from cloud.billing.routes import billing_router
@@ -16,12 +16,16 @@ from cloud.openapi import describe
 from cloud.operations import operations_router
 from cloud.operations.metrics import Figures, TimedAnswers
 from cloud.questions import StoreQuestions
+from cloud.questions.doors import role_title
+from cloud.questions.ground import title
 from cloud.service import Cloud
 from cloud.settings import read_secret
 from cloud.tiles import TileRoom, tile_router
 from cloud.visits.routes import visit_router
 from cloud.web import WebSettings, install
 from cloud.web.answers import Person, Title
+from cloud.web.desk import Desk, Door
+from cloud.web.guard import Guard, undeclared_routes
 from cloud.web.session import viewer_of
 
 __all__ = ["build_app"]
@@ -44,24 +48,29 @@ def build_app(cloud: Cloud) -> FastAPI:
     )
     figures = Figures()
     app.add_middleware(TimedAnswers, figures=figures)
-    app.include_router(operations_router(cloud, figures))
-    app.include_router(api_router(cloud))
-    app.include_router(tile_router(TileRoom(store=cloud.store, super_log=cloud.super_log)))
-    app.include_router(gateway_router(cloud.ingest, cloud.mail))
-    app.include_router(billing_router(cloud))
-    app.include_router(_copies(cloud))
-    app.include_router(visit_router(cloud.visits))
-    app.include_router(_exports(cloud))
-    _install_pages(app, cloud)
+    questions, settings, clock = StoreQuestions(cloud), _web_settings(cloud), cloud.settings.clock
+    guard = Guard(questions=questions, settings=settings, clock=clock, tokens=cloud.tokens)
+    for router in (
+        operations_router(cloud, figures),
+        api_router(cloud),
+        tile_router(TileRoom(store=cloud.store, super_log=cloud.super_log)),
+        gateway_router(cloud.ingest, cloud.mail),
+        billing_router(cloud),
+        _copies(cloud),
+        visit_router(cloud.visits),
+        _exports(cloud, questions, settings),
+    ):
+        app.include_router(router, dependencies=[Depends(guard)])
+    install(app, questions=questions, settings=settings, clock=clock, guard=guard, desk=_desk(cloud, questions))
     describe(app)
+    undeclared = undeclared_routes(app)
+    assert not undeclared, f"who may use {undeclared}? Write it into cloud/identity/policy.py"
     return app
 
 
-def _exports(cloud: Cloud) -> APIRouter:
-    questions = StoreQuestions(cloud)
-
+def _exports(cloud: Cloud, questions: StoreQuestions, settings: WebSettings) -> APIRouter:
     async def viewer(request: Request) -> Person | None:
-        return await viewer_of(request, questions, cloud.settings.clock.now_ms())
+        return await viewer_of(request, questions, settings, cloud.settings.clock.now_ms())
 
     return exports_router(cloud, viewer)
 
@@ -75,15 +84,22 @@ def _copies(cloud: Cloud) -> APIRouter:
     return copies_router(cloud.store, cloud.archive, acknowledgements, keepers)
 
 
-def _install_pages(app: FastAPI, cloud: Cloud) -> None:
+def _web_settings(cloud: Cloud) -> WebSettings:
     directory = cloud.directory.read()
-    settings = WebSettings(
+    return WebSettings(
         public_url=cloud.settings.public_url,
         rpc_url=cloud.settings.rpc_for_browsers or None,
         site_title=Title(zh=directory.title.zh, en=directory.title.en),
         timezone=directory.timezone,
-        loopback_only=cloud.settings.demo_note or "localhost" in cloud.settings.public_url,
         secure_cookie=cloud.settings.public_url.startswith("https://"),
         demo_note=cloud.settings.demo_note,
     )
-    install(app, questions=StoreQuestions(cloud), settings=settings, clock=cloud.settings.clock)
+
+
+def _desk(cloud: Cloud, questions: StoreQuestions) -> Desk:
+    def doors() -> list[Door]:
+        return [Door(name=one.name, alias=one.alias, title=title(one.title)) for one in cloud.directory.read().units]
+
+    return Desk(
+        identity=cloud.identity, tokens=cloud.tokens, person=questions.person, doors=doors, role_title=role_title
+    )

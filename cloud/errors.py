@@ -6,6 +6,7 @@ __all__ = [
     "BillingError",
     "ChainError",
     "CloudError",
+    "IdentityRefused",
     "IngestLogError",
     "IngestRefused",
     "MirrorError",
@@ -53,6 +54,17 @@ class IngestLogError(CloudError):
 
 class BillingError(CloudError):
     """A period cannot be drafted, posted or accepted."""
+
+
+class IdentityRefused(CloudError):
+    """Somebody is not who they must be, or may not do this; nothing of it is stored. `code` is the stable word."""
+
+    def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
 
 
 class IngestRefused(CloudError):

@@ -14,6 +14,10 @@ from cloud.cosigners import check_same_policy
 from cloud.directory import DirectoryFile
 from cloud.errors import SettingsError
 from cloud.evidence import EvidenceRoom
+from cloud.identity.audit import AuditLog
+from cloud.identity.identity import Identity
+from cloud.identity.passkeys import Passkeys
+from cloud.identity.tokens import Tokens
 from cloud.ingest import Ingest, IngestLimits, KeyRing
 from cloud.mail import Bell, MailRoom
 from cloud.retention.keeper import Retention
@@ -37,10 +41,11 @@ if TYPE_CHECKING:
     from cloud.chain.connection import ChainConnection
     from cloud.ingest_log.part import ReplicatedLog
 
-__all__ = ["Cloud", "open_cloud"]
+__all__ = ["Cloud", "open_audit_log", "open_cloud"]
 
 _log = logging.getLogger("cloud")
 _TELLING_SECONDS = 1.0
+_AUDIT_SECONDS = 60.0
 _SEQUENCER_SECONDS = 0.2
 _MONTHS_SECONDS = 6 * 3600.0
 _RETENTION_SECONDS = 3600.0
@@ -65,7 +70,8 @@ class Cloud:
     chain: "ChainConnection | None"
     replicated: "ReplicatedLog | None"
     courier: Courier
-    api_token: str | None
+    identity: Identity
+    tokens: Tokens
 
     def chain_status(self) -> ChainStatus | None:
         """Where the followed chain stands; None without a chain."""
@@ -103,6 +109,7 @@ class Cloud:
             step=self.segments.step,
             pause_seconds=self.settings.segments.pause_seconds,
         )
+        audit = Worker(name="audit log", step=self._sign_audit_log, pause_seconds=_AUDIT_SECONDS)
         telling = Worker(name="webhooks", step=self.courier.step, pause_seconds=_TELLING_SECONDS)
         months = Worker(name="months", step=self._prepare_months, pause_seconds=_MONTHS_SECONDS)
         retention = Worker(name="retention", step=self.retention.step, pause_seconds=_RETENTION_SECONDS)
@@ -111,11 +118,15 @@ class Cloud:
             months,
             retention,
             segments,
+            audit,
             *witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock),
             *(() if self.chain is None else self.chain.workers()),
             *(() if self.replicated is None else self.replicated.workers()),
             *((telling,) if self.settings.webhooks else ()),
         )
+
+    async def _sign_audit_log(self) -> bool:
+        return await self.identity.audit.step(self.settings.clock.now_ms())
 
     async def _prepare_months(self) -> bool:
         await self.store.prepare_months_from(month_of(self.settings.clock.now_ms()))
@@ -190,7 +201,8 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
             chain=chain,
             replicated=replicated,
             courier=_courier(settings, store, stack),
-            api_token=read_secret(settings.api_token_file) if settings.api_token_file else None,
+            identity=_identity(settings, store, directory),
+            tokens=Tokens(store),
         )
 
 
@@ -226,6 +238,17 @@ def _open_replicated(
     replicated = ReplicatedLog(settings.ingest_log, store=store, keys=keys, clock=settings.clock, bell=bell)
     stack.push_async_callback(replicated.close)
     return replicated
+
+
+def _identity(settings: CloudSettings, store: Store, directory: DirectoryFile) -> Identity:
+    audit = open_audit_log(settings, store)
+    return Identity(store, Passkeys(public_url=settings.public_url, site=directory.read().title.en), audit)
+
+
+def open_audit_log(settings: CloudSettings, store: Store) -> AuditLog:
+    """The site's audit log, signed with a key of its own under a name of its own."""
+    key = open_super_key(settings.data_dir / "audit.pem", "audit log key")
+    return AuditLog(store, f"audit.{settings.super_origin}", key)
 
 
 def _courier(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Courier:

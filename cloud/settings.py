@@ -95,7 +95,6 @@ class CloudSettings:
     directory_file: Path | None
     trust_file: Path | None
     rpc_for_browsers: str
-    api_token_file: Path | None
     demo_note: bool
     log_level: str
     store_url: str
@@ -160,7 +159,6 @@ def load_settings(file: Path) -> CloudSettings:
         directory_file=cloud.path("directory_file", None),
         trust_file=cloud.path("trust_file", None),
         rpc_for_browsers=cloud.take("rpc_for_browsers", str, chain_settings.rpc[0] if chain_settings else ""),
-        api_token_file=cloud.path("api_token_file", None),
         demo_note=cloud.take("demo_note", bool, False),
         log_level=cloud.take("log_level", str, "info"),
         store_url=store.take("url", str, f"sqlite+aiosqlite:///{data_dir / 'cloud.sqlite3'}"),

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, _Command] = MappingProxyType(
         "cloud": _Command(
             "cloud.command", "cloud", "the service that gateways report to: serve, migrate, rebuild, export"
         ),
+        "identity": _Command("cloud.identity.command", "cloud", "first letters, programs' tokens, the audit log"),
         "mirror": _Command("cloud.mirror.command", "cloud", "an independent copy of a cloud's logs: run, verify, key"),
         "chain": _Command("cloud.chain.command", "cloud", "the contracts: deploy"),
         "billing": _Command("cloud.billing.command", "cloud", "a period's bills: draft, post"),

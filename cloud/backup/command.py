@@ -52,7 +52,7 @@ async def _drill(settings: CloudSettings, arguments: Any) -> int:
 
 
 def _secrets(settings: CloudSettings) -> list[Path]:
-    named = (settings.super_key_file, settings.relayer_key_file, settings.api_token_file, settings.claims_file)
+    named = (settings.super_key_file, settings.relayer_key_file, settings.claims_file, settings.data_dir / "audit.pem")
     others = [copy.token_file for copy in settings.copies] + [hook.secret_file for hook in settings.webhooks]
     return [path for path in (*named, *others) if path is not None]
 

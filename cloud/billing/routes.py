@@ -3,13 +3,13 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 
+from cloud.api import note_look
 from cloud.billing.relay import Relay, Relayed, SignedAct
 from cloud.errors import BillingError, IngestRefused
 from cloud.ingest.routes import read_body, refusal_answer
-from cloud.operations.routes import is_program
 from cloud.service import Cloud
 from contracts.bill_file import bill_to_json
 from contracts.service import CutOffRefusedError, refuse_cut_off
@@ -65,16 +65,13 @@ def billing_router(cloud: Cloud) -> APIRouter:
             return _refused(422, "bad_bills", str(error))
         return JSONResponse({"held": taken.held, "unit_count": taken.unit_count})
 
-    @router.get("/v1/bills/{period}/units/{unit_index}", summary="One posted bill, for programs with the API token")
+    @router.get("/v1/bills/{period}/units/{unit_index}", summary="One posted bill, for programs with a token")
     async def get_bill(
-        period: Period,
-        unit_index: Annotated[int, Path(ge=0, lt=2**31)],
-        authorization: Annotated[str | None, Header()] = None,
+        request: Request, period: Period, unit_index: Annotated[int, Path(ge=0, lt=2**31)]
     ) -> JSONResponse:
         if cloud.chain is None:
             return _refused(503, "no_chain", "this cloud follows no chain")
-        if not is_program(cloud, authorization):
-            return _refused(403, "not_public", "a household's bill: sign in as its owner, or send the API token")
+        await _note_look(cloud, request, period, unit_index)
         from cloud.billing.kept import read_bill
 
         async with cloud.store.read() as connection:
@@ -85,15 +82,14 @@ def billing_router(cloud: Cloud) -> APIRouter:
 
     @router.get(
         "/v1/bills/{period}/units/{unit_index}/derivations",
-        summary="What each line of a posted bill rests on, as data and in words, for programs with the API token",
+        summary="What each line of a posted bill rests on, as data and in words, for programs with a token",
     )
     async def get_derivations(
-        period: int, unit_index: int, authorization: Annotated[str | None, Header()] = None
+        request: Request, period: Period, unit_index: Annotated[int, Path(ge=0, lt=2**31)]
     ) -> JSONResponse:
         if cloud.chain is None:
             return _refused(503, "no_chain", "this cloud follows no chain")
-        if not is_program(cloud, authorization):
-            return _refused(403, "not_public", "a household's bill: sign in as its owner, or send the API token")
+        await _note_look(cloud, request, period, unit_index)
         from cloud.billing.derivation import sentence
         from cloud.billing.derive import derive_lines
         from cloud.billing.kept import read_bill
@@ -154,6 +150,13 @@ def billing_router(cloud: Cloud) -> APIRouter:
             return _refused(403, refusal.code, str(refusal))
 
     return router
+
+
+async def _note_look(cloud: Cloud, request: Request, period: int, unit_index: int) -> None:
+    """A program reads a household's bill: kept, and shown to the household."""
+    roll = cloud.chain.view.roll if cloud.chain else []
+    whose = roll[unit_index].alias if unit_index < len(roll) else None
+    await note_look(cloud, request.state.token, whose, f"bill {period}/{unit_index}")
 
 
 async def _relay(cloud: Cloud, request: Request, what: str) -> JSONResponse:

@@ -1,7 +1,6 @@
 """HTTP for exports: `GET /v1/exports/readings.parquet`."""
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,9 @@ from cloud.exports.export import export
 from cloud.exports.formats import FORMATS
 from cloud.exports.portion import Asked, Source
 from cloud.exports.records import RECORDS
-from cloud.exports.scope import EVERYTHING, Scope, scope_of
+from cloud.exports.scope import Scope, scope_of, scope_of_role
+from cloud.identity.audit import EVERY_UNIT, Act
+from cloud.identity.tokens import Scope as TokenScope
 from cloud.service import Cloud
 from cloud.web.answers import Person
 
@@ -57,10 +58,13 @@ def exports_router(cloud: Cloud, viewer_of: Callable[[Request], Awaitable[Person
         scope = await _scope(cloud, request, authorization, viewer_of)
         record = RECORDS[what]
         if not record.is_for(scope):
-            return _refused(403, "not_public", f"{what} are not yours to export: sign in, or send the API token")
+            return _refused(
+                403, "not_public", f"{what} are not yours to export: sign in, or send a token with exports:read"
+            )
         if places.locked():
             return _busy()
         await places.acquire()
+        await _note(cloud, request, f"{what}.{form}", viewer_of, scope)
         asked = Asked(from_ms=_milliseconds(start), to_ms=_milliseconds(end), boundaries_only=boundaries)
         pieces = export(record, form, source=_source(cloud), scope=scope, asked=asked)
         headers = {
@@ -76,10 +80,28 @@ def exports_router(cloud: Cloud, viewer_of: Callable[[Request], Awaitable[Person
 async def _scope(
     cloud: Cloud, request: Request, authorization: str | None, viewer_of: Callable[[Request], Awaitable[Person | None]]
 ) -> Scope:
-    given = (authorization or "").removeprefix("Bearer ").encode()
-    if cloud.api_token is not None and hmac.compare_digest(given, cloud.api_token.encode()):
-        return EVERYTHING
-    return scope_of(await viewer_of(request), cloud.directory.read())
+    directory = cloud.directory.read()
+    token = await cloud.tokens.open(authorization, TokenScope.EXPORTS, cloud.settings.clock.now_ms())
+    return scope_of(await viewer_of(request), directory) if token is None else scope_of_role(token.role, directory)
+
+
+async def _note(
+    cloud: Cloud, request: Request, what: str, viewer_of: Callable[[Request], Awaitable[Person | None]], scope: Scope
+) -> None:
+    """Keep that a household's data leave as a file; shown to the household."""
+    viewer = await viewer_of(request)
+    grant = viewer.grant if viewer is not None else None
+    unit = EVERY_UNIT if scope.units is None else next(iter(scope.units), None)
+    if unit is None:
+        return
+    await cloud.identity.audit.write(
+        Act.EXPORTED,
+        at_ms=cloud.settings.clock.now_ms(),
+        account=grant.account if grant else None,
+        role=viewer.role.value if viewer is not None else "",
+        unit=unit,
+        what=what,
+    )
 
 
 def _source(cloud: Cloud) -> Source:

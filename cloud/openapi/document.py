@@ -15,7 +15,7 @@ _SECURITY = {
     "program": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A program's API token, a gateway's uplink token or a copy's token; each opens its own routes.",
+        "description": "A program's token with the route's scope, a gateway's uplink token or a copy's token.",
     },
     "session": {
         "type": "apiKey",

@@ -76,7 +76,13 @@ _NOT_FOUND_TILE = Content(
 )
 _NO_CHAIN = {503: [("no_chain", "this cloud follows no chain")]}
 _BAD_UPLINK = ("bad_token", "send `Authorization: Bearer <the 32 bytes of the uplink token in hex>`")
-_BAD_PROGRAM = ("bad_token", "send `Authorization: Bearer <API token>`")
+
+
+def _bad_program(scope: str) -> tuple[str, str]:
+    says = f"send `Authorization: Bearer <a token with {scope}>`; `minglou identity token` makes one"
+    return "bad_token", says
+
+
 _BAD_COPY = (
     "bad_token",
     "send `Authorization: Bearer <the copy's token>`; [[copy]] in the settings names copies",
@@ -151,7 +157,8 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
             403: [
                 (
                     "not_public",
-                    "the monitor asks from this machine itself, or with `Authorization: Bearer <API token>`",
+                    "the monitor asks from this machine itself, "
+                    "or with `Authorization: Bearer <a token with metrics:read>`",
                 )
             ]
         },
@@ -162,7 +169,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         parameters={"origin": _ORIGIN, "index": 1},
         answers={200: ("the file", _json("Evidence", _KEPT["evidence"]))},
         refusals={
-            403: [("not_public", "a household's entry: sign in as its owner, or send the API token")],
+            403: [("not_public", "a household's entry: sign in as its owner, or send a token with evidence:read")],
             404: [("unknown_entry", f"no entry 99 of {_ORIGIN} is held")],
             410: [("erased", f"entry 3 of {_ORIGIN} was erased down to its hash, as the site keeps readings")],
         },
@@ -171,7 +178,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         security=["program"],
         parameters={"origin": _ORIGIN, "from": 0, "count": 2},
         answers={200: ("in their order; none past the end", _json("Entries", _KEPT["entries"]))},
-        refusals={401: [_BAD_PROGRAM]},
+        refusals={401: [_bad_program("entries:read")]},
     ),
     ("post", "/v1/logs/{origin}/entries"): Described(
         security=["program"],
@@ -282,7 +289,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         parameters={"period": _PERIOD, "unit_index": 0},
         answers={200: ("the bill's file", _json("Bill", _KEPT["bill"]))},
         refusals={
-            403: [("not_public", "a household's bill: sign in as its owner, or send the API token")],
+            401: [_bad_program("bills:read")],
             404: [("unknown_bill", f"no bill of unit 9 for period {_PERIOD} is held")],
             **_NO_CHAIN,
         },
@@ -292,7 +299,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         parameters={"period": _PERIOD, "unit_index": 0},
         answers={200: ("each line's derivation, in the bill's order", _json("Derivations", {"lines": [_DERIVED]}))},
         refusals={
-            403: [("not_public", "a household's bill: sign in as its owner, or send the API token")],
+            401: [_bad_program("bills:read")],
             404: [("unknown_bill", f"no bill of unit 9 for period {_PERIOD} is held")],
             **_NO_CHAIN,
         },
@@ -393,7 +400,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
             )
         },
         refusals={
-            403: [("not_public", "readings are not yours to export: sign in, or send the API token")],
+            403: [("not_public", "readings are not yours to export: sign in, or send a token with exports:read")],
             503: [("busy", "2 exports are under way; ask again in 10 s")],
         },
     ),

@@ -1,19 +1,19 @@
 """HTTP for an operator's machines: /healthz, /readyz and /metrics."""
 
-import hmac
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from cloud.identity.tokens import Scope
 from cloud.operations.metrics import CONTENT_TYPE_LATEST, Figures
 from cloud.operations.readiness import is_ready, readiness, to_json
 from cloud.service import Cloud
 from cloud.web.session import is_from_this_machine
 
-__all__ = ["is_program", "operations_router"]
+__all__ = ["operations_router"]
 
-_REFUSED = "the monitor asks from this machine itself, or with `Authorization: Bearer <API token>`"
+_REFUSED = "the monitor asks from this machine itself, or with `Authorization: Bearer <a token with metrics:read>`"
 
 
 def operations_router(cloud: Cloud, figures: Figures) -> APIRouter:
@@ -35,19 +35,17 @@ def operations_router(cloud: Cloud, figures: Figures) -> APIRouter:
 
     @router.get(
         "/metrics",
-        summary="Figures in Prometheus' text format, for this machine or with the API token",
+        summary="Figures in Prometheus' text format, for this machine or with a token",
         response_class=PlainTextResponse,
         responses={403: {"description": _REFUSED}},
     )
     async def get_metrics(request: Request, authorization: Annotated[str | None, Header()] = None) -> Response:
-        if not (is_from_this_machine(request) or is_program(cloud, authorization)):
+        if not (is_from_this_machine(request) or await _is_trusted(cloud, authorization)):
             return JSONResponse({"error": "not_public", "message": _REFUSED}, status_code=403)
         return Response(await figures.exposition(cloud), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
 
-def is_program(cloud: Cloud, authorization: str | None) -> bool:
-    """Whether a request carries the API token."""
-    given = (authorization or "").removeprefix("Bearer ")
-    return cloud.api_token is not None and hmac.compare_digest(given.encode(), cloud.api_token.encode())
+async def _is_trusted(cloud: Cloud, authorization: str | None) -> bool:
+    return await cloud.tokens.open(authorization, Scope.METRICS, cloud.settings.clock.now_ms()) is not None

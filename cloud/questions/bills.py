@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import select
@@ -16,6 +17,7 @@ from cloud.billing.usage import BoundaryEntry
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord
 from cloud.directory import DirectoryUnit
 from cloud.errors import BillingError, ChainError
+from cloud.identity.roles import Role
 from cloud.questions.charges import line_title, month_so_far, tier_parts
 from cloud.questions.ground import Ground, day_of, title
 from cloud.questions.line_evidence import METERED, key_proof, line_readings, line_spans
@@ -63,19 +65,29 @@ class BillQuestions(Ground):
         unit = self.directory.unit_named(door)
         if unit is None or not self.is_mine(viewer, door):
             return None
-        key = self._owner_key(unit)
+        key, is_owner = self._owner_key(unit), viewer.role is Role.OWNER
+        month = await self._month(unit)
+        if not is_owner:
+            await self.note_look(viewer, unit.alias, f"/home {door}")
         return Unit(
             door=door,
             title=title(unit.title),
             area_centi_m2=unit.area_centi_m2,
-            balance_fen=await self._balance(unit),
-            month=await self._month(unit),
-            registered_key=key.hex() if key else None,
+            balance_fen=await self._balance(unit) if is_owner else None,
+            month=month if month is not None and self._is_since(viewer, month.opening) else None,
+            registered_key=key.hex() if key and is_owner else None,
         )
+
+    def _is_since(self, viewer: Person, opening: date) -> bool:
+        """Whether a period began after somebody moved in; an owner sees all of them."""
+        begins = datetime.combine(opening, time(), self.directory.timezone)
+        return not viewer.since_ms or begins.timestamp() * 1000 >= viewer.since_ms
 
     async def bills(self, viewer: Person, door: str) -> Sequence[BillSummary]:
         unit = self.directory.unit_named(door)
-        return await self.bills_of_unit(unit) if unit is not None and self.is_mine(viewer, door) else ()
+        if unit is None or not self.is_mine(viewer, door):
+            return ()
+        return [one for one in await self.bills_of_unit(unit) if self._is_since(viewer, one.opening)]
 
     async def bills_of_unit(self, unit: DirectoryUnit) -> list[BillSummary]:
         """All posted bills of a unit, newest first."""
@@ -175,6 +187,10 @@ class BillQuestions(Ground):
         roll = self.view.units.get(unit.alias) if self.view and unit else None
         if unit is None or closed is None or roll is None or not self.is_mine(viewer, door):
             return None
+        if not self._is_since(viewer, day_of(closed.period // 10**8)):
+            return None
+        if viewer.role is not Role.OWNER:
+            await self.note_look(viewer, unit.alias, f"/bills/{door}/{period}")
         assert self.view is not None and self.cloud.chain is not None
         async with self.store.read() as connection:
             proof = await read_bill(connection, self.view, self.cloud.chain.deployment, closed.period, roll.index)

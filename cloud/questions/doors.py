@@ -1,78 +1,76 @@
-"""Signing in: one-time links whose hashes stand in the directory, sessions whose hashes stand in the store."""
+"""Who a session belongs to: identity's grants, with the directory's words for people and flats."""
 
-import json
-
-from sqlalchemy import delete, insert, select
-
-from cloud.chain.intents import insert_new
-from cloud.directory import SignIn
+from cloud.identity.people import Grant
+from cloud.identity.roles import HOUSEHOLD, Role, Strength
 from cloud.questions.ground import Ground, title
-from cloud.store import tables
-from cloud.web.answers import Person, Role, Title
+from cloud.web.answers import Person, Title
 
-__all__ = ["DoorQuestions"]
+__all__ = ["DoorQuestions", "role_title"]
 
-# The operator's desk is the manager's; the public needs no sign-in.
-_ROLES = {
-    "owner": Role.OWNER,
-    "manager": Role.MANAGER,
-    "operator": Role.MANAGER,
-    "committee": Role.COMMITTEE,
-    "crew": Role.CREW,
+_TITLES = {
+    Role.OWNER: Title(zh="业主", en="Owner"),
+    Role.TENANT: Title(zh="租户", en="Tenant"),
+    Role.CREW: Title(zh="维保人员", en="Maintenance crew"),
+    Role.FIRM: Title(zh="维保单位", en="Maintenance firm"),
+    Role.MANAGER: Title(zh="物业经理", en="Property manager"),
+    Role.COMMITTEE: Title(zh="业主委员会", en="Owners' committee"),
+    Role.REGULATOR: Title(zh="监管部门", en="Regulator"),
+    Role.OPERATOR: Title(zh="系统运维", en="Operator"),
 }
 
 
+def role_title(role: Role) -> Title:
+    """A role's name."""
+    return _TITLES[role]
+
+
+_ROLES = frozenset(role.value for role in Role)
+
+
 class DoorQuestions(Ground):
-    """Sign-in and sessions."""
+    """Links of the demo, and sessions."""
 
     async def redeem_sign_in(self, token_digest: bytes, now_ms: int) -> Person | None:
-        """Who a one-time token belongs to; a second use finds the mark of the first."""
+        """Who a one-time link belongs to; a second use finds the mark of the first."""
         link = self.directory.sign_ins.get(token_digest)
-        person = None if link is None else self._person(link)
-        if person is None:
+        unit = self.directory.unit_of(link.unit) if link is not None and link.unit else None
+        if link is None or link.role not in _ROLES or (link.role in HOUSEHOLD and unit is None):
             return None
-        async with self.store.write() as connection:
-            is_new = await insert_new(connection, tables.sign_ins, {"token_digest": token_digest, "used_at_ms": now_ms})
-        return person if is_new else None
+        alias = unit.alias if unit is not None and link.role in HOUSEHOLD else None
+        grant = await self.cloud.identity.sign_in_by_link(token_digest, Role(link.role), alias, now_ms)
+        return None if grant is None else self.person(grant, Strength.LINK)
 
-    def _person(self, link: SignIn) -> Person | None:
-        role = _ROLES.get(link.role)
-        unit = self.directory.unit_of(link.unit) if link.unit else None
-        if role is None or (role is Role.OWNER and unit is None):
+    def person(self, grant: Grant, strength: Strength) -> Person | None:
+        """A grant as pages know it; None where its flat is not in the directory any more."""
+        unit = self.directory.unit_of(grant.unit) if grant.unit else None
+        if grant.role in HOUSEHOLD and unit is None:
             return None
-        units = (unit.name,) if unit is not None and role is Role.OWNER else ()
-        return Person(key=link.token_digest.hex()[:32], role=role, title=title(link.title), units=units)
-
-    async def open_session(self, session_digest: bytes, person: Person, expires_at_ms: int) -> None:
-        kept = {
-            "key": person.key,
-            "role": person.role.value,
-            "zh": person.title.zh,
-            "en": person.title.en,
-            "units": list(person.units),
-        }
-        async with self.store.write() as connection:
-            await connection.execute(
-                insert(tables.sessions).values(
-                    session_digest=session_digest, person=json.dumps(kept), expires_at_ms=expires_at_ms
-                )
-            )
-
-    async def person_of_session(self, session_digest: bytes, now_ms: int) -> Person | None:
-        column = tables.sessions.c
-        query = select(column.person).where(column.session_digest == session_digest, column.expires_at_ms > now_ms)
-        async with self.store.read() as connection:
-            kept = (await connection.execute(query)).scalar_one_or_none()
-        if kept is None:
-            return None
-        fields = json.loads(kept)
         return Person(
-            key=fields["key"],
-            role=Role(fields["role"]),
-            title=Title(zh=fields["zh"], en=fields["en"]),
-            units=tuple(fields["units"]),
+            key=grant.account.hex(),
+            role=grant.role,
+            title=self._person_title(grant),
+            units=(unit.name,) if unit is not None else (),
+            since_ms=grant.granted_at_ms if grant.role is Role.TENANT else 0,
+            strength=strength,
+            grant=grant,
         )
 
-    async def close_session(self, session_digest: bytes) -> None:
-        async with self.store.write() as connection:
-            await connection.execute(delete(tables.sessions).where(tables.sessions.c.session_digest == session_digest))
+    def _person_title(self, grant: Grant) -> Title:
+        role, unit = _TITLES[grant.role], self.directory.unit_of(grant.unit) if grant.unit else None
+        link = next((one for one in self.directory.sign_ins.values() if one.token_digest[:16] == grant.account), None)
+        if link is not None:
+            return title(link.title)
+        if unit is not None:
+            return Title(zh=f"{unit.title.zh} {role.zh}", en=f"{role.en} of {unit.title.en}")
+        return Title(zh=f"{role.zh} {grant.firm}", en=f"{role.en} {grant.firm}") if grant.firm else role
+
+    async def open_session(self, session_digest: bytes, person: Person, now_ms: int) -> None:
+        assert person.grant is not None, "the store's people have grants"
+        await self.cloud.identity.open_session(session_digest, person.grant, person.strength, now_ms)
+
+    async def person_of_session(self, session_digest: bytes, now_ms: int) -> Person | None:
+        found = await self.cloud.identity.session(session_digest, now_ms)
+        return None if found is None else self.person(found.grant, found.strength)
+
+    async def close_session(self, session_digest: bytes, now_ms: int) -> None:
+        await self.cloud.identity.end_session(session_digest, now_ms)

@@ -7,19 +7,22 @@ from sqlalchemy import select
 
 from cloud.chain.view import ChainView
 from cloud.directory import Directory, DirectoryDevice, Words
+from cloud.identity.audit import Act
+from cloud.identity.roles import HOUSEHOLD, Role
 from cloud.segments.rows import ERASED_KIND
 from cloud.service import Cloud
 from cloud.store import log_id_of, tables
 from cloud.store.logs import log_ids_of, log_ids_of_gateway
 from cloud.store.months import entries_at
 from cloud.visits.letters import gateway_of
-from cloud.web.answers import Person, ReadingRef, Role, Title
+from cloud.web.answers import Person, ReadingRef, Title
 from contracts.entry import Kind
 from contracts.quantities import unit_of
 
 __all__ = ["Ground", "day_of", "title"]
 
 _EPOCH_DEVICE = "gateway"
+_SHARES = HOUSEHOLD | {Role.MANAGER, Role.COMMITTEE}
 
 
 def title(words: Words) -> Title:
@@ -47,8 +50,22 @@ class Ground:
     def view(self) -> ChainView | None:
         return self.cloud.chain.view if self.cloud.chain else None
 
-    def may_see(self, viewer: Person | None, kind: int, device: bytes) -> bool:
-        """Whether an entry's content is the viewer's to see."""
+    async def note_look(self, viewer: Person, unit: bytes | None, what: str) -> None:
+        """Somebody who is not a household's owner looks at its data: kept before it is shown."""
+        account = viewer.grant.account if viewer.grant else None
+        now_ms = self.cloud.settings.clock.now_ms()
+        await self.cloud.identity.audit.write(
+            Act.LOOKED, at_ms=now_ms, account=account, role=viewer.role.value, unit=unit, what=what
+        )
+
+    async def note_tenants_look(self, viewer: Person | None, device: bytes, what: str) -> None:
+        """A tenant's look at a flat's reading, which its owner is told of."""
+        named = self.directory.device_of(device)
+        if viewer is not None and viewer.role is Role.TENANT and named is not None and named.unit is not None:
+            await self.note_look(viewer, named.unit, what)
+
+    def may_see(self, viewer: Person | None, kind: int, device: bytes, observed_at_ms: int) -> bool:
+        """Whether an entry's content is the viewer's to see. A tenant sees nothing of who lived there before."""
         named = self.directory.device_of(device)
         device_kind = named.kind if named else None
         if device_kind == "lift" or kind in (Kind.VISIT, Kind.GATEWAY, Kind.BEACON):
@@ -56,10 +73,11 @@ class Ground:
         if viewer is None or named is None:
             return False
         if self._is_shared(named):
-            return viewer.role in (Role.OWNER, Role.MANAGER, Role.COMMITTEE)
+            return viewer.role in _SHARES
         if named.unit is not None:
             unit = self.directory.unit_of(named.unit)
-            return viewer.role is Role.OWNER and unit is not None and unit.name in viewer.units
+            is_theirs = viewer.role in HOUSEHOLD and unit is not None and unit.name in viewer.units
+            return is_theirs and observed_at_ms >= viewer.since_ms
         return viewer.role is Role.MANAGER
 
     @staticmethod
@@ -68,8 +86,8 @@ class Ground:
         return named.pool is not None
 
     def is_mine(self, viewer: Person | None, door: str) -> bool:
-        """Whether a unit's page is the viewer's: its owner's, nobody else's."""
-        return viewer is not None and viewer.role is Role.OWNER and door in viewer.units
+        """Whether a unit's page is the viewer's: its owner's or tenant's, nobody else's."""
+        return viewer is not None and viewer.role in HOUSEHOLD and door in viewer.units
 
     async def entry(self, connection: Any, origin: str, index: int) -> Any:
         """One entry's row with its origin; None where none is held, or where it was erased."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import select
@@ -23,10 +23,11 @@ class ReadingQuestions(Ground):
     async def reading(self, viewer: Person | None, origin: str, index: int) -> Reading | None:
         async with self.store.read() as connection:
             row = await self.entry(connection, origin, index)
-            if row is None or not self.may_see(viewer, row.kind, row.device):
+            if row is None or not self.may_see(viewer, row.kind, row.device, row.observed_at_ms):
                 return None
             reference = await self.reference(connection, row)
             _state, received_ms, anchored_ms = await self.progress(connection, row.log_id, index)
+        await self.note_tenants_look(viewer, row.device, f"/readings/{origin}/{index}")
         named = self.directory.device_of(row.device)
         return Reading(
             ref=reference,
@@ -43,8 +44,9 @@ class ReadingQuestions(Ground):
     async def evidence_file(self, viewer: Person | None, origin: str, index: int) -> bytes | None:
         async with self.store.read() as connection:
             row = await self.entry(connection, origin, index)
-        if row is None or not self.may_see(viewer, row.kind, row.device):
+        if row is None or not self.may_see(viewer, row.kind, row.device, row.observed_at_ms):
             return None
+        await self.note_tenants_look(viewer, row.device, f"/readings/{origin}/{index}/evidence.json")
         named = self.directory.device_of(row.device)
         return await self.cloud.evidence.evidence(origin, index, urn=named.urn if named else None)
 
@@ -52,7 +54,7 @@ class ReadingQuestions(Ground):
         """Differences of neighbouring boundary entries; a day whose boundary is missing has no use."""
         async with self.store.read() as connection:
             row = await self.entry(connection, origin, index)
-            if row is None or row.kind != 1 or not self.may_see(viewer, row.kind, row.device):
+            if row is None or row.kind != 1 or not self.may_see(viewer, row.kind, row.device, row.observed_at_ms):
                 return ()
             register = row.quantity.partition("*")[0]
             column = tables.boundaries.c
@@ -64,6 +66,9 @@ class ReadingQuestions(Ground):
                 .limit(_DAYS_MAX + 1)
             )
             values = {day_of(found.boundary_date): found.value for found in await connection.execute(query)}
+        if viewer is not None and viewer.since_ms:
+            moved_in = datetime.fromtimestamp(viewer.since_ms / 1000, self.directory.timezone).date()
+            values = {day: value for day, value in values.items() if day >= moved_in}
         if len(values) < 2:
             return ()
         first, last = min(values), max(values)

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from cloud.billing.posted import Mismatch, read_mismatches
+from cloud.identity.audit import EVERY_UNIT
+from cloud.identity.roles import OFFICERS, Role
 from cloud.questions.bills import BillQuestions, dispute_state
 from cloud.questions.ground import day_of, title
 from cloud.standing import read_standing
@@ -18,7 +20,6 @@ from cloud.web.answers import (
     GatewaySummary,
     PeriodSummary,
     Person,
-    Role,
     Site,
     SiteDispute,
     WitnessSummary,
@@ -29,14 +30,17 @@ from contracts.bill import Amounts
 __all__ = ["SiteQuestions"]
 
 _NOTICES = 12
+_DESK = (Role.MANAGER, Role.OPERATOR)  # who corrects bills and answers disputes
 
 
 class SiteQuestions(BillQuestions):
     """The site's overview."""
 
     async def site(self, viewer: Person) -> Site | None:
-        if viewer.role not in (Role.MANAGER, Role.COMMITTEE):
+        if viewer.role not in OFFICERS - {Role.FIRM}:
             return None
+        if viewer.role in _DESK:
+            await self.note_look(viewer, EVERY_UNIT, "/site")
         view = self.view
         anchors = view.anchors if view else []
         standing = await read_standing(self.store, self.cloud.settings.cosigners)
@@ -47,7 +51,7 @@ class SiteQuestions(BillQuestions):
             title=title(self.directory.title),
             gateways=tuple(gateways),
             periods=tuple(self._periods()),
-            bills=tuple(await self._all_bills()) if viewer.role is Role.MANAGER else (),
+            bills=tuple(await self._all_bills()) if viewer.role in _DESK else (),
             disputes=tuple(self._disputes(viewer)),
             anchored_size=anchors[-1].size if anchors else None,
             anchored_at_ms=anchors[-1].block_time_s * 1000 if anchors else None,
@@ -61,7 +65,7 @@ class SiteQuestions(BillQuestions):
     def _wrong_line(self, viewer: Person, mismatch: Mismatch) -> WrongLine:
         """Whose line it is, only the manager is told, who must correct it."""
         roll = self.view.roll if self.view else []
-        known = viewer.role is Role.MANAGER and mismatch.unit_index < len(roll)
+        known = viewer.role in _DESK and mismatch.unit_index < len(roll)
         unit = self.directory.unit_of(roll[mismatch.unit_index].alias) if known else None
         return WrongLine(
             unit_title=title(unit.title) if unit else None,
@@ -125,7 +129,7 @@ class SiteQuestions(BillQuestions):
         roll = self.view.roll if self.view else []
         found = []
         for challenge in challenges:
-            unit = self.directory.unit_of(roll[challenge.unit_index].alias) if viewer.role is Role.MANAGER else None
+            unit = self.directory.unit_of(roll[challenge.unit_index].alias) if viewer.role in _DESK else None
             found.append(
                 SiteDispute(
                     period=str(challenge.period),

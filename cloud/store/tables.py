@@ -13,7 +13,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
@@ -22,13 +21,35 @@ from sqlalchemy import (
     text,
 )
 
+from cloud.store.access_tables import (
+    accounts,
+    api_tokens,
+    audit_entries,
+    audit_head,
+    audit_notes,
+    ceremonies,
+    grants,
+    invitations,
+    one_time_codes,
+    passkeys,
+    sessions,
+    throttles,
+)
+from cloud.store.metadata import metadata
+
 __all__ = [
     "LogId",
+    "accounts",
     "acknowledgements",
     "anomalies",
+    "api_tokens",
     "attempts",
+    "audit_entries",
+    "audit_head",
+    "audit_notes",
     "bill_mismatches",
     "boundaries",
+    "ceremonies",
     "chain_blocks",
     "chain_cursor",
     "chain_events",
@@ -37,14 +58,18 @@ __all__ = [
     "entries",
     "erasures",
     "forks",
+    "grants",
     "intents",
+    "invitations",
     "line_notes",
     "logs",
     "mail",
     "metadata",
     "nodes",
     "notices",
+    "one_time_codes",
     "origins",
+    "passkeys",
     "posted_bills",
     "posted_nodes",
     "posted_periods",
@@ -55,12 +80,11 @@ __all__ = [
     "super_head",
     "super_nodes",
     "super_notes",
+    "throttles",
     "visits",
     "webhook_cursors",
     "witness_states",
 ]
-
-metadata = MetaData()
 
 LogId = BigInteger().with_variant(Integer, "sqlite")
 """63 bits of the origin's hash: whoever opens a log first, on whatever replica, gives it the same number."""
@@ -434,14 +458,6 @@ sign_ins = Table(
     metadata,
     Column("token_digest", LargeBinary, primary_key=True),
     Column("used_at_ms", BigInteger, nullable=False),
-)
-
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("session_digest", LargeBinary, primary_key=True),
-    Column("person", Text, nullable=False),
-    Column("expires_at_ms", BigInteger, nullable=False),
 )
 
 webhook_cursors = Table(

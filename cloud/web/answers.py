@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-
-class Role(StrEnum):
-    """Who somebody is to the site. The public has no role: its viewer is None."""
-
-    OWNER = "owner"
-    MANAGER = "manager"
-    COMMITTEE = "committee"
-    CREW = "crew"
+from cloud.identity.people import Grant
+from cloud.identity.roles import Role, Strength
 
 
 class DisputeState(StrEnum):
@@ -64,7 +58,15 @@ class Person:
     key: str  # stable and opaque; sessions refer to it
     role: Role
     title: Title
-    units: tuple[str, ...] = ()  # door names such as b07-0501; owners only
+    units: tuple[str, ...] = ()  # door names such as b07-0501; owners and tenants only
+    since_ms: int = 0  # a tenant sees what was after this, and nothing of who lived there before
+    strength: Strength = Strength.PASSKEY
+    grant: Grant | None = None  # None: pages without accounts
+
+    @property
+    def can_act(self) -> bool:
+        """Whether this session may do things; one by a one-time code only reads."""
+        return self.strength is not Strength.CODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,10 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from cloud.identity.roles import HOUSEHOLD, Role
 from cloud.web import language
-from cloud.web.answers import Role
 from cloud.web.page import THEME_COOKIE, VIEW_COOKIE, Pages
-from cloud.web.problems import problem_page
-from cloud.web.session import close_session, is_from_this_machine, is_same_origin, open_session, token_digest
+from cloud.web.session import close_session, is_from_this_machine, open_session, token_digest
 
 BODY_BYTES_MAX = 4096
 _YEAR_S = 365 * 86400
@@ -21,14 +20,23 @@ _PREFERENCES = {
 }
 
 
-async def read_body(request: Request) -> bytes | None:
+async def read_body(request: Request, at_most: int = BODY_BYTES_MAX) -> bytes | None:
     """The body, or None once it passes the limit."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_BYTES_MAX:
+        if len(body) > at_most:
             return None
     return body
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """A form's fields; empty for what is none."""
+    body = await read_body(request) or b""
+    try:
+        return dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=16))
+    except ValueError:
+        return {}
 
 
 def routes(pages: Pages) -> APIRouter:
@@ -43,10 +51,9 @@ def routes(pages: Pages) -> APIRouter:
     @router.get("/home")
     async def home(request: Request) -> Response:
         visit = await pages.visit(request)
-        if visit.viewer is None:
-            return problem_page(pages, visit, "sign_in")
-        if visit.viewer.role is not Role.OWNER:
-            return RedirectResponse("/lifts" if visit.viewer.role is Role.CREW else "/site", 303)
+        assert visit.viewer is not None, "the guard asked"
+        if visit.viewer.role not in HOUSEHOLD:
+            return RedirectResponse("/lifts" if visit.viewer.role in (Role.CREW, Role.FIRM) else "/site", 303)
         ask, viewer = pages.questions, visit.viewer
         units = [unit for door in viewer.units if (unit := await ask.unit(viewer, door)) is not None]
         bills = {unit.door: await ask.bills(viewer, unit.door) for unit in units}
@@ -63,31 +70,26 @@ def routes(pages: Pages) -> APIRouter:
 
     @router.post("/signin")
     async def sign_in(request: Request) -> Response:
-        if pages.settings.loopback_only and not is_from_this_machine(request):
+        if not is_from_this_machine(request):
             return _refuse(403, "elsewhere", "sign-in links of the demo work only on the machine that it runs on")
-        if not is_same_origin(request, pages.settings):
-            return _refuse(403, "refused", "sign in from this site's own page")
         digest = await _token_of(request)
         now_ms = pages.clock.now_ms()
         person = await pages.questions.redeem_sign_in(digest, now_ms) if digest is not None else None
         if person is None:
             return _refuse(401, "refused", "this link was used already, or is too old; ask for a new one")
         response = JSONResponse({"next": "/home"}, headers={"cache-control": "no-store"})
-        await open_session(response, pages.questions, pages.settings, person, now_ms)
+        await open_session(request, response, pages.questions, pages.settings, person, now_ms)
         return response
 
     @router.post("/signout")
     async def sign_out(request: Request) -> Response:
-        if not is_same_origin(request, pages.settings):
-            return problem_page(pages, await pages.visit(request), "refused")
         response = RedirectResponse("/", 303)
-        await close_session(request, response, pages.questions)
+        await close_session(request, response, pages.questions, pages.settings, pages.clock.now_ms())
         return response
 
     @router.post("/preferences")
     async def preferences(request: Request) -> Response:
-        body = await read_body(request) or b""
-        wishes = dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=8))
+        wishes = await read_form(request)
         response = RedirectResponse(_own_path(wishes.get("back", "/")), 303)
         for name, (cookie, choices) in _PREFERENCES.items():
             if wishes.get(name) in choices:

@@ -11,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 import contracts
+from cloud.identity.roles import HOUSEHOLD, INVITES, OFFICERS, Role
 from cloud.web import figures, language
-from cloud.web.answers import Person, ReadingRef, Role
+from cloud.web.answers import Person, ReadingRef
+from cloud.web.desk import Desk
 from cloud.web.language import Language, choose_language, read_languages
 from cloud.web.questions import Questions
 from cloud.web.session import viewer_of
@@ -47,8 +49,9 @@ class Visit:
 class Pages:
     """Everything that a route needs to answer with a page."""
 
-    def __init__(self, *, questions: Questions, settings: WebSettings, clock: Clock) -> None:
+    def __init__(self, *, questions: Questions, settings: WebSettings, clock: Clock, desk: Desk | None = None) -> None:
         self.questions = questions
+        self.desk = desk
         self.settings = settings
         self.clock = clock
         self._languages = read_languages()
@@ -57,7 +60,7 @@ class Pages:
     async def visit(self, request: Request) -> Visit:
         """Who reads this page, and how."""
         now_ms = self.clock.now_ms()
-        viewer = await viewer_of(request, self.questions, now_ms)
+        viewer = await viewer_of(request, self.questions, self.settings, now_ms)
         return Visit(request=request, viewer=viewer, language=self.language_of(request), now_ms=now_ms)
 
     def language_of(self, request: Request) -> Language:
@@ -66,13 +69,22 @@ class Pages:
         return self._languages[key]
 
     def render(
-        self, visit: Visit, template: str, *, status: int = 200, values: Mapping[str, Any] | None = None
+        self,
+        visit: Visit,
+        template: str,
+        *,
+        status: int = 200,
+        values: Mapping[str, Any] | None = None,
+        personal: bool = False,
     ) -> HTMLResponse:
         """A whole page. Personal pages are never stored by a cache."""
         text = self._environments[visit.language.key].get_template(template).render(
             {**self._frame(visit), **(values or {})}
         )  # fmt: skip
-        headers = {"cache-control": "no-store" if visit.viewer else "no-cache", "vary": "cookie, accept-language"}
+        headers = {
+            "cache-control": "no-store" if visit.viewer or personal else "no-cache",
+            "vary": "cookie, accept-language",
+        }
         return HTMLResponse(text, status_code=status, headers=headers)
 
     def _frame(self, visit: Visit) -> dict[str, Any]:
@@ -85,19 +97,25 @@ class Pages:
             "view": "elder" if cookies.get(VIEW_COOKIE) == "elder" else "normal",
             "theme": theme if theme in ("light", "dark") else "",
             "navigation": _navigation(visit),
+            "has_accounts": self.desk is not None,
             "other_language_name": _OTHER_LANGUAGE[visit.language.key],
         }
 
 
 def _navigation(visit: Visit) -> list[tuple[str, str]]:
     links: list[tuple[str, str]] = []
-    if visit.viewer is not None and visit.viewer.role is Role.OWNER:
+    role = visit.viewer.role if visit.viewer else None
+    if visit.viewer is not None and role in HOUSEHOLD:
         links.append(("/home", visit.say("Home")))
         links += [(f"/bills/{door}", visit.say("Bills")) for door in visit.viewer.units[:1]]
-    elif visit.viewer is not None and visit.viewer.role in (Role.MANAGER, Role.COMMITTEE):
+    elif role in OFFICERS and role is not Role.FIRM:
         links.append(("/site", visit.say("The site")))
     links.append(("/lifts", visit.say("Lifts")))
+    if role in INVITES and role is not Role.OWNER:
+        links.append(("/people", visit.say("People")))
     links.append(("/trust", visit.say("Trust")))
+    if visit.viewer is not None and visit.viewer.grant is not None:
+        links.append(("/account", visit.say("My access")))
     return links
 
 

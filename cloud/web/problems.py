@@ -19,13 +19,43 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
     "sign_in": (
         401,
         _n("Please sign in first"),
-        _n("Open the link in your activation letter. If you were signed in before, your session has ended."),
+        _n("Use your passkey, or the code of your letter. If you were signed in before, your session has ended."),
     ),
     "method": (405, _n("This page cannot do that"), _n("Go back and use the button on the page.")),
     "refused": (
         403,
         _n("This did not come from our own page"),
         _n("Go back, load the page again and press its button. A link from elsewhere cannot do this for you."),
+    ),
+    "needs_passkey": (
+        403,
+        _n("This needs your passkey"),
+        _n("You signed in with a one-time code, which only reads. Sign out, and sign in with your passkey."),
+    ),
+    "too_many": (
+        429,
+        _n("Too many attempts"),
+        _n("Wait ten minutes, then try again. Nothing was changed."),
+    ),
+    "code": (
+        401,
+        _n("This code opens nothing"),
+        _n("It was used already, was stopped, or is too old. Ask whoever gave you the letter for a new one."),
+    ),
+    "early": (
+        409,
+        _n("This code is still waiting"),
+        _n("A letter for a lost passkey opens after three days, so that its owner can stop it. Come back then."),
+    ),
+    "last_passkey": (
+        409,
+        _n("This is your only passkey"),
+        _n("Add another one first. Without any, nobody could open your account again."),
+    ),
+    "not_done": (
+        422,
+        _n("This was not done"),
+        _n("Something on the form does not fit, or is not in your care. Go back, load the page again and look."),
     ),
     "failure": (
         500,
@@ -41,12 +71,17 @@ def problem_page(pages: Pages, visit: Visit, code: str) -> HTMLResponse:
     values = {
         "heading": visit.say(heading),
         "remedy": visit.say(remedy),
-        "next_address": "/home" if visit.viewer else "/",
-        "next_word": visit.say("Home") if visit.viewer else visit.say("To the first page"),
+        "next_address": "/home" if visit.viewer else "/signin",
+        "next_word": visit.say("Home") if visit.viewer else visit.say("Sign in"),
     }
     return pages.render(visit, "problem.html", status=status, values=values)
 
 
 def problem_of_status(status: int) -> str:
     """Which problem an HTTP status is."""
-    return {401: "sign_in", 403: "refused", 404: "not_found", 405: "method"}.get(status, "failure")
+    return {401: "sign_in", 403: "refused", 404: "not_found", 405: "method", 429: "too_many"}.get(status, "failure")
+
+
+def problem_of_refusal(code: str) -> str:
+    """Which problem a refusal of `cloud.identity` is."""
+    return code if code in _PROBLEMS else "not_done"

@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cloud.web.answers import Role
 from cloud.web.bills import refusal
 from cloud.web.page import Pages, Visit
 from cloud.web.problems import problem_page
@@ -48,8 +47,7 @@ def routes(pages: Pages) -> APIRouter:
     @router.get("/site")
     async def site(request: Request) -> Response:
         visit = await pages.visit(request)
-        allowed = visit.viewer is not None and visit.viewer.role in (Role.MANAGER, Role.COMMITTEE)
-        found = await pages.questions.site(visit.viewer) if visit.viewer and allowed else None
+        found = await pages.questions.site(visit.viewer) if visit.viewer else None
         if found is None:
             return refusal(pages, visit)
         return pages.render(visit, "site.html", values={"site": found})

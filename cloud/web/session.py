@@ -18,6 +18,7 @@ from cloud.web.settings import WebSettings
 
 COOKIE = "minglou_session"
 TOKEN_BYTES = 32
+_COOKIE_SECONDS = 30 * 86_400  # the store ends sessions earlier
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -62,29 +63,61 @@ def is_same_origin(request: Request, settings: WebSettings) -> bool:
     return origin in (own, settings.public_url.rstrip("/"))
 
 
+def cookie_name(settings: WebSettings) -> str:
+    """The session's cookie. `__Host-` binds it to this host and https; a plain page of this machine cannot have it."""
+    return f"__Host-{COOKIE}" if settings.secure_cookie else COOKIE
+
+
 async def open_session(
-    response: Response, questions: Questions, settings: WebSettings, person: Person, now_ms: int
+    request: Request,
+    response: Response,
+    questions: Questions,
+    settings: WebSettings,
+    person: Person,
+    now_ms: int,
 ) -> None:
-    """Give the browser a new session for `person`."""
+    """Give the browser a new session for `person`, and end the one that it had."""
     token = new_token()
     digest = token_digest(token)
     assert digest is not None
-    seconds = settings.session_hours * 3600
-    await questions.open_session(digest, person, now_ms + seconds * 1000)
+    old = _digest_of(request, settings)
+    if old is not None:
+        await questions.close_session(old, now_ms)
+    await questions.open_session(digest, person, now_ms)
     response.set_cookie(
-        COOKIE, token, max_age=seconds, path="/", httponly=True, samesite="strict", secure=settings.secure_cookie
+        cookie_name(settings),
+        token,
+        max_age=_COOKIE_SECONDS,
+        path="/",
+        httponly=True,
+        samesite="strict",
+        secure=settings.secure_cookie,
     )
 
 
-async def viewer_of(request: Request, questions: Questions, now_ms: int) -> Person | None:
-    """Who asks, by the session cookie."""
-    digest = token_digest(request.cookies.get(COOKIE, ""))
-    return None if digest is None else await questions.person_of_session(digest, now_ms)
+async def viewer_of(request: Request, questions: Questions, settings: WebSettings, now_ms: int) -> Person | None:
+    """Who asks, by the session cookie; looked up once a request."""
+    if not hasattr(request.state, "viewer"):
+        digest = _digest_of(request, settings)
+        request.state.viewer = None if digest is None else await questions.person_of_session(digest, now_ms)
+    viewer: Person | None = request.state.viewer
+    return viewer
 
 
-async def close_session(request: Request, response: Response, questions: Questions) -> None:
+async def close_session(
+    request: Request, response: Response, questions: Questions, settings: WebSettings, now_ms: int
+) -> None:
     """End the session on both sides."""
-    digest = token_digest(request.cookies.get(COOKIE, ""))
+    digest = _digest_of(request, settings)
     if digest is not None:
-        await questions.close_session(digest)
-    response.delete_cookie(COOKIE, path="/")
+        await questions.close_session(digest, now_ms)
+    response.delete_cookie(cookie_name(settings), path="/", secure=settings.secure_cookie, httponly=True)
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, for counting attempts."""
+    return request.client.host if request.client else ""
+
+
+def _digest_of(request: Request, settings: WebSettings) -> bytes | None:
+    return token_digest(request.cookies.get(cookie_name(settings), ""))

@@ -14,7 +14,5 @@ class WebSettings:
     rpc_url: str | None  # None: checks that need the chain say so instead
     site_title: Title
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
-    loopback_only: bool = True  # sign-in answers this machine only (the demo)
     secure_cookie: bool = False  # True wherever the public URL is https
     demo_note: bool = False
-    session_hours: int = 720

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import closing
@@ -99,7 +98,6 @@ class Preparation:
         site = read_site(places.site_file)
         names = complete_names(site, read_names(places.names_file))
         write_names(places.names_file, names)
-        write_private(places.cloud / "api.token", secrets.token_hex(32).encode() + b"\n")
         ensure_ed25519_key(places.keys / "superlog.pem")
         prepare_witnesses(site, places, self.ports)
         write_passwords(site, names, places, self.ports)

@@ -73,7 +73,6 @@ def cloud_file(
                 "data_dir": str(home / "data"),
                 "directory_file": str(home / "directory.json"),
                 "trust_file": str(places.trust_file),
-                "api_token_file": str(home / "api.token"),
             },
         ),
         *clock_section(clock),

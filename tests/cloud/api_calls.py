@@ -9,9 +9,13 @@ from jsonschema import Draft202012Validator
 
 from contracts.batch import MEDIA_TYPE
 from tests.cloud.month import Month
-from tests.cloud.served import API_TOKEN, ServedCloud
+from tests.cloud.served import ServedCloud
 
 __all__ = ["Call", "answer_to", "answers_are_as_described", "good_calls"]
+
+
+PROGRAM = "a program's"
+"""Stands for the token of a program that may read everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +26,7 @@ class Call:
     path: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
-    token: str | None = API_TOKEN
+    token: str | None = PROGRAM
     body: bytes | None = None
     media: str = "application/json"
 
@@ -68,7 +72,8 @@ def good_calls(month: Month) -> list[Call]:
 
 
 def answer_to(cloud: ServedCloud, call: Call) -> httpx.Response:
-    headers = {} if call.token is None else {"Authorization": f"Bearer {call.token}"}
+    token = cloud.program_token if call.token == PROGRAM else call.token
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     headers |= {} if call.body is None else {"Content-Type": call.media}
     return httpx.request(
         call.method.upper(),

@@ -15,7 +15,7 @@ __all__ = ["exports_tell_the_month"]
 def exports_tell_the_month(cloud: ServedCloud, month: Month, owner: httpx.Client, unit: int) -> None:
     """The operator's program gets everything, an owner the own flat's."""
     period, door = month.period, f"b07-010{unit + 1}"
-    bills = _table(cloud.get("/v1/exports/bills.csv"))
+    bills = _table(cloud.get("/v1/exports/bills.csv", cloud.program_token))
     assert [bill["unit"] for bill in bills] == [f"b07-010{at + 1}" for at in range(len(AREAS))]
     own = _table(owner.get("/v1/exports/bills.csv"))
     assert own == [bills[unit]] and own[0]["period"] == str(period)

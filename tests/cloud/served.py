@@ -1,21 +1,22 @@
 """`minglou cloud serve` as a real process over real sockets, beside a real chain."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import httpx
 
 from cloud.chain.deploy import trust_of, write_trust
 from cloud.chain.deployment import write_deployment
+from cloud.identity.tokens import Scope
 from contracts import ed25519
 from contracts.batch import MEDIA_TYPE
 from tests.cloud.chain_site import SUPER_KEY, SUPER_ORIGIN, ChainSite, secret_of
 from tests.cloud.gateway import SimulatedGateway
 from tests.processes import Program, free_port, is_listening, running
-
-API_TOKEN = "5a" * 32
 
 
 @dataclass
@@ -41,9 +42,22 @@ class ServedCloud:
             trust_env=False,
         )
 
-    def get(self, path: str, token: str | None = API_TOKEN, **params: object) -> httpx.Response:
+    @cached_property
+    def program_token(self) -> str:
+        """A token for a program that may read everything."""
+        return make_token(self.folder)
+
+    def get(self, path: str, token: str | None = None, **params: object) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.get(f"{self.url}{path}", params=params, headers=headers, timeout=70, trust_env=False)  # type: ignore[arg-type]
+
+
+def make_token(folder: Path) -> str:
+    """A token with every scope for the cloud in a folder, made as an operator makes one."""
+    scopes = [word for scope in Scope for word in ("--scope", scope.value)]
+    command = [minglou(), "identity", "token", "--name", "tests", *scopes, "--config", "cloud.toml"]
+    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
+    return made.stdout.strip()
 
 
 def write_secret(path: Path, secret: str) -> None:
@@ -61,7 +75,6 @@ def write_settings(folder: Path, site: ChainSite, port: int, *, directory: str |
     for name, text in (
         ("relayer.key", secret_of("relayer")),
         ("operator.key", secret_of("operator")),
-        ("api.token", API_TOKEN),
         ("superlog.pem", ed25519.dump_pem(SUPER_KEY).decode()),
     ):
         write_secret(folder / name, text)
@@ -70,7 +83,7 @@ def write_settings(folder: Path, site: ChainSite, port: int, *, directory: str |
     chain = f'rpc = ["{site.url}"]\nchain_id = 31337\ndeployment_file = "deployment.json"\n'
     (folder / "cloud.toml").write_text(
         f'[cloud]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://localhost:{port}"\ndata_dir = "data"\n'
-        f'trust_file = "trust.json"\napi_token_file = "api.token"\n'
+        f'trust_file = "trust.json"\n'
         + ('directory_file = "directory.json"\n' if directory is not None else "")
         + f'[chain]\n{chain}relayer_key_file = "relayer.key"\nfinality_depth = 2\npoll_seconds = 0.1\n'
         + f'[super_log]\norigin = "{SUPER_ORIGIN}"\nkey_file = "superlog.pem"\nanchor_seconds = 0.3\n'

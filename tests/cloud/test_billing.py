@@ -173,7 +173,9 @@ async def dispute(cloud: ServedCloud, month: Month, tokens: dict[str, bytes]) ->
     assert owner.get(f"/bills/b07-0102/{period}").status_code == 200
     for _ in range(4):
         await month.site.mine()  # what was debited is final
-    wait_until(lambda: "Debited" in cloud.get("/v1/exports/payments.csv").text, seconds=20, what="the final debits")
+    token = cloud.program_token
+    payments = "/v1/exports/payments.csv"
+    wait_until(lambda: "Debited" in cloud.get(payments, token).text, seconds=20, what="the final debits")
     exports_tell_the_month(cloud, month, owner, PADDED_UNIT)
     answers_are_as_described(cloud, month)
     owner.close()

@@ -28,13 +28,13 @@ from cloud.exports.portion import Asked, Source
 from cloud.exports.records import RECORDS
 from cloud.exports.scope import EVERYTHING, Scope, scope_of
 from cloud.exports.sheet import Sheet, day, instant, integer, text
+from cloud.identity.tokens import Scope as TokenScope
 from cloud.web.answers import Person, Role, Title
 from contracts.entry import Entry, Kind, device_id, encode_entry
 from contracts.quantities import boundary_quantity
 from contracts.tree import leaf_hash
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.gateway import START_MS, SimulatedGateway
-from tests.cloud.served import API_TOKEN
 from tests.cloud.test_operations import open_site
 from tests.cloud.test_visits import NOW_S, open_desk
 from tests.visits import ALIASES, MANAGER, MECHANIC, signed, visit_of
@@ -289,16 +289,17 @@ def test_a_visit_is_exported_with_its_judgement_and_names_nobody(run: Run, tmp_p
 
 def test_strangers_are_refused_and_the_token_opens(run: Run, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with open_site(tmp_path) as (_, client):
+        async with open_site(tmp_path) as (cloud, client):
+            now_ms = cloud.settings.clock.now_ms()
+            token, _ = await cloud.tokens.make(None, "exports", [TokenScope.EXPORTS], days=1, now_ms=now_ms)
             refused = await client.get("/v1/exports/readings.csv")
             assert (refused.status_code, refused.json()["error"]) == (403, "not_public")
             public = await client.get("/v1/exports/anchors.csv")
             assert public.status_code == 200 and public.text.startswith("super_log_size,root_sha256,")
             for what in RECORDS:
                 for form, media in FORMATS.items():
-                    answer = await client.get(
-                        f"/v1/exports/{what}.{form}", headers={"Authorization": f"Bearer {API_TOKEN}"}
-                    )
+                    headers = {"Authorization": f"Bearer {token}"}
+                    answer = await client.get(f"/v1/exports/{what}.{form}", headers=headers)
                     assert (answer.status_code, answer.headers["content-type"]) == (200, media)
                     assert answer.headers["content-disposition"] == f'attachment; filename="minglou-{what}.{form}"'
             assert (await client.get("/v1/exports/secrets.csv")).status_code == 422

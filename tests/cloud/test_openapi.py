@@ -22,7 +22,7 @@ from cloud.openapi.operations import OPERATIONS
 from cloud.service import open_cloud
 from cloud.settings import load_settings
 from contracts.batch import decode_batch
-from tests.cloud.served import API_TOKEN, write_secret
+from tests.cloud.served import make_token
 from tests.postgres import PostgresServer
 from tests.processes import REPOSITORY, free_port, is_listening, program, running
 
@@ -50,11 +50,10 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def write_site(folder: Path, port: int, *, store_url: str = "") -> Path:
     """The settings of a cloud without a chain."""
-    write_secret(folder / "api.token", API_TOKEN)
     store = f'[store]\nurl = "{store_url}"\n' if store_url else ""
     (folder / "cloud.toml").write_text(
         f'[cloud]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://localhost:{port}"\ndata_dir = "data"\n'
-        f'api_token_file = "api.token"\n[super_log]\norigin = "cuiyuan.example/log"\n{store}'
+        f'[super_log]\norigin = "cuiyuan.example/log"\n{store}'
     )
     return folder / "cloud.toml"
 
@@ -115,9 +114,9 @@ def test_a_fault_in_a_parameter_is_told_without_what_was_sent(run: Run, tmp_path
         async with open_cloud(load_settings(write_site(tmp_path, 1))) as cloud:
             transport = httpx.ASGITransport(app=build_app(cloud))
             async with httpx.AsyncClient(transport=transport, base_url="http://cloud") as client:
-                answer = await client.get("/v1/logs/a/entries", params={"count": "secret-words"})
+                answer = await client.get("/v1/exports/readings.csv", params={"boundaries": "secret-words"})
                 assert answer.status_code == 422 and answer.json()["error"] == "malformed"
-                assert "query.count" in answer.json()["message"] and "secret-words" not in answer.text
+                assert "query.boundaries" in answer.json()["message"] and "secret-words" not in answer.text
                 assert (await client.get("/v1/nothing")).json()["error"] == "not_found"
                 assert (await client.delete("/v1/status")).json()["error"] == "method_not_allowed"
 
@@ -158,15 +157,16 @@ def test_no_request_fails_the_server_or_is_answered_otherwise_than_described(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
     with served(tmp_path, postgres.url(postgres.new_database())) as address:
-        ask_beyond_every_bound(address)
+        token = make_token(tmp_path)
+        ask_beyond_every_bound(address, token)
         examples, seed = int(os.environ.get("MINGLOU_SEEDS", "2")), int(os.environ.get("MINGLOU_SEED_BASE", "1"))
-        probe(address, tmp_path, examples=examples, seed=seed, token=API_TOKEN)
+        probe(address, tmp_path, examples=examples, seed=seed, token=token)
 
 
-def ask_beyond_every_bound(address: str) -> None:
+def ask_beyond_every_bound(address: str, token: str) -> None:
     """Numbers that no database holds, and text that PostgreSQL takes for the end of one."""
     far, nothing = 10**30, "%00"
-    headers = {"Authorization": f"Bearer {API_TOKEN}"}
+    headers = {"Authorization": f"Bearer {token}"}
     origin = "demo.minglou.example/cuiyuan/b07/e0"
     for path in (
         f"/v1/evidence/{origin}/{far}",

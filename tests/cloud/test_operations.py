@@ -13,27 +13,32 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import OperationalError
 
 from cloud.app import build_app
+from cloud.identity.tokens import Scope
 from cloud.operations import readiness as checks
 from cloud.service import Cloud, open_cloud
 from cloud.settings import load_settings
-from tests.cloud.served import API_TOKEN, write_secret
 
 Run = Callable[[Any], Any]
-MONITOR = {"Authorization": f"Bearer {API_TOKEN}"}
 
 
 @asynccontextmanager
 async def open_site(folder: Path) -> AsyncIterator[tuple[Cloud, httpx.AsyncClient]]:
     """A cloud without a chain, and somebody from elsewhere who asks it."""
-    write_secret(folder / "api.token", API_TOKEN)
     (folder / "cloud.toml").write_text(
         '[cloud]\nlisten = "127.0.0.1:1"\npublic_url = "https://cuiyuan.example"\ndata_dir = "data"\n'
-        'api_token_file = "api.token"\n[super_log]\norigin = "cuiyuan.example/log"\n'
+        '[super_log]\norigin = "cuiyuan.example/log"\n'
     )
     async with open_cloud(load_settings(folder / "cloud.toml")) as cloud:
         transport = httpx.ASGITransport(app=build_app(cloud), client=("203.0.113.7", 4711))
         async with httpx.AsyncClient(transport=transport, base_url="https://cuiyuan.example") as client:
             yield cloud, client
+
+
+async def monitor(cloud: Cloud) -> dict[str, str]:
+    """What a monitor elsewhere sends."""
+    now_ms = cloud.settings.clock.now_ms()
+    secret, _ = await cloud.tokens.make(None, "prometheus", [Scope.METRICS], days=1, now_ms=now_ms)
+    return {"Authorization": f"Bearer {secret}"}
 
 
 def figures_of(text: str) -> dict[str, float]:
@@ -75,13 +80,15 @@ def test_a_full_disk_is_told_before_entries_are_refused(
 def test_a_database_that_is_gone_is_named_without_its_address(run: Run, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with open_site(tmp_path) as (cloud, client):
+            headers = await monitor(cloud)
+            assert (await client.get("/metrics", headers=headers)).status_code == 200
             await cloud.store.close()
             for path in (tmp_path / "data").glob("cloud.sqlite3*"):
                 path.unlink()
             (tmp_path / "data" / "cloud.sqlite3").mkdir()
             before = set(threading.enumerate())
             answer = await client.get("/readyz")
-            told = await client.get("/metrics", headers=MONITOR)
+            told = await client.get("/metrics", headers=headers)
             for thread in set(threading.enumerate()) - before:
                 # aiosqlite does not wait for the end of one that could not open its file; it needs this loop for it.
                 if "_connection_worker_thread" in thread.name:
@@ -98,7 +105,7 @@ def test_a_database_that_is_gone_is_named_without_its_address(run: Run, tmp_path
 
 def test_prometheus_reads_what_is_stored_refused_and_answered(run: Run, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with open_site(tmp_path) as (_, client):
+        async with open_site(tmp_path) as (cloud, client):
             origin = "cuiyuan.example/cuiyuan/b07/e0"
             refused = await client.post(
                 f"/v1/logs/{origin}/entries",
@@ -107,7 +114,7 @@ def test_prometheus_reads_what_is_stored_refused_and_answered(run: Run, tmp_path
             )
             assert refused.status_code == 403
             await client.get("/no/such/page/of/anybody")
-            answer = await client.get("/metrics", headers=MONITOR)
+            answer = await client.get("/metrics", headers=await monitor(cloud))
             assert answer.headers["content-type"].startswith("text/plain")
             figures = figures_of(answer.text)
             assert figures["minglou_entries"] == 0
@@ -128,15 +135,16 @@ def test_figures_are_not_for_strangers(run: Run, tmp_path: Path, headers: dict[s
         async with open_site(tmp_path) as (_, client):
             answer = await client.get("/metrics", headers=headers)
             assert answer.status_code == 403
-            assert "API token" in answer.json()["message"]
+            assert "metrics:read" in answer.json()["message"]
 
     run(scenario())
 
 
 def test_asking_for_figures_beside_ingest_disturbs_nobody(run: Run, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with open_site(tmp_path) as (_, client):
-            answers = await asyncio.gather(*(client.get("/metrics", headers=MONITOR) for _ in range(20)))
+        async with open_site(tmp_path) as (cloud, client):
+            headers = await monitor(cloud)
+            answers = await asyncio.gather(*(client.get("/metrics", headers=headers) for _ in range(20)))
             assert {answer.status_code for answer in answers} == {200}
 
     run(scenario())

@@ -63,7 +63,7 @@ def test_a_gateway_enrols_sends_is_anchored_told_so_and_proven(tmp_path: Path, a
             assert kinds["anchored"] == {"size": "21"} and kinds["block"]["chain_id"] == "31337"
             trust = parse_trust((tmp_path / "trust.json").read_bytes())
             for index in (0, 7, 20):
-                file = cloud.get(f"/v1/evidence/{gateway.origin}/{index}").content
+                file = cloud.get(f"/v1/evidence/{gateway.origin}/{index}", cloud.program_token).content
                 report = verify_evidence(file, trust)
                 assert not [check for check in report.checks if check.outcome == "failed"], report.checks
                 assert json.loads(file)["anchor"] is not None
@@ -143,9 +143,9 @@ def test_bad_requests_are_refused_over_http_with_codes_and_remedies(tmp_path: Pa
                 (cloud.post(stranger), 403, "unknown_gateway"),
                 (cloud.post(gateway, 3), 409, "gap"),
                 (cloud.get(f"/v1/logs/{gateway.origin}", token="00" * 32), 401, "bad_token"),
-                (cloud.get(f"/v1/logs/{stranger.origin}"), 404, "unknown_log"),
+                (cloud.get(f"/v1/logs/{stranger.origin}", token="00" * 32), 404, "unknown_log"),
                 (cloud.get(f"/v1/logs/{gateway.origin}/entries", token=None), 401, "bad_token"),
-                (cloud.get(f"/v1/gateways/{stranger.origin}/mail"), 403, "not_enrolled"),
+                (cloud.get(f"/v1/gateways/{stranger.origin}/mail", token="00" * 32), 403, "not_enrolled"),
             ]
             for answer, code, word in cases:
                 assert (answer.status_code, answer.json()["error"]) == (code, word)

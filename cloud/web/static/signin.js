@@ -1,10 +1,11 @@
 /**
- * Opens the letter: the one-time token goes to the service, the key's seed never does. Both stand in the
+ * Signs in with a passkey; or opens a letter of the demo: the one-time token goes to the service, the key's seed never does. Both stand in the
  * address's fragment, which browsers do not send, and are removed from the address at once.
  */
 
 import { fromBase64Url } from "./verifier/bytes.js";
 import { keepSeed } from "./ownerkey.js";
+import { get, onButton, post } from "./passkey.js";
 
 const letter = new URLSearchParams(location.hash.slice(1));
 history.replaceState(null, "", location.pathname);
@@ -15,9 +16,9 @@ function show(name) {
   panel.dataset.outcome = name;
 }
 
-async function open() {
-  const token = letter.get("t");
-  if (!token) return show("missing");
+async function open(token) {
+  panel.hidden = false;
+  document.getElementById("ways")?.remove();
   let response;
   try {
     response = await fetch("/signin", {
@@ -48,4 +49,12 @@ async function keepLetterKey(text) {
   }
 }
 
-await open();
+if (letter.get("t")) {
+  await open(letter.get("t"));
+} else if (document.getElementById("passkey")) {
+  onButton({
+    begin: () => post("/signin/passkey/begin", {}),
+    perform: get,
+    finish: (credential) => post("/signin/passkey", { credential }),
+  });
+}

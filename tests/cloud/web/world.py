@@ -137,14 +137,14 @@ class World:
     async def redeem_sign_in(self, token_digest: bytes, now_ms: int) -> Person | None:
         return self.tokens.pop(token_digest, None)
 
-    async def open_session(self, session_digest: bytes, person: Person, expires_at_ms: int) -> None:
-        self.sessions[session_digest] = (person, expires_at_ms)
+    async def open_session(self, session_digest: bytes, person: Person, now_ms: int) -> None:
+        self.sessions[session_digest] = (person, now_ms + 30 * DAY_MS)
 
     async def person_of_session(self, session_digest: bytes, now_ms: int) -> Person | None:
         person, expires_at_ms = self.sessions.get(session_digest, (None, 0))
         return person if now_ms < expires_at_ms else None
 
-    async def close_session(self, session_digest: bytes) -> None:
+    async def close_session(self, session_digest: bytes, now_ms: int) -> None:
         self.sessions.pop(session_digest, None)
 
     # The owner.

@@ -1,0 +1,86 @@
+"""`minglou identity`: on the cloud's own machine: first letters, programs' tokens, and the audit log's check."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloud.errors import CloudError
+from cloud.identity.roles import HOUSEHOLD, Role
+from cloud.identity.tokens import Scope
+from cloud.settings import CloudSettings, load_settings
+
+if TYPE_CHECKING:
+    from cloud.store import Store
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The sub-commands of `minglou identity`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    invite = actions.add_parser("invite", help="print the code of a letter", description="print the code of a letter")
+    invite.add_argument("--role", required=True, choices=[role.value for role in Role], help="what it opens")
+    invite.add_argument("--unit", metavar="NAME", help="the flat of an owner or tenant, such as b07-0501")
+    invite.add_argument("--firm", metavar="NAME", help="of a crew or firm")
+    token = actions.add_parser("token", help="print a new token for a program", description="shown this once")
+    token.add_argument("--name", required=True, help="the program that will use it")
+    token.add_argument("--scope", action="append", required=True, choices=[scope.value for scope in Scope])
+    token.add_argument("--days", type=int, default=90, help="how long it is good for (90)")
+    says = "recompute the audit log and hold it against every signed head"
+    audit = actions.add_parser("audit", help=says, description=says)
+    for action in (invite, token, audit):
+        action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the cloud's settings (TOML)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one sub-command; 0 done, 2 for wrong settings or a log that does not hold."""
+    try:
+        print(asyncio.run(_run(arguments, load_settings(arguments.config))))
+    except CloudError as error:
+        print(f"minglou identity: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _run(arguments: argparse.Namespace, settings: CloudSettings) -> str:
+    from cloud.service import open_audit_log
+    from cloud.store import Store
+
+    store = Store(settings.store_url)
+    try:
+        await store.migrate()
+        if arguments.action == "audit":
+            log = open_audit_log(settings, store)
+            count = await log.check()
+            return f"{log.origin}: {count} entries, as signed"
+        return await (_invite if arguments.action == "invite" else _token)(arguments, settings, store)
+    finally:
+        await store.close()
+
+
+async def _invite(arguments: argparse.Namespace, settings: CloudSettings, store: "Store") -> str:
+    from cloud.directory import DirectoryFile
+    from cloud.errors import IdentityRefused
+    from cloud.identity.identity import Identity
+    from cloud.identity.passkeys import Passkeys
+    from cloud.service import open_audit_log
+
+    role = Role(arguments.role)
+    unit = DirectoryFile(settings.directory_file).read().unit_named(arguments.unit or "")
+    if role in HOUSEHOLD and unit is None:
+        raise IdentityRefused(422, "unit", f"--unit {arguments.unit}: no such flat in {settings.directory_file}")
+    identity = Identity(store, Passkeys(public_url=settings.public_url, site=""), open_audit_log(settings, store))
+    alias = unit.alias if unit is not None and role in HOUSEHOLD else None
+    made = await identity.invite(None, role, unit=alias, firm=arguments.firm, now_ms=settings.clock.now_ms())
+    return f"{made.code}  at {settings.public_url.rstrip('/')}/join, once, within 30 days"
+
+
+async def _token(arguments: argparse.Namespace, settings: CloudSettings, store: "Store") -> str:
+    from cloud.identity.tokens import Tokens
+
+    scopes = [Scope(scope) for scope in arguments.scope]
+    now_ms = settings.clock.now_ms()
+    secret, _ = await Tokens(store).make(None, arguments.name, scopes, days=arguments.days, now_ms=now_ms)
+    return secret

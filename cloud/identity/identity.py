@@ -1,0 +1,359 @@
+"""Joining, signing in, and everything that a signed-in person does with their own access. One transaction each.
+
+Whatever changes who may do what stands in the audit log in the same transaction, and gives the browser a new session.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.errors import IdentityRefused
+from cloud.identity import accounts, invitations, passkeys, sessions, throttle
+from cloud.identity.audit import LOCK, Act, AuditLog, write_entry
+from cloud.identity.codes import code_digest, new_code
+from cloud.identity.passkeys import Passkeys
+from cloud.identity.people import Grant, HeldPasskey, Invitation, Invited, SignedIn
+from cloud.identity.roles import INVITES, Role, Strength
+from cloud.store import Store, insert_new, tables
+
+__all__ = ["CODES_AT_ONCE", "Identity"]
+
+CODES_AT_ONCE = 8
+_LIVE_ROLES = (Role.MANAGER, Role.COMMITTEE, Role.OPERATOR, Role.REGULATOR, Role.OWNER, Role.TENANT)
+
+
+class Identity:
+    """Accounts of one site."""
+
+    def __init__(self, store: Store, relying_party: Passkeys, audit: AuditLog) -> None:
+        self.audit = audit
+        self._store, self._passkeys = store, relying_party
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        async with self._store.write(LOCK) as connection:
+            yield connection
+
+    # -- coming in --------------------------------------------------------------------------------------------------
+
+    async def invitation(self, code: str, *, address: str, now_ms: int) -> Invitation:
+        """The ripe invitation behind a code. Raises `IdentityRefused`."""
+        await self._count(address, now_ms)
+        digest = code_digest(code)
+        async with self._store.read() as connection:
+            found = await invitations.invitation_of(connection, digest) if digest else None
+        if found is None or found.expires_at_ms <= now_ms:
+            raise IdentityRefused(401, "code", "this code was used, stopped or has ended; ask for a new letter")
+        if not found.is_ripe(now_ms):
+            raise IdentityRefused(409, "early", "this code opens only after its waiting time")
+        return found
+
+    async def begin_join(self, code: str, *, label: str, address: str, now_ms: int) -> dict[str, Any]:
+        """What the phone needs to make the passkey of an invitation."""
+        invitation = await self.invitation(code, address=address, now_ms=now_ms)
+        async with self._write() as connection:
+            return await self._passkeys.begin_registration(
+                connection,
+                purpose="join",
+                subject=invitation.digest,
+                user=_account_for(invitation),
+                label=label,
+                now_ms=now_ms,
+            )
+
+    async def join(self, code: str, answer: Mapping[str, Any], *, address: str, now_ms: int) -> Grant:
+        """Use an invitation with a passkey. A recovery's replaces all that the account had."""
+        invitation = await self.invitation(code, address=address, now_ms=now_ms)
+        account = _account_for(invitation)
+        async with self._write() as connection:
+            await self._take(connection, invitation, now_ms)
+            if invitation.account is not None:
+                await passkeys.remove_all(connection, account)
+                await connection.execute(
+                    delete(tables.one_time_codes).where(tables.one_time_codes.c.account_id == account)
+                )
+                await sessions.end_all(connection, account)
+            if not await self._passkeys.finish_registration(
+                connection, answer, purpose="join", subject=invitation.digest, account=account, now_ms=now_ms
+            ):
+                raise IdentityRefused(401, "passkey", "the phone's answer is not the one asked for; begin again")
+            await throttle.forget(connection, "address", address.encode())
+            return await self._joined(connection, invitation, account, now_ms)
+
+    async def join_without_passkey(self, code: str, *, address: str, now_ms: int) -> tuple[Grant, Sequence[str]]:
+        """Use an invitation in a browser that has no passkeys: one-time codes for reading, and nothing more."""
+        invitation = await self.invitation(code, address=address, now_ms=now_ms)
+        if invitation.account is not None:
+            raise IdentityRefused(409, "needs_passkey", "a lost passkey is replaced by a passkey; use another browser")
+        account = _account_for(invitation)
+        async with self._write() as connection:
+            await self._take(connection, invitation, now_ms)
+            grant = await self._joined(connection, invitation, account, now_ms)
+            return grant, await self._new_codes(connection, grant, now_ms)
+
+    async def begin_sign_in(self, now_ms: int) -> dict[str, Any]:
+        """What the phone needs to sign in with whatever passkey it has."""
+        async with self._write() as connection:
+            await sessions.sweep(connection, now_ms)
+            return await self._passkeys.begin_sign_in(connection, now_ms)
+
+    async def sign_in(self, answer: Mapping[str, Any], *, address: str, now_ms: int) -> Grant:
+        """Who answered with a passkey. Raises `IdentityRefused`."""
+        await self._count(address, now_ms)
+        async with self._write() as connection:
+            account = await self._passkeys.finish_sign_in(connection, answer, now_ms)
+            held = await accounts.grants_of(connection, account) if account else ()
+            if not held:
+                await write_entry(connection, Act.REFUSED, at_ms=now_ms, account=account, what="passkey")
+            else:
+                await throttle.forget(connection, "address", address.encode())
+                return await self._came_in(connection, _first(held), Strength.PASSKEY, now_ms)
+        raise IdentityRefused(401, "passkey", "this passkey opens nothing here; use the one that you registered")
+
+    async def sign_in_by_code(self, code: str, *, address: str, now_ms: int) -> Grant:
+        """Who holds a one-time code, which is used up. Raises `IdentityRefused`."""
+        await self._count(address, now_ms)
+        column, digest = tables.one_time_codes.c, code_digest(code)
+        async with self._write() as connection:
+            used = (
+                update(tables.one_time_codes)
+                .where(column.code_digest == digest, column.used_at_ms.is_(None))
+                .values(used_at_ms=now_ms)
+                .returning(column.account_id)
+            )
+            account = (await connection.execute(used)).scalar_one_or_none() if digest else None
+            held = await accounts.grants_of(connection, account) if account else ()
+            if not held:
+                await write_entry(connection, Act.REFUSED, at_ms=now_ms, account=account, what="code")
+            else:
+                return await self._came_in(connection, _first(held), Strength.CODE, now_ms)
+        raise IdentityRefused(401, "code", "this code was used already or is none of ours; take the next one")
+
+    async def sign_in_by_link(self, token_digest: bytes, role: Role, unit: bytes | None, now_ms: int) -> Grant | None:
+        """The account of a one-time link of the demo; None the second time."""
+        async with self._write() as connection:
+            mark = {"token_digest": token_digest, "used_at_ms": now_ms}
+            if not await insert_new(connection, tables.sign_ins, mark):
+                return None
+            grant = await accounts.account_of_link(connection, token_digest, role, unit=unit, now_ms=now_ms)
+            return await self._came_in(connection, grant, Strength.LINK, now_ms)
+
+    # -- sessions ---------------------------------------------------------------------------------------------------
+
+    async def open_session(self, digest: bytes, grant: Grant, strength: Strength, now_ms: int) -> None:
+        """Keep a session under the hash of its token."""
+        async with self._write() as connection:
+            await sessions.open_session(connection, digest, grant, strength, now_ms)
+
+    async def session(self, digest: bytes, now_ms: int) -> SignedIn | None:
+        """Who is behind a session; counts its idle time anew."""
+        async with self._store.read() as connection:
+            found = await sessions.session_of(connection, digest, now_ms)
+            stale = found is not None and await sessions.needs_touch(connection, digest, found, now_ms)
+        if found is not None and stale:
+            async with self._write() as connection:
+                await sessions.touch(connection, digest, found, now_ms)
+        return found
+
+    async def end_session(self, digest: bytes, now_ms: int) -> None:
+        """Sign out in this browser."""
+        async with self._write() as connection:
+            found = await sessions.session_of(connection, digest, now_ms)
+            await sessions.end_session(connection, digest)
+            if found is not None:
+                await _write(connection, Act.SIGNED_OUT, found.grant, now_ms)
+
+    async def end_all(self, grant: Grant, now_ms: int) -> None:
+        """Sign out everywhere."""
+        async with self._write() as connection:
+            await sessions.end_all(connection, grant.account)
+            await _write(connection, Act.SIGNED_OUT, grant, now_ms, what="everywhere")
+
+    async def change_role(self, grant: Grant, number: int, now_ms: int) -> Grant:
+        """Go on in another of one's own roles."""
+        async with self._write() as connection:
+            other = await accounts.grant_of(connection, number)
+            if other is None or other.account != grant.account:
+                raise IdentityRefused(404, "unknown_role", "you do not hold this role; choose one of the list")
+            await _write(connection, Act.ROLE_CHANGED, other, now_ms)
+            return other
+
+    # -- one's own keys ---------------------------------------------------------------------------------------------
+
+    async def begin_passkey(self, grant: Grant, *, label: str, now_ms: int) -> dict[str, Any]:
+        """What the phone needs to make one more passkey."""
+        async with self._write() as connection:
+            return await self._passkeys.begin_registration(
+                connection, purpose="add", subject=grant.account, user=grant.account, label=label, now_ms=now_ms
+            )
+
+    async def add_passkey(self, grant: Grant, answer: Mapping[str, Any], now_ms: int) -> None:
+        """Keep one more passkey. Raises `IdentityRefused`."""
+        async with self._write() as connection:
+            if not await self._passkeys.finish_registration(
+                connection, answer, purpose="add", subject=grant.account, account=grant.account, now_ms=now_ms
+            ):
+                raise IdentityRefused(
+                    409, "passkey", f"not kept: begin again, and hold at most {passkeys.PASSKEYS_MAX} passkeys"
+                )
+            await _write(connection, Act.PASSKEY_ADDED, grant, now_ms)
+
+    async def remove_passkey(self, grant: Grant, credential: bytes, now_ms: int) -> None:
+        """Remove one of several passkeys. Raises `IdentityRefused` for the last."""
+        async with self._write() as connection:
+            if not await passkeys.remove(connection, grant.account, credential):
+                raise IdentityRefused(409, "last_passkey", "add another passkey first: this is the only one")
+            await _write(connection, Act.PASSKEY_REMOVED, grant, now_ms)
+
+    async def passkeys(self, grant: Grant) -> Sequence[HeldPasskey]:
+        async with self._store.read() as connection:
+            return await passkeys.passkeys_of(connection, grant.account)
+
+    async def grants(self, grant: Grant) -> Sequence[Grant]:
+        async with self._store.read() as connection:
+            return await accounts.grants_of(connection, grant.account)
+
+    async def new_codes(self, grant: Grant, now_ms: int) -> Sequence[str]:
+        """A fresh sheet of one-time codes; the old sheet is worth nothing any more."""
+        async with self._write() as connection:
+            return await self._new_codes(connection, grant, now_ms)
+
+    # -- others' roles ----------------------------------------------------------------------------------------------
+
+    async def invite(
+        self, by: Grant | None, role: Role, *, unit: bytes | None, firm: str | None, now_ms: int
+    ) -> Invited:
+        """A code for a role; `by` None is the machine's own command. Raises `IdentityRefused`."""
+        if by is not None and (role not in INVITES.get(by.role, ()) or (by.unit is not None and by.unit != unit)):
+            raise IdentityRefused(403, "not_yours", f"a {by.role} cannot invite a {role} here")
+        if (role in (Role.OWNER, Role.TENANT)) != (unit is not None):
+            raise IdentityRefused(422, "unit", "name the flat for an owner or a tenant, and for nobody else")
+        async with self._write() as connection:
+            account = by.account if by else None
+            made = await invitations.invite(connection, role, unit=unit, firm=firm, by=account, now_ms=now_ms)
+            await _write(connection, Act.INVITED, by, now_ms, unit=unit, what=role.value)
+            return made
+
+    async def recover(self, by: Grant, number: int, now_ms: int) -> Invited:
+        """A letter for somebody who lost all passkeys; opens only after the delay. Raises `IdentityRefused`."""
+        async with self._write() as connection:
+            lost = await accounts.grant_of(connection, number)
+            if lost is None or not _may_end(by, lost):
+                raise IdentityRefused(404, "unknown_role", "there is no such role in your care")
+            made = await invitations.recover(connection, lost, by=by.account, now_ms=now_ms)
+            await _write(connection, Act.RECOVERY_BEGUN, by, now_ms, unit=lost.unit, what=lost.role.value)
+            return made
+
+    async def recoveries(self, grant: Grant, now_ms: int) -> Sequence[Invitation]:
+        """What would give this account to a new passkey: shown to its holder, who may stop it."""
+        async with self._store.read() as connection:
+            return await invitations.recoveries_of(connection, grant.account, now_ms)
+
+    async def stop_invitation(self, by: Grant, digest: bytes, now_ms: int) -> None:
+        """Make a code worthless: by who made it, who looks after such roles, or whose account it would open."""
+        async with self._write() as connection:
+            found = await invitations.invitation_of(connection, digest)
+            mine = found is not None and (
+                found.account == by.account
+                or (found.role in INVITES.get(by.role, ()) and by.unit in (None, found.unit))
+            )
+            if found is None or not mine or not await invitations.stop(connection, digest, now_ms):
+                raise IdentityRefused(404, "unknown_code", "there is no such open invitation in your care")
+            await _write(connection, Act.INVITATION_STOPPED, by, now_ms, unit=found.unit, what=found.role.value)
+
+    async def end_grant(self, by: Grant, number: int, now_ms: int) -> None:
+        """End somebody's role and their sessions. Raises `IdentityRefused`."""
+        async with self._write() as connection:
+            held = await accounts.grant_of(connection, number)
+            if held is None or not _may_end(by, held):
+                raise IdentityRefused(404, "unknown_role", "there is no such role in your care")
+            await accounts.end_grant(connection, number, now_ms)
+            await _write(connection, Act.ROLE_ENDED, by, now_ms, unit=held.unit, what=held.role.value)
+
+    async def in_care_of(self, by: Grant, now_ms: int) -> tuple[Sequence[Grant], Sequence[Invitation]]:
+        """The roles and open invitations that somebody looks after."""
+        async with self._store.read() as connection:
+            held = await accounts.grants_in_roles(connection, INVITES.get(by.role, frozenset()))
+            opened = await invitations.open_invitations(connection, now_ms)
+        roles = INVITES.get(by.role, frozenset())
+        return (
+            [one for one in held if _may_end(by, one)],
+            [one for one in opened if one.role in roles and by.unit in (None, one.unit)],
+        )
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    async def _count(self, address: str, now_ms: int) -> None:
+        async with self._write() as connection:
+            allowed = await throttle.is_allowed(connection, "address", address.encode(), now_ms)
+        if not allowed:
+            seconds = throttle.WINDOW_MS // 1000
+            raise IdentityRefused(429, "too_many", "too many attempts from here; wait ten minutes", retry_after=seconds)
+
+    async def _take(self, connection: AsyncConnection, invitation: Invitation, now_ms: int) -> None:
+        if not await invitations.take(connection, invitation.digest, now_ms):
+            raise IdentityRefused(401, "code", "this code was used already; ask for a new letter")
+
+    async def _joined(self, connection: AsyncConnection, invitation: Invitation, account: bytes, now_ms: int) -> Grant:
+        await accounts.open_account(connection, account, now_ms)
+        grant = await accounts.give_role(
+            connection,
+            account,
+            invitation.role,
+            unit=invitation.unit,
+            firm=invitation.firm,
+            by=invitation.created_by,
+            now_ms=now_ms,
+        )
+        what = f"{grant.role} recovered" if invitation.account else grant.role.value
+        await _write(connection, Act.JOINED, grant, now_ms, what=what)
+        return grant
+
+    async def _came_in(self, connection: AsyncConnection, grant: Grant, strength: Strength, now_ms: int) -> Grant:
+        await _write(connection, Act.SIGNED_IN, grant, now_ms, what=strength.value)
+        return grant
+
+    async def _new_codes(self, connection: AsyncConnection, grant: Grant, now_ms: int) -> Sequence[str]:
+        column = tables.one_time_codes.c
+        await connection.execute(delete(tables.one_time_codes).where(column.account_id == grant.account))
+        codes = [new_code() for _ in range(CODES_AT_ONCE)]
+        rows = [{"code_digest": code_digest(code), "account_id": grant.account} for code in codes]
+        await connection.execute(insert(tables.one_time_codes), [{**row, "created_at_ms": now_ms} for row in rows])
+        await _write(connection, Act.CODES_MADE, grant, now_ms)
+        return codes
+
+
+async def _write(
+    connection: AsyncConnection,
+    act: Act,
+    grant: Grant | None,
+    now_ms: int,
+    *,
+    unit: bytes | None = None,
+    what: str = "",
+) -> None:
+    """An entry about what somebody did; it concerns the given unit, or their own."""
+    account, role = (grant.account, grant.role.value) if grant else (None, "")
+    concerns = unit if unit is not None else (grant.unit if grant else None)
+    await write_entry(connection, act, at_ms=now_ms, account=account, role=role, unit=concerns, what=what)
+
+
+def _account_for(invitation: Invitation) -> bytes:
+    """The account that an invitation opens or makes: the same in both halves of the ceremony."""
+    if invitation.account is not None:
+        return invitation.account
+    return hashlib.sha256(b"minglou/account\0" + invitation.digest).digest()[: accounts.ACCOUNT_BYTES]
+
+
+def _may_end(by: Grant, held: Grant) -> bool:
+    return held.role in INVITES.get(by.role, ()) and by.unit in (None, held.unit)
+
+
+def _first(held: Sequence[Grant]) -> Grant:
+    """The role to begin with: an office before a household."""
+    ranked = {role: place for place, role in enumerate(_LIVE_ROLES)}
+    return min(held, key=lambda grant: (ranked.get(grant.role, len(ranked)), grant.number))

@@ -1,0 +1,97 @@
+"""Sessions in the store: a hash, an account, a role, two ends. Ending one is deleting its row."""
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.identity.accounts import grant_of
+from cloud.identity.people import Grant, SignedIn
+from cloud.identity.roles import OFFICERS, Strength
+from cloud.store import tables
+
+__all__ = ["end_all", "end_session", "lifetime_ms", "needs_touch", "open_session", "session_of", "sweep", "touch"]
+
+_MINUTE_MS = 60_000
+_HOUR_MS = 60 * _MINUTE_MS
+_DAY_MS = 24 * _HOUR_MS
+_TOUCHED_AGAIN_MS = _MINUTE_MS
+
+
+def lifetime_ms(grant: Grant, strength: Strength) -> tuple[int, int]:
+    """How long a session lives unused, and at most. Officers see more than their own: their sessions are short."""
+    if strength is Strength.LINK:
+        return 30 * _DAY_MS, 30 * _DAY_MS  # a demo's month passes in a minute
+    if strength is Strength.CODE:
+        return _HOUR_MS, 12 * _HOUR_MS
+    if grant.role in OFFICERS:
+        return _HOUR_MS, 12 * _HOUR_MS
+    return 14 * _DAY_MS, 30 * _DAY_MS
+
+
+async def open_session(
+    connection: AsyncConnection, digest: bytes, grant: Grant, strength: Strength, now_ms: int
+) -> None:
+    """Keep a new session; the one it replaces is ended by whoever rotates."""
+    idle, at_most = lifetime_ms(grant, strength)
+    await connection.execute(
+        insert(tables.sessions).values(
+            session_digest=digest,
+            account_id=grant.account,
+            grant_id=grant.number,
+            strength=strength.value,
+            opened_at_ms=now_ms,
+            idle_until_ms=now_ms + idle,
+            expires_at_ms=now_ms + at_most,
+        )
+    )
+
+
+async def session_of(connection: AsyncConnection, digest: bytes, now_ms: int) -> SignedIn | None:
+    """Who is behind a session that has not ended, with a role that is still in force."""
+    column = tables.sessions.c
+    query = select(tables.sessions).where(
+        column.session_digest == digest, column.idle_until_ms > now_ms, column.expires_at_ms > now_ms
+    )
+    row = (await connection.execute(query)).one_or_none()
+    grant = None if row is None else await grant_of(connection, row.grant_id)
+    if row is None or grant is None:
+        return None
+    return SignedIn(grant=grant, strength=Strength(row.strength), opened_at_ms=row.opened_at_ms)
+
+
+async def touch(connection: AsyncConnection, digest: bytes, signed_in: SignedIn, now_ms: int) -> None:
+    """Count the idle time anew."""
+    idle, _at_most = lifetime_ms(signed_in.grant, signed_in.strength)
+    column = tables.sessions.c
+    await connection.execute(
+        update(tables.sessions).where(column.session_digest == digest).values(idle_until_ms=now_ms + idle)
+    )
+
+
+async def needs_touch(connection: AsyncConnection, digest: bytes, signed_in: SignedIn, now_ms: int) -> bool:
+    """Whether the idle time was last counted a while ago: one write a minute is enough, or idle/100 for long ones."""
+    idle, _at_most = lifetime_ms(signed_in.grant, signed_in.strength)
+    column = tables.sessions.c
+    until = (
+        await connection.execute(select(column.idle_until_ms).where(column.session_digest == digest))
+    ).scalar_one_or_none()
+    return until is not None and now_ms + idle - int(until) > max(_TOUCHED_AGAIN_MS, idle // 100)
+
+
+async def end_session(connection: AsyncConnection, digest: bytes) -> None:
+    """End one session."""
+    await connection.execute(delete(tables.sessions).where(tables.sessions.c.session_digest == digest))
+
+
+async def end_all(connection: AsyncConnection, account: bytes) -> None:
+    """Sign an account out everywhere."""
+    await connection.execute(delete(tables.sessions).where(tables.sessions.c.account_id == account))
+
+
+async def sweep(connection: AsyncConnection, now_ms: int) -> None:
+    """Forget what has ended by itself."""
+    for table, ends in (
+        (tables.sessions, tables.sessions.c.expires_at_ms),
+        (tables.ceremonies, tables.ceremonies.c.expires_at_ms),
+        (tables.throttles, tables.throttles.c.window_ends_at_ms),
+    ):
+        await connection.execute(delete(table).where(ends <= now_ms))

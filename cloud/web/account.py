@@ -1,0 +1,112 @@
+"""One's own access: passkeys, one-time codes, roles, who looked; and signing out everywhere."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from cloud.errors import IdentityRefused
+from cloud.identity.people import Grant
+from cloud.web.access import read_json
+from cloud.web.answers import Person
+from cloud.web.desk import Desk
+from cloud.web.doors import read_form
+from cloud.web.page import Pages, Visit
+from cloud.web.session import open_session
+
+_LOOKS = 50
+
+
+def routes(pages: Pages, desk: Desk) -> APIRouter:
+    """The router of these pages."""
+    router = APIRouter(include_in_schema=False)
+    identity, clock = desk.identity, pages.clock
+
+    @router.get("/account")
+    async def account(request: Request) -> Response:
+        visit = await pages.visit(request)
+        _person, grant = who(visit)
+        roles = await identity.grants(grant)
+        values = {
+            "passkeys": [(to_text(one.credential), one) for one in await identity.passkeys(grant)],
+            "roles": [(one, desk.role_title(one.role), desk.door_of(one.unit)) for one in roles],
+            "current": grant.number,
+            "recoveries": [(to_text(one.digest), one) for one in await identity.recoveries(grant, clock.now_ms())],
+            "looks": await identity.audit.of_unit(grant.unit, _LOOKS) if grant.unit else (),
+            "role_title": desk.role_title,
+        }
+        return pages.render(visit, "account.html", values=values)
+
+    @router.post("/account/signout")
+    async def sign_out_everywhere(request: Request) -> Response:
+        _person, grant = who(await pages.visit(request))
+        await identity.end_all(grant, clock.now_ms())
+        return RedirectResponse("/signin", 303)
+
+    @router.post("/account/role")
+    async def change_role(request: Request) -> Response:
+        person, grant = who(await pages.visit(request))
+        number, now_ms = (await read_form(request)).get("number", ""), clock.now_ms()
+        other = await identity.change_role(grant, int(number) if number.isdecimal() else 0, now_ms)
+        changed = desk.person(other, person.strength)
+        if changed is None:
+            raise IdentityRefused(409, "not_done", "the flat is not in the directory any more")
+        response = RedirectResponse("/home", 303)
+        await open_session(request, response, pages.questions, pages.settings, changed, now_ms)
+        return response
+
+    @router.post("/account/passkeys/begin")
+    async def begin_passkey(request: Request) -> Response:
+        _person, grant = who(await pages.visit(request))
+        label = pages.settings.site_title.en
+        return JSONResponse(await identity.begin_passkey(grant, label=label, now_ms=clock.now_ms()))
+
+    @router.post("/account/passkeys")
+    async def add_passkey(request: Request) -> Response:
+        person, grant = who(await pages.visit(request))
+        posted, now_ms = await read_json(request), clock.now_ms()
+        answer = posted.get("credential")
+        await identity.add_passkey(grant, answer if isinstance(answer, dict) else {}, now_ms)
+        response = JSONResponse({"next": "/account"})
+        await open_session(request, response, pages.questions, pages.settings, person, now_ms)
+        return response
+
+    @router.post("/account/passkeys/remove")
+    async def remove_passkey(request: Request) -> Response:
+        _person, grant = who(await pages.visit(request))
+        await identity.remove_passkey(grant, from_text((await read_form(request)).get("passkey", "")), clock.now_ms())
+        return RedirectResponse("/account", 303)
+
+    @router.post("/account/codes")
+    async def codes(request: Request) -> Response:
+        visit = await pages.visit(request)
+        _person, grant = who(visit)
+        made = await identity.new_codes(grant, clock.now_ms())
+        return pages.render(visit, "codes.html", values={"codes": made, "is_new": False})
+
+    @router.post("/account/invitations/stop")
+    async def stop(request: Request) -> Response:
+        _person, grant = who(await pages.visit(request))
+        await identity.stop_invitation(grant, from_text((await read_form(request)).get("code", "")), clock.now_ms())
+        return RedirectResponse("/account", 303)
+
+    return router
+
+
+def who(visit: Visit) -> tuple[Person, Grant]:
+    """The signed-in person and the role they act in."""
+    assert visit.viewer is not None and visit.viewer.grant is not None, "the guard asked"
+    return visit.viewer, visit.viewer.grant
+
+
+def to_text(raw: bytes) -> str:
+    """Bytes as a form carries them."""
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def from_text(text: str) -> bytes:
+    """The bytes of a form's field; none for what is none of ours."""
+    try:
+        return urlsafe_b64decode(text[:2048] + "=" * (-len(text) % 4))
+    except ValueError:
+        return b""

@@ -1,0 +1,64 @@
+"""Asks the table of rules before a route runs, and refuses to start an application with a route that is not in it."""
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from cloud.identity.policy import Gate, rule_of
+from cloud.identity.tokens import Tokens
+from cloud.web.questions import Questions
+from cloud.web.session import viewer_of
+from cloud.web.settings import WebSettings
+from contracts.clock import Clock
+
+__all__ = ["Guard", "declared_routes", "undeclared_routes"]
+
+
+class Guard:
+    """A dependency of every route."""
+
+    def __init__(
+        self, *, questions: Questions, settings: WebSettings, clock: Clock, tokens: Tokens | None = None
+    ) -> None:
+        self._questions, self._settings, self._clock, self._tokens = questions, settings, clock, tokens
+
+    async def __call__(self, request: Request) -> None:
+        """Let the request pass, or raise the HTTP problem that its page explains."""
+        rule = rule_of(request.method, request.scope["route"].path)
+        if rule is None:
+            raise HTTPException(404)  # fail closed: an application with such a route should not have started
+        if rule.gate is Gate.TOKEN:
+            await self._ask_for_token(request)
+        if rule.gate is not Gate.ROLES:
+            return
+        viewer = await viewer_of(request, self._questions, self._settings, self._clock.now_ms())
+        if viewer is None:
+            raise HTTPException(401)
+        if viewer.role not in rule.roles:
+            raise HTTPException(404)  # nobody learns what others have
+        if rule.is_act and not viewer.can_act:
+            raise HTTPException(403, "needs_passkey")
+
+    async def _ask_for_token(self, request: Request) -> None:
+        rule = rule_of(request.method, request.scope["route"].path)
+        assert rule is not None and rule.scope is not None, "its gate asks for a scope"
+        given = request.headers.get("authorization")
+        token = await self._tokens.open(given, rule.scope, self._clock.now_ms()) if self._tokens else None
+        if token is None:
+            says = f"send `Authorization: Bearer <a token with {rule.scope}>`; `minglou identity token` makes one"
+            raise HTTPException(401, says)
+        request.state.token = token
+
+
+def declared_routes(app: FastAPI) -> list[tuple[str, str]]:
+    """Every route of an application that runs code of ours: (method, path), HEAD aside."""
+    found = []
+    for context in iter_route_contexts(app.routes):
+        if isinstance(context.original_route, APIRoute) and context.path is not None:
+            methods = context.original_route.methods or set()
+            found += [(method, context.path) for method in sorted(methods - {"HEAD"})]
+    return found
+
+
+def undeclared_routes(app: FastAPI) -> list[tuple[str, str]]:
+    """Routes without a rule."""
+    return [route for route in declared_routes(app) if rule_of(*route) is None]

@@ -1,0 +1,32 @@
+"""Every route about one flat, taken from the table of rules: a neighbour is answered as of a flat that never was."""
+
+import re
+from typing import Any
+
+import pytest
+
+from cloud.identity.policy import RULES
+from tests.cloud.web.conftest import SignIn
+from tests.cloud.web.reader import Reader
+from tests.cloud.web.world import DOOR, NEIGHBOUR, OTHER_DOOR, OWNER, PERIOD
+
+SIGNED = {"nonce": "1", "deadline": "2", "digest": "00" * 32, "signature": "00" * 64, "public": "00" * 64}
+OF_A_FLAT = sorted(route for route in RULES if "{door}" in route[1])
+
+
+def address(path: str, door: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: {"door": door, "period": PERIOD, "number": "0"}[found[1]], path)
+
+
+@pytest.mark.parametrize(("method", "path"), OF_A_FLAT)
+def test_no_household_reaches_anothers(sign_in: SignIn, stranger: Reader, method: str, path: str) -> None:
+    options: dict[str, Any] = {"json": SIGNED} if method == "POST" else {}
+
+    def status(reader: Reader, door: str) -> int:
+        ask = reader.post if method == "POST" else reader.get
+        return ask(address(path, door), **options).status_code
+
+    assert status(sign_in(OWNER), DOOR) in (200, 202)
+    assert status(sign_in(OWNER), OTHER_DOOR) == 404
+    assert status(sign_in(NEIGHBOUR), DOOR) == 404
+    assert status(stranger, DOOR) == 401
