@@ -1,5 +1,7 @@
 """The cloud as a mirror asks it: logs, frames, and where acknowledgements go."""
 
+import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ __all__ = ["CloudClient", "ShownLog"]
 
 _ANSWER_SECONDS = 60.0
 _BYTES_MAX = 2 * (FRAME_BYTES_MAX + PREFIX_BYTES) + 8 * 1024 * 1024
+_JSON_BYTES_MAX = 8 * 1024 * 1024
+_WHOLE_SECONDS = 600.0  # 16 MB over a slow line
 _NOTES_AT_ONCE = 500
 _SIZE = re.compile(r"[1-9][0-9]{0,14}")
 
@@ -34,7 +38,7 @@ class CloudClient:
 
     def __init__(self, url: str, token: str) -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=_ANSWER_SECONDS)
+        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=_ANSWER_SECONDS, trust_env=False)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -54,20 +58,11 @@ class CloudClient:
 
     async def frames(self, origin: str, start: int) -> Sequence[bytes]:
         """Whole frames from the one that holds entry `start` on. Raises `MirrorError`."""
-        pieces, length = list[bytes](), 0
+        status, body = await self._read("GET", f"/v1/copies/frames/{origin}", _BYTES_MAX, params={"from": start})
+        if status != 200:
+            raise MirrorError(f"{origin}: the cloud answers {status}: {body[:300]!r}")
         try:
-            async with self._client.stream("GET", f"/v1/copies/frames/{origin}", params={"from": start}) as answer:
-                async for piece in answer.aiter_bytes():
-                    length += len(piece)
-                    if length > _BYTES_MAX:
-                        raise MirrorError(f"{origin}: the cloud sends over {_BYTES_MAX} bytes at once")
-                    pieces.append(piece)
-        except httpx.HTTPError as error:
-            raise _unreachable(error) from error
-        if answer.status_code != 200:
-            raise MirrorError(f"{origin}: the cloud answers {answer.status_code}: {b''.join(pieces)[:300]!r}")
-        try:
-            return list(split_frames(b"".join(pieces)))
+            return list(split_frames(body))
         except SegmentError as error:
             raise MirrorError(f"{origin}: {error}") from error
 
@@ -81,17 +76,32 @@ class CloudClient:
         return refused
 
     async def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        status, body = await self._read(method, path, _JSON_BYTES_MAX, **options)
+        if status != 200:
+            raise MirrorError(f"the cloud answers {path} with {status}: {body[:300].decode(errors='replace')}")
         try:
-            answer = await self._client.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise _unreachable(error) from error
-        if answer.status_code != 200:
-            raise MirrorError(f"the cloud answers {path} with {answer.status_code}: {answer.text[:300]}")
-        try:
-            found = answer.json()
-        except ValueError as error:
+            found = json.loads(body)
+        except (ValueError, RecursionError) as error:
             raise MirrorError(f"the cloud answers {path} with no JSON; is this the right address?") from error
         return found if isinstance(found, dict) else {}
+
+    async def _read(self, method: str, path: str, bytes_max: int, **options: Any) -> tuple[int, bytes]:
+        """Status and body, bounded in time and size as a whole. Raises `MirrorError`."""
+        body = bytearray()
+        try:
+            async with (
+                asyncio.timeout(_WHOLE_SECONDS),
+                self._client.stream(method, path, **options) as answer,
+            ):
+                async for piece in answer.aiter_bytes():
+                    body += piece
+                    if len(body) > bytes_max:
+                        raise MirrorError(f"{path}: the cloud sends over {bytes_max} bytes at once")
+        except TimeoutError as error:
+            raise MirrorError(f"{path}: the cloud did not end its answer within {_WHOLE_SECONDS:g} s") from error
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        return answer.status_code, bytes(body)
 
 
 def _unreachable(error: httpx.HTTPError) -> MirrorError:

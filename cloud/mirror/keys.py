@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -52,16 +53,17 @@ class _HttpRpc:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._host = urlsplit(url).netloc.rpartition("@")[2]  # all that is shown: the path may be a key
         self._numbers = itertools.count(1)
 
     def __call__(self, method: str, parameters: list[Any]) -> Any:
         question = {"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": parameters}
         try:
             answer = httpx.post(self._url, json=question, timeout=_ANSWER_SECONDS).json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise RpcError(f"the node at {self._url} does not answer {method}: {error}") from error
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
+            raise RpcError(f"the node at {self._host} does not answer {method}: {type(error).__name__}") from error
         if not isinstance(answer, dict) or answer.get("error") is not None or "result" not in answer:
-            raise RpcError(f"the node at {self._url} refuses {method}: {str(answer)[:200]}")
+            raise RpcError(f"the node at {self._host} refuses {method}: {str(answer)[:200]}")
         return answer["result"]
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cloud.errors import CloudError, MirrorError
+from cloud.errors import ArchiveError, CloudError, MirrorError
 from cloud.mirror.cloud_client import CloudClient, ShownLog
 from cloud.mirror.contradictions import Contradiction, Contradictions
 from cloud.mirror.judgement import continue_copy, differs, named_checkpoint
@@ -16,7 +16,7 @@ from cloud.segments import Archive, LogFiles
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint, open_checkpoint
 from contracts.copy_note import sign_acknowledgement
-from contracts.errors import ContractsError, RpcError
+from contracts.errors import ContractsError, RpcError, SegmentError
 from contracts.segment import Frame, decode_frame, encode_frame
 from contracts.tree import Frontier
 
@@ -24,6 +24,9 @@ __all__ = ["Mirror", "Round"]
 
 _log = logging.getLogger("cloud.mirror")
 _FAILURE_SECONDS_MAX = 60.0
+_LOGS_MAX = 200_000
+_OF_ONE_LOG = (MirrorError, ArchiveError, RpcError, SegmentError)
+"""What is wrong with one log, in the cloud or in the copy, and keeps from no other."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,7 +101,11 @@ class Mirror:
         """
         done = Round()
         self._refused = await asyncio.to_thread(self._contradictions.open_ones)
-        shown = [log async for log in self._cloud.logs()]
+        shown = list[ShownLog]()
+        async for log in self._cloud.logs():
+            if len(shown) == _LOGS_MAX:
+                raise MirrorError(f"the cloud lists over {_LOGS_MAX} logs; is it the right one?")
+            shown.append(log)
         for log in shown:
             done.logs += 1
             if log.origin in self._refused:
@@ -106,12 +113,16 @@ class Mirror:
                 continue
             try:
                 done.entries += await self._follow(log)
-            except (MirrorError, RpcError) as error:
+            except _OF_ONE_LOG as error:
                 done.problems += 1
                 self._complain(log.origin, str(error))
             else:
                 self._said.pop(log.origin, None)
-        await self._look_back(shown)
+        try:
+            await self._look_back(shown)
+        except _OF_ONE_LOG as error:
+            done.problems += 1
+            self._complain("look back", str(error))
         done.acknowledged = await self._acknowledge()
         return done
 
@@ -194,12 +205,17 @@ class Mirror:
         """Compare what the cloud shows of the frame that holds this entry with the copy."""
         files = self._archive.log(origin)
         frames = await self._cloud.frames(origin, index)
-        if frames:
-            await asyncio.to_thread(self._compare, files, index, frames[0])
+        if not frames:
+            raise MirrorError(f"{origin}: the cloud shows nothing any more of entry {index}, which it has shown")
+        await asyncio.to_thread(self._compare, files, index, frames[0])
 
     def _compare(self, files: LogFiles, index: int, encoded: bytes) -> None:
-        held = decode_frame(next(files.frames(index)))
-        found = differs(held, named_checkpoint(encoded, files.origin))
+        held, shown = decode_frame(next(files.frames(index))), named_checkpoint(encoded, files.origin)
+        if not shown.start <= index < shown.end:
+            raise MirrorError(
+                f"{files.origin}: asked for entry {index}, it shows {shown.start} to {shown.end}; what does it hide?"
+            )
+        found = differs(held, shown)
         if found is not None:
             self._keep(found)
 
@@ -209,7 +225,10 @@ class Mirror:
             return 0
         notes, sizes = list[str](), dict[str, int]()
         for origin in await asyncio.to_thread(self._archive.origins):
-            held = await asyncio.to_thread(self._head, origin)
+            try:
+                held = await asyncio.to_thread(self._head, origin)
+            except ArchiveError:
+                continue  # damaged here, and said when it was followed
             if held is not None and origin not in self._refused and held.size > self._acknowledged.get(origin, 0):
                 notes.append(sign_acknowledgement(held, self._name, self._key))
                 sizes[origin] = held.size

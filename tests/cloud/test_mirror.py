@@ -23,7 +23,7 @@ from cloud.mail import Bell, MailRoom
 from cloud.mirror.check import check_log
 from cloud.mirror.cloud_client import CloudClient
 from cloud.mirror.contradictions import Contradictions
-from cloud.mirror.keys import PinnedKeys
+from cloud.mirror.keys import PinnedKeys, _HttpRpc
 from cloud.mirror.mirror import Mirror
 from cloud.mirror.settings import PinnedKey
 from cloud.segments import Archive
@@ -32,10 +32,12 @@ from cloud.store import tables
 from contracts import ed25519
 from contracts.clock import SystemClock
 from contracts.copy_note import CopyKeeper, open_acknowledgement, sign_acknowledgement
+from contracts.errors import RpcError
 from contracts.segment import decode_frame, encode_frame, segment_header, verify_frame
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.test_segments import grow, write_all
+from tests.processes import free_port
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 NAME, TOKEN = "committee.example/copy", "t0ken"
@@ -246,6 +248,55 @@ def test_what_the_cloud_erased_before_the_copy_had_it_is_neither_taken_nor_ackno
             assert (done.problems, done.acknowledged, here.held) == (0, 1, here.gateway.size)
 
     run(scene())
+
+
+def test_what_the_cloud_shows_no_more_when_it_is_looked_at_again_is_said(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    async def scene() -> None:
+        async with town(tmp_path, store_url) as here:
+            await here.grow(4)
+            await here.mirror.round()
+            files = here.cloud.log(here.gateway.origin)
+            (path,), frames = files.segments(), list(files.frames())
+            path.write_bytes(segment_header(files.origin) + b"".join(frames[2:]))
+            with pytest.raises(MirrorError, match="what does it hide"):
+                await here.mirror.look_again(here.gateway.origin, 0)
+            path.write_bytes(segment_header(files.origin))
+            with pytest.raises(MirrorError, match="shows nothing any more"):
+                await here.mirror.look_again(here.gateway.origin, 0)
+            assert (await here.mirror.round()).problems == 1
+
+    run(scene())
+
+
+def test_one_damaged_log_of_the_copy_keeps_from_no_other(tmp_path: Path, store_url: str, run: Run) -> None:
+    async def scene() -> None:
+        async with town(tmp_path, store_url) as here:
+            other = SimulatedGateway(origin=OTHER)
+            here.bench.keys.enrol(other)
+            here.keys._pinned |= {(OTHER, other.public)}
+            await here.grow(2)
+            await grow(here.bench, other, 2)
+            await write_all(here.writer)
+            await here.mirror.round()
+            here.copy.forget()
+            (path,) = here.copy.log(here.gateway.origin).segments()
+            path.write_bytes(b"no segment at all")
+            await here.grow(2)
+            await grow(here.bench, other, 2)
+            await write_all(here.writer)
+            done = await here.mirror.round()
+            assert done.problems >= 1 and done.acknowledged == 1
+            assert here.copy.log(OTHER).size == other.size
+
+    run(scene())
+
+
+def test_no_address_of_a_node_is_shown_whole() -> None:
+    with pytest.raises(RpcError) as caught:
+        _HttpRpc(f"http://127.0.0.1:{free_port()}/v3/s3cret")("eth_chainId", [])
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_log_that_shrank_is_said_and_taken_up_when_it_is_whole_again(
