@@ -103,7 +103,12 @@ class Forwarder:
         answer = await self._uplink.post_batch(origin, batch)
         self.batches += 1
         if answer.status == 200 and answer.size is not None and answer.size <= self._committer.signer.signed_size:
+            before = self.uploaded
             self._set_uploaded(answer.size)
+            if answer.size <= before:
+                self._complain(f"cloud was sent entries from {before} on and says that it holds {answer.size}")
+                await asyncio.sleep(self._backoff.next_seconds())  # else it is sent them again and again at full speed
+                return True
             self._backoff.reset()
             self.state, self.last_error = "running", ""
             return True

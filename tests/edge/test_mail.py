@@ -105,6 +105,7 @@ def test_a_long_outage_is_caught_up_in_batches_the_cloud_takes(site: Site) -> No
         (409, {"error": "gap", "message": "m", "size": 0}),
         (409, {"error": "fork", "message": "m", "size": 3}),
         (200, {"size": 10**9}),
+        (200, {"size": 0}),
         (200, {"nonsense": True}),
         (422, {"error": "wrong_root", "message": "m", "size": 1}),
         (500, {}),
@@ -125,6 +126,22 @@ def test_a_cloud_that_answers_wrongly_neither_forks_the_log_nor_makes_it_forget(
             device.publish_and_wait("t/s1", reading(2, "2.5"), 2)
             wait_until(lambda: len(cloud.of(ORIGIN, "1-0:1.8.0")) == 2, seconds=30, what="both readings")
             assert site.status()["epoch"] == 0
+        assert cloud.refusals == []
+
+
+def test_a_cloud_that_says_yes_and_takes_nothing_is_said_and_not_flooded(site: Site) -> None:
+    with CloudStub(site.public) as cloud:
+        site.uplink = cloud.url
+        with site.running():
+            wait_until(lambda: cloud.size(ORIGIN) > 0, seconds=8, what="the first batch")
+            cloud.answer = (200, {"size": 0})
+            device = Device(site.endpoint_port, "s1")
+            device.publish_and_wait("t/s1", reading(1), 1)
+            wait_until(
+                lambda: "cloud was sent" in site.status()["uplink_error"], seconds=20, what="what is wrong, said"
+            )
+            cloud.answer = None
+            wait_until(lambda: len(cloud.of(ORIGIN, "1-0:1.8.0")) == 1, seconds=60, what="the reading")
         assert cloud.refusals == []
 
 
