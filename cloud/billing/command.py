@@ -109,6 +109,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         )
         bills.finish()
         mismatches = await posting.compare()
+        await posting.give_credits(prepared.contents)
     for mismatch in mismatches:
         print(f"  the cloud computes otherwise: {mismatch}")
     print(f"posted period {place.period}")
@@ -206,6 +207,7 @@ async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
         await posting.close(tree.root, unit_count=tree.unit_count)
         await posting.upload(contents, tree)
         mismatches = await posting.compare()
+        await posting.give_credits(contents)
     print(f"posted {tree.unit_count} bills of {draft.period}, root {tree.root.hash.hex()}")
     for mismatch in mismatches:
         print(f"  the cloud computes otherwise: {mismatch}")

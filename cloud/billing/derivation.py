@@ -55,7 +55,8 @@ def metered_steps(season: Season, *, used: Sequence[int], prior: int, residents:
 def sentence(derivation: Derivation, language: Language) -> str:
     """The derivation in words. Both languages say the same numbers in the same order."""
     words = _WORDS[language]
-    parts = [words[derivation["kind"]].format(**_fields(derivation, language))]
+    is_debit = "corrects" in derivation and derivation["kind"] == "standing"
+    parts = [words["debit" if is_debit else derivation["kind"]].format(**_fields(derivation, language))]
     parts += [
         words["estimate"].format(**_estimate_fields(estimate, language))
         for estimate in derivation.get("estimates", ())
@@ -174,6 +175,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "interval": "From {from_date} to {to_date} {usage} are priced interval by interval.",
         "shared": "From {from_date} to {to_date} the common meter counted {usage}.",
         "standing": "From {from_date} to {to_date}: {count}, {amount} yuan.",
+        "debit": "{amount} yuan more for days that an earlier bill estimated.",
         "credit": "From {from_date} to {to_date}: {amount} yuan come back by a credit note.",
         "estimate": (
             "Register {register}, {from_date} to {to_date}: {usage} by the rule {name} ({rule}), from the entries of "
@@ -203,6 +205,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "interval": "{from_date} 至 {to_date}，{usage} 按时段逐段计价。",
         "shared": "{from_date} 至 {to_date}，公共表计量 {usage}。",
         "standing": "{from_date} 至 {to_date}：{count}，{amount} 元。",
+        "debit": "更正此前账单的估计，补收 {amount} 元。",
         "credit": "{from_date} 至 {to_date}：按贷项通知退回 {amount} 元。",
         "estimate": (
             "寄存器 {register}，{from_date} 至 {to_date}：{usage}，按规则 {name}（{rule}），"

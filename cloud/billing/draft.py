@@ -96,6 +96,7 @@ async def draft_period(
                 *own[unit.index],
                 *(line for lines in shared if lines for line in lines[unit.index]),
                 *run.standing_lines(unit),
+                *together.corrections.get(unit.index, ()),
             ],
         )
         for unit in view.roll

@@ -20,7 +20,7 @@ from datetime import date, timedelta
 from cloud.billing.usage import BoundaryEntry, Registers, date_text
 from cloud.errors import BillingError
 
-__all__ = ["Estimate", "Point", "estimate_line", "estimate_to_json", "estimate_usage", "trusted_points"]
+__all__ = ["Estimate", "Point", "days_between", "estimate_line", "estimate_to_json", "estimate_usage", "trusted_points"]
 
 _REFERENCE_DAYS = 31
 
@@ -109,7 +109,7 @@ def _until(
 ) -> Estimate:
     by_day = {point.day: point for point in points}
     opened, closed = by_day[first], by_day[reach]
-    usage = (closed.value - opened.value) * _days(first, last) // _days(first, reach)
+    usage = (closed.value - opened.value) * days_between(first, last) // days_between(first, reach)
     rule = "between" if reach > last else "read"
     return Estimate(
         register=register, device=device, from_date=first, to_date=last, usage=usage, rule=rule,
@@ -149,7 +149,7 @@ def _value_at(points: Sequence[Point], day: int, anchors: Collection[int]) -> tu
         return before[-1].value, (before[-1],)
     start = next((point for point in reversed(before) if point.day in anchors), before[-1])
     end = next(point for point in points if point.day > day)
-    value = start.value + (end.value - start.value) * _days(start.day, day) // _days(start.day, end.day)
+    value = start.value + (end.value - start.value) * days_between(start.day, day) // days_between(start.day, end.day)
     if value < before[-1].value:
         return before[-1].value, (before[-1],)
     return value, (start, end)
@@ -161,20 +161,20 @@ def _by_mean(
     inside = [point for point in points if point.day < last]
     if inside:
         known = inside[-1]
-        reference = next(point for point in points if _days(point.day, known.day) <= _REFERENCE_DAYS)
+        reference = next(point for point in points if days_between(point.day, known.day) <= _REFERENCE_DAYS)
         opened = next((point for point in points if point.day == first), None)
         counted = known.value - opened.value if opened is not None else 0
-        rest = _days(known.day if opened is not None else first, last)
+        rest = days_between(known.day if opened is not None else first, last)
         if reference is not known:
-            mean = (known.value - reference.value) * rest // _days(reference.day, known.day)
+            mean = (known.value - reference.value) * rest // days_between(reference.day, known.day)
             inputs = dict.fromkeys((reference.day, opened.day if opened else reference.day, known.day))
             by_day = {point.day: point for point in points}
             return "mean", counted + mean, tuple(by_day[day] for day in sorted(inputs))
     elif len(points) > 1:
         known = points[0]
-        reference = [point for point in points if _days(known.day, point.day) <= _REFERENCE_DAYS][-1]
+        reference = [point for point in points if days_between(known.day, point.day) <= _REFERENCE_DAYS][-1]
         if reference is not known:
-            mean = (reference.value - known.value) * _days(first, last) // _days(known.day, reference.day)
+            mean = (reference.value - known.value) * days_between(first, last) // days_between(known.day, reference.day)
             return "mean-after", mean, (known, reference)
     raise BillingError(
         f"meter {device.hex()[:12]}… has too few boundary entries of {register} to estimate {date_text(first)} to "
@@ -206,7 +206,8 @@ def _point_to_json(point: Point) -> dict[str, str]:
     }
 
 
-def _days(first: int, last: int) -> int:
+def days_between(first: int, last: int) -> int:
+    """Days from one boundary date to another."""
     return (_date(last) - _date(first)) // timedelta(days=1)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.bill_columns import LineColumn, bill_contents
+from cloud.billing.corrections import corrections_by_unit, corrections_of
 from cloud.billing.pricing_columns import Integers, charge_column, share_column
 from cloud.billing.reckoning import DraftLine, Reckoning, split_at_seasons, tier_start
 from cloud.billing.register_columns import Mask, RegisterColumns, load_register_columns
@@ -27,7 +28,7 @@ from contracts.tariff import Basis, Counting
 __all__ = ["PeriodColumns", "reckon_period"]
 
 _OPEN = 10**8
-_OWN, _SHARED, _STANDING = range(3)
+_OWN, _SHARED, _STANDING, _CORRECTION = range(4)
 
 Say = Callable[[str], None]
 Order = tuple[int | str, ...]
@@ -40,6 +41,7 @@ class PeriodColumns:
     unit_count: int
     columns: Sequence[LineColumn]  # in their order on each bill
     problems: Sequence[str]
+    corrections: Mapping[int, Sequence[DraftLine]]  # of earlier periods' estimates, by unit
     apart: Mapping[
         int, Sequence[DraftLine]
     ]  # own lines of units that were looked at one by one, with what they rest on
@@ -124,11 +126,15 @@ class _Period:
         shared = self._shared(run)
         self._say("standing charges")
         standing = self._standing()
-        columns = [column for _, column in sorted([*own.items(), *shared.items(), *standing.items()], key=_by_order)]
+        corrections = await corrections_of(connection, self._view, self._period)
+        corrected = _correcting_columns(corrections)
+        groups = [*own.items(), *shared.items(), *standing.items(), *corrected.items()]
+        columns = [column for _, column in sorted(groups, key=_by_order)]
         return PeriodColumns(
             unit_count=len(self._view.roll),
             columns=columns,
             problems=run.problems,
+            corrections=corrections_by_unit(corrections),
             apart=apart,
         )
 
@@ -343,6 +349,15 @@ class _Period:
         if basis is Basis.AREA:
             return np.array([unit.area_centi_m2 for unit in units], np.int64)
         return np.array([self._view.residents(unit.alias, day) for unit in units], np.int64)
+
+
+def _correcting_columns(corrections: Sequence[tuple[int, DraftLine]]) -> dict[Order, LineColumn]:
+    """Corrections as columns, the nth of each unit in the nth column of its kind."""
+    found: dict[Order, list[tuple[int, Line]]] = defaultdict(list)
+    for unit_index, lines in corrections_by_unit(corrections).items():
+        for number, one in enumerate(lines):
+            found[_CORRECTION, number, int(one.line.kind)].append((unit_index, one.line))
+    return {order: _joined(None, some) for order, some in found.items()}
 
 
 def _by_order(item: tuple[Order, LineColumn]) -> Order:

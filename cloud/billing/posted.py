@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.bill_block import BILLS_AT_ONCE, SALT_BYTES, decode_block, verified_block
+from cloud.billing.corrections import CORRECTION
 from cloud.billing.kept import (
     bill_place,
     keep_block,
@@ -139,15 +140,15 @@ async def compare_bills(
             kept = await read_contents(connection, period, first, BILLS_AT_ONCE)
             ours = own.contents([content[:SALT_BYTES] for _, content in kept], first)
             for index, ((unit, content), right) in enumerate(zip(kept, ours, strict=True), first):
-                if content == right and index not in own.apart:
+                lines = (*own.apart.get(index, ()), *own.corrections.get(index, ()))
+                if content == right and not lines:
                     continue
                 bill = place.bill(index, content)
                 if content != right:
                     # An estimate was right by what was known then; later entries correct it on a later bill.
                     wrong = _compare(bill, place.bill(index, right))
                     found += [one for one in wrong if (index, one.line) not in noted]
-                if index in own.apart:
-                    notes += _notes_of(bill, unit, own.apart[index])
+                notes += _notes_of(bill, unit, lines)
     async with store.write() as connection:
         await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
         await insert_rows(connection, tables.bill_mismatches, [one.row() for one in found])
@@ -156,8 +157,12 @@ async def compare_bills(
 
 
 def _notes_of(bill: Bill, unit: bytes, lines: Sequence[DraftLine]) -> list[tuple[int, int, bytes, bytes]]:
-    """What estimated lines rest on, where they are charged as they were computed here."""
-    estimated = {one.line: one.derivation for one in lines if one.line.kind is LineKind.ESTIMATED}
+    """What estimates and corrections rest on, where they are charged as they were computed here."""
+    estimated = {
+        one.line: one.derivation
+        for one in lines
+        if one.line.kind is LineKind.ESTIMATED or one.line.quantity == CORRECTION
+    }
     return [
         (bill.unit_index, number, unit, json.dumps(estimated[line], separators=(",", ":")).encode())
         for number, line in enumerate(bill.lines)

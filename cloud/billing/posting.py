@@ -3,24 +3,25 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Self
 
 import httpx
 
-from cloud.billing.bill_block import BILLS_AT_ONCE, MEDIA_TYPE, BillBlock, BillPlace, encode_block
+from cloud.billing.bill_block import BILLS_AT_ONCE, MEDIA_TYPE, SALT_BYTES, BillBlock, BillPlace, encode_block
 from cloud.billing.bill_block import BLOCK_LEVEL as UPLOAD_LEVEL
 from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.deploy import wait_for_receipt
 from cloud.chain.fees import first_fees
 from cloud.errors import BillingError
 from cloud.settings import OperatorSettings, read_secret
-from contracts.bill import BillTree, Node
+from contracts.bill import LINE_BYTES, BillTree, Line, LineKind, Node, decode_line
 from contracts.calls import usage_fees
 from contracts.ending import end_tasks
 
-__all__ = ["Posting"]
+__all__ = ["Posting", "credits_of"]
 
+_KIND_AT = 31
 _PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.1
 _ANSWER_SECONDS = 60.0
@@ -115,6 +116,24 @@ class Posting:
         found = await self._asked(lambda: self._http.post(path, content=body, headers=headers))
         return int(found["held"])
 
+    async def give_credits(self, contents: Sequence[bytes]) -> int:
+        """Give every credit note that the bills name and the contract has not given yet; how many.
+
+        Raises:
+            BillingError: the contract refuses; it has collected less, for example. The same command asks again.
+        """
+        given = 0
+        for unit_index, line in credits_of(contents):
+            asked = usage_fees.note(self._place.contract, digest=line.subject)
+            _, amount = usage_fees.parse_note(await self._client.call(self._place.contract, asked.data))
+            if not amount:
+                call = usage_fees.credit(
+                    self._place.contract, unit_index=unit_index, amount=line.amount, note=line.subject
+                )
+                await self._send(call.data, f"credit note of {line.amount} fen for unit {unit_index}")
+                given += 1
+        return given
+
     async def compare(self) -> list[str]:
         """What the cloud itself computes otherwise, in words."""
         path = f"/v1/bills/{self._place.period}/compare"
@@ -139,3 +158,11 @@ class Posting:
                 after = f"within {_PATIENCE_SECONDS:g} s"
                 raise BillingError(f"the cloud did not take the bills {after}: {says}; run the same command again")
             await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def credits_of(contents: Sequence[bytes]) -> Iterator[tuple[int, Line]]:
+    """Unit index and line of every credit note that bills name."""
+    for unit_index, content in enumerate(contents):
+        for start in range(SALT_BYTES, len(content), LINE_BYTES):
+            if content[start + _KIND_AT] == LineKind.CREDIT:
+                yield unit_index, decode_line(content[start : start + LINE_BYTES])

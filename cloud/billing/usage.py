@@ -27,6 +27,7 @@ __all__ = [
     "dates_of_changes",
     "load_registers",
     "meters_of",
+    "reach_of",
     "read_boundaries",
     "read_reach",
     "read_spans",
@@ -201,6 +202,20 @@ async def read_reach(
     devices = {device for device, _ in bindings.get(subject, ())}
     dates = {from_date, to_date, *dates_of_changes(bindings)}
     registers = await load_registers(connection, view, dates=dates, devices=devices, since=to_date)
+    return reach_of(registers, bindings, subject, names=names, from_date=from_date, to_date=to_date)
+
+
+def reach_of(
+    registers: Registers,
+    bindings: Bindings,
+    subject: Subject,
+    *,
+    names: Sequence[str],
+    from_date: int,
+    to_date: int,
+) -> int | None:
+    """The same, of what was read."""
+    devices = {device for device, _ in bindings.get(subject, ())}
     days = {day for device in devices for day in registers.days(device, names[0]) if day >= to_date}
     for day in sorted(days):
         try:
