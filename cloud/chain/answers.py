@@ -4,6 +4,7 @@ Nothing here looks at a header's `extraData`, so chains of proof of authority, w
 there, need no setting.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,7 @@ __all__ = ["Block", "EventLog", "Receipt", "block_of", "bytes_of", "logs_of", "n
 _BLOOM_BYTES = 256
 _HASH_LENGTH = 66
 _TOPICS_MAX = 4
+_HEX = re.compile(r"0x[0-9a-fA-F]*", re.ASCII)  # Python's own parsers take signs, spaces and underscores too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +64,14 @@ class Receipt:
 
 def number_of(value: Any) -> int:
     """A quantity, `0x` and hex digits."""
-    if not isinstance(value, str) or not value.startswith("0x") or not 3 <= len(value) <= _HASH_LENGTH:
+    if not isinstance(value, str) or not _HEX.fullmatch(value) or not 3 <= len(value) <= _HASH_LENGTH:
         raise ValueError(f"{str(value)[:80]!r} is no quantity")
     return int(value[2:], 16)
 
 
 def bytes_of(value: Any) -> bytes:
     """Bytes, `0x` and an even number of hex digits."""
-    if not isinstance(value, str) or not value.startswith("0x"):
+    if not isinstance(value, str) or not _HEX.fullmatch(value):
         raise ValueError(f"{str(value)[:80]!r} is no hex")
     return bytes.fromhex(value[2:])
 
