@@ -102,24 +102,18 @@ async def _entry_kind(cloud: Cloud, origin: str, index: int) -> tuple[int | None
 
 async def _entries(cloud: Cloud, origin: str, start: int, count: int) -> list[dict[str, Any]]:
     column = tables.entries.c
-    shown = (
-        column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms,
-        column.leaf_hash,
-    )  # fmt: skip
+    shown = (column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms)
     async with cloud.store.read() as connection:
         log_id = await log_id_of(connection, origin)
         query = select(*shown).where(await entries_at(connection, log_id, start, start + count))
-        return [_shown(row) for row in await connection.execute(query.order_by(column.entry_index))]
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    if row.kind == ERASED_KIND:
-        return {"index": str(row.entry_index), "erased": True, "leaf": row.leaf_hash.hex()}
-    return {
-        "index": str(row.entry_index),
-        "kind": row.kind,
-        "device": row.device.hex(),
-        "quantity": row.quantity,
-        "value": str(row.value),
-        "observed_at_ms": row.observed_at_ms,
-    }
+        return [
+            {
+                "index": str(row.entry_index),
+                "kind": row.kind,  # 0, and zeros, where it was erased
+                "device": (row.device or bytes(32)).hex(),
+                "quantity": row.quantity,
+                "value": str(row.value),
+                "observed_at_ms": row.observed_at_ms,
+            }
+            for row in await connection.execute(query.order_by(column.entry_index))
+        ]

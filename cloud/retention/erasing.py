@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.retention.holds import Holds
-from cloud.segments.rows import ERASED_KIND
+from cloud.segments.rows import ERASED_KIND, NOTHING
 from cloud.store import Store, insert_rows, tables
 from cloud.store.months import entries_at, left_of, months_at
-from contracts.entry import NO_DETAIL, Kind
+from contracts.entry import Kind
 from contracts.quantities import VISIT_VERDICT
 
 __all__ = ["RETENTION_LOCK", "Erasure", "erase_range", "is_kind", "needed"]
@@ -30,10 +30,6 @@ _KINDS: dict[str, ColumnElement[bool]] = {
     "visits": or_(_ENTRIES.kind == int(Kind.VISIT), and_(_ENTRIES.kind == int(Kind.STATUS), _IS_VERDICT)),
     "boundaries": and_(_ENTRIES.kind == int(Kind.READING), _IS_BOUNDARY),
 }
-_NOTHING = {
-    "kind": ERASED_KIND, "device": bytes(32), "observed_at_ms": 0, "quantity": "", "value": 0,
-    "detail_digest": NO_DETAIL, "salt": bytes(16), "detail": None,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +77,7 @@ async def erase_range(
         count, first, last = found
         if count:
             await connection.execute(
-                update(tables.entries).where(goes).values(**_NOTHING, received_month=-func.abs(_ENTRIES.received_month))
+                update(tables.entries).where(goes).values(**NOTHING, received_month=-func.abs(_ENTRIES.received_month))
             )
             await _erase_derived(connection, log_id, first, last, here)
             await _record(connection, log_id, first, last + 1, count, why)

@@ -8,10 +8,14 @@ from typing import Any
 from contracts.entry import NO_DETAIL, EntryRow, Kind, encode_row
 from contracts.segment import erased_slot
 
-__all__ = ["ERASED_KIND", "entry_row", "slot_of"]
+__all__ = ["ERASED_KIND", "NOTHING", "entry_row", "slot_of"]
 
 ERASED_KIND = 0
-_NOTHING = (ERASED_KIND, bytes(32), 0, "", 0, NO_DETAIL, bytes(16), None)
+NOTHING = {
+    "kind": ERASED_KIND, "device": b"", "observed_at_ms": 0, "quantity": "", "value": 0, "detail_digest": b"",
+    "salt": b"", "detail": None,
+}  # fmt: skip
+"""What stands in the other columns of an erased entry's row: as little as they take."""
 
 
 def slot_of(row: Any) -> tuple[bytes, bytes | None]:
@@ -28,5 +32,5 @@ def slot_of(row: Any) -> tuple[bytes, bytes | None]:
 def entry_row(log_id: int, index: int, row: EntryRow | None, detail: bytes | None, leaf: bytes) -> tuple[Any, ...]:
     """The row of `entries` that a segment's entry becomes, in the table's column order."""
     if row is None:
-        return (log_id, index, *_NOTHING, leaf)
+        return (log_id, index, *NOTHING.values(), leaf)
     return (log_id, index, *row, detail or None, leaf)
