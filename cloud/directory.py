@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cloud.errors import SettingsError
 from contracts.entry import device_id
+from contracts.quantities import ENERGY_IMPORT
 
 __all__ = [
     "CrewMember",
     "Directory",
+    "DirectoryBus",
     "DirectoryDevice",
     "DirectoryFile",
     "DirectoryPool",
@@ -80,6 +82,18 @@ class DirectoryPool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryBus:
+    """Main meters, and the sub-meters behind them whose sum they should show but for a loss."""
+
+    name: str
+    register: str
+    main: Sequence[bytes]
+    subs: Sequence[bytes]
+    low_permille: int  # of what the main meters count: below zero where sub-meters may count a little more
+    high_permille: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CrewMember:
     """Somebody who serves devices. Pages show the firm, never the person."""
 
@@ -111,6 +125,7 @@ class Directory:
     tariffs: Mapping[str, int] = field(default_factory=dict)  # versions on chain by name
     sign_ins: Mapping[bytes, SignIn] = field(default_factory=dict)
     crew: Sequence[CrewMember] = ()
+    buses: Sequence[DirectoryBus] = ()
 
     def crew_of(self, alias: bytes) -> CrewMember | None:
         return self._crew_by_alias.get(alias)
@@ -232,6 +247,7 @@ def parse_directory(document: Mapping[str, Any]) -> Directory:
             )
             for one in document.get("crew", ())
         ),
+        buses=tuple(_bus(bus) for bus in document.get("buses", ())),
     )
 
 
@@ -272,6 +288,18 @@ def _device(device: Mapping[str, Any]) -> DirectoryDevice:
         pool=bytes.fromhex(counts_for["pool"]) if counts_for.get("pool") else None,
         tariff=device.get("tariff"),
         name=str(device.get("name") or urn.rpartition(":")[2]),
+    )
+
+
+def _bus(bus: Mapping[str, Any]) -> DirectoryBus:
+    low, high = bus.get("loss_permille", (-5, 50))
+    return DirectoryBus(
+        name=str(bus["name"]),
+        register=str(bus.get("register", ENERGY_IMPORT)),
+        main=tuple(device_id(str(urn)) for urn in bus["main"]),
+        subs=tuple(device_id(str(urn)) for urn in bus["subs"]),
+        low_permille=int(low),
+        high_permille=int(high),
     )
 
 

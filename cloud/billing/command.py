@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     again.add_argument("--config", type=Path, required=True, metavar="FILE", help="the cloud's settings")
     again.add_argument("--period", required=True, metavar="OPENING..CLOSING", help="boundary dates")
     again.add_argument("--json", action="store_true", help="one JSON object a changed line")
+    balance = actions.add_parser("balance", help="sub-meters against their main meters, by day and bus")
+    balance.add_argument("--config", type=Path, required=True, metavar="FILE", help="the cloud's settings")
+    balance.add_argument("--period", required=True, metavar="FIRST..LAST", help="boundary dates")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
             return asyncio.run(_run(arguments))
         if arguments.action == "replay":
             return asyncio.run(_replay(arguments))
+        if arguments.action == "balance":
+            return asyncio.run(_balance(arguments))
         if arguments.action == "draft":
             return asyncio.run(_draft(arguments))
         return asyncio.run(
@@ -147,6 +152,40 @@ async def _replay(arguments: argparse.Namespace) -> int:
     finally:
         await store.close()
     _say(f"{changed} lines of {period} would differ, by {difference / 100:.2f} yuan in all")
+    return 0
+
+
+async def _balance(arguments: argparse.Namespace) -> int:
+    from datetime import datetime
+
+    from cloud.billing.balance import deviations, read_balance
+    from cloud.billing.draft import parse_period
+    from cloud.chain.stored import stored_view
+    from cloud.directory import DirectoryFile
+    from cloud.store import Store
+
+    settings = load_settings(arguments.config)
+    if settings.chain is None:
+        raise BillingError(f"{arguments.config} names no [chain]; which meter writes to which log stands there")
+    first, last = (
+        datetime.strptime(str(day), "%Y%m%d").date()  # noqa: DTZ007 - a boundary date has no zone
+        for day in divmod(parse_period(arguments.period), 10**8)
+    )
+    store = Store(settings.store_url)
+    try:
+        view = await stored_view(store, settings.chain.chain_id)
+        buses = DirectoryFile(settings.directory_file).read().buses
+        if not buses:
+            raise BillingError(f'{settings.directory_file} names no "buses"; list main meters and what hangs on them')
+        for bus in buses:
+            async with store.read() as connection:
+                days = await read_balance(connection, view, bus, first=first, last=last)
+            for day in days:
+                print(f"{bus.name} {day.day}: {day.says()}")
+            for one in deviations(days):
+                print(f"{bus.name}: look at {one.first} to {one.last}: {one.difference} of {one.main} are missing")
+    finally:
+        await store.close()
     return 0
 
 
