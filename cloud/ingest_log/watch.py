@@ -73,8 +73,9 @@ class Watch:
 
     async def _trim(self, counts: Mapping[str, int]) -> None:
         """Remove what is in the store: after a while, or at once where the log is half full."""
-        settings = self._log.settings
-        end = counts["stored"] + 1
+        settings, end = self._log.settings, counts["stored"] + 1
+        if not counts["messages"] or end <= counts["first"]:
+            return
         if counts["bytes"] < settings.bytes_max / 2:
             end = await self._first_since(self._now().timestamp() - settings.keep_seconds, counts["first"], end)
         if end > counts["first"]:

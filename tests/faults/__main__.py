@@ -2,10 +2,10 @@
 
     python -m tests.faults --minutes 30 --seeds 200 --base 100000
 
-First the contracts' tests run once at Prague, whose chains have no P-256 precompile, and strangers' requests against
-every operation of a running cloud. Then each round runs every fault
-test with `--seeds` seeds from a base that no earlier round had; the failing round's command is printed, so that it can
-be run again exactly.
+First the contracts' tests run once at Prague, whose chains have no P-256 precompile, then strangers' requests against
+every operation of a running cloud, then a replicated cloud is loaded for ten minutes while its parts are killed. Then
+each round runs every fault test with `--seeds` seeds from a base that no earlier round had; the failing round's command
+is printed, so that it can be run again exactly.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="no new round begins after this (default 10)")
     parser.add_argument("--seeds", type=int, default=100, help="seeds of each test in a round (default 100)")
     parser.add_argument("--base", type=int, default=1_000, help="first seed (default 1000; tests use those below)")
+    parser.add_argument("--cluster-seconds", type=float, default=600.0, help="load on the cluster (default 600)")
     arguments = parser.parse_args()
     started, rounds = time.monotonic(), 0
     code = run_contracts_at_prague(seeds=arguments.seeds)
     if code == 0:
         code = run_hostile_requests(base=arguments.base, seeds=arguments.seeds)
+    if code == 0:
+        code = run_cluster(seconds=arguments.cluster_seconds, seed=arguments.base)
     if code != 0:
         return code
     while rounds == 0 or time.monotonic() - started < arguments.minutes * 60:
@@ -58,6 +61,12 @@ def run_hostile_requests(*, base: int, seeds: int) -> int:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "3600", "-k", "no_request"]
     environment = {**os.environ, "MINGLOU_SEED_BASE": str(base), "MINGLOU_SEEDS": str(seeds)}
     return subprocess.run([*command, "tests/cloud/test_openapi.py"], cwd=REPOSITORY, env=environment).returncode
+
+
+def run_cluster(*, seconds: float, seed: int) -> int:
+    """A load on the replicated cloud whose parts are killed; its exit code."""
+    command = [sys.executable, "-m", "tests.faults.cluster_run", "--seconds", str(seconds), "--seed", str(seed)]
+    return subprocess.run(command, cwd=REPOSITORY).returncode
 
 
 def run_round(*, base: int, seeds: int) -> int:

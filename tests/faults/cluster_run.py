@@ -1,0 +1,292 @@
+"""A replicated cloud under load whose parts are killed with `kill -9` at any time, and what came of it.
+
+    python -m tests.faults.cluster_run --seconds 600 --seed 7
+
+Three NATS servers, two `minglou cloud serve`, PostgreSQL and the chain's node are real processes. Gateways send all the
+time; every few seconds one part dies, sometimes while another is still down. Each comes back by itself, as systemd or
+Kubernetes would bring it back. In the end every acknowledged entry must be in PostgreSQL once, and every wish for an
+anchor on the chain once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+from sqlalchemy import select
+
+from cloud.store import Store, tables
+from cloud.store.logs import log_number
+from contracts.onchain import ANCHORED_TOPIC
+from provisioning.demo.anvil import anvil_command
+from tests.cloud.chain_site import ChainSite
+from tests.cloud.served import minglou, write_settings
+from tests.faults.cluster_gateway import LoadGateway
+from tests.nats_cluster import nats_cluster
+from tests.postgres import postgres_server
+from tests.processes import Program, free_port, is_listening, running, wait_until
+
+GATEWAYS = 6
+CLOUDS = 2
+SETTLE_SECONDS = 600  # what a run may take after its load is over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run gave."""
+
+    seed: int
+    seconds: float
+    kills: dict[str, int]
+    acknowledged: int  # entries
+    batches: int
+    wishes: int  # anchors
+    lost: int  # acknowledged entries that are not stored, and wishes that are not on chain
+    doubled: int
+
+
+@dataclass
+class Part:
+    """One process that may be killed."""
+
+    name: str
+    program: Program
+    restart: Callable[[], None]
+
+    async def die(self, rng: random.Random) -> None:
+        """Killed, and brought back after a while."""
+        await asyncio.to_thread(self.program.kill)
+        await asyncio.sleep(rng.uniform(0.2, 5.0))
+        await asyncio.to_thread(self.restart)
+
+
+@dataclass
+class World:
+    """Everything that runs."""
+
+    site: ChainSite
+    store_url: str
+    clouds: Sequence[Program]
+    urls: Sequence[str]
+    parts: Sequence[Part]
+    gateways: Sequence[LoadGateway]
+
+
+@asynccontextmanager
+async def open_world(folder: Path, seed: int) -> AsyncIterator[World]:
+    """All parts, started; the clouds take batches."""
+    gateways = [LoadGateway(f"soak.minglou.example/s/g{number}/e0", seed * 100 + number) for number in range(GATEWAYS)]
+    with ExitStack() as stack:
+        postgres = stack.enter_context(postgres_server())
+        nats = stack.enter_context(nats_cluster(folder))
+        port = free_port()
+        state = ("--state", str(folder / "chain.json"), "--state-interval", "1")
+        anvil = stack.enter_context(
+            running(anvil_command(port, *state), name="anvil", output_dir=folder, ready=lambda: is_listening(port))
+        )
+        site = await _site(f"http://127.0.0.1:{port}", gateways)
+        store_url = postgres.url(postgres.new_database())
+        clouds, urls = [], []
+        for number in range(CLOUDS):
+            listens = free_port()
+            config = _cloud_settings(folder / f"cloud-{number}", site, listens, store_url, nats.settings())
+            command = [minglou(), "cloud", "serve", "--config", config]
+            clouds.append(stack.enter_context(running(command, name=f"cloud-{number}", output_dir=folder)))
+            urls.append(f"http://127.0.0.1:{listens}")
+        parts = [
+            *(Part(node.name, node.program, lambda node=node: nats.restart(node)) for node in nats.nodes),  # type: ignore[misc]
+            *(Part(cloud.name, cloud, lambda: None) for cloud in clouds),  # their keeper brings them back
+            Part("postgres", postgres.program, postgres.restart),
+            Part("anvil", anvil, lambda: _restart(anvil, port)),
+        ]
+        world = World(site, store_url, clouds, urls, parts, gateways)
+        try:
+            yield world
+        finally:
+            await site.close()
+
+
+async def _site(url: str, gateways: Sequence[LoadGateway]) -> ChainSite:
+    site = await ChainSite.deploy(url)
+    calls = []
+    for one in gateways:
+        x, y = int.from_bytes(one.log.public[:32]), int.from_bytes(one.log.public[32:])
+        calls.append(("Registry", "set_gateway_key", one.origin, x, y, 1, 7))
+    await site.change(*calls)
+    return site
+
+
+def _cloud_settings(folder: Path, site: ChainSite, port: int, store_url: str, ingest_log: str) -> Path:
+    folder.mkdir()
+    config = write_settings(folder, site, port)
+    text = config.read_text().replace("finality_depth = 2\n", 'finality_depth = 2\nlost_finality = "resend"\n')
+    config.write_text(f'{text}[store]\nurl = "{store_url}"\n{ingest_log}gib = 1.0\nredeliver_seconds = 5\n')
+    return config
+
+
+def _restart(program: Program, port: int) -> None:
+    program.restart()
+    wait_until(lambda: is_listening(port), seconds=30, what=f"{program.name} to come back")
+
+
+async def run(folder: Path, *, seconds: float, seed: int) -> Outcome:
+    """One load with its kills, settled and judged."""
+    rng, started, kills = random.Random(seed), time.monotonic(), Counter[str]()
+    async with open_world(folder, seed) as world, AsyncExitStack() as stack:
+        keepers = [asyncio.create_task(_keep(cloud), name=cloud.name) for cloud in world.clouds]
+        keepers.append(asyncio.create_task(_mine(world.site), name="blocks"))
+        stack.push_async_callback(_end, keepers)
+        await _until(lambda: _all_ready(world.urls), SETTLE_SECONDS)
+        ends_at = time.monotonic() + seconds
+        async with asyncio.timeout(seconds + SETTLE_SECONDS), asyncio.TaskGroup() as tasks:
+            for gateway in world.gateways:
+                tasks.create_task(gateway.live(world.urls, lambda: time.monotonic() >= ends_at), name=gateway.origin)
+            tasks.create_task(_kill(world.parts, rng, kills, ends_at), name="kills")
+        await _until(lambda: _all_ready(world.urls), SETTLE_SECONDS)
+        store = Store(world.store_url)
+        stack.push_async_callback(store.close)
+        await _until(lambda: _is_settled(store, world), SETTLE_SECONDS)
+        lost, doubled = await _judge_entries(store, world.gateways)
+        wishes, wishes_lost, wishes_doubled = await _judge_wishes(store, world.site)
+    return Outcome(
+        seed=seed, seconds=round(time.monotonic() - started, 1), kills=dict(sorted(kills.items())), wishes=wishes,
+        acknowledged=sum(one.acknowledged for one in world.gateways),
+        batches=sum(one.answers for one in world.gateways),
+        lost=lost + wishes_lost, doubled=doubled + wishes_doubled,
+    )  # fmt: skip
+
+
+async def _kill(parts: Sequence[Part], rng: random.Random, kills: Counter[str], ends_at: float) -> None:
+    """Every few seconds one that lives dies; up to three are down at a time."""
+    dying: dict[str, asyncio.Task[None]] = {}
+    async with asyncio.TaskGroup() as tasks:
+        while time.monotonic() < ends_at:
+            await asyncio.sleep(rng.uniform(2.0, 10.0))
+            dying = {name: task for name, task in dying.items() if not task.done()}
+            part = rng.choice(parts)
+            if part.name not in dying and len(dying) < 3 and part.program.is_running():
+                kills[part.name] += 1
+                dying[part.name] = tasks.create_task(part.die(rng), name=f"death of {part.name}")
+
+
+async def _keep(program: Program) -> None:
+    """What an init system does: a process that ended is started again."""
+    while True:
+        if not program.is_running():
+            await asyncio.sleep(0.5)
+            program.restart()
+        await asyncio.sleep(0.1)
+
+
+async def _mine(site: ChainSite) -> None:
+    """Blocks come all the time, as on any chain."""
+    while True:
+        with suppress(httpx.HTTPError, ValueError, AssertionError):
+            await site.mine()
+        await asyncio.sleep(1.0)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.3)
+
+
+async def _all_ready(urls: Sequence[str]) -> bool:
+    async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+        for url in urls:
+            try:
+                told = (await client.get(f"{url}/readyz")).json()
+            except (httpx.HTTPError, ValueError):
+                return False
+            if not all(check["passed"] for check in told["checks"]):
+                return False
+    return True
+
+
+async def _is_settled(store: Store, world: World) -> bool:
+    """Whether everything that was acknowledged is stored, has its place and is anchored for good."""
+    logs, checkpoints, intents = tables.logs.c, tables.checkpoints.c, tables.intents.c
+    numbers = [log_number(one.origin) for one in world.gateways]
+    async with store.read() as connection:
+        stored = {
+            row.log_id: row.size
+            for row in await connection.execute(select(logs.log_id, logs.size).where(logs.log_id.in_(numbers)))
+        }
+        waiting = select(checkpoints.size).where(checkpoints.log_id.in_(numbers), checkpoints.super_index.is_(None))
+        if (await connection.execute(waiting.limit(1))).first() is not None:
+            return False
+        states = set((await connection.execute(select(intents.state))).scalars())
+        anchored = (await connection.execute(select(intents.business_key).where(intents.state == "final"))).scalars()
+        sizes = [int(key.partition(":")[2]) for key in anchored if key.startswith("anchor:")]
+        places = (await connection.execute(select(tables.super_head.c.size))).scalar_one_or_none() or 0
+    whole = all(stored.get(log_number(one.origin), 0) >= one.acknowledged for one in world.gateways)
+    return whole and states <= {"final"} and max(sizes, default=0) == places
+
+
+async def _judge_entries(store: Store, gateways: Sequence[LoadGateway]) -> tuple[int, int]:
+    """Acknowledged entries that are not where they were signed to be, and leaves that are there twice."""
+    lost = doubled = 0
+    column = tables.entries.c
+    for one in gateways:
+        query = select(column.entry_index, column.leaf_hash).where(column.log_id == log_number(one.origin))
+        async with store.read() as connection:
+            rows = [(int(row.entry_index), bytes(row.leaf_hash)) for row in await connection.execute(query)]
+        held, leaves = dict(rows), one.leaves()
+        lost += sum(held.get(index) != leaves[index] for index in range(one.acknowledged))
+        doubled += len(rows) - len({leaf for _index, leaf in rows})
+    return lost, doubled
+
+
+async def _judge_wishes(store: Store, site: ChainSite) -> tuple[int, int, int]:
+    """Wishes for an anchor, those that the chain does not hold, and those that it holds twice."""
+    column = tables.intents.c
+    async with store.read() as connection:
+        keys = list((await connection.execute(select(column.business_key).where(column.kind == "anchor"))).scalars())
+    asked = {"fromBlock": "0x0", "toBlock": "latest", "address": site.address("AnchorLog"), "topics": [ANCHORED_TOPIC]}
+    events = Counter(int(log["topics"][1], 16) for log in await site.rpc("eth_getLogs", asked))
+    sizes = [int(key.partition(":")[2]) for key in keys]
+    lost = sum(events[size] == 0 for size in sizes)
+    return len(sizes), lost, sum(count - 1 for count in events.values()) + len(events.keys() - set(sizes))
+
+
+def main() -> int:
+    """Run once and print the outcome; 1 where anything was lost or doubled."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.cluster_run", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600.0, help="of load (default 600)")
+    parser.add_argument("--seed", type=int, default=1, help="which part dies when (default 1)")
+    parser.add_argument("--into", type=Path, help="a file for the outcome, as JSON")
+    parser.add_argument("--keep", type=Path, help="a folder for what the parts say (default: a temporary one)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="minglou-cluster-") as temporary:
+        folder = arguments.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        outcome = asyncio.run(run(folder, seconds=arguments.seconds, seed=arguments.seed))
+    text = json.dumps(asdict(outcome))
+    print(f"cluster: {text}")
+    if arguments.into is not None:
+        arguments.into.write_text(text + "\n")
+    return 1 if outcome.lost or outcome.doubled else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
