@@ -8,6 +8,7 @@ One process, in process (no HTTP), three NATS servers and PostgreSQL on the same
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -68,15 +69,30 @@ async def _carry(storing: Storing) -> None:
         await storing.step()
 
 
+def _cpu_seconds(pid: int) -> float:
+    """What a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> int:
-    """Print the rates."""
+    """Print rates, and the processor time of an entry, which another load on the machine changes less."""
     load = Load(GATEWAYS, ROUNDS)
     with tempfile.TemporaryDirectory() as folder, postgres_server() as postgres, nats_cluster(Path(folder)) as cluster:
         alone = asyncio.run(_in_process(load, postgres.url(postgres.new_database())))
+        used = [time.process_time()]
+        servers = -sum(_cpu_seconds(node.program.pid) for node in cluster.nodes)
         acknowledged, stored = asyncio.run(_replicated(load, postgres.url(postgres.new_database()), cluster))
+        used.append(time.process_time())
+        servers += sum(_cpu_seconds(node.program.pid) for node in cluster.nodes)
         again = asyncio.run(_in_process(load, postgres.url(postgres.new_database())))
+        used.append(time.process_time())
+    replicated_us, alone_us, servers_us = (
+        seconds / load.entries * 1e6 for seconds in (used[1] - used[0], used[2] - used[1], servers)
+    )
     print(f"the store alone {alone:,.0f} and {again:,.0f} entries/s; replicated: acknowledged {acknowledged:,.0f}, ")
-    print(f"stored {stored:,.0f} entries/s")
+    print(f"stored {stored:,.0f} entries/s; processor time an entry: the cloud's process alone {alone_us:.1f} us, ")
+    print(f"replicated {replicated_us:.1f} us, and {servers_us:.1f} us of the three NATS servers")
     return 0
 
 
