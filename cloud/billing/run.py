@@ -68,6 +68,7 @@ class BillRun:
 
     def __init__(self, folder: Path, state: _State) -> None:
         self.folder, self._state = folder, state
+        self._written: dict[int, Sequence[bytes]] = {}  # portions of this process: no need to read them back
 
     @classmethod
     def open(cls, folder: Path, place: BillPlace, unit_count: int) -> "BillRun":
@@ -120,8 +121,8 @@ class BillRun:
         """
         if not all(self._file(first).exists() for first in self._firsts()):
             await self._compute(connection, view, directory, say)
-        say("reading the bills back")
-        contents = list(chain.from_iterable(self._read(first) for first in self._firsts()))
+        say("joining all portions")
+        contents = list(chain.from_iterable(self._portion(first) for first in self._firsts()))
         say("building the tree")
         tree = BillTree(leaves_of(contents, self.place))
         return Prepared(contents=contents, tree=tree, problems=self._state.problems)
@@ -135,6 +136,7 @@ class BillRun:
             # Portions of two computations may not stand in one tree: a pool's shares would not add up.
             if self._state.ground:
                 say("what the bills rest on has changed since; all are made again")
+            self._written.clear()
             for first in self._firsts():
                 self._file(first).unlink(missing_ok=True)
             self._keep(replace(self._state, ground=ground, problems=tuple(columns.problems)))
@@ -149,6 +151,10 @@ class BillRun:
         salts = [hashlib.sha256(seed + unit.to_bytes(8)).digest()[:SALT_BYTES] for unit in range(first, last)]
         contents = columns.contents(salts, first)
         _write(self._file(first), encode_block(BillBlock(first=first, contents=contents, path=())))
+        self._written[first] = contents
+
+    def _portion(self, first: int) -> Sequence[bytes]:
+        return self._written.pop(first) if first in self._written else self._read(first)
 
     def _read(self, first: int) -> Sequence[bytes]:
         file = self._file(first)
