@@ -21,6 +21,7 @@ from cloud.identity.tokens import Tokens
 from cloud.ingest import Ingest, IngestLimits, KeyRing
 from cloud.mail import Bell, MailRoom
 from cloud.retention.keeper import Retention
+from cloud.sealed_store import open_store
 from cloud.segments import Archive
 from cloud.segments.writer import SegmentWriter
 from cloud.settings import CloudSettings, read_secret
@@ -147,7 +148,7 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        store = Store(settings.store_url)
+        store = open_store(settings)
         stack.push_async_callback(store.close)
         await store.migrate()
         _check_trust(settings)

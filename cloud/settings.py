@@ -38,6 +38,7 @@ _TABLES = {
     "store",
     "chain",
     "super_log",
+    "identity",
     "ingest",
     "ingest_log",
     "mail",
@@ -107,6 +108,8 @@ class CloudSettings:
     accept_seconds: float | None
     entries_per_second: float
     claims_file: Path | None
+    keys_dir: Path
+    master_key_file: Path
     block_mail_seconds: float
     segments: SegmentSettings
     copies: tuple[CopySettings, ...] = ()
@@ -149,6 +152,8 @@ def load_settings(file: Path) -> CloudSettings:
     if not host or not port.isdecimal():
         raise SettingsError(f'{file}: [cloud] listen must be "ADDRESS:PORT"')
     data_dir = cloud.needed_path("data_dir")
+    identity = _Table(file, "identity", document.get("identity", {}))
+    keys_dir = identity.path("keys_dir", None) or data_dir / "keys"
     relayer = chain.path("relayer_key_file", None) if chain else None
     chain_settings = _chain_settings(chain) if chain else None
     settings = CloudSettings(
@@ -173,6 +178,8 @@ def load_settings(file: Path) -> CloudSettings:
         accept_seconds=superlog.take("accept_seconds", float, None),
         entries_per_second=ingest.take("entries_per_gateway_per_second", float, 20_000.0),
         claims_file=ingest.path("claims_file", None),
+        keys_dir=keys_dir,
+        master_key_file=identity.path("master_key_file", None) or keys_dir / "master.key",
         block_mail_seconds=mail.take("block_seconds", float, 60.0),
         segments=_segments(segments, data_dir),
         copies=_copies(file, document),
@@ -182,7 +189,7 @@ def load_settings(file: Path) -> CloudSettings:
     )
     if settings.ingest_log is not None and not settings.store_url.startswith("postgresql"):
         raise SettingsError(f"{file}: [ingest_log] needs PostgreSQL: replicas share one store; set [store] url")
-    for table in (cloud, superlog, ingest, mail, store, segments, retention, chain, maintenance):
+    for table in (cloud, superlog, identity, ingest, mail, store, segments, retention, chain, maintenance):
         if table is not None:
             table.done()
     return settings

@@ -52,7 +52,14 @@ async def _drill(settings: CloudSettings, arguments: Any) -> int:
 
 
 def _secrets(settings: CloudSettings) -> list[Path]:
-    named = (settings.super_key_file, settings.relayer_key_file, settings.claims_file, settings.data_dir / "audit.pem")
+    named = (
+        settings.super_key_file,
+        settings.relayer_key_file,
+        settings.claims_file,
+        settings.data_dir / "audit.pem",
+        settings.master_key_file,
+        settings.keys_dir / "units.sqlite3",
+    )
     others = [copy.token_file for copy in settings.copies] + [hook.secret_file for hook in settings.webhooks]
     return [path for path in (*named, *others) if path is not None]
 

@@ -83,14 +83,14 @@ async def _run(arguments: argparse.Namespace) -> int:
     from cloud.chain.deployment import read_deployment
     from cloud.chain.stored import stored_view
     from cloud.directory import DirectoryFile
-    from cloud.store import Store
+    from cloud.sealed_store import open_store
 
     settings = load_settings(arguments.config)
     if settings.chain is None:
         raise BillingError(f"{arguments.config} names no [chain]; bills need tariffs and bindings")
     operator = load_operator_settings(arguments.operator) if arguments.operator else None
     place = bill_place(read_deployment(settings.chain.deployment_file), parse_period(arguments.period))
-    store = Store(settings.store_url)
+    store = open_store(settings)
     try:
         view = await stored_view(store, settings.chain.chain_id)
         gc.freeze()  # a roll's many small objects stay: no need to walk them again and again
@@ -127,13 +127,13 @@ async def _replay(arguments: argparse.Namespace) -> int:
     from cloud.chain.deployment import read_deployment
     from cloud.chain.stored import stored_view
     from cloud.directory import DirectoryFile
-    from cloud.store import Store
+    from cloud.sealed_store import open_store
 
     settings = load_settings(arguments.config)
     if settings.chain is None:
         raise BillingError(f"{arguments.config} names no [chain]; bills need tariffs and bindings")
     period = parse_period(arguments.period)
-    store = Store(settings.store_url)
+    store = open_store(settings)
     changed = difference = 0
     try:
         view = await stored_view(store, settings.chain.chain_id)
@@ -198,13 +198,13 @@ async def _draft(arguments: argparse.Namespace) -> int:
     from cloud.chain.deployment import read_deployment
     from cloud.chain.stored import stored_view
     from cloud.directory import DirectoryFile
-    from cloud.store import Store
+    from cloud.sealed_store import open_store
 
     settings = load_settings(arguments.config)
     if settings.chain is None:
         raise BillingError(f"{arguments.config} names no [chain]; bills need tariffs and bindings")
     period = parse_period(arguments.period)
-    store = Store(settings.store_url)
+    store = open_store(settings)
     try:
         view = await stored_view(store, settings.chain.chain_id)
         async with store.read() as connection:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.billing.bill_block import SALT_BYTES
 from cloud.billing.derivation import describe, metered_steps
 from cloud.billing.estimation import days_between
-from cloud.billing.kept import read_contents, unseal
+from cloud.billing.kept import open_bills, open_notes, read_contents
 from cloud.billing.reckoning import OWN_ROLE, DraftLine
 from cloud.billing.usage import bindings_of, date_text, dates_of_changes, load_registers, reach_of, spans_of
 from cloud.chain.view import ChainView
@@ -63,7 +63,7 @@ async def _open_estimates(connection: AsyncConnection, view: ChainView, period: 
     corrected: set[tuple[int, int, int]] = set()
     estimates = []
     for row in notes:
-        note: dict[str, Any] = json.loads(unseal(view.roll[row.unit_index].alias, row.content))
+        note: dict[str, Any] = json.loads(open_notes(connection, [(view.roll[row.unit_index].alias, row.content)])[0])
         if "corrects" in note:
             corrected.add((int(note["corrects"]["period"]), row.unit_index, int(note["corrects"]["line"])))
         elif row.period % 10**8 <= period // 10**8:
@@ -82,7 +82,8 @@ async def _is_billed(connection: AsyncConnection, view: ChainView, period: int, 
     """Whether another period's bill of the unit names this very correction, noted or not."""
     column, unit = tables.posted_bills.c, view.roll[one.unit_index].alias
     query = select(column.content).where(column.unit == unit, column.period.not_in([period, one.period]))
-    return any(digest in unseal(unit, content) for content in (await connection.execute(query)).scalars())
+    rows = [(unit, content) for content in (await connection.execute(query)).scalars()]
+    return any(digest in content for content in open_bills(connection, rows))
 
 
 async def _correction(connection: AsyncConnection, view: ChainView, period: int, one: _Estimated) -> DraftLine | None:

@@ -16,6 +16,7 @@ from cloud.billing.bill_block import BLOCK_LEVEL as UPLOAD_LEVEL
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.store import insert_rows, tables
+from cloud.store.sealing import seal, unseal
 from contracts.bill import BLOCK, BLOCK_LEVEL, Bill, BillProof, BillTree, Line, Node
 
 __all__ = [
@@ -24,26 +25,19 @@ __all__ = [
     "keep_block",
     "keep_notes",
     "keep_period",
+    "open_bills",
+    "open_notes",
     "read_bill",
     "read_block",
     "read_contents",
     "read_held",
     "read_note",
     "read_noted",
-    "seal",
     "terms_named",
-    "unseal",
 ]
 
 
-def seal(_unit: bytes, content: bytes) -> bytes:
-    """A household's bytes as the store keeps them."""
-    return content
-
-
-def unseal(_unit: bytes, stored: bytes) -> bytes:
-    """A household's bytes from the store."""
-    return stored
+_BILLS, _NOTES = "bills", "line notes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +89,10 @@ async def keep_block(
     tree: BillTree,
 ) -> None:
     """Add a verified block of units in a row; with the last one also what stands above all blocks."""
+    sealed = seal(connection, _BILLS, list(zip(units, contents, strict=True)))
     bills = [
-        (period, index, unit, leaf.sums >> 192, seal(unit, content))
-        for index, (unit, content, leaf) in enumerate(zip(units, contents, tree.row(0), strict=True), first)
+        (period, index, unit, leaf.sums >> 192, content)
+        for index, (unit, content, leaf) in enumerate(zip(units, sealed, tree.row(0), strict=True), first)
     ]
     await insert_rows(connection, tables.posted_bills, bills)
     single = not first and len(contents) < BILLS_AT_ONCE
@@ -136,7 +131,8 @@ async def _keep_top(connection: AsyncConnection, period: int) -> None:
 
 async def keep_notes(connection: AsyncConnection, period: int, notes: Sequence[tuple[int, int, bytes, bytes]]) -> None:
     """Add what lines rest on beyond the entries: (unit index, line, unit, content) each."""
-    rows = [(period, index, line, seal(unit, content)) for index, line, unit, content in notes]
+    sealed = seal(connection, _NOTES, [(unit, content) for _, _, unit, content in notes])
+    rows = [(period, index, line, content) for (index, line, _, _), content in zip(notes, sealed, strict=True)]
     await insert_rows(connection, tables.line_notes, rows)
 
 
@@ -155,12 +151,22 @@ async def read_held(connection: AsyncConnection, period: int) -> HeldPeriod | No
     )
 
 
+def open_notes(connection: AsyncConnection, rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+    """Contents of (unit, stored) rows of `line_notes`."""
+    return unseal(connection, _NOTES, rows)
+
+
+def open_bills(connection: AsyncConnection, rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+    """Contents of (unit, stored) rows of `posted_bills`."""
+    return unseal(connection, _BILLS, rows)
+
+
 async def read_note(connection: AsyncConnection, period: int, unit_index: int, unit: bytes, line: int) -> bytes | None:
     """What one line rests on beyond the entries; None for most lines."""
     column = tables.line_notes.c
     query = select(column.content).where(column.period == period, column.unit_index == unit_index, column.line == line)
     stored = (await connection.execute(query)).scalar_one_or_none()
-    return None if stored is None else unseal(unit, stored)
+    return None if stored is None else unseal(connection, _NOTES, [(unit, stored)])[0]
 
 
 async def read_noted(connection: AsyncConnection, period: int) -> set[tuple[int, int]]:
@@ -178,7 +184,8 @@ async def read_contents(connection: AsyncConnection, period: int, first: int, co
         .where(column.period == period, column.unit_index >= first, column.unit_index < first + count)
         .order_by(column.unit_index)
     )
-    return [(row.unit, unseal(row.unit, row.content)) for row in await connection.execute(query)]
+    rows = [(row.unit, row.content) for row in await connection.execute(query)]
+    return [(unit, content) for (unit, _), content in zip(rows, unseal(connection, _BILLS, rows), strict=True)]
 
 
 async def read_bill(

@@ -13,6 +13,7 @@ from cloud.exports.formats import FORMATS
 from cloud.exports.portion import Asked, Source
 from cloud.exports.records import RECORDS
 from cloud.exports.scope import EVERYTHING
+from cloud.sealed_store import open_store
 from cloud.settings import CloudSettings
 from cloud.store import Store
 
@@ -29,7 +30,7 @@ async def run_export(settings: CloudSettings, what: str, out: Path, asked: Asked
     if form not in FORMATS:
         raise SettingsError(f"{out}: write to a file that ends in {', '.join(f'.{one}' for one in FORMATS)}")
     part = out.with_name(out.name + ".part")
-    store = Store(settings.store_url)
+    store = open_store(settings)
     size = 0
     try:
         source = _source(settings, store)

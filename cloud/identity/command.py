@@ -30,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     token.add_argument("--days", type=int, default=90, help="how long it is good for (90)")
     says = "recompute the audit log and hold it against every signed head"
     audit = actions.add_parser("audit", help=says, description=says)
-    for action in (invite, token, audit):
+    says = "wrap all data keys under another master key, while no cloud runs"
+    rewrap = actions.add_parser("rewrap", help=says, description=says)
+    rewrap.add_argument("--to", type=Path, required=True, metavar="FILE", help="the new master key; made if missing")
+    for action in (invite, token, audit, rewrap):
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the cloud's settings (TOML)")
 
 
@@ -44,7 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _rewrap(settings: CloudSettings, new: Path) -> str:
+    from cloud.identity.vault import new_master, open_vault
+
+    vault = open_vault(settings.keys_dir, settings.master_key_file)
+    try:
+        count = vault.rewrap(new_master(new))
+    finally:
+        vault.close()
+    return f"{count} data keys wrapped under {new}; name it as [identity] master_key_file, then destroy the old one"
+
+
 async def _run(arguments: argparse.Namespace, settings: CloudSettings) -> str:
+    if arguments.action == "rewrap":
+        return _rewrap(settings, arguments.to)
     from cloud.service import open_audit_log
     from cloud.store import Store
 

@@ -19,6 +19,7 @@ from cloud.rebuild.compare import Compared, compare_stores
 from cloud.rebuild.entries import Progress, rebuild_logs
 from cloud.rebuild.primary import carry_over, restore_notes
 from cloud.rebuild.super_log import rebuild_super_log
+from cloud.sealed_store import open_store
 from cloud.segments import Archive
 from cloud.segments.notes import NotesFile
 from cloud.segments.writer import SegmentWriter
@@ -60,14 +61,14 @@ async def rebuild(settings: CloudSettings, *, into: str | None, say: Say) -> Reb
         CloudError: a file, the disk, the chain's node.
     """
     async with AsyncExitStack() as stack:
-        present = await _present(settings.store_url, stack)
+        present = await _present(settings, stack)
         url = into or (_beside(settings) if present is not None else settings.store_url)
         if present is not None and url == settings.store_url:
             raise RebuildError(f"{url} holds the present store; name a fresh one with --into")
         archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
         if present is not None:
             await _catch_up(settings, present, archive, say)
-        fresh = Store(url)
+        fresh = open_store(settings, url)
         stack.push_async_callback(fresh.close)
         await fresh.migrate()
         return await _fill(settings, present, fresh, archive, say, stack)
@@ -156,11 +157,11 @@ async def _catch_up(settings: CloudSettings, present: Store, archive: Archive, s
         archive.unlock()
 
 
-async def _present(url: str, stack: AsyncExitStack) -> Store | None:
+async def _present(settings: CloudSettings, stack: AsyncExitStack) -> Store | None:
     """The present store; None where it is lost."""
-    if _is_missing_file(url):
+    if _is_missing_file(settings.store_url):
         return None
-    store = Store(url)
+    store = open_store(settings)
     stack.push_async_callback(store.close)
     try:
         async with store.read() as connection:

@@ -19,6 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from cloud.store import tables
 from cloud.store.months import Partition, add_partition, drop_if_empty, months_later, partitions
+from cloud.store.sealing import SEALER, Sealer
 
 __all__ = ["Store", "sqlite_url"]
 
@@ -102,6 +103,12 @@ def _set_sqlite_up(engine: AsyncEngine, begin: str) -> None:
         connection.exec_driver_sql(begin)
 
 
+def _lend_keys(engine: AsyncEngine, sealer: Sealer | None) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def _on_connect(_connection: Any, record: Any) -> None:
+        record.info[SEALER] = sealer
+
+
 class Store:
     """The cloud's database.
 
@@ -109,10 +116,14 @@ class Store:
     same lock, in whatever process they run.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, sealer: Sealer | None = None) -> None:
+        """`sealer` holds the keys of what belongs to households; without it, what was sealed is not read."""
         self.url = url
         self.is_postgres = make_url(url).get_backend_name() == "postgresql"
         self._writer, self._reader = _postgres_engines(url) if self.is_postgres else _sqlite_engines(url)
+        for engine in (self._writer, self._reader):
+            _lend_keys(engine, sealer)
+        self._sealer = sealer
         self._writing = asyncio.Lock()
         self._prepared: dict[bool, int] = {}  # the last month, and the last one of which something is left
 
@@ -245,6 +256,8 @@ class Store:
     async def close(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
+        if self._sealer is not None:
+            self._sealer.close()
 
     async def notice(self, says: str, *, at_ms: int) -> None:
         """Keep one line that people should see (status, manager's page)."""
