@@ -117,7 +117,7 @@ def test_every_replica_is_exchanged_and_no_gateway_is_refused_or_loses_anything(
 def exchange_all(folder: Path, site: ChainSite, url: str, gateways: list[SimulatedGateway]) -> None:
     balancer = Balancer()
     senders = [Sender(gateway, balancer) for gateway in gateways]
-    with ExitStack() as stack, ThreadPoolExecutor(GATEWAYS) as threads:
+    with ThreadPoolExecutor(GATEWAYS) as threads, ExitStack() as stack:  # senders are told before they are waited for
         stack.callback(lambda: [sender.enough.set() for sender in senders])
         old = [stack.enter_context(replica(folder / f"old-{at}", site, url)) for at in range(2)]
         for one in old:
