@@ -1,4 +1,4 @@
-"""Replicas on one PostgreSQL are exchanged one by one, each by a new process, while gateways go on sending."""
+"""One of two replicas on one PostgreSQL is exchanged for a new process while gateways go on sending."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def replica(folder: Path, site: ChainSite, url: str) -> Iterator[ServedCloud]:
 
 
 @pytest.mark.timeout(900)
-def test_every_replica_is_exchanged_and_no_gateway_is_refused_or_loses_anything(
+def test_a_replica_is_exchanged_and_no_gateway_is_refused_or_loses_anything(
     tmp_path: Path, anvil: Endpoint, postgres: PostgresServer
 ) -> None:
     url = postgres.url(postgres.new_database())
@@ -107,14 +107,14 @@ def test_every_replica_is_exchanged_and_no_gateway_is_refused_or_loses_anything(
         try:
             for gateway in gateways:
                 await site.enrol(gateway)
-            await asyncio.to_thread(exchange_all, tmp_path, site, url, gateways)
+            await asyncio.to_thread(exchange_one, tmp_path, site, url, gateways)
         finally:
             await site.close()
 
     asyncio.run(scene())
 
 
-def exchange_all(folder: Path, site: ChainSite, url: str, gateways: list[SimulatedGateway]) -> None:
+def exchange_one(folder: Path, site: ChainSite, url: str, gateways: list[SimulatedGateway]) -> None:
     balancer = Balancer()
     senders = [Sender(gateway, balancer) for gateway in gateways]
     with ThreadPoolExecutor(GATEWAYS) as threads, ExitStack() as stack:  # senders are told before they are waited for
@@ -125,7 +125,7 @@ def exchange_all(folder: Path, site: ChainSite, url: str, gateways: list[Simulat
         for sender in senders:  # until the follower has seen the Registry, gateways are unknown
             wait_until(lambda sender=sender: begins(sender, old[0]), seconds=60, what="a first batch")  # type: ignore[misc]
         running_senders = [threads.submit(sender.run) for sender in senders]
-        for at, leaving in enumerate(old):
+        for at, leaving in enumerate(old[:1]):
             balancer.enter(stack.enter_context(replica(folder / f"new-{at}", site, url)))
             held = [sender.acknowledged for sender in senders]
             balancer.leave(leaving)
