@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from contracts.abi import encode_arguments, unpadded
 from contracts.bill import (
+    BLOCK,
     LANES,
     LINE_BYTES,
     LINES_MAX,
@@ -34,16 +35,19 @@ __all__ = [
     "BILLS_AT_ONCE",
     "BLOCK_BYTES_MAX",
     "MEDIA_TYPE",
+    "SALTS_HEADER",
     "SALT_BYTES",
     "BillBlock",
     "BillPlace",
     "decode_block",
     "encode_block",
     "leaves_of",
+    "salts_digest",
     "verified_block",
 ]
 
 MEDIA_TYPE = "application/vnd.minglou.bills"
+SALTS_HEADER = "x-minglou-salts"  # of who asks what is wrong with bills: `salts_digest`
 SALT_BYTES = 16
 BLOCK_LEVEL = 12
 BILLS_AT_ONCE = 1 << BLOCK_LEVEL
@@ -100,6 +104,11 @@ class BillBlock:
     first: int
     contents: Sequence[bytes]
     path: tuple[Node, ...]
+
+
+def salts_digest(contents: Sequence[bytes]) -> bytes:
+    """What only a holder of a period's first bills can say: SHA-256 of the salts of up to 64 of them."""
+    return sha256(b"".join(content[:SALT_BYTES] for content in contents[:BLOCK])).digest()
 
 
 def encode_block(block: BillBlock) -> bytes:

@@ -113,7 +113,7 @@ async def _run(arguments: argparse.Namespace) -> int:
             prepared.contents, prepared.tree, lambda held: _say(f"{held:,} of {prepared.tree.unit_count:,} handed in")
         )
         bills.finish()
-        mismatches = await posting.compare()
+        mismatches = await posting.compare(prepared.contents)
         await posting.give_credits(prepared.contents)
     for mismatch in mismatches:
         print(f"  the cloud computes otherwise: {mismatch}")
@@ -245,7 +245,7 @@ async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
     async with Posting(settings, place) as posting:
         await posting.close(tree.root, unit_count=tree.unit_count)
         await posting.upload(contents, tree)
-        mismatches = await posting.compare()
+        mismatches = await posting.compare(contents)
         await posting.give_credits(contents)
     print(f"posted {tree.unit_count} bills of {draft.period}, root {tree.root.hash.hex()}")
     for mismatch in mismatches:

@@ -8,7 +8,16 @@ from typing import Any, Self
 
 import httpx
 
-from cloud.billing.bill_block import BILLS_AT_ONCE, MEDIA_TYPE, SALT_BYTES, BillBlock, BillPlace, encode_block
+from cloud.billing.bill_block import (
+    BILLS_AT_ONCE,
+    MEDIA_TYPE,
+    SALT_BYTES,
+    SALTS_HEADER,
+    BillBlock,
+    BillPlace,
+    encode_block,
+    salts_digest,
+)
 from cloud.billing.bill_block import BLOCK_LEVEL as UPLOAD_LEVEL
 from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.deploy import wait_for_receipt
@@ -134,10 +143,10 @@ class Posting:
                 given += 1
         return given
 
-    async def compare(self) -> list[str]:
-        """What the cloud itself computes otherwise, in words."""
-        path = f"/v1/bills/{self._place.period}/compare"
-        found = await self._asked(lambda: self._http.post(path, timeout=_COMPARE_SECONDS))
+    async def compare(self, contents: Sequence[bytes]) -> list[str]:
+        """What the cloud itself computes otherwise, in words: for whoever shows that the bills are theirs."""
+        path, ask = f"/v1/bills/{self._place.period}/compare", {SALTS_HEADER: salts_digest(contents).hex()}
+        found = await self._asked(lambda: self._http.post(path, headers=ask, timeout=_COMPARE_SECONDS))
         return list(found["mismatches"])
 
     async def _asked(self, ask: Callable[[], Awaitable[httpx.Response]]) -> Any:
