@@ -46,7 +46,7 @@ def build_app(cloud: Cloud) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    figures = Figures()
+    figures = app.state.figures = Figures()
     app.add_middleware(TimedAnswers, figures=figures)
     questions, settings, clock = StoreQuestions(cloud), _web_settings(cloud), cloud.settings.clock
     guard = Guard(questions=questions, settings=settings, clock=clock, tokens=cloud.tokens)

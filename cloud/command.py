@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.action == "serve":
             from cloud.serving import serve
 
-            return serve(settings)
+            return serve(settings, arguments.config)
         if arguments.action in ("retain", "erase"):
             return _retain_or_erase(arguments, settings)
         if arguments.action == "rebuild":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cloud.chain.unchained import Unchained
 from cloud.cosigners import check_same_policy
 from cloud.directory import DirectoryFile
+from cloud.duties import Duties
 from cloud.errors import SettingsError
 from cloud.evidence import EvidenceRoom
 from cloud.identity.audit import AuditLog
@@ -33,7 +34,7 @@ from cloud.visits.room import VisitRoom
 from cloud.webhooks.courier import Courier
 from cloud.webhooks.settings import secret_of
 from cloud.witnessing import witness_workers
-from cloud.workers import Worker, supervise
+from cloud.workers import Worker, alone, supervise
 from contracts.ending import end_tasks
 from contracts.errors import TrustError
 from contracts.trust import parse_trust
@@ -71,6 +72,7 @@ class Cloud:
     chain: "ChainConnection | None"
     replicated: "ReplicatedLog | None"
     courier: Courier
+    duties: Duties
     identity: Identity
     tokens: Tokens
 
@@ -104,27 +106,34 @@ class Cloud:
                 await self.ingest.load()
 
     def _workers(self) -> Sequence[Worker]:
-        segments = Worker(
-            name="segments",
-            prepare=self.segments.prepare,
-            step=self.segments.step,
-            pause_seconds=self.settings.segments.pause_seconds,
+        segments = alone(
+            Worker(
+                name="segments",
+                prepare=self.segments.prepare,
+                step=self.segments.step,
+                pause_seconds=self.settings.segments.pause_seconds,
+            ),
+            self._writes_segments,
         )
         audit = Worker(name="audit log", step=self._sign_audit_log, pause_seconds=_AUDIT_SECONDS)
         telling = Worker(name="webhooks", step=self.courier.step, pause_seconds=_TELLING_SECONDS)
         months = Worker(name="months", step=self._prepare_months, pause_seconds=_MONTHS_SECONDS)
         retention = Worker(name="retention", step=self.retention.step, pause_seconds=_RETENTION_SECONDS)
+        witnessing = witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock)
+        once = (audit, retention, *witnessing, *((telling,) if self.settings.webhooks else ()))
         return (
             self._sequencer(),
             months,
-            retention,
             segments,
-            audit,
-            *witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock),
+            # Of all clouds on a database one does these. What follows the chain has a lease of its own, for the others
+            # read along.
+            *(alone(worker, self.duties.are_ours) for worker in once),
             *(() if self.chain is None else self.chain.workers()),
             *(() if self.replicated is None else self.replicated.workers()),
-            *((telling,) if self.settings.webhooks else ()),
         )
+
+    async def _writes_segments(self) -> bool:
+        return self.archive.try_lock()
 
     async def _sign_audit_log(self) -> bool:
         return await self.identity.audit.step(self.settings.clock.now_ms())
@@ -174,6 +183,8 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
         )
         archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
         stack.callback(archive.unlock)
+        duties = Duties(store)
+        stack.push_async_callback(duties.release)
         yield Cloud(
             settings=settings,
             archive=archive,
@@ -202,6 +213,7 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
             chain=chain,
             replicated=replicated,
             courier=_courier(settings, store, stack),
+            duties=duties,
             identity=_identity(settings, store, directory),
             tokens=Tokens(store),
         )

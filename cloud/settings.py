@@ -31,6 +31,7 @@ __all__ = [
 
 _GWEI = 10**9
 _MIB = 1024 * 1024
+_WORKERS_MAX = 64
 _TABLES = {
     "webhook",
     "cloud",
@@ -91,6 +92,7 @@ class CloudSettings:
 
     host: str
     port: int
+    workers: int  # server processes behind the one address
     public_url: str
     data_dir: Path
     directory_file: Path | None
@@ -154,11 +156,13 @@ def load_settings(file: Path) -> CloudSettings:
     data_dir = cloud.needed_path("data_dir")
     identity = _Table(file, "identity", document.get("identity", {}))
     keys_dir = identity.path("keys_dir", None) or data_dir / "keys"
+    store_url = store.take("url", str, f"sqlite+aiosqlite:///{data_dir / 'cloud.sqlite3'}")
     relayer = chain.path("relayer_key_file", None) if chain else None
     chain_settings = _chain_settings(chain) if chain else None
     settings = CloudSettings(
         host=host.strip("[]"),
         port=int(port),
+        workers=_workers(file, cloud, store_url),
         public_url=cloud.take("public_url", str, f"http://{host}:{port}"),
         data_dir=data_dir,
         directory_file=cloud.path("directory_file", None),
@@ -166,7 +170,7 @@ def load_settings(file: Path) -> CloudSettings:
         rpc_for_browsers=cloud.take("rpc_for_browsers", str, chain_settings.rpc[0] if chain_settings else ""),
         demo_note=cloud.take("demo_note", bool, False),
         log_level=cloud.take("log_level", str, "info"),
-        store_url=store.take("url", str, f"sqlite+aiosqlite:///{data_dir / 'cloud.sqlite3'}"),
+        store_url=store_url,
         clock=_clock(file, document),
         chain=chain_settings,
         relayer_key_file=relayer,
@@ -193,6 +197,18 @@ def load_settings(file: Path) -> CloudSettings:
         if table is not None:
             table.done()
     return settings
+
+
+def _workers(file: Path, table: _Table, store_url: str) -> int:
+    workers: int = table.take("workers", int, 1)
+    if not 1 <= workers <= _WORKERS_MAX:
+        raise SettingsError(f"{file}: [cloud] workers is {workers}; write a number from 1 to {_WORKERS_MAX}")
+    if workers > 1 and store_url.startswith("sqlite"):
+        raise SettingsError(
+            f"{file}: [cloud] workers is {workers}, and SQLite has one writer, so more would only wait for each other; "
+            "set workers = 1, or [store] url to a PostgreSQL database"
+        )
+    return workers
 
 
 def load_operator_settings(file: Path) -> OperatorSettings:

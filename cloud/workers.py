@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cloud.errors import CloudError
 from cloud.mail import Bell
 
-__all__ = ["Worker", "supervise"]
+__all__ = ["Worker", "alone", "supervise"]
 
 _log = logging.getLogger("cloud.workers")
 _BACKOFF_SECONDS_MAX = 15.0
@@ -31,6 +31,27 @@ class Worker:
     step: Callable[[], Awaitable[bool]]
     pause_seconds: float
     prepare: Callable[[], Awaitable[None]] = _nothing
+
+
+def alone(worker: Worker, is_ours: Callable[[], Awaitable[bool]]) -> Worker:
+    """`worker`, at work only while `is_ours()`: of several processes, one. Each time it becomes ours it starts over."""
+    is_prepared = False
+
+    async def start_over() -> None:
+        nonlocal is_prepared
+        is_prepared = False
+
+    async def step() -> bool:
+        nonlocal is_prepared
+        if not await is_ours():
+            is_prepared = False
+            return False
+        if not is_prepared:
+            await worker.prepare()
+            is_prepared = True
+        return await worker.step()
+
+    return Worker(name=worker.name, step=step, pause_seconds=worker.pause_seconds, prepare=start_over)
 
 
 async def supervise(worker: Worker, bell: Bell, rng: random.Random) -> None:

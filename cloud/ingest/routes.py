@@ -102,6 +102,8 @@ def gateway_router(ingest: Ingest, mail: MailRoom) -> APIRouter:
         try:
             if request.headers.get("content-type", "").partition(";")[0].strip() != MEDIA_TYPE:
                 raise IngestRefused(415, "bad_content_type", f"send the batch as {MEDIA_TYPE}")
+            if request.headers.get("content-encoding", "identity") != "identity":
+                raise IngestRefused(415, "bad_content_type", "send the batch as it is, without Content-Encoding")
             token = read_token(request.headers.get("authorization"))
             await ingest.admit(origin, _declared_length(request), token)
             size = await ingest.submit(origin, token, await read_body(request, BATCH_BYTES_MAX))

@@ -5,13 +5,24 @@ by a path that somebody chose, so nobody can fill the monitor's memory.
 """
 
 import logging
+import os
 import shutil
 import time
+from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,22 +33,31 @@ from cloud.service import Cloud
 from cloud.standing import Standing, read_standing
 from cloud.status import ChainStatus, Status, read_status
 from cloud.store.away import STORE_ERRORS
+from cloud.supervisor import FIGURES_VARIABLE
 from cloud.webhooks.settings import Webhook
 
 __all__ = ["CONTENT_TYPE_LATEST", "Figures", "TimedAnswers", "chain_families"]
 
 _log = logging.getLogger("cloud")
 _UNMATCHED = "unmatched"
+_ACCEPTED = ""  # no reason for a refusal
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
 class Figures:
-    """One process's figures."""
+    """What this process counts; with several server processes, what all of them do, whichever is asked."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        self._is_shared = FIGURES_VARIABLE in os.environ
+        for collector in () if self._is_shared else (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
+        self._accepted = Counter("minglou_entries_accepted", "Entries stored since the start", registry=self._registry)
+        self._refused = Counter(
+            "minglou_batches_refused", "Batches refused, by reason", labelnames=("reason",), registry=self._registry
+        )
+        self._of_chain = _SharedChain(self._registry) if self._is_shared else None
+        self._noted: Counted[str] = Counted()
         self._seconds = Histogram(
             "minglou_http_answer_seconds",
             "Time to the first byte of an answer",
@@ -50,18 +70,56 @@ class Figures:
         """Count one answer."""
         self._seconds.labels(method, route, f"{status // 100}xx").observe(seconds)
 
+    def note(self, cloud: Cloud) -> None:
+        """Take over what the parts of this process have counted since the last time."""
+        for reason, count in (*cloud.ingest.refused.items(), (_ACCEPTED, cloud.ingest.accepted_entries)):
+            counter = self._accepted if reason == _ACCEPTED else self._refused.labels(reason)
+            counter.inc(count - self._noted[reason])
+            self._noted[reason] = count
+        chain = cloud.chain_status()
+        if chain is not None and self._of_chain is not None:
+            self._of_chain.note(chain)
+
     async def exposition(self, cloud: Cloud) -> bytes:
         """Everything in Prometheus' text format; without a database what this process knows by itself."""
-        families = [*_ingest(cloud), *_ingest_log(cloud), *_disk(cloud), *_checks(await readiness(cloud))]
+        self.note(cloud)
+        families = [*_ingest_log(cloud), *_disk(cloud), *_checks(await readiness(cloud))]
         chain = cloud.chain_status()
         families += [] if chain is None else chain_families(chain)
+        if self._of_chain is not None:
+            families = [family for family in families if family.name not in self._of_chain.names]
         try:
             families += await _stored(cloud)
         except STORE_ERRORS as error:
             _log.warning("cloud: figures without the database: %s", type(error).__name__)
         once = CollectorRegistry()
         once.register(_Families(families))
-        return bytes(generate_latest(self._registry)) + bytes(generate_latest(once))
+        return bytes(generate_latest(self._counted())) + bytes(generate_latest(once))
+
+    def _counted(self) -> CollectorRegistry:
+        if not self._is_shared:
+            return self._registry
+        of_all = CollectorRegistry()
+        MultiProcessCollector(of_all)  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
+        return of_all
+
+
+class _SharedChain:
+    """What only the process that sends knows of the chain, told by whichever process is asked."""
+
+    names = ("minglou_chain_sender", "minglou_chain_stopped")
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        sender, stopped = self.names
+        self._sender = Gauge(sender, "Whether one follows and sends", registry=registry, multiprocess_mode="livemax")
+        self._stopped = Gauge(
+            stopped, "Causes that stop sending", labelnames=("cause",), registry=registry, multiprocess_mode="livemax"
+        )
+
+    def note(self, chain: ChainStatus) -> None:
+        self._sender.set(int(chain.is_sender))
+        for cause in Cause:
+            self._stopped.labels(cause.value).set(int(cause.value in chain.stopped))
 
 
 class _Families(Collector):
@@ -141,16 +199,6 @@ def _ingest_log(cloud: Cloud) -> Iterator[Metric]:
 def _disk(cloud: Cloud) -> Iterator[Metric]:
     free = shutil.disk_usage(cloud.settings.data_dir).free
     yield _gauge("minglou_data_free_bytes", "Free on the disk that holds data_dir", free)
-
-
-def _ingest(cloud: Cloud) -> Iterator[Metric]:
-    accepted = CounterMetricFamily("minglou_entries_accepted", "Entries stored since this process started")
-    accepted.add_metric([], cloud.ingest.accepted_entries)
-    yield accepted
-    refused = CounterMetricFamily("minglou_batches_refused", "Batches refused, by reason", labels=["reason"])
-    for reason, count in cloud.ingest.refused.items():
-        refused.add_metric([reason], count)
-    yield refused
 
 
 def _checks(checks: Iterable[Check]) -> Iterator[Metric]:

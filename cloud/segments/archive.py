@@ -81,8 +81,13 @@ class Archive:
 
     def lock(self) -> None:
         """Be the one who writes here, until this process ends. Raises `ArchiveError` while another one is."""
+        if not self.try_lock():
+            raise ArchiveError(f"segments: another process writes in {self.folder}; one is enough")
+
+    def try_lock(self) -> bool:
+        """Whether this process is the one who writes here, now; it then stays so."""
         if self._lock is not None:
-            return
+            return True
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = (self.folder / "lock").open("a")
@@ -90,10 +95,11 @@ class Archive:
             raise ArchiveError(f"segments: {self.folder}: {error}") from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except OSError:
             file.close()
-            raise ArchiveError(f"segments: another process writes in {self.folder}; one is enough") from error
+            return False
         self._lock = file
+        return True
 
     def unlock(self) -> None:
         """Let another process write."""

@@ -65,7 +65,9 @@ def write_secret(path: Path, secret: str) -> None:
     path.write_text(secret)
 
 
-def write_settings(folder: Path, site: ChainSite, port: int, *, directory: str | None = None) -> Path:
+def write_settings(
+    folder: Path, site: ChainSite, port: int, *, directory: str | None = None, workers: int = 1, store_url: str = ""
+) -> Path:
     """Everything a cloud reads, in one folder; the path of its cloud.toml."""
     write_deployment(folder / "deployment.json", site.deployment)
     public = ed25519.public_bytes(SUPER_KEY)
@@ -85,6 +87,8 @@ def write_settings(folder: Path, site: ChainSite, port: int, *, directory: str |
         f'[cloud]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://localhost:{port}"\ndata_dir = "data"\n'
         f'trust_file = "trust.json"\n'
         + ('directory_file = "directory.json"\n' if directory is not None else "")
+        + (f"workers = {workers}\n" if workers > 1 else "")
+        + (f'[store]\nurl = "{store_url}"\n' if store_url else "")
         + f'[chain]\n{chain}relayer_key_file = "relayer.key"\nfinality_depth = 2\npoll_seconds = 0.1\n'
         + f'[super_log]\norigin = "{SUPER_ORIGIN}"\nkey_file = "superlog.pem"\nanchor_seconds = 0.3\n'
         + "[mail]\nblock_seconds = 0.5\n"
@@ -96,10 +100,12 @@ def write_settings(folder: Path, site: ChainSite, port: int, *, directory: str |
 
 
 @contextmanager
-def serving(folder: Path, site: ChainSite, *, directory: str | None = None) -> Iterator[ServedCloud]:
+def serving(
+    folder: Path, site: ChainSite, *, directory: str | None = None, workers: int = 1, store_url: str = ""
+) -> Iterator[ServedCloud]:
     """A cloud that serves until the block ends."""
     port = free_port()
-    config = write_settings(folder, site, port, directory=directory)
+    config = write_settings(folder, site, port, directory=directory, workers=workers, store_url=store_url)
     command = [minglou(), "cloud", "serve", "--config", config]
     with running(command, name="cloud", output_dir=folder, ready=lambda: is_listening(port), seconds=40) as program:
         yield ServedCloud(program, port, folder)

@@ -57,7 +57,4 @@ if (letter.get("t")) {
     perform: get,
     finish: (credential) => post("/signin/passkey", { credential }),
   });
-} else {
-  panel.hidden = false;
-  show("missing");
 }

@@ -1,0 +1,112 @@
+"""`minglou cloud serve` with `[cloud] workers` above one: server processes that share one listening socket.
+
+The supervisor binds the socket, starts the processes and starts another for each that ends; it serves nothing itself.
+What was acknowledged is in the store, so a worker that is killed loses nothing but the answers it had under way, which
+gateways ask for again. A worker that loses its supervisor stops, so none is left behind.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from cloud.settings import CloudSettings
+
+__all__ = ["FIGURES_VARIABLE", "WRONG_SETTINGS", "Supervisor", "listen"]
+
+FIGURES_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client keeps the figures that several processes share; it reads this when it is imported."""
+
+WRONG_SETTINGS = 2  # exit code: starting it again would find the same
+
+_log = logging.getLogger("cloud.supervisor")
+_BACKLOG = 2_048
+_LIVED_SECONDS = 10.0  # who lived that long is started again at once
+_PAUSE_SECONDS, _PAUSE_SECONDS_MAX = 0.2, 10.0
+_END_SECONDS = 30.0  # workers end themselves by force after 25
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket that all workers accept from."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+class Supervisor:
+    """Keeps `settings.workers` processes running until it is told to stop."""
+
+    def __init__(self, settings: CloudSettings, config: Path) -> None:
+        self._settings, self._config = settings, config
+        self._figures = settings.data_dir / "worker-figures"
+        self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._is_stopping = asyncio.Event()
+        self._code = 0
+
+    async def run(self) -> int:
+        """Until SIGTERM or SIGINT; the exit code: 0, or `WRONG_SETTINGS` where a worker found its settings wrong."""
+        shutil.rmtree(self._figures, ignore_errors=True)
+        self._figures.mkdir(parents=True)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._is_stopping.set)
+        lifeline, held = os.pipe()
+        with listen(self._settings.host, self._settings.port) as listener:
+            inherited = (listener.fileno(), lifeline)
+            seats = [asyncio.create_task(self._keep(at, inherited)) for at in range(1, self._settings.workers + 1)]
+            await self._is_stopping.wait()
+            await self._end(seats)
+        os.close(lifeline)
+        os.close(held)
+        shutil.rmtree(self._figures, ignore_errors=True)
+        _log.info("cloud: all workers stopped")
+        return self._code
+
+    async def _keep(self, seat: int, inherited: tuple[int, int]) -> None:
+        """Have a process in this seat, again and again."""
+        failures, loop = 0, asyncio.get_running_loop()
+        while not self._is_stopping.is_set():
+            started = loop.time()
+            process = self._running[seat] = await self._start(seat, inherited)
+            code = await process.wait()
+            self._forget(process.pid)
+            if self._is_stopping.is_set():
+                return
+            if code == WRONG_SETTINGS:
+                self._code = code
+                self._is_stopping.set()
+                return
+            failures = 0 if loop.time() - started > _LIVED_SECONDS else failures + 1
+            _log.error("cloud: worker %d (process %d) ended with %d; starting another", seat, process.pid, code)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(_PAUSE_SECONDS_MAX, _PAUSE_SECONDS * 2**failures)):
+                    await self._is_stopping.wait()
+
+    async def _start(self, seat: int, inherited: tuple[int, int]) -> asyncio.subprocess.Process:
+        listener, lifeline = inherited
+        words = ["--config", str(self._config), "--seat", str(seat), "--listener", str(listener)]
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "cloud.serving", *words, "--lifeline", str(lifeline)),
+            pass_fds=inherited,
+            env={**os.environ, FIGURES_VARIABLE: str(self._figures)},
+        )
+
+    def _forget(self, pid: int) -> None:
+        """What a process that ended had said of its present state; what it has counted stays in the sums."""
+        for file in self._figures.glob(f"gauge_live*_{pid}.db"):
+            file.unlink(missing_ok=True)
+
+    async def _end(self, seats: list[asyncio.Task[None]]) -> None:
+        for process in self._running.values():
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+        _, late = await asyncio.wait(seats, timeout=_END_SECONDS)
+        for process in self._running.values() if late else ():
+            if process.returncode is None:
+                process.kill()
+        await asyncio.gather(*seats)
