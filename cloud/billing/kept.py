@@ -29,6 +29,7 @@ __all__ = [
     "open_notes",
     "read_bill",
     "read_block",
+    "read_content",
     "read_contents",
     "read_held",
     "read_note",
@@ -206,6 +207,17 @@ async def read_bill(
         root=held.root,
         terms=terms_named(bill.lines, view),
     )
+
+
+async def read_content(
+    connection: AsyncConnection, deployment: Deployment, period: int, unit_index: int
+) -> Bill | None:
+    """One unit's posted bill without its path; None while the upload is not whole."""
+    held = await read_held(connection, period)
+    if held is None or not held.is_whole or unit_index >= held.unit_count:
+        return None
+    ((_, content),) = await read_contents(connection, period, unit_index, 1)
+    return bill_place(deployment, period).bill(unit_index, content)
 
 
 async def read_block(

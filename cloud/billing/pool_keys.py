@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 from cloud.chain.records import UnitRecord
 from cloud.chain.view import ChainView
@@ -15,12 +17,24 @@ __all__ = ["PoolShares", "key_in_table", "pool_shares"]
 _AREA, _FLOOR_FACTOR, _EQUAL = 1, 2, 4  # kinds of the roll's tables; of 3, volumes, the roll says nothing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PoolShares:
     """The keys of all units of the roll, in order, and their table where there is one."""
 
     keys: Sequence[int]
     table: KeyTable | None = None
+
+    @cached_property
+    def _sums(self) -> Sequence[int]:
+        return [0, *accumulate(self.keys)]
+
+    @property
+    def key_sum(self) -> int:
+        return self._sums[-1]
+
+    def before(self, unit_index: int) -> int:
+        """The sum of the keys of all units before this one."""
+        return self._sums[unit_index]
 
 
 def pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int]) -> PoolShares:
@@ -29,6 +43,14 @@ def pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int]) -
     Raises:
         BillingError: they cannot be told from the chain alone.
     """
+    asked = (pool, key, days)
+    if asked not in view.pool_shares:  # the view forgets them when the roll or a table changes
+        view.pool_shares[asked] = _pool_shares(view, pool, key, days)
+    held: PoolShares = view.pool_shares[asked]
+    return held
+
+
+def _pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int]) -> PoolShares:
     if key is Key.AREA:
         return PoolShares(keys=[unit.area_centi_m2 for unit in view.roll])
     if key is Key.EQUAL:

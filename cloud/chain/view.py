@@ -5,7 +5,8 @@ Questions about keys and bindings are asked of the head of the followed chain, f
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -26,6 +27,7 @@ from cloud.chain.records import (
 )
 from cloud.ingest.keys import GatewayKey, KeyState
 from cloud.mail import FinalBlock
+from contracts.bill import LINES_MAX
 from contracts.calls import (
     anchor_log,
     bindings_events,
@@ -91,6 +93,12 @@ class ChainView:
         self.periods: dict[int, PeriodRecord] = {}
         self.challenges: dict[tuple[int, int, int], ChallengeRecord] = {}
         self.credits: list[tuple[int, int, int, int]] = []  # unit index, amount, reason, block time
+        self._forget_indexes()
+
+    def _forget_indexes(self) -> None:
+        """What is looked up by another name than events give; made again when next asked for."""
+        self._keys_of_units: dict[bytes, list[OwnerKeyRecord]] | None = None
+        self.pool_shares: dict[Hashable, Any] = {}  # of cloud.billing.pool_keys
 
     # -- listener ---------------------------------------------------------------------------------------------------
 
@@ -158,7 +166,8 @@ class ChainView:
 
     def first_anchor(self, super_index: int) -> AnchorRecord | None:
         """The earliest anchor whose super-log holds the leaf at `super_index`."""
-        return next((anchor for anchor in self.anchors if anchor.size > super_index), None)
+        place = bisect_right(self.anchors, super_index, key=lambda anchor: anchor.size)  # sizes only grow
+        return self.anchors[place] if place < len(self.anchors) else None
 
     def head(self, origin: str) -> HeadRecord:
         """The origin's accepted head."""
@@ -193,6 +202,19 @@ class ChainView:
                     found.setdefault((record.subject, record.role), []).append((device, record))
             self._bound = (len(self.bindings), found)
         return self._bound[1]
+
+    def keys_of_unit(self, unit: bytes) -> Sequence[OwnerKeyRecord]:
+        """Every key that the unit's owners registered, in force or not."""
+        if self._keys_of_units is None:
+            self._keys_of_units = {}
+            for key in self.owner_keys.values():
+                self._keys_of_units.setdefault(key.unit, []).append(key)
+        return self._keys_of_units.get(unit, ())
+
+    def challenges_of(self, period: int, unit_index: int) -> Sequence[ChallengeRecord]:
+        """All challenges of one bill, by line."""
+        lines = (*range(LINES_MAX), PLACE_BILL, PLACE_SUM)
+        return [self.challenges[period, unit_index, at] for at in lines if (period, unit_index, at) in self.challenges]
 
     def tariff_for(self, quantity: str, category: int, period: int) -> TariffRecord | None:
         """The approved tariff that is valid over a whole period, the latest version where several are."""
@@ -251,6 +273,7 @@ class ChainView:
                 key.to_block = event.to_block
 
     def _unit_added(self, event: roll_events.UnitAdded, _stored: StoredEvent) -> None:
+        self._forget_indexes()
         unit = UnitRecord(
             alias=event.unit,
             index=event.index,
@@ -273,12 +296,14 @@ class ChainView:
         self.pools.append(event.pool)
 
     def _pool_keys_set(self, event: roll_events.PoolKeysSet, _stored: StoredEvent) -> None:
+        self._forget_indexes()
         self.pool_tables.setdefault(event.pool, []).append(event)
 
     def _residents_set(self, event: roll_events.ResidentsSet, _stored: StoredEvent) -> None:
         self.households.setdefault(event.unit, []).append((event.from_date, event.count))
 
     def _owner_key_set(self, event: roll_events.OwnerKeySet, _stored: StoredEvent) -> None:
+        self._forget_indexes()
         public = event.x.to_bytes(32) + event.y.to_bytes(32)
         self.owner_keys[event.key_id] = OwnerKeyRecord(unit=event.unit, public=public, kind=event.kind)
 
@@ -298,6 +323,7 @@ class ChainView:
 
     def _device_bound(self, event: bindings_events.DeviceBound, _stored: StoredEvent) -> None:
         self._bound = (-1, {})
+        self._forget_indexes()
         self.bindings.setdefault(event.device, []).append(
             BindingRecord(subject=event.subject, role=event.role, from_date=event.from_date)
         )

@@ -10,17 +10,16 @@ from sqlalchemy import select
 
 from cloud.billing.derivation import sentence
 from cloud.billing.derive import derive_lines
-from cloud.billing.kept import read_bill
+from cloud.billing.kept import read_bill, read_content
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.relay import Relay, SignedAct
-from cloud.billing.usage import BoundaryEntry
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord
 from cloud.directory import DirectoryUnit
 from cloud.errors import BillingError, ChainError
 from cloud.identity.roles import Role
 from cloud.questions.charges import line_title, month_so_far, tier_parts
 from cloud.questions.ground import Ground, day_of, title
-from cloud.questions.line_evidence import METERED, key_proof, line_readings, line_spans
+from cloud.questions.line_evidence import METERED, BillEntries, key_proof
 from cloud.store import tables
 from cloud.web.answers import (
     Bill,
@@ -40,7 +39,8 @@ from cloud.web.answers import (
     Title,
     Unit,
 )
-from contracts.bill import LANES, BillProof, Line, LineKind, shares
+from contracts.bill import BLOCK, LANES, Line, LineKind
+from contracts.bill import Bill as PostedBill
 from contracts.bill_file import bill_to_json
 from contracts.person import KeyKind, key_id_of
 from contracts.tariff import Counting, Key
@@ -110,7 +110,7 @@ class BillQuestions(Ground):
         found = await self._posted(viewer, door, period)
         if found is None:
             return None
-        unit, closed, proof = found
+        unit, closed, posted = found
         assert self.view is not None
         async with self.store.read() as connection:
             derivations = await derive_lines(
@@ -118,15 +118,19 @@ class BillQuestions(Ground):
                 self.view,
                 self.directory,
                 period=closed.period,
-                unit=self.view.roll[proof.bill.unit_index],
-                lines=proof.bill.lines,
+                unit=self.view.roll[posted.unit_index],
+                lines=posted.lines,
             )
+            entries = await BillEntries.read(self, connection, self.view, posted)
             lines = [
-                replace(await self._line(connection, self.view, closed, proof, number), sentence=_said(derivation))
+                replace(
+                    await self._line(connection, self.view, closed, posted, number, entries),
+                    sentence=_said(derivation),
+                )
                 for number, derivation in enumerate(derivations)
             ]
         return Bill(
-            summary=self._bill_summary(self.view, closed, unit, proof.bill.unit_index, proof.bill.amounts.total),
+            summary=self._bill_summary(self.view, closed, unit, posted.unit_index, posted.amounts.total),
             unit_title=title(unit.title),
             posted_at_ms=closed.closed_at_s * 1000,
             window_ends_at_ms=closed.window_end_s * 1000,
@@ -136,15 +140,23 @@ class BillQuestions(Ground):
 
     async def bill_file(self, viewer: Person, door: str, period: str) -> bytes | None:
         found = await self._posted(viewer, door, period)
-        return None if found is None else json.dumps(bill_to_json(found[2]), separators=(",", ":")).encode()
+        if found is None:
+            return None
+        _, closed, posted = found
+        assert self.view is not None and self.cloud.chain is not None
+        async with self.store.read() as connection:
+            proof = await read_bill(
+                connection, self.view, self.cloud.chain.deployment, closed.period, posted.unit_index
+            )
+        return None if proof is None else json.dumps(bill_to_json(proof), separators=(",", ":")).encode()
 
     async def challenge_terms(self, viewer: Person, door: str, period: str, line: int) -> ChallengeTerms | None:
         found = await self._posted(viewer, door, period)
         if found is None or self.cloud.chain is None or self.view is None:
             return None
-        unit, closed, proof = found
+        unit, closed, posted = found
         public = self._owner_key(unit)
-        if public is None or not 0 <= line < len(proof.bill.lines):
+        if public is None or not 0 <= line < len(posted.lines):
             return None
         now_ms = self.cloud.settings.clock.now_ms()
         return ChallengeTerms(
@@ -156,9 +168,9 @@ class BillQuestions(Ground):
             nonce=now_ms,
             deadline_s=max(self.view.head_time_s, now_ms // 1000) + _SIGNATURE_SECONDS,
             period=closed.period,
-            unit_index=proof.bill.unit_index,
+            unit_index=posted.unit_index,
             line=line,
-            line_amount_fen=proof.bill.lines[line].amount,
+            line_amount_fen=posted.lines[line].amount,
             deposit_fen=await self._deposit(),
             window_ends_at_ms=closed.window_end_s * 1000,
         )
@@ -173,14 +185,14 @@ class BillQuestions(Ground):
         act = SignedAct(
             public=request.public, nonce=request.nonce, deadline_s=request.deadline_s, signature=request.signature
         )
-        answer = await relay.challenge(found[1].period, found[2].bill.unit_index, request.line, act)
+        answer = await relay.challenge(found[1].period, found[2].unit_index, request.line, act)
         return RelayAnswer(accepted=answer.accepted, code=answer.code, remedy=answer.says)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
     async def _posted(
         self, viewer: Person, door: str, period: str
-    ) -> tuple[DirectoryUnit, PeriodRecord, BillProof] | None:
+    ) -> tuple[DirectoryUnit, PeriodRecord, PostedBill] | None:
         """A posted bill that is the viewer's."""
         unit = self.directory.unit_named(door)
         closed = self.view.periods.get(int(period)) if self.view and period.isdecimal() else None
@@ -193,15 +205,13 @@ class BillQuestions(Ground):
             await self.note_look(viewer, unit.alias, f"/bills/{door}/{period}")
         assert self.view is not None and self.cloud.chain is not None
         async with self.store.read() as connection:
-            proof = await read_bill(connection, self.view, self.cloud.chain.deployment, closed.period, roll.index)
-        return None if proof is None else (unit, closed, proof)
+            posted = await read_content(connection, self.cloud.chain.deployment, closed.period, roll.index)
+        return None if posted is None else (unit, closed, posted)
 
     def _bill_summary(
         self, view: ChainView, closed: PeriodRecord, unit: DirectoryUnit, index: int, total: int
     ) -> BillSummary:
-        challenges = [
-            one for (period, at, _line), one in view.challenges.items() if (period, at) == (closed.period, index)
-        ]
+        challenges = view.challenges_of(closed.period, index)
         reduced = sum(one.amount - (one.charge or 0) for one in challenges if one.state != "open")
         return BillSummary(
             unit=unit.name,
@@ -213,17 +223,23 @@ class BillQuestions(Ground):
         )
 
     async def _line(
-        self, connection: Any, view: ChainView, closed: PeriodRecord, proof: BillProof, number: int
+        self,
+        connection: Any,
+        view: ChainView,
+        closed: PeriodRecord,
+        bill: PostedBill,
+        number: int,
+        entries: BillEntries,
     ) -> BillLine:
-        line, index = proof.bill.lines[number], proof.bill.unit_index
+        line, index = bill.lines[number], bill.unit_index
         record = view.tariffs.get(line.tariff)
-        spans = await line_spans(connection, view, line, index, line.quantity, line.from_date, line.to_date)
+        spans = entries.spans(line, line.quantity, line.from_date, line.to_date)
         prior = 0
         if record is not None and line.since not in (0, line.from_date):
-            before = await line_spans(connection, view, line, index, line.quantity, line.since, line.from_date)
+            before = entries.spans(line, line.quantity, line.since, line.from_date)
             prior = sum(span.usage for span in before)
-        first = await self._reference(connection, spans[0].opening) if spans else None
-        last = await self._reference(connection, spans[-1].closing) if spans else None
+        first = entries.reference(spans[0].opening) if spans else None
+        last = entries.reference(spans[-1].closing) if spans else None
         by_year = record is not None and record.terms.counting is Counting.YEAR
         return BillLine(
             number=number,
@@ -241,7 +257,7 @@ class BillQuestions(Ground):
             counts_from=day_of(line.since) if by_year and line.since else None,
             share=self._share(view, line, index, record, prior, first, last) if line.kind is LineKind.SHARED else None,
             dispute=await self._dispute(connection, view, closed, line, index, number),
-            readings=await line_readings(self, connection, view, line, index, record),
+            readings=entries.readings(line),
             key_proof=key_proof(view, line, index, record),
         )
 
@@ -255,9 +271,6 @@ class BillQuestions(Ground):
         is_own = line.kind is not LineKind.SHARED
         residents = view.residents(view.roll[index].alias, line.from_date) if is_own else 0
         return tier_parts(season, prior=prior, used=line.usage, residents=residents)
-
-    async def _reference(self, connection: Any, entry: BoundaryEntry) -> ReadingRef | None:
-        return await self.reference_at(connection, entry.origin, entry.index)
 
     def _title(self, line: Line) -> Title:
         pool = self.directory.pool_of(line.subject) if line.kind is LineKind.SHARED else None
@@ -279,7 +292,7 @@ class BillQuestions(Ground):
             return None
         is_area = record.terms.key is Key.AREA
         try:
-            keys = pool_shares(view, line.subject, record.terms.key, (line.from_date, line.to_date)).keys
+            pool = pool_shares(view, line.subject, record.terms.key, (line.from_date, line.to_date))
         except BillingError:
             return None  # the page shows the line without its share, which is what there is
         whole = record.terms.season(line.from_date, line.to_date).charge(used=[line.usage], prior=prior)
@@ -287,11 +300,11 @@ class BillQuestions(Ground):
             pool=self._title(line),
             pool_usage_wh=line.usage,
             pool_amount_fen=whole,
-            key=keys[index],
-            key_before=sum(keys[:index]),
-            key_sum=sum(keys),
+            key=pool.keys[index],
+            key_before=pool.before(index),
+            key_sum=pool.key_sum,
             key_is_area=is_area,
-            all_shares_fen=sum(shares(whole, keys)),
+            all_shares_fen=whole if pool.key_sum else 0,  # shares telescope: they always add up to the whole
             opening=opening,
             closing=closing,
         )
@@ -347,11 +360,8 @@ class BillQuestions(Ground):
 
     def _owner_key(self, unit: DirectoryUnit) -> bytes | None:
         """The unit's key in force that a page can sign with."""
-        keys = self.view.owner_keys.values() if self.view else ()
-        return next(
-            (key.public for key in keys if key.unit == unit.alias and key.is_in_force and key.kind == KeyKind.SOFTWARE),
-            None,
-        )
+        keys = self.view.keys_of_unit(unit.alias) if self.view else ()
+        return next((key.public for key in keys if key.is_in_force and key.kind == KeyKind.SOFTWARE), None)
 
     async def _balance(self, unit: DirectoryUnit) -> int | None:
         roll = self.view.units.get(unit.alias) if self.view else None
@@ -386,5 +396,5 @@ def _bill_state(
         return BillState.DISPUTED
     if index in closed.paid:
         return BillState.CORRECTED if reduced else BillState.DEBITED
-    was_tried = any(first <= index < first + 64 and times for first, times in closed.debits.items())
+    was_tried = bool(closed.debits.get(index // BLOCK * BLOCK))
     return BillState.UNPAID if was_tried and view.head_time_s > closed.window_end_s else BillState.OPEN

@@ -67,12 +67,7 @@ async def month_so_far(
     ground: Ground, connection: Any, view: ChainView, unit: DirectoryUnit, *, now_ms: int
 ) -> MonthSoFar | None:
     """A unit's electricity since the last closed period, or since its meter was bound."""
-    bound = [
-        (device, record)
-        for device, records in view.bindings.items()
-        for record in records
-        if record.subject == unit.alias and record.role == 1 and not record.to_date
-    ]
+    bound = [(device, record) for device, record in view.bound().get((unit.alias, 1), ()) if not record.to_date]
     for device, binding in bound:
         closings = [period % 10**8 for period in view.periods if period % 10**8 >= binding.from_date]
         opening_date = max(closings, default=binding.from_date)

@@ -1,10 +1,12 @@
 """What all answers stand on: the cloud, who may see which device, and how far up an entry has come."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from sqlalchemy import select
 
+from cloud.billing.usage import BoundaryEntry
 from cloud.chain.view import ChainView
 from cloud.directory import Directory, DirectoryDevice, Words
 from cloud.identity.audit import Act
@@ -18,6 +20,7 @@ from cloud.visits.letters import gateway_of
 from cloud.web.answers import Person, ReadingRef, Title
 from contracts.entry import Kind
 from contracts.quantities import unit_of
+from contracts.tree import SIZE_END
 
 __all__ = ["Ground", "day_of", "title"]
 
@@ -117,6 +120,59 @@ class Ground:
         row = await self.entry(connection, origin, index)
         return None if row is None else await self.reference(connection, row)
 
+    async def references(
+        self, connection: Any, entries: Iterable[BoundaryEntry]
+    ) -> Mapping[tuple[str, int], ReadingRef]:
+        """The references of many boundary entries by origin and index, with a few questions for each log."""
+        places: dict[tuple[str, int], set[int]] = {}
+        for entry in entries:
+            places.setdefault((entry.origin, entry.log_id), set()).add(entry.index)
+        found: dict[tuple[str, int], ReadingRef] = {}
+        for (origin, log_id), indexes in places.items():
+            column = tables.entries.c
+            query = (
+                select(column.entry_index, column.observed_at_ms, column.quantity, column.value)
+                .where(await entries_at(connection, log_id, min(indexes), max(indexes) + 1))
+                .where(column.entry_index.in_(sorted(indexes)), column.kind != ERASED_KIND)
+            )
+            states = await self._states(connection, log_id, sorted(indexes))
+            for row in await connection.execute(query):
+                found[origin, row.entry_index] = ReadingRef(
+                    origin=origin,
+                    index=row.entry_index,
+                    observed_at_ms=row.observed_at_ms,
+                    quantity=row.quantity,
+                    value=row.value,
+                    unit=unit_of(row.quantity) or "",
+                    state=states[row.entry_index],
+                )
+        return found
+
+    async def _states(self, connection: Any, log_id: int, indexes: Sequence[int]) -> dict[int, str]:
+        """How far entries have come, by index; those that one checkpoint covers first are asked of together."""
+        column, states, covered = tables.checkpoints.c, dict[int, str](), 0
+        state = "recorded"
+        for index in indexes:
+            if index >= covered:
+                query = (
+                    select(column.size, column.super_index)
+                    .where(column.log_id == log_id, column.size > index)
+                    .order_by(column.size)
+                    .limit(1)
+                )
+                checkpoint = (await connection.execute(query)).one_or_none()
+                covered = SIZE_END if checkpoint is None else checkpoint.size
+                state = "recorded" if checkpoint is None else self._state_of(checkpoint.super_index)
+            states[index] = state
+        return states
+
+    def _state_of(self, place: int | None) -> str:
+        """How far a checkpoint has come that has this place in the super-log."""
+        anchor = self.view.first_anchor(place) if self.view and place is not None else None
+        if self.view is None or anchor is None:
+            return "logged"
+        return "final" if anchor.block_number <= self.view.final[0] else "anchored"
+
     async def progress(self, connection: Any, log_id: int, index: int) -> tuple[str, int | None, int | None]:
         """How far an entry has come (its state), when its checkpoint arrived, and when it was anchored."""
         column = tables.checkpoints.c
@@ -131,10 +187,8 @@ class Ground:
             return "recorded", None, None
         place = checkpoint.super_index
         anchor = self.view.first_anchor(place) if self.view and place is not None else None
-        if self.view is None or anchor is None:
-            return "logged", checkpoint.received_at_ms, None
-        state = "final" if anchor.block_number <= self.view.final[0] else "anchored"
-        return state, checkpoint.received_at_ms, anchor.block_time_s * 1000
+        anchored_ms = None if anchor is None else anchor.block_time_s * 1000
+        return self._state_of(place), checkpoint.received_at_ms, anchored_ms
 
     async def logs_of(self, connection: Any, device: bytes) -> list[int]:
         """The logs that may hold entries of a device: those that the Registry gave it to, and its gateway's."""

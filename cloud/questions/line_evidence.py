@@ -1,58 +1,107 @@
 """What a bill's line rests on: the meters' boundary entries, and the unit's key where a table shares a pool."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cloud.billing.pool_keys import key_in_table
-from cloud.billing.usage import MeterSpan, read_spans
+from cloud.billing.usage import (
+    BoundaryEntry,
+    MeterSpan,
+    Registers,
+    Subject,
+    dates_of_changes,
+    load_registers,
+    spans_of,
+)
 from cloud.chain.view import ChainView, TariffRecord
 from cloud.errors import BillingError
 from cloud.questions.ground import Ground
 from cloud.web.answers import ReadingRef
-from contracts.bill import Line, LineKind
+from contracts.bill import Bill, Line, LineKind
 from contracts.key_table import NO_KEY, key_proof_to_json
 from contracts.tariff import Counting
 
-__all__ = ["METERED", "key_proof", "line_readings", "line_spans"]
+__all__ = ["METERED", "BillEntries", "key_proof"]
 
 METERED = (LineKind.OWN, LineKind.SHARED, LineKind.ESTIMATED)
 
 
-async def line_spans(
-    connection: Any, view: ChainView, line: Line, index: int, register: str, from_date: int, to_date: int
-) -> Sequence[MeterSpan]:
-    """What one register of the line's meters counted between two boundary dates, meter by meter; empty where an entry
-    is missing: the page shows the line without it, which is what there is.
-    """
-    if line.kind not in METERED:
-        return ()
-    subject, role = (line.subject, 2) if line.kind is LineKind.SHARED else (view.roll[index].alias, 1)
-    try:
-        return await read_spans(
-            connection, view, subject=subject, role=role, register=register, from_date=from_date, to_date=to_date
-        )
-    except BillingError:
-        return ()
+class BillEntries:
+    """The boundary entries that a bill's lines rest on, read at once."""
+
+    def __init__(self, view: ChainView, bill: Bill, registers: Registers) -> None:
+        self._view, self._bill, self._registers = view, bill, registers
+        self._references: Mapping[tuple[str, int], ReadingRef] = {}
+
+    @classmethod
+    async def read(cls, ground: Ground, connection: Any, view: ChainView, bill: Bill) -> "BillEntries":
+        """Every register of the lines' meters at the lines' dates, then what pages show of them."""
+        lines = [line for line in bill.lines if line.kind in METERED]
+        bound = {subject: view.bound().get(subject, ()) for subject in (_subject(view, bill, line) for line in lines)}
+        dates = {day for line in lines for day in (line.since, line.from_date, line.to_date) if day}
+        devices = {device for some in bound.values() for device, _ in some}
+        dates |= dates_of_changes(bound)
+        registers = await load_registers(connection, view, dates=dates, devices=devices) if lines else Registers()
+        entries = cls(view, bill, registers)
+        needed = [entry for line in lines for entry in entries._entries(line)]
+        entries._references = await ground.references(connection, needed)
+        return entries
+
+    def spans(self, line: Line, register: str, from_date: int, to_date: int) -> Sequence[MeterSpan]:
+        """What one register of the line's meters counted between two boundary dates, meter by meter; empty where an
+        entry is missing: the page shows the line without it, which is what there is.
+        """
+        if line.kind not in METERED:
+            return ()
+        subject = _subject(self._view, self._bill, line)
+        bindings = {subject: self._view.bound().get(subject, ())}
+        try:
+            return spans_of(self._registers, bindings, subject, register=register, from_date=from_date, to_date=to_date)
+        except BillingError:
+            return ()
+
+    def reference(self, entry: BoundaryEntry) -> ReadingRef | None:
+        """An entry as pages refer to it; None where it was erased."""
+        return self._references.get((entry.origin, entry.index))
+
+    def readings(self, line: Line) -> tuple[ReadingRef, ...]:
+        """Every boundary entry that the line rests on, by day: each register over its days, the total since steps
+        count.
+        """
+        record = self._view.tariffs.get(line.tariff)
+        if record is None or line.kind not in METERED:
+            return ()
+        found = {
+            (entry.origin, entry.index): reading
+            for register, first, last in _asked(line, record)
+            for entry in _ends(self.spans(line, register, first, last))
+            if (reading := self.reference(entry)) is not None
+        }
+        return tuple(sorted(found.values(), key=lambda reading: reading.quantity.rpartition("*")[2]))
+
+    def _entries(self, line: Line) -> Iterator[BoundaryEntry]:
+        record = self._view.tariffs.get(line.tariff)
+        yield from _ends(self.spans(line, line.quantity, line.from_date, line.to_date))
+        for register, first, last in _asked(line, record) if record is not None else ():
+            yield from _ends(self.spans(line, register, first, last))
 
 
-async def line_readings(
-    ground: Ground, connection: Any, view: ChainView, line: Line, index: int, record: TariffRecord | None
-) -> tuple[ReadingRef, ...]:
-    """Every boundary entry that the line rests on, by day: each register over its days, the total since steps count."""
-    if record is None or line.kind not in METERED:
-        return ()
+def _subject(view: ChainView, bill: Bill, line: Line) -> Subject:
+    return (line.subject, 2) if line.kind is LineKind.SHARED else (view.roll[bill.unit_index].alias, 1)
+
+
+def _asked(line: Line, record: TariffRecord) -> Sequence[tuple[str, int, int]]:
     asked = [(register, line.from_date, line.to_date) for register in record.terms.registers]
     if record.terms.counting is not Counting.NONE and line.since < line.from_date:
         asked.insert(0, (line.quantity, line.since, line.from_date))
-    found: dict[tuple[str, int], ReadingRef] = {}
-    for register, first, last in asked:
-        for span in await line_spans(connection, view, line, index, register, first, last):
-            for entry in (span.opening, span.closing):
-                reading = await ground.reference_at(connection, entry.origin, entry.index)
-                if reading is not None:
-                    found[entry.origin, entry.index] = reading
-    return tuple(sorted(found.values(), key=lambda reading: reading.quantity.rpartition("*")[2]))
+    return asked
+
+
+def _ends(spans: Sequence[MeterSpan]) -> Iterator[BoundaryEntry]:
+    for span in spans:
+        yield span.opening
+        yield span.closing
 
 
 def key_proof(view: ChainView, line: Line, index: int, record: TariffRecord | None) -> str:
