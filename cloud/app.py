@@ -20,6 +20,7 @@ from cloud.questions.doors import role_title
 from cloud.questions.ground import title
 from cloud.service import Cloud
 from cloud.settings import read_secret
+from cloud.telemetry import TracedAnswers, observe
 from cloud.tiles import TileRoom, tile_router
 from cloud.visits.routes import visit_router
 from cloud.web import WebSettings, install
@@ -45,6 +46,14 @@ def build_app(cloud: Cloud) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # It would tell paths and query strings, which name households; cloud.telemetry tells what is nobody's.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
     )
     figures = app.state.figures = Figures()
     app.add_middleware(TimedAnswers, figures=figures)
@@ -65,7 +74,18 @@ def build_app(cloud: Cloud) -> FastAPI:
     describe(app)
     undeclared = undeclared_routes(app)
     assert not undeclared, f"who may use {undeclared}? Write it into cloud/identity/policy.py"
+    if cloud.settings.telemetry is not None:
+        _trace(app, cloud)
     return app
+
+
+def _trace(app: FastAPI, cloud: Cloud) -> None:
+    app.add_middleware(TracedAnswers)
+    observe("minglou.entries.accepted", "Entries stored by this process", lambda: cloud.ingest.accepted_entries)
+    observe("minglou.batches.refused", "Batches refused by this process", lambda: sum(cloud.ingest.refused.values()))
+    chain = cloud.chain
+    if chain is not None:
+        observe("minglou.chain.followed_block", "The newest block read", lambda: chain.follower.followed[0])
 
 
 def _exports(cloud: Cloud, questions: StoreQuestions, settings: WebSettings) -> APIRouter:

@@ -30,6 +30,7 @@ from cloud.status import ChainStatus
 from cloud.store import Store
 from cloud.store.months import month_of
 from cloud.super_log import SuperLog, open_super_key
+from cloud.telemetry import start_telemetry
 from cloud.visits.room import VisitRoom
 from cloud.webhooks.courier import Courier
 from cloud.webhooks.settings import secret_of
@@ -157,6 +158,8 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        if settings.telemetry is not None:
+            stack.push_async_callback(asyncio.to_thread, start_telemetry(settings.telemetry))
         store = open_store(settings)
         stack.push_async_callback(store.close)
         await store.migrate()

@@ -11,6 +11,7 @@ from cloud.errors import SettingsError
 from cloud.ingest_log.settings import IngestLogSettings, ingest_log_from_settings
 from cloud.retention.periods import Periods, periods_from_settings
 from cloud.segments.archive import SEGMENT_BYTES
+from cloud.telemetry import TelemetrySettings, telemetry_from_settings
 from cloud.toml_table import Table as _Table
 from cloud.toml_table import read_toml as _read_toml
 from cloud.webhooks.settings import Webhook, webhooks_from_settings
@@ -48,6 +49,7 @@ _TABLES = {
     "copy",
     "witness",
     "retention",
+    "telemetry",
 }
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 
@@ -119,6 +121,7 @@ class CloudSettings:
     webhooks: tuple[Webhook, ...] = ()
     cosigners: Cosigners = field(default_factory=Cosigners)
     retention: Periods = field(default_factory=Periods)
+    telemetry: TelemetrySettings | None = None
     ingest_log: IngestLogSettings | None = None  # None: the store is the log
 
 
@@ -150,6 +153,7 @@ def load_settings(file: Path) -> CloudSettings:
     retention = _Table(file, "retention", document.get("retention", {}))
     maintenance = _Table(file, "maintenance", document["maintenance"]) if "maintenance" in document else None
     chain = _Table(file, "chain", document["chain"]) if "chain" in document else None
+    telemetry = _Table(file, "telemetry", document["telemetry"]) if "telemetry" in document else None
     host, _, port = str(cloud.take("listen", str)).rpartition(":")
     if not host or not port.isdecimal():
         raise SettingsError(f'{file}: [cloud] listen must be "ADDRESS:PORT"')
@@ -190,10 +194,11 @@ def load_settings(file: Path) -> CloudSettings:
         maintenance_contract=_address(file, maintenance) if maintenance else None,
         webhooks=webhooks_from_settings(file, document.get("webhook", ())),
         ingest_log=ingest_log_from_settings(file, document),
+        telemetry=telemetry_from_settings(telemetry),
     )
     if settings.ingest_log is not None and not settings.store_url.startswith("postgresql"):
         raise SettingsError(f"{file}: [ingest_log] needs PostgreSQL: replicas share one store; set [store] url")
-    for table in (cloud, superlog, identity, ingest, mail, store, segments, retention, chain, maintenance):
+    for table in (cloud, superlog, identity, ingest, mail, store, segments, retention, chain, maintenance, telemetry):
         if table is not None:
             table.done()
     return settings

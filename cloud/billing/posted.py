@@ -28,6 +28,7 @@ from cloud.chain.view import ChainView
 from cloud.directory import Directory
 from cloud.errors import BillingError
 from cloud.store import Store, insert_rows, tables
+from cloud.telemetry import TRACER
 from contracts.bill import Bill, BillError, Line, LineKind, Node
 from contracts.clock import Clock
 
@@ -84,8 +85,9 @@ async def take_block(
         raise BillingError(f"period {period} is not closed on the followed chain; post its root first, then upload")
     root = Node(closed.root, closed.sums)
     try:
-        block = decode_block(body)
-        tree = verified_block(block, bill_place(deployment, period), root=root, unit_count=closed.unit_count)
+        with TRACER.start_as_current_span("bills.verify", attributes={"minglou.block.bytes": len(body)}):
+            block = decode_block(body)
+            tree = verified_block(block, bill_place(deployment, period), root=root, unit_count=closed.unit_count)
     except BillError as error:
         raise BillingError(f"upload: {error}") from error
     units = [unit.alias for unit in view.roll[block.first : block.first + len(block.contents)]]

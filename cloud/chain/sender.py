@@ -24,6 +24,7 @@ from cloud.chain.outbox import Attempt, Intent, Outbox, Purpose, Slot
 from cloud.chain.queue import Queue
 from cloud.errors import ChainError
 from cloud.store import Store
+from cloud.telemetry import TRACER
 from contracts.clock import Clock
 
 __all__ = ["AlreadyDone", "Builder", "ChainPlace", "NotYet", "Sender", "SenderLimits", "Transaction"]
@@ -135,7 +136,8 @@ class Sender:
         if not await self._lease.hold() or self._place.followed[0] < 0:
             return False
         try:
-            changed = await self._step()
+            with TRACER.start_as_current_span("outbox.step"):
+                changed = await self._step()
         except LeaseLost:
             return False
         except ChainError as error:
