@@ -8,6 +8,7 @@ somebody chose. Whoever asks with a `traceparent` (W3C Trace Context) finds our 
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,10 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cloud.errors import SettingsError
 from cloud.toml_table import Table
 
-__all__ = ["TRACER", "TelemetrySettings", "TracedAnswers", "observe", "start_telemetry", "telemetry_from_settings"]
+__all__ = ["TelemetrySettings", "TracedAnswers", "observe", "span", "start_telemetry", "telemetry_from_settings"]
 
-TRACER = trace.get_tracer("minglou.cloud")
-"""Makes spans that go nowhere until a collector is named."""
+_TRACER = trace.get_tracer("minglou.cloud")  # its spans go nowhere until a collector is named
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
@@ -88,6 +88,11 @@ def start_telemetry(settings: TelemetrySettings) -> Callable[[], None]:
     return stop
 
 
+def span(name: str, **options: Any) -> AbstractContextManager[trace.Span]:
+    """A span around what is done now. An error that leaves it is not told: its words may name a household."""
+    return _TRACER.start_as_current_span(name, record_exception=False, set_status_on_exception=False, **options)
+
+
 def observe(name: str, says: str, read: Callable[[], float]) -> None:
     """A figure that is read when metrics are sent; `read` must not block."""
 
@@ -113,7 +118,7 @@ class TracedAnswers:
         carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         context, started = propagate.extract(carrier), time.perf_counter()
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
-        with TRACER.start_as_current_span(method, context=context, kind=SpanKind.SERVER) as span:
+        with span(method, context=context, kind=SpanKind.SERVER) as answer:
 
             async def send_traced(message: Message) -> None:
                 if message["type"] == "http.response.start":
@@ -123,10 +128,10 @@ class TracedAnswers:
                         "http.route": route,
                         "http.response.status_code": message["status"],
                     }
-                    span.update_name(f"{method} {route}")
-                    span.set_attributes(told)
+                    answer.update_name(f"{method} {route}")
+                    answer.set_attributes(told)
                     if message["status"] >= 500:
-                        span.set_status(StatusCode.ERROR)
+                        answer.set_status(StatusCode.ERROR)
                     self._seconds.record(time.perf_counter() - started, told)
                 await send(message)
 

@@ -28,7 +28,7 @@ from cloud.chain.view import ChainView
 from cloud.directory import Directory
 from cloud.errors import BillingError
 from cloud.store import Store, insert_rows, tables
-from cloud.telemetry import TRACER
+from cloud.telemetry import span
 from contracts.bill import Bill, BillError, Line, LineKind, Node
 from contracts.clock import Clock
 
@@ -85,7 +85,7 @@ async def take_block(
         raise BillingError(f"period {period} is not closed on the followed chain; post its root first, then upload")
     root = Node(closed.root, closed.sums)
     try:
-        with TRACER.start_as_current_span("bills.verify", attributes={"minglou.block.bytes": len(body)}):
+        with span("bills.verify", attributes={"minglou.block.bytes": len(body)}):
             block = decode_block(body)
             tree = verified_block(block, bill_place(deployment, period), root=root, unit_count=closed.unit_count)
     except BillError as error:

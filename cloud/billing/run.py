@@ -29,7 +29,7 @@ from cloud.billing.period_columns import PeriodColumns, reckon_period
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
 from cloud.errors import BillingError
-from cloud.telemetry import TRACER
+from cloud.telemetry import span
 from contracts.bill import BillError, BillTree
 
 __all__ = ["BillRun", "Prepared"]
@@ -121,7 +121,7 @@ class BillRun:
             BillingError: bills on disk are damaged, or the seed that made them is gone.
         """
         if not all(self._file(first).exists() for first in self._firsts()):
-            with TRACER.start_as_current_span("bills.compute", attributes={"minglou.units": len(view.roll)}):
+            with span("bills.compute", attributes={"minglou.units": len(view.roll)}):
                 await self._compute(connection, view, directory, say)
         say("joining all portions")
         contents = list(chain.from_iterable(self._portion(first) for first in self._firsts()))

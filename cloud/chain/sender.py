@@ -24,7 +24,7 @@ from cloud.chain.outbox import Attempt, Intent, Outbox, Purpose, Slot
 from cloud.chain.queue import Queue
 from cloud.errors import ChainError
 from cloud.store import Store
-from cloud.telemetry import TRACER
+from cloud.telemetry import span
 from contracts.clock import Clock
 
 __all__ = ["AlreadyDone", "Builder", "ChainPlace", "NotYet", "Sender", "SenderLimits", "Transaction"]
@@ -136,7 +136,7 @@ class Sender:
         if not await self._lease.hold() or self._place.followed[0] < 0:
             return False
         try:
-            with TRACER.start_as_current_span("outbox.step"):
+            with span("outbox.step"):
                 changed = await self._step()
         except LeaseLost:
             return False

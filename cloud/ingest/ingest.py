@@ -28,7 +28,6 @@ from cloud.ingest.quota import Bucket, Quota
 from cloud.ingest.writer import adopt_logs
 from cloud.store import Store
 from cloud.store.logs import log_number
-from cloud.telemetry import TRACER
 from contracts.batch import BATCH_BYTES_MAX, BatchParts, split_batch
 from contracts.checkpoint import SignedCheckpoint, is_log_origin, open_checkpoint
 from contracts.clock import Clock
@@ -198,9 +197,8 @@ class Ingest:
         self._waiting_bytes += len(body)
         self._enqueue(job)
         try:
-            with TRACER.start_as_current_span("ingest.batch", attributes={"minglou.batch.bytes": len(body)}):
-                async with asyncio.timeout(self._limits.answer_seconds_max):
-                    return await job.answer
+            async with asyncio.timeout(self._limits.answer_seconds_max):
+                return await job.answer
         except TimeoutError:
             raise self._refusal(
                 503, "busy", "the store did not answer in time; send the batch again", retry_after=2

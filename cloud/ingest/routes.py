@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from cloud.errors import IngestRefused
 from cloud.ingest.ingest import Ingest
 from cloud.mail import MailRoom
+from cloud.telemetry import span
 from contracts.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, MEDIA_TYPE
 
 __all__ = ["gateway_router", "read_body", "refusal_answer"]
@@ -105,8 +106,11 @@ def gateway_router(ingest: Ingest, mail: MailRoom) -> APIRouter:
             if request.headers.get("content-encoding", "identity") != "identity":
                 raise IngestRefused(415, "bad_content_type", "send the batch as it is, without Content-Encoding")
             token = read_token(request.headers.get("authorization"))
-            await ingest.admit(origin, _declared_length(request), token)
-            size = await ingest.submit(origin, token, await read_body(request, BATCH_BYTES_MAX))
+            with span("ingest.batch") as batch:
+                await ingest.admit(origin, _declared_length(request), token)
+                body = await read_body(request, BATCH_BYTES_MAX)
+                batch.set_attribute("minglou.batch.bytes", len(body))
+                size = await ingest.submit(origin, token, body)
         except IngestRefused as refusal:
             return refusal_answer(refusal)
         return JSONResponse({"size": size})

@@ -17,7 +17,7 @@ from sqlalchemy import select, text, update
 from cloud.chain.intents import insert_new
 from cloud.chain.lease import ChainLease
 from cloud.store import Store, tables
-from cloud.telemetry import TRACER
+from cloud.telemetry import span
 from cloud.webhooks.news import SOURCES, News, Source
 from cloud.webhooks.settings import Webhook
 from cloud.webhooks.signature import headers_of
@@ -102,7 +102,7 @@ class Courier:
             body=body,
         )
         attributes = {"minglou.webhook": hook.name, "minglou.kind": news.kind}
-        with TRACER.start_as_current_span("webhook", attributes=attributes):
+        with span("webhook", attributes=attributes):
             return await self._post(hook, body, headers)
 
     async def _post(self, hook: Webhook, body: bytes, headers: Mapping[str, str]) -> str | None:

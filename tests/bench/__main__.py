@@ -32,6 +32,7 @@ GROUPS = (
     "bills",
     "cloud",
     "cloud_rebuild",
+    "pages",
     "cluster",
     "web",
     "demo_page",

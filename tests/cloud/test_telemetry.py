@@ -14,16 +14,16 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from cloud.errors import SettingsError
-from cloud.telemetry import TRACER, telemetry_from_settings
+from cloud.telemetry import span, telemetry_from_settings
 from cloud.toml_table import Table
 from contracts.batch import MEDIA_TYPE
 from tests.cloud.gateway import SimulatedGateway
-from tests.cloud.served import API_TOKEN
 from tests.cloud.test_openapi import write_site
 from tests.processes import free_port, is_listening, program, running, wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
+TOKEN = "5a" * 32
 ATTRIBUTES = {
     "http.request.method", "http.route", "http.response.status_code", "minglou.batch.bytes", "minglou.block.bytes",
     "minglou.units", "minglou.webhook", "minglou.kind",
@@ -99,7 +99,7 @@ def test_a_collector_gets_spans_and_figures_in_the_callers_trace_and_nothing_of_
         parents = {span.span_id for span in collector.spans if span.name.startswith("POST /v1/logs")}
         assert batch.parent_span_id in parents, "what an answer waits for stands below it"
         assert {one.key for span in collector.spans for one in span.attributes} <= ATTRIBUTES
-        for secret in (gateway.origin, gateway.token.hex(), API_TOKEN, "zhang-san"):
+        for secret in (gateway.origin, gateway.token.hex(), TOKEN, "zhang-san"):
             assert secret.encode() not in collector.raw
         assert collector.services == {"cuiyuan"}
         assert {"http.server.request.duration", "minglou.entries.accepted"} <= collector.figures
@@ -109,7 +109,7 @@ def ask(port: int, gateway: SimulatedGateway) -> None:
     url = f"http://127.0.0.1:{port}"
     with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
         client.get("/healthz", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
-        client.get("/no/such/page/of/zhang-san", headers={"Authorization": f"Bearer {API_TOKEN}"})
+        client.get("/no/such/page/of/zhang-san", headers={"Authorization": f"Bearer {TOKEN}"})
         headers = {"Content-Type": MEDIA_TYPE, "Authorization": f"Bearer {gateway.token.hex()}"}
         refused = client.post(f"/v1/logs/{gateway.origin}/entries", content=gateway.batch(), headers=headers)
         assert refused.status_code == 403, "no chain vouches for this gateway"
@@ -131,8 +131,8 @@ def test_a_collector_that_is_away_disturbs_nobody_and_the_end_does_not_wait_for_
 
 
 def test_without_a_collector_no_span_is_made() -> None:
-    with TRACER.start_as_current_span("anything") as span:
-        assert not span.is_recording()
+    with span("anything") as made:
+        assert not made.is_recording()
 
 
 @pytest.mark.parametrize(

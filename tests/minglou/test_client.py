@@ -17,7 +17,7 @@ from contracts.report import State
 from minglou.client import Client, NotProven, Refused, read_trust
 from tests.cloud.chain_site import ChainSite
 from tests.cloud.month import Month
-from tests.cloud.served import API_TOKEN, ServedCloud, serving
+from tests.cloud.served import ServedCloud, serving
 from tests.cloud.test_billing import billing
 from tests.conftest import Endpoint
 from tests.processes import wait_until
@@ -32,12 +32,19 @@ class Told:
     cloud: ServedCloud
     month: Month
     node: str
+    token: str
 
-    def client(self, tamper: Tamper | None = None, *, rpc: bool = True, token: str | None = API_TOKEN) -> Client:
+    def ask(self, path: str) -> bytes:
+        """An answer as it comes."""
+        return self.cloud.get(path, token=self.token).content
+
+    def client(self, tamper: Tamper | None = None, *, rpc: bool = True, is_program: bool = True) -> Client:
         transport = None if tamper is None else Liar(tamper)
         trust = read_trust(self.cloud.folder / "trust.json")
         node = self.node if rpc else None
-        return Client(self.cloud.url, trust=trust, rpc=node, token=token, transport=transport)
+        return Client(
+            self.cloud.url, trust=trust, rpc=node, token=self.token if is_program else None, transport=transport
+        )
 
 
 class Liar(httpx.BaseTransport):
@@ -87,7 +94,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, anvil: Endpoint) -> Iterator[
                 return bool(cloud.get("/v1/status").json()["anchored_final_size"] > 0)
 
             wait_until(is_anchored, seconds=40, what="the first anchor")
-            yield Told(cloud, month, anvil.url)
+            yield Told(cloud, month, anvil.url, cloud.program_token)
 
 
 def test_an_entry_is_verified_up_to_the_chain(told: Told) -> None:
@@ -120,7 +127,7 @@ def test_a_changed_reading_is_refused(told: Told, said: bytes, instead: bytes) -
 
 
 def test_another_entrys_sound_evidence_is_no_answer(told: Told) -> None:
-    other = told.cloud.get(f"/v1/evidence/{told.month.gateway.origin}/2").content
+    other = told.ask(f"/v1/evidence/{told.month.gateway.origin}/2")
     with told.client(lambda _path, _body: other) as site, pytest.raises(NotProven, match="another one's"):
         site.entry(told.month.gateway.origin, 1)
 
@@ -129,7 +136,7 @@ def test_a_bill_is_verified_against_the_root_on_chain_and_a_changed_one_is_not(t
     with told.client() as site:
         bill = site.bill(told.month.period, 0)
         assert bill.amounts.total == sum(line.amount for line in bill.lines)
-    neighbours = told.cloud.get(f"/v1/bills/{told.month.period}/units/1").content
+    neighbours = told.ask(f"/v1/bills/{told.month.period}/units/1")
     with told.client(lambda _path, _body: neighbours) as site, pytest.raises(NotProven, match="another one"):
         site.bill(told.month.period, 0)
     amount = f'"amount":"{bill.lines[0].amount}"'.encode()
@@ -161,8 +168,8 @@ def test_the_super_log_is_followed_and_a_rewritten_one_is_not(told: Told) -> Non
 
 
 def test_refusals_and_silence_are_told_apart_from_lies(told: Told) -> None:
-    with told.client(token=None) as site:
-        with pytest.raises(Refused, match="API token") as refused:
+    with told.client(is_program=False) as site:
+        with pytest.raises(Refused, match="token") as refused:
             site.entry(told.month.gateway.origin, 1)
         assert refused.value.code == "not_public"
         assert b"".join(site.export("anchors", "csv")).startswith(b"super_log_size,")
@@ -185,7 +192,7 @@ def test_the_example_of_the_readme_runs(told: Told, monkeypatch: pytest.MonkeyPa
         "http://127.0.0.1:8545": told.node,
         "cuiyuan.example/cuiyuan/b07/e0": told.month.gateway.origin,
         "2026110120261201": str(told.month.period),
-        'token="…"': f'token="{API_TOKEN}"',
+        'token="…"': f'token="{told.token}"',
     }.items():
         assert said in code
         code = code.replace(said, real)
