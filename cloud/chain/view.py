@@ -27,7 +27,6 @@ from cloud.chain.records import (
 )
 from cloud.ingest.keys import GatewayKey, KeyState
 from cloud.mail import FinalBlock
-from contracts.bill import LINES_MAX
 from contracts.calls import (
     anchor_log,
     bindings_events,
@@ -210,11 +209,6 @@ class ChainView:
             for key in self.owner_keys.values():
                 self._keys_of_units.setdefault(key.unit, []).append(key)
         return self._keys_of_units.get(unit, ())
-
-    def challenges_of(self, period: int, unit_index: int) -> Sequence[ChallengeRecord]:
-        """All challenges of one bill, by line."""
-        lines = (*range(LINES_MAX), PLACE_BILL, PLACE_SUM)
-        return [self.challenges[period, unit_index, at] for at in lines if (period, unit_index, at) in self.challenges]
 
     def tariff_for(self, quantity: str, category: int, period: int) -> TariffRecord | None:
         """The approved tariff that is valid over a whole period, the latest version where several are."""

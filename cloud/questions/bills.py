@@ -39,9 +39,10 @@ from cloud.web.answers import (
     Title,
     Unit,
 )
-from contracts.bill import BLOCK, LANES, Line, LineKind
+from contracts.bill import BLOCK, LANES, LINES_MAX, Line, LineKind
 from contracts.bill import Bill as PostedBill
 from contracts.bill_file import bill_to_json
+from contracts.calls.challenges import PLACE_BILL, PLACE_SUM
 from contracts.person import KeyKind, key_id_of
 from contracts.tariff import Counting, Key
 
@@ -211,7 +212,7 @@ class BillQuestions(Ground):
     def _bill_summary(
         self, view: ChainView, closed: PeriodRecord, unit: DirectoryUnit, index: int, total: int
     ) -> BillSummary:
-        challenges = view.challenges_of(closed.period, index)
+        challenges = _challenges_of(view, closed.period, index)
         reduced = sum(one.amount - (one.charge or 0) for one in challenges if one.state != "open")
         return BillSummary(
             unit=unit.name,
@@ -387,6 +388,11 @@ def _said(derivation: Mapping[str, Any]) -> Title | None:
     if not derivation["matches"]:
         return None
     return Title(zh=sentence(derivation, "zh"), en=sentence(derivation, "en"))
+
+
+def _challenges_of(view: ChainView, period: int, index: int) -> list[ChallengeRecord]:
+    places = ((period, index, line) for line in (*range(LINES_MAX), PLACE_SUM, PLACE_BILL))
+    return [view.challenges[place] for place in places if place in view.challenges]
 
 
 def _bill_state(
