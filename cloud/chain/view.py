@@ -59,8 +59,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger("cloud.chain")
-
-
 _NO_END = 10**8  # after every boundary date
 
 
