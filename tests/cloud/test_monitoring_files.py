@@ -18,7 +18,7 @@ from contracts import ed25519
 from contracts.copy_note import CopyKeeper
 from tests.cloud.conftest import open_bench
 from tests.cloud.gateway import SimulatedGateway
-from tests.cloud.test_operations import MONITOR, figures_of, open_site
+from tests.cloud.test_operations import figures_of, monitor, open_site
 from tests.processes import REPOSITORY
 
 Run = Callable[[Any], Any]
@@ -49,8 +49,8 @@ def test_every_figure_in_rules_and_dashboard_is_given_by_a_cloud(run: Run, tmp_p
     given = {sample.name for family in chain_families(CHAIN) for sample in family.samples}
 
     async def scenario() -> None:
-        async with open_site(tmp_path) as (_, client):
-            text = (await client.get("/metrics", headers=MONITOR)).text
+        async with open_site(tmp_path) as (cloud, client):
+            text = (await client.get("/metrics", headers=await monitor(cloud))).text
             given.update(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
             given.update(name.partition(",")[0] for name in figures_of(text))
 
