@@ -16,7 +16,7 @@ from cloud.billing.bill_block import BLOCK_LEVEL as UPLOAD_LEVEL
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.store import insert_rows, tables
-from cloud.store.sealing import seal, unseal
+from cloud.store.sealing import BILLS, LINE_NOTES, seal, unseal
 from contracts.bill import BLOCK, BLOCK_LEVEL, Bill, BillProof, BillTree, Line, Node
 
 __all__ = [
@@ -36,9 +36,6 @@ __all__ = [
     "read_noted",
     "terms_named",
 ]
-
-
-_BILLS, _NOTES = "bills", "line notes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +87,7 @@ async def keep_block(
     tree: BillTree,
 ) -> None:
     """Add a verified block of units in a row; with the last one also what stands above all blocks."""
-    sealed = seal(connection, _BILLS, list(zip(units, contents, strict=True)))
+    sealed = seal(connection, BILLS, list(zip(units, contents, strict=True)))
     bills = [
         (period, index, unit, leaf.sums >> 192, content)
         for index, (unit, content, leaf) in enumerate(zip(units, sealed, tree.row(0), strict=True), first)
@@ -132,7 +129,7 @@ async def _keep_top(connection: AsyncConnection, period: int) -> None:
 
 async def keep_notes(connection: AsyncConnection, period: int, notes: Sequence[tuple[int, int, bytes, bytes]]) -> None:
     """Add what lines rest on beyond the entries: (unit index, line, unit, content) each."""
-    sealed = seal(connection, _NOTES, [(unit, content) for _, _, unit, content in notes])
+    sealed = seal(connection, LINE_NOTES, [(unit, content) for _, _, unit, content in notes])
     rows = [(period, index, line, content) for (index, line, _, _), content in zip(notes, sealed, strict=True)]
     await insert_rows(connection, tables.line_notes, rows)
 
@@ -154,12 +151,12 @@ async def read_held(connection: AsyncConnection, period: int) -> HeldPeriod | No
 
 def open_notes(connection: AsyncConnection, rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
     """Contents of (unit, stored) rows of `line_notes`."""
-    return unseal(connection, _NOTES, rows)
+    return unseal(connection, LINE_NOTES, rows)
 
 
 def open_bills(connection: AsyncConnection, rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
     """Contents of (unit, stored) rows of `posted_bills`."""
-    return unseal(connection, _BILLS, rows)
+    return unseal(connection, BILLS, rows)
 
 
 async def read_note(connection: AsyncConnection, period: int, unit_index: int, unit: bytes, line: int) -> bytes | None:
@@ -167,7 +164,7 @@ async def read_note(connection: AsyncConnection, period: int, unit_index: int, u
     column = tables.line_notes.c
     query = select(column.content).where(column.period == period, column.unit_index == unit_index, column.line == line)
     stored = (await connection.execute(query)).scalar_one_or_none()
-    return None if stored is None else unseal(connection, _NOTES, [(unit, stored)])[0]
+    return None if stored is None else unseal(connection, LINE_NOTES, [(unit, stored)])[0]
 
 
 async def read_noted(connection: AsyncConnection, period: int) -> set[tuple[int, int]]:
@@ -186,7 +183,7 @@ async def read_contents(connection: AsyncConnection, period: int, first: int, co
         .order_by(column.unit_index)
     )
     rows = [(row.unit, row.content) for row in await connection.execute(query)]
-    return [(unit, content) for (unit, _), content in zip(rows, unseal(connection, _BILLS, rows), strict=True)]
+    return [(unit, content) for (unit, _), content in zip(rows, unseal(connection, BILLS, rows), strict=True)]
 
 
 async def read_bill(

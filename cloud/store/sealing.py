@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
 
-__all__ = ["SEALED", "SEALER", "Sealer", "seal", "unseal"]
+__all__ = ["BILLS", "LINE_NOTES", "SEALED", "SEALER", "Sealer", "seal", "unseal"]
 
 SEALED = b"\xffMv1"
 """How sealed bytes begin."""
 SEALER = "sealer"
 """Where a connection's `info` holds the keys."""
+BILLS, LINE_NOTES = "bills", "line notes"
+"""What is sealed, as a key's purpose says it."""
 
 
 class Sealer(Protocol):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cloud.identity.vault import UnitVault, open_vault
+from cloud.store.sealing import BILLS
 from contracts.bill import LINE_BYTES, LineKind, decode_line
 from provisioning.demo.calendar import period_number
 from provisioning.demo.cheats.report import CheatReport, Notice
@@ -29,9 +33,12 @@ async def alter_a_bill(scene: Scene) -> CheatReport:
     """Take ten yuan off a flat's own line and total, so that the bill adds up within itself, and check it again."""
     index = next(unit.index for unit in scene.site.units if unit.name == _UNIT)
     true = await _file(scene, index)
-    kept = _read(scene, index)
+    unit, kept = _read(scene, index)
     code, _ = await _check(scene, true, "bill-before")
-    _write(scene, index, _cheaper(kept))
+    with _keys(scene) as keys:  # whoever runs the cloud holds them
+        (content,) = keys.unseal(BILLS, [(unit, kept)])
+        (cheaper,) = keys.seal(BILLS, [(unit, _cheaper(content))])
+    _write(scene, index, cheaper)
     try:
         altered = await _file(scene, index)
         _, failed = await _check(scene, altered, "bill-after")
@@ -83,15 +90,23 @@ async def _file(scene: Scene, index: int) -> str:
     return answer.body.decode()
 
 
-def _read(scene: Scene, index: int) -> bytes:
+def _read(scene: Scene, index: int) -> tuple[bytes, bytes]:
+    """The unit's name in the store, and its bill as it lies there, sealed."""
     with scene.cloud_database() as database:
         row = database.execute(
-            "SELECT content FROM posted_bills WHERE period = ? AND unit_index = ?",
+            "SELECT unit, content FROM posted_bills WHERE period = ? AND unit_index = ?",
             (period_number(scene.state.month), index),
         ).fetchone()
     if row is None:
         raise DemoError(f"the cloud holds no bill of {_UNIT} yet; let the month be billed first")
-    return bytes(row[0])
+    return bytes(row[0]), bytes(row[1])
+
+
+@contextmanager
+def _keys(scene: Scene) -> Iterator[UnitVault]:
+    folder = scene.places.cloud / "data" / "keys"
+    with closing(open_vault(folder, folder / "master.key")) as vault:
+        yield vault
 
 
 def _write(scene: Scene, index: int, content: bytes) -> None:

@@ -119,7 +119,7 @@ class Scene:
         kept = self.places.cloud / "api.token"
         if not kept.exists():
             settings = ("--config", str(self.places.cloud / "cloud.toml"))
-            scopes = ("--scope", "evidence:read", "--scope", "entries:read")
+            scopes = ("--scope", "evidence:read", "--scope", "entries:read", "--scope", "bills:read")
             made = await try_command(
                 minglou("identity", "token", "--name", "demo", *scopes, *settings), directory=self.places.root
             )
