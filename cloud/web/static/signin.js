@@ -57,4 +57,7 @@ if (letter.get("t")) {
     perform: get,
     finish: (credential) => post("/signin/passkey", { credential }),
   });
+} else {
+  panel.hidden = false;
+  show("missing");
 }
