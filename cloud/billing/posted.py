@@ -178,19 +178,23 @@ def _name_of(view: ChainView, directory: Directory, unit_index: int) -> str:
 
 
 def _compare(bill: Bill, right: Bill) -> list[Mismatch]:
-    """Every line that is not what the gateway's entries and the tariff give."""
-    ours = {_name(line): line for line in right.lines}
-    return [
-        Mismatch(
-            period=bill.period,
-            unit_index=bill.unit_index,
-            line=number,
-            charged_fen=line.amount,
-            right_fen=mine.amount if (mine := ours.get(_name(line))) is not None else None,
-        )
-        for number, line in enumerate(bill.lines)
-        if line.kind is not LineKind.CREDIT and ours.get(_name(line)) != line
-    ]
+    """Every line that is not what the gateway's entries and the tariff give; each of these answers for one line."""
+    ours, found = {_name(line): line for line in right.lines}, []
+    for number, line in enumerate(bill.lines):
+        if line.kind is LineKind.CREDIT:
+            continue
+        mine = ours.pop(_name(line), None)
+        if mine != line:
+            found.append(
+                Mismatch(
+                    period=bill.period,
+                    unit_index=bill.unit_index,
+                    line=number,
+                    charged_fen=line.amount,
+                    right_fen=None if mine is None else mine.amount,
+                )
+            )
+    return found
 
 
 def said(name: str, mismatch: Mismatch) -> str:

@@ -22,8 +22,10 @@ DEPLOYED: Any = Deployed()
 PADDED = 3
 
 
-async def post(store: Store, site: BillingSite, *, padded: int | None) -> list[bytes]:
-    """Close and hand in the period, one own line padded by ten yuan."""
+async def post(
+    store: Store, site: BillingSite, *, padded: int | None = None, doubled: int | None = None
+) -> list[bytes]:
+    """Close and hand in the period, one own line padded by ten yuan, or one charged twice."""
     async with store.read() as connection:
         period = await reckon_period(connection, view=site.view, directory=EMPTY, period=PERIOD)
     contents = period.contents([bytes(16)] * len(site.view.roll), 0)
@@ -31,6 +33,8 @@ async def post(store: Store, site: BillingSite, *, padded: int | None) -> list[b
         line = decode_line(contents[padded][16 : 16 + LINE_BYTES])
         cheat = replace(line, amount=line.amount + 1_000).encode()
         contents[padded] = contents[padded][:16] + cheat + contents[padded][16 + LINE_BYTES :]
+    if doubled is not None:
+        contents[doubled] = contents[doubled][: 16 + LINE_BYTES] + contents[doubled][16:]
     tree = BillTree(leaves_of(contents, replace(PLACE, period=PERIOD)))
     site.view.periods[PERIOD] = PeriodRecord(
         period=PERIOD, root=tree.root.hash, sums=tree.root.sums, unit_count=tree.unit_count, window_end_s=1,
@@ -93,9 +97,22 @@ def test_an_untouched_period_replays_without_a_difference(run: Run, store: Store
 
     async def scenario() -> None:
         await site.write(store)
-        await post(store, site, padded=None)
+        await post(store, site)
         assert await replayed(store, site) == []
         assert {TOTAL, *RATES} >= {row[3] for row in site.rows}
+        await store.close()
+
+    run(scenario())
+
+
+def test_a_line_that_is_charged_twice_is_found_once(run: Run, store: Store) -> None:
+    site = random_site(13, odd=0.0)
+
+    async def scenario() -> None:
+        await site.write(store)
+        await post(store, site, doubled=PADDED)
+        (found,) = await compare_bills(store, view=site.view, directory=EMPTY, deployment=DEPLOYED, period=PERIOD)
+        assert (found.unit_index, found.line, found.right_fen) == (PADDED, 1, None)
         await store.close()
 
     run(scenario())
