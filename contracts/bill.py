@@ -11,7 +11,7 @@ from enum import IntEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from contracts.abi import encode_arguments, padded, unpadded
+from contracts.abi import AbiError, encode_arguments, padded, unpadded
 from contracts.errors import ContractsError
 
 TAG = padded("minglou/bill/1")
@@ -139,7 +139,7 @@ def decode_line(words: bytes) -> Line:
     return Line(
         kind=line_kind(kind),
         subject=parts[1],
-        quantity=unpadded(parts[2]),
+        quantity=_quantity(parts[2]),
         tariff=tariff,
         since=since,
         from_date=span // _DATE_END,
@@ -147,6 +147,13 @@ def decode_line(words: bytes) -> Line:
         usage=usage,
         amount=amount,
     )
+
+
+def _quantity(word: bytes) -> str:
+    try:
+        return unpadded(word)
+    except AbiError as error:
+        raise BillError(f"line's quantity is not canonical: {error}") from error
 
 
 def line_kind(kind: object) -> LineKind:

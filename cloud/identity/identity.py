@@ -272,6 +272,10 @@ class Identity:
             if held is None or not _may_end(by, held):
                 raise IdentityRefused(404, "unknown_role", "there is no such role in your care")
             await accounts.end_grant(connection, number, now_ms)
+            # A letter that replaces this role's lost passkey would bring the role back.
+            for letter in await invitations.recoveries_of(connection, held.account, now_ms):
+                if (letter.role, letter.unit) == (held.role, held.unit):
+                    await invitations.stop(connection, letter.digest, now_ms)
             await _write(connection, Act.ROLE_ENDED, by, now_ms, unit=held.unit, what=held.role.value)
 
     async def in_care_of(self, by: Grant, now_ms: int) -> tuple[Sequence[Grant], Sequence[Invitation]]:

@@ -290,7 +290,8 @@ class Ingest:
             await self._compare(content, head)
             group.oddities.append(replay_of(head, content))
         if content.checkpoint.size <= held:
-            self._heads.put(head)
+            if group.generation == self._generation:  # else a head that was rolled back would come to stay
+                self._heads.put(head)
         else:
             head = self._continue(content, head, signed, group)
         group.answers.append((job, head, max(held, content.end)))
@@ -373,6 +374,7 @@ class Ingest:
         try:
             fork = await self._journal.compare(content, head)
         except IngestRefused as refusal:
+            self._heads.forget(head.origin)  # it may be of a group that was rolled back meanwhile
             self.refused[refusal.code] += 1
             raise
         if fork is not None:
