@@ -4,7 +4,7 @@ receivers."""
 import time
 from collections.abc import Callable
 
-from cloud.chain.lease import ChainLease
+from cloud.lease import Lease
 from cloud.store import Store
 
 __all__ = ["Duties"]
@@ -16,7 +16,7 @@ class Duties:
     """The lease on these duties; it ends with its holder's process, and another one takes over."""
 
     def __init__(self, store: Store, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._lease = ChainLease(store, name="duties")
+        self._lease = Lease(store, name="duties")
         self._monotonic = monotonic
         self._ask_at = 0.0
 

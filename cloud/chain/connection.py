@@ -13,12 +13,12 @@ from cloud.chain.builders import ChainBuilders
 from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.deployment import Deployment, wait_for_deployment
 from cloud.chain.follower import Follower
-from cloud.chain.lease import ChainLease
 from cloud.chain.reading import FollowedReader
 from cloud.chain.sender import Sender, SenderLimits
 from cloud.chain.view import ChainView
 from cloud.directory import DirectoryFile
 from cloud.errors import ChainError
+from cloud.lease import Lease
 from cloud.mail import Bell
 from cloud.settings import ChainSettings, CloudSettings, read_secret
 from cloud.status import ChainStatus
@@ -156,7 +156,7 @@ async def open_chain(
     deployment = await asyncio.to_thread(wait_for_deployment, chain.deployment_file, seconds=_DEPLOYMENT_SECONDS)
     client = ChainClient(chain.rpc, quorum=chain.quorum)
     stack.push_async_callback(client.close)
-    lease = ChainLease(store)
+    lease = Lease(store)
     stack.push_async_callback(lease.release)
 
     async def tell(says: str) -> None:

@@ -2,7 +2,7 @@
 
 from cloud.errors import ChainError
 
-__all__ = ["CallReverted", "Disagreement", "FinalityLost", "LeaseLost", "NodeRefused", "Unreachable"]
+__all__ = ["CallReverted", "Disagreement", "FinalityLost", "NodeRefused", "Unreachable"]
 
 
 class CallReverted(ChainError):
@@ -23,7 +23,3 @@ class Disagreement(ChainError):
 
 class FinalityLost(ChainError):
     """The endpoints' chain does not hold a block that was final."""
-
-
-class LeaseLost(ChainError):
-    """Another process sends for this account now; whatever was about to be stored is dropped."""

@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.chain.client import Block, ChainClient, EventLog
 from cloud.chain.deployment import Deployment
-from cloud.chain.errors import FinalityLost, LeaseLost
+from cloud.chain.errors import FinalityLost
 from cloud.chain.events import StoredEvent, read_events
-from cloud.chain.lease import ChainLease
+from cloud.lease import Lease, LeaseLost
 from cloud.store import Store, insert_rows, tables
 from contracts.clock import Clock
 
@@ -68,7 +68,7 @@ class Follower:
         listeners: Sequence[ChainListener],
         finality_depth: int | None,
         resends_lost: bool = False,
-        lease: ChainLease | None = None,
+        lease: Lease | None = None,
     ) -> None:
         self._store, self._client, self._clock = store, client, clock
         self._deployment = deployment

@@ -16,13 +16,12 @@ from typing import Any, Protocol
 
 from cloud.chain.breaker import Breaker, Cause, cause_of
 from cloud.chain.client import CallReverted, ChainClient, SigningKey
-from cloud.chain.errors import LeaseLost
 from cloud.chain.fees import Asked, FeeCapReached, Fees, first_fees, replacement_fees
 from cloud.chain.intents import add_intent
-from cloud.chain.lease import ChainLease
 from cloud.chain.outbox import Attempt, Intent, Outbox, Purpose, Slot
 from cloud.chain.queue import Queue
 from cloud.errors import ChainError
+from cloud.lease import Lease, LeaseLost
 from cloud.store import Store
 from cloud.telemetry import span
 from contracts.clock import Clock
@@ -101,7 +100,7 @@ class Sender:
         limits: SenderLimits,
         builders: Mapping[str, Builder],
         place: ChainPlace,
-        lease: ChainLease,
+        lease: Lease,
         breaker: Breaker,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

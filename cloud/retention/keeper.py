@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import and_, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.chain.lease import ChainLease
+from cloud.lease import Lease
 from cloud.months import month_end_ms, month_of
 from cloud.retention.erasing import RETENTION_LOCK, Erasure, erase_range, is_kind, needed
 from cloud.retention.holds import Holds, read_holds
@@ -55,7 +55,7 @@ class Retention:
 
     def __init__(self, store: Store, periods: Periods, clock: Clock, *, chain_id: int | None) -> None:
         self._store, self._periods, self._clock, self._chain_id = store, periods, clock, chain_id
-        self._lease = ChainLease(store, name=RETENTION_LOCK)
+        self._lease = Lease(store, name=RETENTION_LOCK)
 
     async def step(self) -> bool:
         """For the worker: all that is due, unless another process does it."""

@@ -389,7 +389,7 @@ attempts = Table(
     Column("gas_used", BigInteger, nullable=True),
 )
 
-# Who follows the chain and sends: each holder begins a term, and writes only while it lasts.
+# Who has a duty that is one process's alone, to follow the chain and send first of all: each holder begins a term.
 chain_leases = Table(
     "chain_leases",
     metadata,

@@ -15,7 +15,7 @@ import httpx
 from sqlalchemy import select, text, update
 
 from cloud.chain.intents import insert_new
-from cloud.chain.lease import ChainLease
+from cloud.lease import Lease
 from cloud.store import Store, tables
 from cloud.telemetry import span
 from cloud.webhooks.news import SOURCES, News, Source
@@ -45,7 +45,7 @@ class Courier:
         real_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._store, self._clock, self._hooks, self._keys = store, clock, hooks, keys
-        self._turn = ChainLease(store, name="webhooks")
+        self._turn = Lease(store, name="webhooks")
         # Receivers refuse what was signed minutes ago by their own clock, so a demo's quick days are not asked.
         self._real_seconds = real_seconds
         self._client = httpx.AsyncClient(timeout=_ANSWER_SECONDS, follow_redirects=False, trust_env=False)

@@ -15,11 +15,11 @@ from cloud.chain.client import ChainClient
 from cloud.chain.deployment import Deployment
 from cloud.chain.follower import Follower
 from cloud.chain.intents import add_intent
-from cloud.chain.lease import ChainLease
 from cloud.chain.reading import FollowedReader
 from cloud.chain.sender import NotYet, Sender, SenderLimits, Transaction
 from cloud.chain.view import ChainView
 from cloud.errors import IngestRefused
+from cloud.lease import Lease
 from cloud.store import tables
 from contracts.clock import SystemClock
 from contracts.onchain import origin_id
@@ -98,7 +98,7 @@ async def open_chain_bench(
         seconds = [1000.0]
         view = ChainView(31337)
         clock = SystemClock()
-        lease = ChainLease(bench.store)
+        lease = Lease(bench.store)
         follower = Follower(
             store=bench.store,
             client=site.client,

@@ -5,15 +5,14 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from cloud.chain.errors import LeaseLost
-from cloud.chain.lease import ChainLease
+from cloud.lease import Lease, LeaseLost
 from cloud.store import Store, tables
 
 
 def test_the_second_waits_and_takes_over_when_the_first_ends(store_url: str) -> None:
     async def scenario() -> None:
         stores = Store(store_url), Store(store_url)
-        first, second = (ChainLease(store, holder=f"cloud {at}") for at, store in enumerate(stores))
+        first, second = (Lease(store, holder=f"cloud {at}") for at, store in enumerate(stores))
         try:
             assert await first.hold() and await first.hold()
             assert not await second.hold() and second.term is None
@@ -34,7 +33,7 @@ def test_the_second_waits_and_takes_over_when_the_first_ends(store_url: str) -> 
 def test_a_holder_that_slept_through_a_takeover_stores_nothing(store_url: str) -> None:
     async def scenario() -> None:
         stores = Store(store_url), Store(store_url)
-        sleeper, other = (ChainLease(store) for store in stores)
+        sleeper, other = (Lease(store) for store in stores)
         try:
             assert await sleeper.hold()
             await sleeper._lock.release()  # the operating system or the database took it away unnoticed

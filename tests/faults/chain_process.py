@@ -11,8 +11,8 @@ from typing import Any
 from cloud.chain.breaker import Breaker
 from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.follower import Follower
-from cloud.chain.lease import ChainLease
 from cloud.chain.sender import Built, Sender, SenderLimits, Transaction
+from cloud.lease import Lease
 from cloud.mail import Bell
 from cloud.store import Store
 from cloud.workers import Worker, supervise
@@ -23,7 +23,7 @@ from tests.faults.chain_world import DEPTH, TELL, deployment_of
 async def serve(arguments: argparse.Namespace) -> None:
     """Follow and send, as the cloud's workers do, until killed."""
     store, clock = Store(arguments.store), SystemClock()
-    client, lease = ChainClient([arguments.rpc]), ChainLease(store)
+    client, lease = ChainClient([arguments.rpc]), Lease(store)
     follower = Follower(
         store=store,
         client=client,

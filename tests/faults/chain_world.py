@@ -20,10 +20,10 @@ from cloud.chain.deployment import Deployment
 from cloud.chain.endpoint import Endpoint
 from cloud.chain.follower import Follower
 from cloud.chain.intents import add_intent
-from cloud.chain.lease import ChainLease
 from cloud.chain.reading import FollowedReader
 from cloud.chain.sender import AlreadyDone, Built, Sender, SenderLimits, Transaction
 from cloud.errors import ChainError
+from cloud.lease import Lease
 from cloud.store import Store, tables
 from contracts.clock import SystemClock
 from tests.faults.chain_nodes import Anvil, Node
@@ -129,7 +129,7 @@ class Process:
 
     fate: Fate
     client: ChainClient
-    lease: ChainLease
+    lease: Lease
     follower: Follower
     sender: Sender
     breaker: Breaker
@@ -171,7 +171,7 @@ class World:
         fate, clock = Fate(), SystemClock()
         mortal: Any = MortalStore(store or self.store, fate)
         client = NodesClient(self.nodes, fate, lambda: self.seconds)
-        lease = ChainLease(mortal)
+        lease = Lease(mortal)
         follower = Follower(
             store=mortal,
             client=client,

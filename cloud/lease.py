@@ -1,9 +1,9 @@
-"""Which process follows and sends: one of all clouds on a database, taken over when it dies, fenced when it only slept.
+"""Which process has a duty that is one's alone: taken over when it dies, fenced when it only slept.
 
 The lock is the operating system's on a SQLite file's sibling, or PostgreSQL's advisory lock on a session of its own:
 both end with the process. A process that was merely asleep may wake up without its lock and in the middle of a step; so
-each holder begins a *term*, kept in the database, and whatever it stores is stored only while its term lasts. Signed
-bytes that were not stored are never broadcast.
+each holder begins a *term*, kept in the database, and what it fences is stored only while its term lasts. Who sends to
+the chain broadcasts no signed bytes that were not stored so.
 """
 
 import asyncio
@@ -20,10 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from cloud.chain.errors import LeaseLost
+from cloud.errors import CloudError
 from cloud.store import Store, tables
 
-__all__ = ["ChainLease"]
+__all__ = ["Lease", "LeaseLost"]
+
+
+class LeaseLost(CloudError):
+    """Another process has this duty now; whatever was about to be stored is dropped."""
 
 
 class _Lock(Protocol):
@@ -34,8 +38,8 @@ class _Lock(Protocol):
     async def release(self) -> None: ...
 
 
-class ChainLease:
-    """The right to write what concerns the chain: followed blocks, attempts, intents' states."""
+class Lease:
+    """The right to one duty, by its name: `chain` is to follow blocks and to send."""
 
     def __init__(self, store: Store, *, holder: str = "", name: str = "chain") -> None:
         self._store, self._name = store, name
@@ -62,7 +66,7 @@ class ChainLease:
         held = await connection.execute(update(tables.chain_leases).where(ours).values(holder=self._holder))
         if self.term is None or held.rowcount != 1:
             self.term = None
-            raise LeaseLost("another process follows and sends now; this one waits until that one ends")
+            raise LeaseLost(f"another process has the duty {self._name!r} now; this one waits until that one ends")
 
     async def release(self) -> None:
         """Let another process go on."""
