@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
-from itertools import zip_longest
+from itertools import count, zip_longest
 from pathlib import Path
 
 from cloud.errors import ArchiveError
@@ -37,6 +37,7 @@ __all__ = ["SEGMENT_BYTES", "Archive", "LogFiles"]
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 _FILE = re.compile(r"([0-9]{15})\.segment")
+_ERASED = "erased"  # names the file that says which of the store's erasures a log's files have followed
 _HEADER_BYTES_MAX = 128
 
 
@@ -156,6 +157,10 @@ class LogFiles:
             )
             raise ArchiveError(f"{text}; fetch what follows")
         with self._disk_errors():
+            if not self._unflushed:
+                self._set_aside_behind(tail)
+            if tail.path is not None and tail.length + len(encoded) > self._segment_bytes:
+                self.flush()  # so that only the newest file may hold what is not on the disk yet
             path, length = self._room_for(tail, frame.start, len(encoded))
             self._write_at(path, length, encoded)
         self._known = _Tail(path=path, length=length + len(encoded), frontier=after.copy(), note=frame.note)
@@ -204,8 +209,28 @@ class LogFiles:
             if found:
                 self._replace(path, b"".join([segment_header(self.origin), *frames]))
                 erased += found
+        if ordered:
+            self._drop_torn()
         self._known = None
         return erased
+
+    def erased_up_to(self) -> str:
+        """The store's last erasure that these files have followed, as `note_erased` was told it; "" where none is."""
+        note = self.folder / _ERASED
+        with self._disk_errors():
+            return note.read_text(errors="replace").strip() if note.exists() else ""
+
+    def note_erased(self, erasure: str) -> None:
+        """Keep how far these files have followed the store's erasures. Raises `ArchiveError`."""
+        if not self.folder.is_dir():
+            return  # nothing is held that could be erased
+        with self._disk_errors():
+            fresh = self.folder / f"{_ERASED}.new"
+            fresh.write_text(f"{erasure}\n")
+            fresh.chmod(0o600)
+            _sync(fresh)
+            fresh.replace(self.folder / _ERASED)
+            _sync(self.folder)
 
     def read_from(self, size: int, *, bytes_max: int) -> bytes:
         """Whole frames from the one that holds entry `size` on: at least one if there is one, else about `bytes_max`.
@@ -275,7 +300,10 @@ class LogFiles:
         return self._known
 
     def _find_tail(self) -> _Tail:
-        """The last whole frame; it alone gives size and frontier, for it carries the peaks before it."""
+        """The last whole frame; it alone gives size and frontier, for it carries the peaks before it.
+
+        Whoever wrote it may have been killed before its flush. Older files are on the disk: see `append`.
+        """
         paths = self.segments()
         while paths:
             path = paths.pop()
@@ -284,7 +312,8 @@ class LogFiles:
                 last, length = encoded, length + len(encoded)
             if last:
                 with self._disk_errors():
-                    _sync(path)  # whoever wrote it may have been killed before its flush
+                    _sync(path)
+                    _sync(self.folder)
                 return self._tail_of(path, len(segment_header(self.origin)) + length, last)
         return _Tail(path=None, length=0, frontier=Frontier(), note="")
 
@@ -321,9 +350,19 @@ class LogFiles:
                 return
             with contextlib.suppress(OSError):
                 file.seek(length)
-                path.with_suffix(f".{length}.torn").write_bytes(file.read())
+                _torn(path, length).write_bytes(file.read())
             file.truncate(length)
         self._unflushed.append(path)
+
+    def _set_aside_behind(self, tail: _Tail) -> None:
+        """The same for whole files, newer than the one with the last whole frame: their own first frame is damaged."""
+        for path in reversed(self.segments()):
+            if path == tail.path:
+                return
+            if path.stat().st_size > len(segment_header(self.origin)):
+                path.replace(_torn(path, 0))
+            else:
+                path.unlink()  # the power went while it began
 
     def _replace(self, path: Path, content: bytes) -> None:
         with self._disk_errors():
@@ -332,9 +371,13 @@ class LogFiles:
             fresh.chmod(0o600)
             _sync(fresh)
             fresh.replace(path)
-            for old in self.folder.glob("*.torn"):
-                old.unlink()  # it may hold what was to be erased
             _sync(self.folder)
+
+    def _drop_torn(self) -> None:
+        """What was once set aside may hold what was to be erased, whether the files still did or not."""
+        with self._disk_errors():
+            for old in self.folder.glob("*.torn"):
+                old.unlink()
 
     def _write_at(self, path: Path, at: int, content: bytes) -> None:
         """All of `content` at the end of the file's first `at` bytes, or the file as it was."""
@@ -366,6 +409,12 @@ class LogFiles:
                     "segments yet is written as soon as there is room, and no gateway is told to prune it"
                 ) from error
             raise ArchiveError(f"segments: {self.folder}: {error}") from error
+
+
+def _torn(path: Path, at: int) -> Path:
+    """A free name for what stood in this file from byte `at` on."""
+    names = (path.with_suffix(f".{at}{'.' * bool(number)}{number or ''}.torn") for number in count())
+    return next(name for name in names if not name.exists())
 
 
 def _first_index(path: Path) -> int:

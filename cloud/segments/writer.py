@@ -7,14 +7,14 @@ step share one flush. Where it was interrupted it goes on from what the files th
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, takewhile
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import ArchiveError
-from cloud.segments.archive import Archive
+from cloud.segments.archive import Archive, LogFiles
 from cloud.segments.notes import NotesFile
 from cloud.segments.rows import ERASED_KIND, slot_of
 from cloud.store import Store, tables
@@ -27,7 +27,7 @@ __all__ = ["SegmentWriter"]
 
 _FRAMES_AT_ONCE = 64  # of one log, in one step
 _LOGS_AT_ONCE = 64
-_ERASURES_AT_ONCE = 200
+_ERASURES_AT_ONCE = 200  # of one log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,7 @@ class SegmentWriter:
         self._store, self._archive = store, archive
         self._notes = NotesFile(archive.folder / "super-log.notes")
         self._sizes: dict[str, int] = {}
+        self._followed: dict[int, int] = {}  # by log: the number of the last erasure that its files have followed
         self.entries = 0  # written since the start
 
     async def prepare(self) -> None:
@@ -50,6 +51,7 @@ class SegmentWriter:
         self._archive.lock()
         self._archive.forget()
         self._sizes.clear()
+        self._followed.clear()
 
     async def step(self) -> bool:
         """Write what some logs grew by; whether there may be more.
@@ -122,29 +124,46 @@ class SegmentWriter:
         erased already.
         """
         column = tables.erasures.c
-        query = select(tables.erasures).where(column.in_segments == 0).order_by(column.log_id, column.number)
-        query = query.limit(_ERASURES_AT_ONCE).execution_options(every_shard="whichever log's entries were erased")
+        newest = select(column.log_id, func.max(column.number)).group_by(column.log_id)
+        newest = newest.execution_options(every_shard="whichever log's entries were erased")
         async with self._store.read() as connection:
-            waiting = (await connection.execute(query)).all()
-        for log_id, erasures in groupby(waiting, key=lambda row: int(row.log_id)):
-            await self._erase_in_files(log_id, list(erasures))
-        return bool(waiting)
+            behind = [row[0] for row in await connection.execute(newest) if self._followed.get(row[0]) != row[1]]
+        for log_id in behind:
+            self._followed[log_id] = await self._follow_erasures(log_id)
+        return bool(behind)
 
-    async def _erase_in_files(self, log_id: int, erasures: Sequence[Any]) -> None:
-        places = set[int]()
+    async def _follow_erasures(self, log_id: int) -> int:
+        """Erase in one log's files what their own note says that they have not followed; the last erasure's number.
+
+        Every folder does so for itself, however long its process was off. A note that does not stand in the store
+        belongs to another one: to one that was lost, or is older now. Then all erasures are followed again.
+        """
+        files, column = await self._files_of(log_id), tables.erasures.c
+        noted = await asyncio.to_thread(files.erased_up_to)
+        number = noted.partition(" ")[0]
+        last = int(number) if number.isdecimal() else 0
+        query = select(tables.erasures).where(column.log_id == log_id).order_by(column.number).limit(_ERASURES_AT_ONCE)
         async with self._store.read() as connection:
-            named = select(tables.logs.c.origin).where(tables.logs.c.log_id == log_id)
-            origin = (await connection.execute(named)).scalar_one()
+            erasures = (await connection.execute(query.where(column.number >= last))).all()
+            if noted and erasures and _says(erasures[0]) == noted:
+                erasures = erasures[1:]
+            elif noted:
+                erasures = (await connection.execute(query)).all()
+            if not erasures:
+                return last
+            places = set[int]()
             for one in erasures:
-                column, here = tables.entries.c, await entries_at(connection, log_id, one.first_index, one.end_index)
-                erased = select(column.entry_index).where(here, column.kind == ERASED_KIND)
+                here = await entries_at(connection, log_id, one.first_index, one.end_index)
+                erased = select(tables.entries.c.entry_index).where(here, tables.entries.c.kind == ERASED_KIND)
                 places.update((await connection.execute(erased)).scalars())
-        await asyncio.to_thread(self._archive.log(origin).erase, places)
-        done = tables.erasures.c
-        numbers = [one.number for one in erasures]
-        async with self._store.write("retention") as connection:
-            change = update(tables.erasures).where(done.log_id == log_id, done.number.in_(numbers))
-            await connection.execute(change.values(in_segments=1))
+        await asyncio.to_thread(files.erase, places)
+        await asyncio.to_thread(files.note_erased, _says(erasures[-1]))
+        return int(erasures[-1].number)
+
+    async def _files_of(self, log_id: int) -> LogFiles:
+        named = select(tables.logs.c.origin).where(tables.logs.c.log_id == log_id)
+        async with self._store.read() as connection:
+            return self._archive.log((await connection.execute(named)).scalar_one())
 
     async def _write_notes(self) -> None:
         """The super-log's signed notes, which cannot be computed again: their time and their cosignatures."""
@@ -162,6 +181,12 @@ async def _entries(connection: AsyncConnection, log_id: int, start: int, end: in
     here = await entries_at(connection, log_id, start, end)
     query = select(tables.entries).where(here).order_by(tables.entries.c.entry_index)
     return (await connection.execute(query)).all()
+
+
+def _says(erasure: Any) -> str:
+    """An erasure's number, and what tells it from another store's erasure of that number."""
+    parts = (erasure.number, erasure.first_index, erasure.end_index, erasure.entries, erasure.erased_at_ms)
+    return " ".join(str(part) for part in parts)
 
 
 def _frame(frontier: Frontier, checkpoint: Any, rows: Sequence[Any]) -> Frame:

@@ -149,7 +149,7 @@ erasures = Table(
     Column("cause", String(16), nullable=False),
     Column("says", Text, nullable=False),
     Column("erased_at_ms", BigInteger, nullable=False),
-    # Whether the segments have followed.
+    # Not read any more, and gone in the next release: each folder of segments notes by itself how far it has followed.
     Column("in_segments", SmallInteger, nullable=False),
 )
 

@@ -361,3 +361,55 @@ def test_one_entry_is_erased_by_its_place(tmp_path: Path, store_url: str, run: R
                     await erase_places(town.bench.store, log, [place], says="r", now_ms=1)
 
     run(scene())
+
+
+def test_what_is_erased_leaves_every_replicas_folder_also_one_that_was_off_meanwhile(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    folders = [tmp_path / "cloud-0", tmp_path / "cloud-1"]
+
+    async def write(town: Town, folder: Path) -> Archive:
+        async with writing(town.bench, folder) as (archive, writer):
+            await write_all(writer)
+            return archive
+
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as town:
+            secrets = {town.gateway.entries[index][192:208] for index in DUE}
+            for folder in folders:
+                before = on_disk(await write(town, folder), town.gateway)
+                assert all(secret in before for secret in secrets)
+            await town.retention().run()
+            await write(town, folders[0])
+            await write(town, folders[1])
+            kept = town.gateway.entries[min(places(202610))][192:208]
+            for folder in folders:
+                on_its_disk = on_disk(Archive(folder), town.gateway)
+                assert not any(secret in on_its_disk for secret in secrets) and kept in on_its_disk
+            index = min(places(202610))
+            await erase_places(town.bench.store, town.gateway.origin, [index], says="asked for", now_ms=town.clock.now)
+            await write(town, folders[1])
+            assert kept not in on_disk(Archive(folders[1]), town.gateway)
+            assert kept in on_disk(Archive(folders[0]), town.gateway), "it has been off since"
+            await write(town, folders[0])
+            assert kept not in on_disk(Archive(folders[0]), town.gateway)
+
+    run(scene())
+
+
+def test_a_folder_that_followed_another_store_follows_this_one_from_its_first_erasure(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as town:
+            first, second = min(places(202610)), max(places(202610))
+            secret = town.gateway.entries[first][192:208]
+            async with writing(town.bench, tmp_path / "segments") as (archive, writer):
+                await write_all(writer)
+                archive.log(town.gateway.origin).note_erased("1 5 6 1 1700000000000")  # of a store that was lost
+                for index in (first, second):
+                    await erase_places(town.bench.store, town.gateway.origin, [index], says="r", now_ms=town.clock.now)
+                await write_all(writer)
+                assert secret not in on_disk(archive, town.gateway)
+
+    run(scene())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloud.errors import ArchiveError
-from cloud.segments import Archive
+from cloud.segments import Archive, LogFiles
 from cloud.segments.notes import NotesFile
 from cloud.segments.writer import SegmentWriter
 from contracts.entry import Kind
@@ -174,3 +174,71 @@ def test_segments_never_lead_out_of_their_folder(tmp_path: Path) -> None:
     for origin in ("../../etc", "x/y/e0", "/etc/passwd/a/e0", "a/b/c/e0/../.."):
         with pytest.raises(ArchiveError):
             archive.log(origin)
+
+
+def test_what_a_killed_writer_left_is_on_the_disk_before_it_is_told_as_held(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer is killed after frames that filled several files, and before its flush."""
+    dirty, real_write, real_sync = set[str](), os.pwrite, os.fsync
+
+    def path_of(descriptor: int) -> str:
+        return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    def write(descriptor: int, content: bytes, at: int) -> int:
+        dirty.update((path_of(descriptor), str(Path(path_of(descriptor)).parent)))
+        return real_write(descriptor, content, at)
+
+    def sync(descriptor: int) -> None:
+        dirty.discard(path_of(descriptor))
+        real_sync(descriptor)
+
+    async def scene() -> None:
+        async with open_bench(tmp_path / "cloud.sqlite3") as bench:
+            gateway = SimulatedGateway()
+            bench.keys.enrol(gateway)
+            await grow(bench, gateway, 12)
+            async with writing(bench, tmp_path / "whole") as (archive, writer):
+                await write_all(writer)
+            files = archive.log(gateway.origin)
+            monkeypatch.setattr(os, "pwrite", write)
+            monkeypatch.setattr(os, "fsync", sync)
+            killed = LogFiles(tmp_path / "killed", gateway.origin, segment_bytes=10_000)
+            for encoded in files.frames():
+                frame = decode_frame(encoded)
+                killed.append(encoded, frame, verify_frame(frame, gateway.public).frontier)
+            assert len(killed.segments()) > 3
+            head = LogFiles(tmp_path / "killed", gateway.origin).head
+            assert head is not None and head.size == gateway.size
+            assert not dirty & {str(path) for path in (killed.folder, *killed.segments())}
+
+    run(scene())
+
+
+def test_a_newest_file_that_is_damaged_from_its_first_frame_on_is_set_aside_whole(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    async def scene() -> None:
+        async with open_bench(store_url) as bench:
+            gateway = SimulatedGateway()
+            bench.keys.enrol(gateway)
+            for left_of_the_older in (0, 200_000):  # the damaged file's name is needed again, or is in the way
+                await grow(bench, gateway, 6)
+                folder = tmp_path / f"segments-{left_of_the_older}"
+                async with writing(bench, folder, segment_bytes=12_000) as (archive, writer):
+                    await write_all(writer)
+                newest = archive.log(gateway.origin).segments()[-1]
+                damaged = bytearray(newest.read_bytes())
+                damaged[100] ^= 1
+                newest.write_bytes(damaged)
+                async with writing(bench, folder, segment_bytes=12_000 + left_of_the_older) as (archive, writer):
+                    await write_all(writer)
+                    await grow(bench, gateway, 4)
+                    await write_all(writer)
+                    assert held(archive, gateway) == gateway.entries
+                kept = [path.read_bytes() for path in archive.log(gateway.origin).folder.glob("*.torn")]
+                assert kept == [bytes(damaged)]
+                archive.log(gateway.origin).erase({gateway.size + 7})
+                assert not list(archive.log(gateway.origin).folder.glob("*.torn")), "it may hold what was to go"
+
+    run(scene())
