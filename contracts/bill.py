@@ -41,8 +41,8 @@ class LineKind(IntEnum):
     SHARED = 2
     STANDING = 3  # by floor area, residents, a stated number, or once: its subject is the right to it
     CREDIT = 4  # names a credit note; outside the bill's sums
-    ESTIMATED = 5  # own use whose closing register was not read yet
-    INTERVAL = 6  # own use priced interval by interval
+    ESTIMATED = 5  # own use of which an entry is missing or not believed, told by a named rule
+    INTERVAL = 6  # own use of a meter without tariff registers, by time of use from its readings between boundaries
 
 
 LANES = {

@@ -24,6 +24,7 @@ from contracts.bill import (
     Bill,
     BillError,
     BillTree,
+    Line,
     LineKind,
     Node,
     climb,
@@ -42,6 +43,7 @@ __all__ = [
     "decode_block",
     "encode_block",
     "leaves_of",
+    "lines_of",
     "salts_digest",
     "verified_block",
 ]
@@ -85,14 +87,13 @@ class BillPlace:
 
     def bill(self, unit_index: int, content: bytes) -> Bill:
         """One unit's bill from its content. Raises BillError if it is not canonical."""
-        words = content[SALT_BYTES:]
         return Bill(
             chain_id=self.chain_id,
             contract=self.contract,
             site=self.site,
             period=self.period,
             unit_index=unit_index,
-            lines=tuple(decode_line(words[at : at + LINE_BYTES]) for at in range(0, len(words), LINE_BYTES)),
+            lines=tuple(lines_of(content)),
             salt=content[:SALT_BYTES].ljust(_WORD, b"\0"),
         )
 
@@ -104,6 +105,12 @@ class BillBlock:
     first: int
     contents: Sequence[bytes]
     path: tuple[Node, ...]
+
+
+def lines_of(content: bytes) -> list[Line]:
+    """One unit's lines from its content. Raises BillError where one is not canonical."""
+    starts = range(SALT_BYTES, len(content), LINE_BYTES)
+    return [decode_line(content[start : start + LINE_BYTES]) for start in starts]
 
 
 def salts_digest(contents: Sequence[bytes]) -> bytes:

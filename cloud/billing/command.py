@@ -107,17 +107,17 @@ async def _run(arguments: argparse.Namespace) -> int:
     if operator is None:
         print("nothing is posted: name the operator's settings with --operator")
         return 0
-    async with Posting(operator, place) as posting:
+    async with Posting(operator, place, say=_say) as posting:
         await posting.close(root, unit_count=prepared.tree.unit_count)
         await posting.upload(
             prepared.contents, prepared.tree, lambda held: _say(f"{held:,} of {prepared.tree.unit_count:,} handed in")
         )
-        bills.finish()
         mismatches = await posting.compare(prepared.contents)
         await posting.give_credits(prepared.contents)
+    bills.finish()
     for mismatch in mismatches:
         print(f"  the cloud computes otherwise: {mismatch}")
-    print(f"posted period {place.period}")
+    print(f"posted period {place.period}; the cloud holds its bills, and {arguments.folder} no household's any more")
     return 0
 
 
@@ -242,7 +242,7 @@ async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
         tree = BillTree(leaves_of(contents, place))
     except (ValueError, ContractsError) as error:
         raise BillingError(f"draft {file}: {error}") from error
-    async with Posting(settings, place) as posting:
+    async with Posting(settings, place, say=_say) as posting:
         await posting.close(tree.root, unit_count=tree.unit_count)
         await posting.upload(contents, tree)
         mismatches = await posting.compare(contents)
@@ -250,4 +250,5 @@ async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
     print(f"posted {tree.unit_count} bills of {draft.period}, root {tree.root.hash.hex()}")
     for mismatch in mismatches:
         print(f"  the cloud computes otherwise: {mismatch}")
+    print(f"{file} still holds every household's lines and the salts that hide them on chain: delete it")
     return 0

@@ -9,26 +9,47 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.billing.bill_block import SALT_BYTES
+from cloud.billing.bill_block import SALT_BYTES, lines_of
 from cloud.billing.derivation import describe, metered_steps
 from cloud.billing.estimation import days_between
 from cloud.billing.kept import open_bills, open_notes, read_contents
 from cloud.billing.reckoning import OWN_ROLE, DraftLine
-from cloud.billing.usage import bindings_of, date_text, dates_of_changes, load_registers, reach_of, spans_of
+from cloud.billing.usage import (
+    Bindings,
+    Registers,
+    Subject,
+    bindings_of,
+    date_text,
+    dates_of_changes,
+    load_registers,
+    reaches_of,
+    spans_of,
+)
 from cloud.chain.view import ChainView
+from cloud.directory import Directory
 from cloud.errors import BillingError
 from cloud.store import tables
 from contracts.bill import LINE_BYTES, Line, LineKind, decode_line
-from contracts.tariff import Counting
+from contracts.tariff import Counting, TariffError, Terms
 
-__all__ = ["CORRECTION", "corrections_by_unit", "corrections_of"]
+__all__ = ["CORRECTION", "Corrections", "corrections_by_unit", "corrections_of"]
 
 CORRECTION = "correction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrections:
+    """What a period's bills owe or give back, unit index and line each, in unit order."""
+
+    lines: Sequence[tuple[int, DraftLine]]
+    others: Sequence[tuple[int, DraftLine]] = ()  # the same corrections by other entries: as posted before some came
+    problems: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,59 +62,134 @@ class _Estimated:
     line: Line
 
 
-async def corrections_of(connection: AsyncConnection, view: ChainView, period: int) -> list[tuple[int, DraftLine]]:
-    """Unit index and line of every correction that a period's bills owe or give back, in unit order."""
-    found = []
-    for one in await _open_estimates(connection, view, period):
-        try:
-            correction = await _correction(connection, view, period, one)
-        except BillingError:
-            continue  # nothing measures it yet: a later period asks again
-        if correction is not None and not await _is_billed(connection, view, period, one, correction.line.subject):
-            found.append((one.unit_index, correction))
-    return sorted(found, key=lambda item: (item[0], item[1].line.subject))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Billed:
+    """A correction that was posted and that no note explains."""
+
+    period: int
+    number: int
+    digest: bytes
+
+    def may_correct(self, one: _Estimated) -> bool:
+        return one.period % 10**8 <= self.period // 10**8
 
 
-async def _open_estimates(connection: AsyncConnection, view: ChainView, period: int) -> list[_Estimated]:
-    """Estimates of earlier periods that no other period's bills have corrected."""
+async def corrections_of(
+    connection: AsyncConnection, view: ChainView, directory: Directory, period: int, *, unit_index: int | None = None
+) -> Corrections:
+    """Every correction that a period's bills owe or give back. An estimate that a posted correction may already have
+    corrected, without anybody being able to tell, is a problem in words and is not corrected: never twice.
+
+    Args:
+        unit_index: of one unit alone.
+    """
+    noted, estimates = await _open_estimates(connection, view, period, unit_index)
+    lines, others, problems = list[tuple[int, DraftLine]](), list[tuple[int, DraftLine]](), list[str]()
+    for index, some in groupby(estimates, key=lambda one: one.unit_index):
+        billed = await _billed_without_note(connection, view, period, index, noted)
+        due: list[tuple[_Estimated, Sequence[DraftLine | None]]] = []
+        for one in some:
+            try:
+                possible = await _possible(connection, view, period, one)
+            except BillingError as error:
+                problems.append(f"{_name(view, directory, index)}: {error}")
+                continue
+            same = next(
+                (was for was in billed if any(line and line.line.subject == was.digest for line in possible)), None
+            )
+            if same is not None:
+                billed.remove(same)
+            elif any(possible):
+                due.append((one, possible))
+        for one, (first, *rest) in due:
+            unclear = next((was for was in billed if was.may_correct(one)), None)
+            if unclear is not None:
+                problems.append(_unclear(view, directory, one, unclear))
+                continue
+            if first is not None:
+                lines.append((index, first))
+            others += [(index, line) for line in rest if line is not None]
+    return Corrections(lines=sorted(lines, key=_by_unit), others=others, problems=problems)
+
+
+def _by_unit(item: tuple[int, DraftLine]) -> tuple[int, bytes]:
+    return item[0], item[1].line.subject
+
+
+def _name(view: ChainView, directory: Directory, unit_index: int) -> str:
+    named = directory.unit_of(view.roll[unit_index].alias)
+    return named.name if named else f"unit {unit_index}"
+
+
+def _unclear(view: ChainView, directory: Directory, one: _Estimated, billed: _Billed) -> str:
+    return (
+        f"{_name(view, directory, one.unit_index)}: line {one.number + 1} of {one.period} was an estimate that entries "
+        f"measure by now, and line "
+        f"{billed.number + 1} of {billed.period} corrects nobody can tell what; enter what is still owed by hand"
+    )
+
+
+async def _open_estimates(
+    connection: AsyncConnection, view: ChainView, period: int, unit_index: int | None
+) -> tuple[set[tuple[int, int, int]], list[_Estimated]]:
+    """Whatever has a note (period, unit index, line), and the estimates of earlier periods that no other period's
+    bills have corrected, unit by unit.
+    """
     column = tables.line_notes.c
     query = select(tables.line_notes).where(column.period != period)
-    query = query.order_by(column.period, column.unit_index, column.line)
+    if unit_index is not None:
+        query = query.where(column.unit_index == unit_index)
+    query = query.order_by(column.unit_index, column.period, column.line)
     notes = [row for row in await connection.execute(query) if row.period in view.periods]
+    noted: set[tuple[int, int, int]] = set()
     corrected: set[tuple[int, int, int]] = set()
     estimates = []
     for row in notes:
+        noted.add((row.period, row.unit_index, row.line))
         note: dict[str, Any] = json.loads(open_notes(connection, [(view.roll[row.unit_index].alias, row.content)])[0])
         if "corrects" in note:
             corrected.add((int(note["corrects"]["period"]), row.unit_index, int(note["corrects"]["line"])))
         elif row.period % 10**8 <= period // 10**8:
             estimates.append((row.period, row.unit_index, row.line))
     found = []
-    for earlier, unit_index, number in estimates:
-        if (earlier, unit_index, number) not in corrected:
-            ((_, content),) = await read_contents(connection, earlier, unit_index, 1)
+    for earlier, index, number in estimates:
+        if (earlier, index, number) not in corrected:
+            ((_, content),) = await read_contents(connection, earlier, index, 1)
             start = SALT_BYTES + number * LINE_BYTES
             line = decode_line(content[start : start + LINE_BYTES])
-            found.append(_Estimated(period=earlier, unit_index=unit_index, number=number, line=line))
-    return found
+            found.append(_Estimated(period=earlier, unit_index=index, number=number, line=line))
+    return noted, found
 
 
-async def _is_billed(connection: AsyncConnection, view: ChainView, period: int, one: _Estimated, digest: bytes) -> bool:
-    """Whether another period's bill of the unit names this very correction, noted or not."""
-    column, unit = tables.posted_bills.c, view.roll[one.unit_index].alias
-    query = select(column.content).where(column.unit == unit, column.period.not_in([period, one.period]))
-    rows = [(unit, content) for content in (await connection.execute(query)).scalars()]
-    return any(digest in content for content in open_bills(connection, rows))
+async def _billed_without_note(
+    connection: AsyncConnection, view: ChainView, period: int, unit_index: int, noted: set[tuple[int, int, int]]
+) -> list[_Billed]:
+    """Corrections on other periods' bills of a unit of which nothing is noted."""
+    column, unit = tables.posted_bills.c, view.roll[unit_index].alias
+    query = select(column.period, column.content).where(column.unit == unit, column.period != period)
+    rows = [row for row in await connection.execute(query.order_by(column.period)) if row.period in view.periods]
+    contents = open_bills(connection, [(unit, row.content) for row in rows])
+    return [
+        _Billed(period=row.period, number=number, digest=line.subject)
+        for row, content in zip(rows, contents, strict=True)
+        for number, line in enumerate(lines_of(content))
+        if line.quantity == CORRECTION and (row.period, unit_index, number) not in noted
+    ]
 
 
-async def _correction(connection: AsyncConnection, view: ChainView, period: int, one: _Estimated) -> DraftLine | None:
-    """The correcting line; None where the estimate was right, or is being challenged. Raises BillingError while no
-    entry measures it.
+async def _possible(
+    connection: AsyncConnection, view: ChainView, period: int, one: _Estimated
+) -> list[DraftLine | None]:
+    """The correcting lines by each day from which on entries measure an estimate, the first of them being the one that
+    counts; None where the estimate was right. Nothing while it is challenged, or not measured yet.
+
+    Raises:
+        BillingError: it was posted in a form that no entry can measure.
     """
     charged = _charged(view, one)
     if charged is None:
-        return None
-    line, terms = one.line, view.tariffs[one.line.tariff].terms
+        return []
+    line, terms = one.line, _terms(view, one)
     subject = (view.roll[one.unit_index].alias, OWN_ROLE)
     bindings = bindings_of(view, [subject])
     registers = await load_registers(
@@ -103,45 +199,74 @@ async def _correction(connection: AsyncConnection, view: ChainView, period: int,
         devices={device for device, _ in bindings.get(subject, ())},
         since=line.to_date,
     )
-    days = (line.from_date, line.to_date)
-    reach = reach_of(registers, bindings, subject, names=terms.registers, from_date=days[0], to_date=days[1])
-    if reach is None:
-        raise BillingError("no entry measures the estimate yet")
-    counted = [
-        sum(
-            span.usage
-            for span in spans_of(registers, bindings, subject, register=name, from_date=days[0], to_date=reach)
-        )
-        for name in terms.registers
-    ]
-    used = [usage * days_between(*days) // days_between(days[0], reach) for usage in counted]
-    prior = 0
-    if terms.counting is not Counting.NONE and line.since < line.from_date:
-        before = spans_of(
-            registers, bindings, subject, register=line.quantity, from_date=line.since, to_date=line.from_date
-        )
-        prior = sum(span.usage for span in before)
-    season, residents = terms.season(*days), view.residents(subject[0], line.from_date)
-    right = season.charge(used=used, prior=prior, residents=residents)
-    if right == charged:
-        return None
-    corrects = {
-        "period": str(one.period),
-        "line": str(one.number),
-        "from": date_text(days[0]),
-        "to": date_text(days[1]),
-        "measured_on": date_text(reach),
-        "charged": str(charged),
-        "right": str(right),
-        "used": str(sum(used)),
-        "prior": str(prior),
-        "steps": metered_steps(season, used=used, prior=prior, residents=residents),
-    }
-    return _line(period, corrects, right - charged)
+    measured = _Measured(registers, bindings, subject, line, terms, view.residents(subject[0], line.from_date))
+    found = []
+    for reach in reaches_of(
+        registers, bindings, subject, names=terms.registers, from_date=line.from_date, to_date=line.to_date
+    ):
+        try:
+            right, corrects = measured.right(reach)
+        except BillingError:
+            continue  # the days before it in its year cannot be told yet: a later period asks again
+        document = {"period": str(one.period), "line": str(one.number), "charged": str(charged), **corrects}
+        found.append(_line(period, document, right - charged) if right != charged else None)
+    return found
+
+
+def _terms(view: ChainView, one: _Estimated) -> Terms:
+    """The terms of an estimate, which may not be one of ours: whoever posts bills writes what they like."""
+    line = one.line
+    try:
+        for day in (line.since, line.from_date, line.to_date):
+            date_text(day)
+        terms = view.tariffs[line.tariff].terms
+        terms.season(line.from_date, line.to_date)
+        if terms.quantity == line.quantity and line.since <= line.from_date < line.to_date:
+            return terms
+    except (KeyError, ValueError, TariffError):
+        pass
+    raise BillingError(
+        f"line {one.number + 1} of {one.period} is an estimate that no entry can measure; correct it by hand"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """An estimated line and the entries that may measure it."""
+
+    registers: Registers
+    bindings: Bindings
+    subject: Subject
+    line: Line
+    terms: Terms
+    residents: int
+
+    def right(self, reach: int) -> tuple[int, dict[str, Any]]:
+        """Fen by the entries up to a day, as Charges.vy makes of them, and how. Raises BillingError."""
+        line, terms, days = self.line, self.terms, (self.line.from_date, self.line.to_date)
+        counted = [self._counted(name, days[0], reach) for name in terms.registers]
+        used = [usage * days_between(*days) // days_between(days[0], reach) for usage in counted]
+        counts = terms.counting is not Counting.NONE and line.since < line.from_date
+        prior = self._counted(line.quantity, line.since, line.from_date) if counts else 0
+        season = terms.season(*days)
+        right = season.charge(used=used, prior=prior, residents=self.residents)
+        return right, {
+            "from": date_text(days[0]),
+            "to": date_text(days[1]),
+            "measured_on": date_text(reach),
+            "right": str(right),
+            "used": str(sum(used)),
+            "prior": str(prior),
+            "steps": metered_steps(season, used=used, prior=prior, residents=self.residents),
+        }
+
+    def _counted(self, register: str, first: int, last: int) -> int:
+        spans = spans_of(self.registers, self.bindings, self.subject, register=register, from_date=first, to_date=last)
+        return sum(span.usage for span in spans)
 
 
 def _charged(view: ChainView, one: _Estimated) -> int | None:
-    """What the estimate charges by now; None while a challenge of it is open."""
+    """What is charged for an estimate by now; None while that is being judged."""
     challenge = view.challenges.get((one.period, one.unit_index, one.number))
     if challenge is None:
         return one.line.amount

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cloud.billing.corrections import CORRECTION, corrections_of
 from cloud.billing.derivation import describe
 from cloud.billing.kept import read_note
 from cloud.billing.reckoning import DraftLine, Reckoning
@@ -38,7 +39,7 @@ async def derive_lines(
     for number, line in enumerate(lines):
         note = await read_note(connection, period, unit.index, unit.alias, number) if with_notes else None
         found = computed.get(line) if note is None else json.loads(note)
-        derivations.append({**(found or describe(line)), "matches": found is not None})
+        derivations.append({"matches": found is not None, **(found or describe(line))})
     return derivations
 
 
@@ -57,7 +58,12 @@ async def _computed(
         view,
         dates=Reckoning.dates(view, period, bindings),
         devices={device for found in bindings.values() for device, _ in found},
+        since=Reckoning.history_since(period),
     )
     run = Reckoning(registers, view, directory, period, bindings=bindings)
     shared = [line for pool in pools for line in run.shared_lines_of(pool, unit.index)]
-    return [*run.own_lines([unit])[0], *shared, *run.standing_lines(unit)]
+    corrected: Sequence[DraftLine] = ()
+    if any(line.quantity == CORRECTION for line in lines):
+        found = await corrections_of(connection, view, directory, period, unit_index=unit.index)
+        corrected = [one for _, one in (*found.lines, *found.others)]
+    return [*run.own_lines([unit])[0], *shared, *run.standing_lines(unit), *corrected]

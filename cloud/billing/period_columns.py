@@ -42,6 +42,7 @@ class PeriodColumns:
     columns: Sequence[LineColumn]  # in their order on each bill
     problems: Sequence[str]
     corrections: Mapping[int, Sequence[DraftLine]]  # of earlier periods' estimates, by unit
+    other_corrections: Mapping[int, Sequence[DraftLine]]  # as they were before some entries came
     apart: Mapping[
         int, Sequence[DraftLine]
     ]  # own lines of units that were looked at one by one, with what they rest on
@@ -126,15 +127,16 @@ class _Period:
         shared = self._shared(run)
         self._say("standing charges")
         standing = self._standing()
-        corrections = await corrections_of(connection, self._view, self._period)
-        corrected = _correcting_columns(corrections)
+        corrections = await corrections_of(connection, self._view, self._directory, self._period)
+        corrected = _correcting_columns(corrections.lines)
         groups = [*own.items(), *shared.items(), *standing.items(), *corrected.items()]
         columns = [column for _, column in sorted(groups, key=_by_order)]
         return PeriodColumns(
             unit_count=len(self._view.roll),
             columns=columns,
-            problems=run.problems,
-            corrections=corrections_by_unit(corrections),
+            problems=[*run.problems, *corrections.problems],
+            corrections=corrections_by_unit(corrections.lines),
+            other_corrections=corrections_by_unit(corrections.others),
             apart=apart,
         )
 

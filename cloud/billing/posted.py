@@ -3,7 +3,7 @@ cloud's own reckoning.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.bill_block import BILLS_AT_ONCE, SALT_BYTES, decode_block, verified_block
 from cloud.billing.corrections import CORRECTION
+from cloud.billing.derivation import describe
 from cloud.billing.kept import (
+    HeldPeriod,
     bill_place,
     keep_block,
     keep_notes,
@@ -85,8 +87,12 @@ async def take_block(
         raise BillingError(f"period {period} is not closed on the followed chain; post its root first, then upload")
     root = Node(closed.root, closed.sums)
     try:
+        block = decode_block(body)
+        async with store.read() as connection:
+            before = _held_of(await read_held(connection, period), root)
+        if block.first + len(block.contents) <= before:
+            return Acceptance(held=before, unit_count=closed.unit_count)  # nobody need verify it again
         with span("bills.verify", attributes={"minglou.block.bytes": len(body)}):
-            block = decode_block(body)
             tree = verified_block(block, bill_place(deployment, period), root=root, unit_count=closed.unit_count)
     except BillError as error:
         raise BillingError(f"upload: {error}") from error
@@ -95,13 +101,18 @@ async def take_block(
         held = await read_held(connection, period)
         if held is None or held.root != root:
             await keep_period(connection, period, root=root, unit_count=closed.unit_count, now_ms=clock.now_ms())
-        before = held.held if held is not None and held.root == root else 0
+        before = _held_of(held, root)
         if block.first > before:
             raise TooEarlyError(f"bills from unit {block.first} come too early: {before} are held; go on there")
         if block.first == before:
             await keep_block(connection, period, first=block.first, units=units, contents=block.contents, tree=tree)
             before += len(block.contents)
     return Acceptance(held=before, unit_count=closed.unit_count)
+
+
+def _held_of(held: HeldPeriod | None, root: Node) -> int:
+    """How many bills under this root are held."""
+    return held.held if held is not None and held.root == root else 0
 
 
 async def compare_once(
@@ -135,6 +146,7 @@ async def compare_bills(
             raise BillingError(f"{has} bills of period {period} are held; upload the rest, then compare")
         own = await reckon_period(connection, view=view, directory=directory, period=period)
         noted = await read_noted(connection, period)
+        known = {(one.unit_index, one.line) for one in await _read_mismatches(connection, period)}
         found: list[Mismatch] = []
         notes: list[tuple[int, int, bytes, bytes]] = []
         place = bill_place(deployment, period)
@@ -146,10 +158,11 @@ async def compare_bills(
                 if content == right and not lines:
                     continue
                 bill = place.bill(index, content)
+                lines = (*lines, *own.other_corrections.get(index, ()))
                 if content != right:
                     # An estimate was right by what was known then; later entries correct it on a later bill.
-                    wrong = _compare(bill, place.bill(index, right))
-                    found += [one for one in wrong if (index, one.line) not in noted]
+                    wrong = _compare(bill, place.bill(index, right), {one.line for one in lines})
+                    found += [one for one in wrong if (index, one.line) not in noted or (index, one.line) in known]
                 notes += _notes_of(bill, unit, lines)
     async with store.write() as connection:
         await connection.execute(delete(tables.bill_mismatches).where(tables.bill_mismatches.c.period == period))
@@ -159,17 +172,20 @@ async def compare_bills(
 
 
 def _notes_of(bill: Bill, unit: bytes, lines: Sequence[DraftLine]) -> list[tuple[int, int, bytes, bytes]]:
-    """What estimates and corrections rest on, where they are charged as they were computed here."""
-    estimated = {
-        one.line: one.derivation
-        for one in lines
-        if one.line.kind is LineKind.ESTIMATED or one.line.quantity == CORRECTION
-    }
-    return [
-        (bill.unit_index, number, unit, json.dumps(estimated[line], separators=(",", ":")).encode())
-        for number, line in enumerate(bill.lines)
-        if line in estimated
-    ]
+    """What estimates and corrections rest on. Of an estimate that was posted otherwise than it is computed here it is
+    noted that it was one, so that entries correct it too.
+    """
+    computed = {one.line: one.derivation for one in lines}
+    notes = []
+    for number, line in enumerate(bill.lines):
+        if line.kind is LineKind.ESTIMATED:
+            note = computed.get(line, {**describe(line), "matches": False})
+        elif line.quantity == CORRECTION and line in computed:
+            note = computed[line]
+        else:
+            continue
+        notes.append((bill.unit_index, number, unit, json.dumps(note, separators=(",", ":")).encode()))
+    return notes
 
 
 def _name_of(view: ChainView, directory: Directory, unit_index: int) -> str:
@@ -177,14 +193,14 @@ def _name_of(view: ChainView, directory: Directory, unit_index: int) -> str:
     return named.name if named else f"unit {unit_index}"
 
 
-def _compare(bill: Bill, right: Bill) -> list[Mismatch]:
+def _compare(bill: Bill, right: Bill, also_right: Collection[Line]) -> list[Mismatch]:
     """Every line that is not what the gateway's entries and the tariff give; each of these answers for one line."""
     ours, found = {_name(line): line for line in right.lines}, []
     for number, line in enumerate(bill.lines):
         if line.kind is LineKind.CREDIT:
             continue
         mine = ours.pop(_name(line), None)
-        if mine != line:
+        if mine != line and not (line.quantity == CORRECTION and line in also_right):
             found.append(
                 Mismatch(
                     period=bill.period,

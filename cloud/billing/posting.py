@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -19,8 +20,9 @@ from cloud.billing.bill_block import (
     salts_digest,
 )
 from cloud.billing.bill_block import BLOCK_LEVEL as UPLOAD_LEVEL
-from cloud.chain.client import ChainClient, SigningKey
+from cloud.chain.client import ChainClient, Receipt, SigningKey
 from cloud.chain.deploy import wait_for_receipt
+from cloud.chain.errors import Unreachable
 from cloud.chain.fees import first_fees
 from cloud.errors import BillingError
 from cloud.settings import OperatorSettings, read_secret
@@ -32,20 +34,36 @@ __all__ = ["Posting", "credits_of"]
 
 _KIND_AT = 31
 _PATIENCE_SECONDS = 60.0
+_CHAIN_PATIENCE_SECONDS = 3600.0
 _PAUSE_SECONDS = 0.1
+_PAUSE_SECONDS_MAX = 15.0
 _ANSWER_SECONDS = 60.0
 _COMPARE_SECONDS = 600.0
 _GAS_PARTS = 4
 _BLOCKS_AHEAD = 3
 _NOT_YET = (409, 429, 503)
 
+Answer = TypeVar("Answer")
+
 
 class Posting:
-    """The operator's two connections, open while a period is posted. Every step may be done again."""
+    """The operator's two connections, open while a period is posted. Every step may be done again.
 
-    def __init__(self, settings: OperatorSettings, place: BillPlace) -> None:
-        self._settings, self._place = settings, place
-        self._client = ChainClient(settings.chain.rpc, quorum=settings.chain.quorum)
+    Args:
+        client: the chain, instead of the one that the settings name.
+        say: told what is waited for.
+    """
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        place: BillPlace,
+        *,
+        client: ChainClient | None = None,
+        say: Callable[[str], None] = lambda words: None,
+    ) -> None:
+        self._settings, self._place, self._say = settings, place, say
+        self._client = client or ChainClient(settings.chain.rpc, quorum=settings.chain.quorum)
         self._http = httpx.AsyncClient(
             base_url=settings.cloud_url.rstrip("/"), timeout=_ANSWER_SECONDS, trust_env=False
         )
@@ -65,7 +83,8 @@ class Posting:
         """
         contract, period = self._place.contract, self._place.period
         asked = usage_fees.period(contract, period=period)
-        held = usage_fees.parse_period(await self._client.call(contract, asked.data))
+        answer = await self._patiently("asking for the period", lambda: self._call(asked.data))
+        held = usage_fees.parse_period(answer)
         if held.closed_at:
             if held.root != root.hash:
                 raise BillingError(
@@ -76,12 +95,27 @@ class Posting:
         await self._send(call.data, f"closing period {period}")
 
     async def _send(self, data: bytes, what: str) -> None:
+        raw, transaction_hash = await self._patiently(what, lambda: self._signed(data))
+        refusals: list[str] = []
+
+        async def receipt() -> Receipt:
+            # These very bytes again after each silence: nobody knows whether they had arrived, and twice is as once.
+            refusals[:] = await self._client.broadcast(raw)
+            return await wait_for_receipt(self._client, transaction_hash, what=what, refusals=refusals)
+
+        found = await self._patiently(what, receipt)
+        if not found.succeeded:
+            raise BillingError(f"{what} was reverted in {transaction_hash}; is the bond above its floor?")
+        print(f"{what}: block {found.block_number}, transaction {transaction_hash}, {found.gas_used} gas")
+
+    async def _signed(self, data: bytes) -> tuple[bytes, str]:
+        """A transaction to the contract from the operator's account, and its hash."""
         client, chain, contract = self._client, self._settings.chain, self._place.contract
         key = SigningKey(read_secret(self._settings.operator_key_file))
         gas = await client.estimate_gas(contract, data, sender=key.address)
         asked = await client.fees_asked(priority=chain.priority_fee_wei, legacy=chain.legacy_transactions)
         fees = first_fees(asked, cap=chain.fee_cap_wei)
-        raw, transaction_hash = key.sign(
+        return key.sign(
             {
                 **fees.fields(),
                 "chainId": chain.chain_id,
@@ -92,11 +126,27 @@ class Posting:
                 "gas": gas + gas // _GAS_PARTS,
             }
         )
-        refusals = await client.broadcast(raw)
-        receipt = await wait_for_receipt(client, transaction_hash, what=what, refusals=refusals)
-        if not receipt.succeeded:
-            raise BillingError(f"{what} was reverted in {transaction_hash}; is the bond above its floor?")
-        print(f"{what}: block {receipt.block_number}, transaction {transaction_hash}, {receipt.gas_used} gas")
+
+    async def _patiently(self, what: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What the chain answers, asked again with longer and longer pauses while its nodes are silent.
+
+        Raises:
+            BillingError: they were silent for an hour. The same command goes on.
+        """
+        deadline, pause = time.monotonic() + _CHAIN_PATIENCE_SECONDS, _PAUSE_SECONDS
+        while True:
+            try:
+                return await ask()
+            except Unreachable as error:
+                if time.monotonic() > deadline:
+                    after = f"for {_CHAIN_PATIENCE_SECONDS / 60:g} minutes"
+                    raise BillingError(
+                        f"{what}: no chain node answered {after} ({error}); `minglou chain doctor` says more; run the "
+                        f"same command again"
+                    ) from error
+                self._say(f"{what}: waiting for the chain ({error}); asking again in {pause:.1f} s")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _PAUSE_SECONDS_MAX)
 
     async def upload(
         self, contents: Sequence[bytes], tree: BillTree, on_held: Callable[[int], None] = lambda held: None
@@ -134,7 +184,8 @@ class Posting:
         given = 0
         for unit_index, line in credits_of(contents):
             asked = usage_fees.note(self._place.contract, digest=line.subject)
-            _, amount = usage_fees.parse_note(await self._client.call(self._place.contract, asked.data))
+            answer = await self._patiently("asking for a credit note", partial(self._call, asked.data))
+            _, amount = usage_fees.parse_note(answer)
             if not amount:
                 call = usage_fees.credit(
                     self._place.contract, unit_index=unit_index, amount=line.amount, note=line.subject
@@ -142,6 +193,9 @@ class Posting:
                 await self._send(call.data, f"credit note of {line.amount} fen for unit {unit_index}")
                 given += 1
         return given
+
+    async def _call(self, data: bytes) -> bytes:
+        return await self._client.call(self._place.contract, data)
 
     async def compare(self, contents: Sequence[bytes]) -> list[str]:
         """What the cloud itself computes otherwise, in words: for whoever shows that the bills are theirs."""

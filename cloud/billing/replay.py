@@ -152,9 +152,11 @@ async def _derived(
     """The change with the new line's derivation."""
     if change.new is None:
         return change
-    known = [one.derivation for one in own.apart.get(change.unit_index, ()) if one.line == change.new]
+    index = change.unit_index
+    lines = (*own.apart.get(index, ()), *own.corrections.get(index, ()))
+    known = [one.derivation for one in lines if one.line == change.new]
     if not known:
-        unit = view.roll[change.unit_index]
+        unit = view.roll[index]
         known = [
             one
             for one in await derive_lines(
@@ -163,6 +165,6 @@ async def _derived(
             if one["matches"]
         ]
     return Change(
-        unit_index=change.unit_index, number=change.number, old=change.old, new=change.new, why=change.why,
+        unit_index=index, number=change.number, old=change.old, new=change.new, why=change.why,
         was_noted=change.was_noted, derivation=known[0] if known else None,
     )  # fmt: skip

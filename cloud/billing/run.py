@@ -1,8 +1,8 @@
 """A bill run: from entries to posted bills, in steps that can be cut off anywhere and gone on with.
 
 The folder holds all that a run has done. Its seed, made once, gives every unit's salt, and each portion of bills is on
-disk whole or not at all: whoever goes on makes the same bytes, so the same root. Once the bills are handed in the seed
-is overwritten with nothing.
+disk whole or not at all: whoever goes on makes the same bytes, so the same root. Once the period is posted the seed is
+overwritten with nothing and the portions are deleted: they hold households' usage and salts in plain.
 """
 
 import hashlib
@@ -118,8 +118,11 @@ class BillRun:
         """Compute what is not on disk yet, and the tree over all bills.
 
         Raises:
-            BillingError: bills on disk are damaged, or the seed that made them is gone.
+            BillingError: bills on disk are damaged, or the period was posted and they are gone.
         """
+        if not self._state.seed:
+            self.finish()  # a run that was cut off while it forgot
+            raise BillingError(f"{self.folder} was posted and its bills are gone; the cloud and the owners hold them")
         if not all(self._file(first).exists() for first in self._firsts()):
             with span("bills.compute", attributes={"minglou.units": len(view.roll)}):
                 await self._compute(connection, view, directory, say)
@@ -130,8 +133,6 @@ class BillRun:
         return Prepared(contents=contents, tree=tree, problems=self._state.problems)
 
     async def _compute(self, connection: AsyncConnection, view: ChainView, directory: Directory, say: Say) -> None:
-        if not self._state.seed:
-            raise BillingError(f"{self.folder} was posted and its bills are gone; the cloud and the owners hold them")
         columns = await reckon_period(connection, view=view, directory=directory, period=self._state.period, say=say)
         ground = _digest(columns)
         if ground != self._state.ground:
@@ -166,8 +167,11 @@ class BillRun:
             raise BillingError(f"{file} is damaged ({error}); delete it and run the same command again") from error
 
     def finish(self) -> None:
-        """Forget the seed: from now on only whoever holds a bill can open its leaf."""
+        """Forget seed and bills: from now on only whoever holds a bill elsewhere can open its leaf."""
         self._keep(replace(self._state, seed=""))
+        self._written.clear()
+        for file in (*self.folder.glob("units-*.bills"), *self.folder.glob("units-*.part")):
+            file.unlink(missing_ok=True)
 
     def _keep(self, state: _State) -> None:
         _write(self.folder / _STATE, _state_bytes(state))

@@ -4,7 +4,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -28,6 +28,7 @@ __all__ = [
     "load_registers",
     "meters_of",
     "reach_of",
+    "reaches_of",
     "read_boundaries",
     "read_reach",
     "read_spans",
@@ -215,6 +216,20 @@ def reach_of(
     to_date: int,
 ) -> int | None:
     """The same, of what was read."""
+    reaches = reaches_of(registers, bindings, subject, names=names, from_date=from_date, to_date=to_date)
+    return next(iter(reaches), None)
+
+
+def reaches_of(
+    registers: Registers,
+    bindings: Bindings,
+    subject: Subject,
+    *,
+    names: Sequence[str],
+    from_date: int,
+    to_date: int,
+) -> Iterator[int]:
+    """Every such day, the first one first."""
     devices = {device for device, _ in bindings.get(subject, ())}
     days = {day for device in devices for day in registers.days(device, names[0]) if day >= to_date}
     for day in sorted(days):
@@ -223,8 +238,7 @@ def reach_of(
                 spans_of(registers, bindings, subject, register=register, from_date=from_date, to_date=day)
         except BillingError:
             continue
-        return day
-    return None
+        yield day
 
 
 def dates_of_changes(bindings: Bindings) -> set[int]:

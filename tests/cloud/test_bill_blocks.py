@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from cloud.billing.bill_block import BILLS_AT_ONCE, BillBlock, BillPlace, decode_block, encode_block, leaves_of
+from cloud.billing import posted
+from cloud.billing.bill_block import (
+    BILLS_AT_ONCE,
+    BillBlock,
+    BillPlace,
+    decode_block,
+    encode_block,
+    leaves_of,
+    verified_block,
+)
 from cloud.billing.kept import read_bill, read_block, read_held
 from cloud.billing.posted import take_block
 from cloud.chain.records import PeriodRecord, UnitRecord
@@ -110,6 +119,31 @@ def test_bills_handed_in_by_blocks_lead_to_the_posted_root_again(run: Run, store
                 found = await read_block(connection, deployed, PERIOD, first)  # type: ignore[arg-type]
                 assert found is not None and found[1] == tree.block_path(first)
                 assert [bill.unit_index for bill in found[0]] == list(range(first, min(count, first + 64)))
+
+    run(closing(store, scenario()))
+
+
+def test_bills_that_are_held_cost_nobody_the_work_of_verifying_them_again(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = contents(Random(9), 65)
+    tree = BillTree(leaves_of(some, PLACE))
+    view, verified = view_of(tree), list[int]()
+
+    def counted(*arguments: Any, **named: Any) -> BillTree:
+        verified.append(1)
+        return verified_block(*arguments, **named)
+
+    monkeypatch.setattr(posted, "verified_block", counted)
+
+    async def scenario() -> None:
+        for _ in range(4):
+            assert await take(store, view, block(some, tree, 0)) == 65
+        assert len(verified) == 1
+        other = contents(Random(10), 65)
+        with pytest.raises(BillingError, match="another root"):
+            await take(store, view_of(BillTree(leaves_of(other, PLACE))), block(some, tree, 0))
+        assert len(verified) == 2, "bills under another root are none that are held"
 
     run(closing(store, scenario()))
 

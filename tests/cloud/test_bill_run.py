@@ -158,11 +158,26 @@ def test_a_folder_of_another_period_or_a_damaged_portion_is_refused(run: Run, tm
             await prepare(folder, url, site)
         portion.unlink()
         assert (await prepare(folder, url, site)).tree.root == prepared.tree.root
-        run = BillRun.open(folder, PLACE, UNITS)
-        run.finish()
-        assert 'seed": ""' in (folder / "run.json").read_text()
-        portion.unlink()
-        with pytest.raises(BillingError, match="was posted"):
-            await prepare(folder, url, site)
+
+    run(scenario())
+
+
+def test_a_posted_run_leaves_no_households_bill_and_no_salt_on_the_operators_disk(run: Run, tmp_path: Path) -> None:
+    site, url, folder = random_site(5), sqlite_url(tmp_path / "cloud.sqlite3"), tmp_path / "run"
+
+    async def scenario() -> None:
+        await begun(folder, url, site)
+        prepared = await prepare(folder, url, site)
+        salts = [content[:16] for content in prepared.contents]
+        (folder / "units-000000000.part").write_bytes(prepared.contents[0])  # of a portion that was cut off
+        copy = copy_of(folder, "cut off while it forgot")
+        BillRun.open(folder, PLACE, UNITS).finish()
+        (copy / "run.json").write_bytes((folder / "run.json").read_bytes())
+        for place in (folder, copy):
+            with pytest.raises(BillingError, match="was posted"):
+                await prepare(place, url, site)
+            assert [file.name for file in place.iterdir()] == ["run.json"]
+            left = (place / "run.json").read_bytes()
+            assert b'"seed": ""' in left and not any(salt in left or salt.hex().encode() in left for salt in salts)
 
     run(scenario())
