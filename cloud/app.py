@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 
+from cloud.answers import TimedAnswers
 from cloud.api import api_router
 from cloud.billing.routes import billing_router
 from cloud.copies.acknowledgements import Acknowledgements
@@ -14,13 +15,13 @@ from cloud.exports import exports_router
 from cloud.ingest.routes import gateway_router
 from cloud.openapi import describe
 from cloud.operations import operations_router
-from cloud.operations.metrics import Figures, TimedAnswers
+from cloud.operations.metrics import Figures
 from cloud.questions import StoreQuestions
 from cloud.questions.doors import role_title
 from cloud.questions.ground import title
 from cloud.service import Cloud
 from cloud.settings import read_secret
-from cloud.telemetry import TracedAnswers, observe
+from cloud.telemetry import observe, traced_answers
 from cloud.tiles import TileRoom, tile_router
 from cloud.visits.routes import visit_router
 from cloud.web import WebSettings, install
@@ -56,7 +57,6 @@ def build_app(cloud: Cloud) -> FastAPI:
         },
     )
     figures = app.state.figures = Figures()
-    app.add_middleware(TimedAnswers, figures=figures)
     questions, settings, clock = StoreQuestions(cloud), _web_settings(cloud), cloud.settings.clock
     guard = Guard(questions=questions, settings=settings, clock=clock, tokens=cloud.tokens)
     for router in (
@@ -74,13 +74,14 @@ def build_app(cloud: Cloud) -> FastAPI:
     describe(app)
     undeclared = undeclared_routes(app)
     assert not undeclared, f"who may use {undeclared}? Write it into cloud/identity/policy.py"
-    if cloud.settings.telemetry is not None:
-        _trace(app, cloud)
+    is_traced = cloud.settings.telemetry is not None
+    if is_traced:
+        _observe(cloud)
+    app.add_middleware(TimedAnswers, tell=figures.answered, trace=traced_answers() if is_traced else None)
     return app
 
 
-def _trace(app: FastAPI, cloud: Cloud) -> None:
-    app.add_middleware(TracedAnswers)
+def _observe(cloud: Cloud) -> None:
     observe("minglou.entries.accepted", "Entries stored by this process", lambda: cloud.ingest.accepted_entries)
     observe("minglou.batches.refused", "Batches refused by this process", lambda: sum(cloud.ingest.refused.values()))
     chain = cloud.chain

@@ -1,32 +1,45 @@
-"""Traces and metrics over OTLP, where `[telemetry]` names a collector; without it nothing is collected or loaded.
+"""Traces and metrics over OTLP, where `[telemetry]` names a collector. Without it only OpenTelemetry's API is loaded,
+whose spans are empty: no SDK, no exporter, no thread, nothing collected.
 
 Spans tell what a cloud does and how long it takes: batches, the outbox, bills, webhooks, answers. Their attributes are
 counts, names of routes and of our own parts; nothing that names a person, a household or a device, and no address that
-somebody chose. Whoever asks with a `traceparent` (W3C Trace Context) finds our spans in the own trace.
+somebody chose. Whoever asks with a `traceparent` (W3C Trace Context) finds our spans in the own trace, as many as
+`ratio` lets through: whether to record is ours to say, or any stranger could have everything recorded.
 """
 
+import random
 import re
-import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from opentelemetry import metrics, propagate, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import SpanKind, StatusCode
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
+from cloud.answers import Answer, Tell, Trace
 from cloud.errors import SettingsError
 from cloud.toml_table import Table
 
-__all__ = ["TelemetrySettings", "TracedAnswers", "observe", "span", "start_telemetry", "telemetry_from_settings"]
+__all__ = [
+    "TelemetrySettings",
+    "observe",
+    "sampler_of",
+    "span",
+    "start_telemetry",
+    "telemetry_from_settings",
+    "traced_answers",
+]
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.sampling import Sampler
 
 _TRACER = trace.get_tracer("minglou.cloud")  # its spans go nowhere until a collector is named
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _STOP_MS = 3_000
 
 
@@ -36,7 +49,7 @@ class TelemetrySettings:
 
     endpoint: str  # of OTLP over HTTP: /v1/traces and /v1/metrics are below it
     service_name: str
-    ratio: float  # of the traces that begin here; one that a caller has begun is kept as the caller says
+    ratio: float  # of the requests and tasks that are recorded, whatever a caller says of its own trace
     seconds: float  # between two exports of metrics
 
 
@@ -67,12 +80,9 @@ def start_telemetry(settings: TelemetrySettings) -> Callable[[], None]:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
     resource = Resource({"service.name": settings.service_name, "service.version": "1"})
-    tracing = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(settings.ratio)), resource=resource, shutdown_on_exit=False
-    )
+    tracing = TracerProvider(sampler=sampler_of(settings.ratio), resource=resource, shutdown_on_exit=False)
     tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{settings.endpoint}/v1/traces")))
     exporter = OTLPMetricExporter(endpoint=f"{settings.endpoint}/v1/metrics")
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=settings.seconds * 1000)
@@ -86,6 +96,29 @@ def start_telemetry(settings: TelemetrySettings) -> Callable[[], None]:
         measuring.shutdown(timeout_millis=_STOP_MS)
 
     return stop
+
+
+def sampler_of(ratio: float, rng: random.Random | None = None) -> "Sampler":
+    """Draws for each request or task whether it is recorded; what is done within follows.
+
+    Neither a caller's sampled flag nor its trace id counts: both are chosen by whoever asks.
+    """
+    from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult
+
+    drawing = rng or random.Random()
+
+    class Drawn(Sampler):
+        def should_sample(self, parent_context: Any, *_: Any, **options: Any) -> SamplingResult:
+            is_recorded = drawing.random() < ratio
+            return SamplingResult(
+                Decision.RECORD_AND_SAMPLE if is_recorded else Decision.DROP, options.get("attributes")
+            )
+
+        def get_description(self) -> str:
+            return f"Drawn{{{ratio}}}"
+
+    drawn = Drawn()
+    return ParentBased(drawn, remote_parent_sampled=drawn, remote_parent_not_sampled=drawn)
 
 
 def span(name: str, **options: Any) -> AbstractContextManager[trace.Span]:
@@ -102,37 +135,30 @@ def observe(name: str, says: str, read: Callable[[], float]) -> None:
     metrics.get_meter("minglou.cloud").create_observable_gauge(name, callbacks=[figures], description=says)
 
 
-class TracedAnswers:
-    """A span and a duration for each answer, by the route that gave it."""
+def traced_answers() -> Trace:
+    """What puts a span around each answer, in the caller's trace, and records its duration by route."""
+    seconds = metrics.get_meter("minglou.cloud").create_histogram(
+        "http.server.request.duration", unit="s", description="Time to the first byte of an answer"
+    )
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._seconds = metrics.get_meter("minglou.cloud").create_histogram(
-            "http.server.request.duration", unit="s", description="Time to the first byte of an answer"
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    @contextmanager
+    def traced(scope: Scope, method: str) -> Iterator[Tell]:
         carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        context, started = propagate.extract(carrier), time.perf_counter()
-        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
-        with span(method, context=context, kind=SpanKind.SERVER) as answer:
+        method = "_OTHER" if method == "other" else method  # OpenTelemetry's own word
+        with span(method, context=propagate.extract(carrier), kind=SpanKind.SERVER) as made:
 
-            async def send_traced(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    route = getattr(scope.get("route"), "path", "unmatched")
-                    told: dict[str, Any] = {
-                        "http.request.method": method,
-                        "http.route": route,
-                        "http.response.status_code": message["status"],
-                    }
-                    answer.update_name(f"{method} {route}")
-                    answer.set_attributes(told)
-                    if message["status"] >= 500:
-                        answer.set_status(StatusCode.ERROR)
-                    self._seconds.record(time.perf_counter() - started, told)
-                await send(message)
+            def tell(answer: Answer) -> None:
+                told: dict[str, Any] = {
+                    "http.request.method": method,
+                    "http.route": answer.route,
+                    "http.response.status_code": answer.status,
+                }
+                made.update_name(f"{method} {answer.route}")
+                made.set_attributes(told)
+                if answer.status >= 500:
+                    made.set_status(StatusCode.ERROR)
+                seconds.record(answer.seconds, told)
 
-            await self._app(scope, receive, send_traced)
+            yield tell
+
+    return traced

@@ -13,6 +13,7 @@ from cloud.exports.formats import FORMATS
 from cloud.exports.portion import Asked, Source
 from cloud.exports.records import RECORDS
 from cloud.exports.scope import EVERYTHING
+from cloud.identity.audit import EVERY_UNIT, LOCK, Act, write_entry
 from cloud.sealed_store import open_store
 from cloud.settings import CloudSettings
 from cloud.store import Store
@@ -21,7 +22,7 @@ __all__ = ["run_export"]
 
 
 async def run_export(settings: CloudSettings, what: str, out: Path, asked: Asked) -> int:
-    """Write the file in one step; its length in bytes.
+    """Write the file in one step, once the audit log has told of it; its length in bytes.
 
     Raises:
         SettingsError: the file's ending names no format, or a file of the settings is wrong.
@@ -33,6 +34,9 @@ async def run_export(settings: CloudSettings, what: str, out: Path, asked: Asked
     store = open_store(settings)
     size = 0
     try:
+        async with store.write(LOCK) as connection:
+            told = f"{what}.{form} by the command line"
+            await write_entry(connection, Act.EXPORTED, at_ms=settings.clock.now_ms(), unit=EVERY_UNIT, what=told)
         source = _source(settings, store)
         # Readings are households': nobody else on the machine may read the file.
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

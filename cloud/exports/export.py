@@ -1,7 +1,7 @@
 """One export from its first byte to its last: rows are read in portions, turned in a thread, and sent as they come."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from cloud.exports.formats import open_writer
 from cloud.exports.portion import Asked, Source
@@ -11,7 +11,7 @@ from cloud.exports.scope import Scope
 __all__ = ["export"]
 
 
-async def export(record: Record, form: str, *, source: Source, scope: Scope, asked: Asked) -> AsyncIterator[bytes]:
+async def export(record: Record, form: str, *, source: Source, scope: Scope, asked: Asked) -> AsyncGenerator[bytes]:
     """The file's pieces. Closing the iterator early lets go of everything."""
     writer = open_writer(form, record.sheet)
     try:

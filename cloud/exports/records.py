@@ -21,7 +21,7 @@ from cloud.exports.scope import Scope
 from cloud.exports.sheet import Row, Sheet, day, instant, integer, text
 from cloud.store import tables
 from cloud.store.months import entries_at
-from cloud.visits.letters import find_judgement
+from cloud.visits.letters import find_judgements
 from contracts.calls import usage_fees_events
 from contracts.entry import Kind
 from contracts.quantities import unit_of
@@ -173,16 +173,16 @@ async def _visits(source: Source, _scope: Scope, asked: Asked) -> Portions:
         async with source.store.read() as connection:
             order = (column.started_at_s, column.digest)
             rows = (await connection.execute(query.order_by(*order).limit(PORTION))).all()
-            if rows:
-                yield [await _visit(connection, row, source.directory) for row in rows]
+            judgements = await find_judgements(connection, rows)
+        if rows:
+            yield [_visit(row, judgements.get(row.digest), source.directory) for row in rows]
         if len(rows) < PORTION:
             return
         after = (rows[-1].started_at_s, rows[-1].digest)
 
 
-async def _visit(connection: Any, row: Any, directory: Directory) -> Row:
+def _visit(row: Any, entry: Any, directory: Directory) -> Row:
     signed = signed_visit_from_json(json.loads(row.file))
-    entry = await find_judgement(connection, row)
     named, member = directory.device_of(row.device), directory.crew_of(signed.visit.mechanics[0])
     return (
         row.digest.hex(),

@@ -1,13 +1,15 @@
 """HTTP for exports: `GET /v1/exports/readings.parquet`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Send
+from starlette.types import Scope as AsgiScope
 
 from cloud.chain.view import ChainView
 from cloud.exports.export import export
@@ -16,6 +18,7 @@ from cloud.exports.portion import Asked, Source
 from cloud.exports.records import RECORDS
 from cloud.exports.scope import Scope, scope_of, scope_of_role
 from cloud.identity.audit import EVERY_UNIT, Act
+from cloud.identity.tokens import ApiToken
 from cloud.identity.tokens import Scope as TokenScope
 from cloud.service import Cloud
 from cloud.web.answers import Person
@@ -55,7 +58,10 @@ def exports_router(cloud: Cloud, viewer_of: Callable[[Request], Awaitable[Person
         ] = False,
         authorization: Annotated[str | None, Header()] = None,
     ) -> Response:
-        scope = await _scope(cloud, request, authorization, viewer_of)
+        token = await cloud.tokens.open(authorization, TokenScope.EXPORTS, cloud.settings.clock.now_ms())
+        viewer = await viewer_of(request)
+        directory = cloud.directory.read()
+        scope = scope_of(viewer, directory) if token is None else scope_of_role(token.role, directory)
         record = RECORDS[what]
         if not record.is_for(scope):
             return _refused(
@@ -63,8 +69,7 @@ def exports_router(cloud: Cloud, viewer_of: Callable[[Request], Awaitable[Person
             )
         if places.locked():
             return _busy()
-        await places.acquire()
-        await _note(cloud, request, f"{what}.{form}", viewer_of, scope)
+        await _note(cloud, f"{what}.{form}", token, viewer, scope)
         asked = Asked(from_ms=_milliseconds(start), to_ms=_milliseconds(end), boundaries_only=boundaries)
         pieces = export(record, form, source=_source(cloud), scope=scope, asked=asked)
         headers = {
@@ -72,25 +77,32 @@ def exports_router(cloud: Cloud, viewer_of: Callable[[Request], Awaitable[Person
             "cache-control": "no-store",
             "x-content-type-options": "nosniff",
         }
-        return StreamingResponse(_held(pieces, places), media_type=FORMATS[form], headers=headers)
+        return _Download(pieces, places, media_type=FORMATS[form], headers=headers)
 
     return router
 
 
-async def _scope(
-    cloud: Cloud, request: Request, authorization: str | None, viewer_of: Callable[[Request], Awaitable[Person | None]]
-) -> Scope:
-    directory = cloud.directory.read()
-    token = await cloud.tokens.open(authorization, TokenScope.EXPORTS, cloud.settings.clock.now_ms())
-    return scope_of(await viewer_of(request), directory) if token is None else scope_of_role(token.role, directory)
+class _Download(StreamingResponse):
+    """A file on its way, with one place taken from its first byte until it ends, fails or the asker goes away.
+
+    The place is taken and given back in one call of the server's: whatever becomes of an answer before that holds none.
+    """
+
+    def __init__(self, pieces: AsyncGenerator[bytes], places: asyncio.Semaphore, **options: Any) -> None:
+        super().__init__(pieces, **options)
+        self._pieces, self._places = pieces, places
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if self._places.locked():
+            await _busy()(scope, receive, send)
+            return
+        async with self._places, aclosing(self._pieces):
+            await super().__call__(scope, receive, send)
 
 
-async def _note(
-    cloud: Cloud, request: Request, what: str, viewer_of: Callable[[Request], Awaitable[Person | None]], scope: Scope
-) -> None:
-    """Keep that a household's data leave as a file; shown to the household."""
-    viewer = await viewer_of(request)
-    grant = viewer.grant if viewer is not None else None
+async def _note(cloud: Cloud, what: str, token: ApiToken | None, viewer: Person | None, scope: Scope) -> None:
+    """Keep that a household's data leave as a file, and for whom; shown to the household."""
+    grant = viewer.grant if viewer is not None and token is None else None
     unit = EVERY_UNIT if scope.units is None else next(iter(scope.units), None)
     if unit is None:
         return
@@ -98,9 +110,9 @@ async def _note(
         Act.EXPORTED,
         at_ms=cloud.settings.clock.now_ms(),
         account=grant.account if grant else None,
-        role=viewer.role.value if viewer is not None else "",
+        role=token.role.value if token is not None else viewer.role.value if viewer is not None else "",
         unit=unit,
-        what=what,
+        what=what if token is None else f"{token.name}: {what}",
     )
 
 
@@ -114,17 +126,6 @@ def _source(cloud: Cloud) -> Source:
         view=view,
         deployment=cloud.chain.deployment if cloud.chain else None,
     )
-
-
-async def _held(pieces: AsyncIterator[bytes], places: asyncio.Semaphore) -> AsyncIterator[bytes]:
-    """The pieces, with one place taken until they end or the asker goes away."""
-    try:
-        async for piece in pieces:
-            yield piece
-    finally:
-        places.release()
-        with suppress(AttributeError):
-            await pieces.aclose()  # type: ignore[attr-defined]
 
 
 def _milliseconds(at: datetime | None) -> int | None:

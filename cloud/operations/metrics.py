@@ -7,7 +7,6 @@ by a path that somebody chose, so nobody can fill the monitor's memory.
 import logging
 import os
 import shutil
-import time
 from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -24,8 +23,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cloud.answers import Answer
 from cloud.chain.breaker import Cause
 from cloud.operations.readiness import Check, readiness
 from cloud.operations.waits import Waits, read_waits
@@ -36,10 +35,9 @@ from cloud.store.away import STORE_ERRORS
 from cloud.supervisor import FIGURES_VARIABLE
 from cloud.webhooks.settings import Webhook
 
-__all__ = ["CONTENT_TYPE_LATEST", "Figures", "TimedAnswers", "chain_families"]
+__all__ = ["CONTENT_TYPE_LATEST", "Figures", "chain_families"]
 
 _log = logging.getLogger("cloud")
-_UNMATCHED = "unmatched"
 _ACCEPTED = ""  # no reason for a refusal
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
@@ -66,9 +64,9 @@ class Figures:
             registry=self._registry,
         )
 
-    def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
+    def answered(self, answer: Answer) -> None:
         """Count one answer."""
-        self._seconds.labels(method, route, f"{status // 100}xx").observe(seconds)
+        self._seconds.labels(answer.method, answer.route, f"{answer.status // 100}xx").observe(answer.seconds)
 
     def note(self, cloud: Cloud) -> None:
         """Take over what the parts of this process have counted since the last time."""
@@ -214,32 +212,3 @@ def _by(name: str, says: str, label: str, values: Mapping[str, float]) -> Metric
     for key, value in values.items():
         family.add_metric([key], value)
     return family
-
-
-class TimedAnswers:
-    """Measures each answer to its first byte, by the route that gave it."""
-
-    def __init__(self, app: ASGIApp, *, figures: Figures) -> None:
-        self._app, self._figures = app, figures
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = time.perf_counter()
-
-        async def send_timed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", _UNMATCHED)
-                self._figures.answered(
-                    method=scope["method"] if scope["method"] in _METHODS else "other",
-                    route=route,
-                    status=message["status"],
-                    seconds=time.perf_counter() - started,
-                )
-            await send(message)
-
-        await self._app(scope, receive, send_timed)
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})

@@ -7,7 +7,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,8 @@ import pyarrow
 import pytest
 from openpyxl import load_workbook
 from pyarrow import parquet
+from sqlalchemy import Engine, event, select
+from starlette.requests import ClientDisconnect
 
 from cloud.chain.view import ChainView
 from cloud.command import run as run_command
@@ -26,9 +28,12 @@ from cloud.exports.export import export
 from cloud.exports.formats import FORMATS, open_writer
 from cloud.exports.portion import Asked, Source
 from cloud.exports.records import RECORDS
+from cloud.exports.routes import AT_ONCE_MAX
 from cloud.exports.scope import EVERYTHING, Scope, scope_of
 from cloud.exports.sheet import Sheet, day, instant, integer, text
+from cloud.identity.audit import EVERY_UNIT, Act
 from cloud.identity.tokens import Scope as TokenScope
+from cloud.store import Store, tables
 from cloud.web.answers import Person, Role, Title
 from contracts.entry import Entry, Kind, device_id, encode_entry
 from contracts.quantities import boundary_quantity
@@ -323,6 +328,96 @@ def test_an_asker_who_goes_away_leaves_the_place_to_the_next(run: Run, tmp_path:
     run(scenario())
 
 
+def test_a_download_that_is_gone_before_its_first_byte_gives_its_place_back(run: Run, tmp_path: Path) -> None:
+    """What a server does whose peer has hung up: sending raises, and nobody ever asks for the first piece."""
+
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (_, client):
+            app = client._transport.app  # type: ignore[attr-defined]
+
+            async def receive() -> dict[str, str]:
+                return {"type": "http.disconnect"}
+
+            async def send(_message: Any) -> None:
+                raise OSError("the peer is gone")
+
+            scope = {
+                "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
+                "method": "GET", "scheme": "https", "path": "/v1/exports/anchors.csv", "query_string": b"",
+                "raw_path": b"/v1/exports/anchors.csv", "root_path": "", "headers": [(b"host", b"cuiyuan.example")],
+                "client": ("127.0.0.1", 1), "server": ("cuiyuan.example", 443),
+            }  # fmt: skip
+            for _ in range(AT_ONCE_MAX + 1):
+                with suppress(ClientDisconnect, OSError):
+                    await app(dict(scope), receive, send)
+            assert (await client.get("/v1/exports/anchors.csv")).status_code == 200
+
+    run(scenario())
+
+
+def test_what_a_program_exports_is_told_with_its_tokens_name(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (cloud, client):
+            now_ms = cloud.settings.clock.now_ms()
+            token, _ = await cloud.tokens.make(None, "year end figures", [TokenScope.EXPORTS], days=1, now_ms=now_ms)
+            headers = {"Authorization": f"Bearer {token}"}
+            assert (await client.get("/v1/exports/readings.csv", headers=headers)).status_code == 200
+            told = await cloud.identity.audit.of_unit(EVERY_UNIT)
+            assert [(one.act, one.role, one.what) for one in told if one.act is Act.EXPORTED] == [
+                (Act.EXPORTED, "operator", "year end figures: readings.csv")
+            ]
+
+    run(scenario())
+
+
+class Watched:
+    """A store that knows how many read transactions are open."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.open = store, 0
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Any]:
+        self.open += 1
+        try:
+            async with self._store.read() as connection:
+                yield connection
+        finally:
+            self.open -= 1
+
+
+def test_visits_are_read_portion_by_portion_with_a_few_queries_and_nothing_open_between(
+    run: Run, tmp_path: Path, store_url: str
+) -> None:
+    visits = [signed(visit_of(NOW_S - 7200 - 900 * at, manager=MANAGER), MECHANIC, MANAGER) for at in range(4)]
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path, store_url) as desk:
+            await desk.send()
+            for visit in visits:
+                assert (await desk.post(visit))[0] == 200
+            desk.judge(visits[1], 2)
+            desk.judge(visits[2], 3)
+            await desk.send()
+            asked: list[str] = []
+            note = lambda *told: asked.append(told[2])  # noqa: E731 - the same object is taken off again
+            event.listen(Engine, "before_cursor_execute", note)
+            watched = Watched(desk.bench.store)
+            rows: list[Any] = []
+            try:
+                from_store: Any = replace(source(desk.bench), store=watched)  # type: ignore[arg-type]
+                async for some in RECORDS["visits"].portions(from_store, EVERYTHING, Asked()):
+                    assert watched.open == 0, "a slow reader keeps no transaction open"
+                    rows += some
+            finally:
+                event.remove(Engine, "before_cursor_execute", note)
+            assert [row[8] for row in rows] == [None, 3, 2, None], "oldest first"
+            told = [one for one in asked if "FROM entries" in one]
+            assert 1 <= len(told) <= 2, told
+
+    run(scenario())
+
+
 def test_the_command_writes_a_private_file_beside_a_serving_cloud(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -345,8 +440,27 @@ def test_the_command_writes_a_private_file_beside_a_serving_cloud(
     assert "readings.parquet: " in capsys.readouterr().out
     assert out.stat().st_mode & 0o777 == 0o600
     assert parquet.read_table(out).column("device_urn").to_pylist() == [OWN] * 4
+    assert told_by(tmp_path / "cloud.sqlite3", run) == [("readings.parquet by the command line", "")]
     assert run_command(_arguments("readings", tmp_path / "cloud.toml", tmp_path / "readings.pdf")) == 2
     assert ".csv, .xlsx, .parquet" in capsys.readouterr().err
+
+
+def told_by(database: Path, run: Run) -> list[tuple[str, str]]:
+    """What the audit log of a database tells of exports."""
+
+    async def scenario() -> list[tuple[str, str]]:
+        store = Store(f"sqlite+aiosqlite:///{database}")
+        try:
+            async with store.read() as connection:
+                column = tables.audit_entries.c
+                query = select(column.body).where(column.act == Act.EXPORTED.value, column.unit == EVERY_UNIT)
+                bodies = [json.loads(row.body) for row in await connection.execute(query)]
+        finally:
+            await store.close()
+        return [(body["what"], body["role"]) for body in bodies]
+
+    told: list[tuple[str, str]] = run(scenario())
+    return told
 
 
 def _arguments(what: str, config: Path, out: Path) -> Any:

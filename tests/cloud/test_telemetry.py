@@ -1,20 +1,24 @@
 """Traces and metrics as a collector gets them: a real server, a real receiver of OTLP over HTTP, real protobuf."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from cloud.errors import SettingsError
-from cloud.telemetry import span, telemetry_from_settings
+from cloud.telemetry import sampler_of, span, telemetry_from_settings
 from cloud.toml_table import Table
 from contracts.batch import MEDIA_TYPE
 from tests.cloud.gateway import SimulatedGateway
@@ -128,6 +132,34 @@ def test_a_collector_that_is_away_disturbs_nobody_and_the_end_does_not_wait_for_
         answers = [httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60, trust_env=False) for _ in range(20)]
         assert {answer.status_code for answer in answers} == {200}
         assert cloud.stop() == 0, cloud.said()
+
+
+@pytest.mark.parametrize("trace_id", [1, 2**128 - 1, int(TRACE, 16)])
+@pytest.mark.parametrize("is_sampled", [False, True])
+def test_no_caller_decides_what_is_recorded(trace_id: int, is_sampled: bool) -> None:
+    parent = SpanContext(trace_id, 7, is_remote=True, trace_flags=TraceFlags(int(is_sampled)))
+    context = set_span_in_context(NonRecordingSpan(parent))
+
+    def recorded(ratio: float) -> int:
+        sampler = sampler_of(ratio, Random(1))
+        return sum(sampler.should_sample(context, trace_id, "GET").decision.is_sampled() for _ in range(400))
+
+    assert (recorded(0.0), recorded(1.0)) == (0, 400)
+    assert 60 < recorded(0.25) < 140, "its share of this caller's requests, whatever id and flag it sends"
+
+
+def test_what_is_done_within_a_request_is_recorded_with_it() -> None:
+    for flags in (0, 1):
+        own = SpanContext(5, 7, is_remote=False, trace_flags=TraceFlags(flags))
+        context = set_span_in_context(NonRecordingSpan(own))
+        decisions = {sampler_of(0.5).should_sample(context, 5, "x").decision.is_sampled() for _ in range(50)}
+        assert decisions == {bool(flags)}
+
+
+def test_without_a_collector_no_sdk_is_loaded(tmp_path: Path) -> None:
+    says = "import sys, cloud.telemetry; print([one for one in sys.modules if one.startswith('opentelemetry.sdk')])"
+    found = subprocess.run([sys.executable, "-c", says], capture_output=True, text=True, check=True, timeout=120)
+    assert found.stdout.strip() == "[]"
 
 
 def test_without_a_collector_no_span_is_made() -> None:
