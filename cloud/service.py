@@ -239,7 +239,8 @@ async def _open_chain(
 
 def _retention(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Retention:
     chain_id = settings.chain.chain_id if settings.chain else None
-    retention = Retention(store, settings.retention, settings.clock, chain_id=chain_id)
+    copies = [one.keeper.name for one in settings.copies]
+    retention = Retention(store, settings.retention, settings.clock, chain_id=chain_id, copies=copies)
     stack.push_async_callback(retention.close)
     return retention
 

@@ -28,7 +28,8 @@ def _print(line: str) -> None:
 async def run_retain(settings: CloudSettings, say: Say = _print) -> int:
     """Erase what was kept long enough; 0 when it is done, 1 while another process does it."""
     async with _open_store(settings) as store:
-        retention = Retention(store, settings.retention, settings.clock, chain_id=_chain_id(settings))
+        copies = [one.keeper.name for one in settings.copies]
+        retention = Retention(store, settings.retention, settings.clock, chain_id=_chain_id(settings), copies=copies)
         done = await retention.run(lambda data, entries: say(f"retain: {entries} {data}") if entries else None)
         if done is None:
             say("retain: another process is at it; nothing to do here")
@@ -36,6 +37,8 @@ async def run_retain(settings: CloudSettings, say: Say = _print) -> int:
         say(f"{done.entries} entries were erased down to their hashes")
         for name in done.partitions:
             say(f"partition {name} is empty and was dropped")
+        for line in done.says:
+            say(line)
         await _let_segments_follow(settings, store, say)
     return 0
 

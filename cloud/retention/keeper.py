@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.lease import Lease
 from cloud.months import month_end_ms, month_of
+from cloud.retention.copies import Awaited, Waited, acknowledged_by
 from cloud.retention.erasing import RETENTION_LOCK, Erasure, erase_range, is_kind, needed
 from cloud.retention.holds import Holds, read_holds
 from cloud.retention.periods import KINDS, Periods
@@ -37,6 +38,7 @@ class Retired:
 
     entries: int
     partitions: Sequence[str] = ()
+    says: Sequence[str] = ()  # of copies that are behind
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class _Mark:
     """How far one kind of one log's data is."""
 
     log_id: int
+    origin: str
     data: str
     end: int
     reached: int
@@ -51,10 +54,18 @@ class _Mark:
 
 
 class Retention:
-    """Erases what was kept long enough."""
+    """Erases what was kept long enough.
 
-    def __init__(self, store: Store, periods: Periods, clock: Clock, *, chain_id: int | None) -> None:
+    Args:
+        copies: the names of the copies that the settings name: what is due waits for them, for a while.
+    """
+
+    def __init__(
+        self, store: Store, periods: Periods, clock: Clock, *, chain_id: int | None, copies: Sequence[str] = ()
+    ) -> None:
         self._store, self._periods, self._clock, self._chain_id = store, periods, clock, chain_id
+        self._copies = copies
+        self._waited = Waited()
         self._lease = Lease(store, name=RETENTION_LOCK)
 
     async def step(self) -> bool:
@@ -71,18 +82,25 @@ class Retention:
         if not await self._lease.hold():
             return None
         try:
-            holds = await self._holds()
+            holds, self._waited = await self._holds(), Waited()
             erased = 0
             for kind in KINDS:
                 if holds.is_known or kind.name not in ("readings", "boundaries"):
                     erased += await self._erase_kind(kind.name, holds, on_progress)
-            return Retired(entries=erased, partitions=await self._drop_partitions())
+            return Retired(entries=erased, partitions=await self._drop_partitions(), says=await self._say())
         finally:
             await self._lease.release()
 
     async def close(self) -> None:
         """Let another process do it."""
         await self._lease.release()
+
+    async def _say(self) -> Sequence[str]:
+        """What copies missed is told to people for good; what waits for one, to whoever asks: its alert says it too."""
+        missed = self._waited.says_what_was_missed(self._periods.copies_wait_days)
+        for line in missed:
+            await self._store.notice(line, at_ms=self._clock.now_ms())
+        return (*missed, *self._waited.says_what_waits())
 
     def _due(self, data: str) -> int:
         return self._periods.last_due(data, month_of(self._clock.now_ms()))
@@ -102,19 +120,27 @@ class Retention:
     async def _erase_in_log(self, mark: _Mark, due: int, holds: Holds) -> int:
         """One log, piece after piece; the mark stays in front of what is still needed, and is tried again."""
         erased, start, is_clear = 0, mark.end, True
+        awaited = await self._awaited(mark)
         kept = self._periods.months[mark.data]
         why = Erasure(cause="retention", says=f"{mark.data}: kept {kept} months", now_ms=self._clock.now_ms())
-        while (end := await _piece_end(self._store, mark.log_id, start, due)) is not None:
+        while (end := (piece := await _next_piece(self._store, mark.log_id, start, due, awaited)).end) is not None:
             still = needed(mark.data, mark.log_id, start, end, holds)
             chosen = is_kind(mark.data) if still is None else and_(is_kind(mark.data), not_(still))
             is_clear = is_clear and not await self._holds_any(mark, start, end, still)
-            erased += await erase_range(self._store, mark.log_id, start, end, chosen, why, moves_all=mark.data == _BULK)
-            start = end
+            gone = await erase_range(self._store, mark.log_id, start, end, chosen, why, moves_all=mark.data == _BULK)
+            self._waited.go_on_without(awaited.without(end) if gone else (), mark.origin)
+            erased, start = erased + gone, end
             mark.end, mark.reached = start if is_clear else mark.end, max(mark.reached, start)
             await _keep(self._store, mark)
-        mark.month = due if is_clear else mark.month
+        self._waited.wait(() if piece.waits is None else awaited.without(piece.waits), mark.origin)
+        mark.month = due if is_clear and piece.waits is None else mark.month
         await _keep(self._store, mark)
         return erased
+
+    async def _awaited(self, mark: _Mark) -> Awaited:
+        overdue = self._periods.last_overdue(mark.data, self._clock.now_ms())
+        sizes = await acknowledged_by(self._store, mark.log_id, self._copies)
+        return Awaited(sizes=sizes, overdue_ms=month_end_ms(overdue))
 
     async def _holds_any(self, mark: _Mark, start: int, end: int, still: Any) -> bool:
         if still is None:
@@ -135,7 +161,7 @@ async def _marks(store: Store, data: str, due: int) -> list[_Mark]:
     column, logs = tables.retained.c, tables.logs.c
     ours = and_(column.log_id == logs.log_id, column.data == data)
     query = (
-        select(logs.log_id, column.end_index, column.reached_index, column.month)
+        select(logs.log_id, logs.origin, column.end_index, column.reached_index, column.month)
         .select_from(tables.logs.outerjoin(tables.retained, ours))
         .where(logs.opened_at_ms < month_end_ms(due), or_(column.month.is_(None), column.month < due))
         .order_by(logs.log_id)
@@ -143,11 +169,19 @@ async def _marks(store: Store, data: str, due: int) -> list[_Mark]:
     )
     async with store.read() as connection:
         rows = (await connection.execute(query)).all()
-    return [_Mark(row[0], data, row[1] or 0, row[2] or 0, row[3] or 0) for row in rows]
+    return [_Mark(row[0], row[1], data, row[2] or 0, row[3] or 0, row[4] or 0) for row in rows]
 
 
-async def _piece_end(store: Store, log_id: int, start: int, due: int) -> int | None:
-    """Where the next piece ends: at a checkpoint that arrived in a month that is due; None where the next did not."""
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What can be erased next."""
+
+    end: int | None = None  # None where there is nothing, or it waits for a copy:
+    waits: int | None = None  # the size that it has not acknowledged
+
+
+async def _next_piece(store: Store, log_id: int, start: int, due: int, awaited: Awaited) -> _Piece:
+    """It ends at a checkpoint that arrived in a month that is due."""
     column = tables.checkpoints.c
     query = (
         select(column.size, column.received_at_ms)
@@ -157,9 +191,12 @@ async def _piece_end(store: Store, log_id: int, start: int, due: int) -> int | N
     )
     async with store.read() as connection:
         rows = (await connection.execute(query)).all()
-    ends = [row.size for row in takewhile(lambda row: row.received_at_ms < month_end_ms(due), rows)]
+    are_due = list(takewhile(lambda row: row.received_at_ms < month_end_ms(due), rows))
+    ends = [row.size for row in takewhile(lambda row: awaited.let_go(row.size, row.received_at_ms), are_due)]
+    if not ends:
+        return _Piece(waits=are_due[0].size if are_due else None)
     fitting = [end for end in ends if end - start <= ENTRIES_AT_ONCE]
-    return max(fitting) if fitting else next(iter(ends), None)
+    return _Piece(end=max(fitting) if fitting else ends[0])
 
 
 async def _keep(store: Store, mark: _Mark) -> None:

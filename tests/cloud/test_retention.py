@@ -1,7 +1,7 @@
 """Retention and erasure: what was kept long enough is a hash, and every proof is as it was."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from cloud.chain.records import ChallengeRecord, PeriodRecord
+from cloud.copies.acknowledgements import Acknowledgements
 from cloud.directory import FORMAT
 from cloud.errors import SettingsError, StoreError
 from cloud.evidence import EvidenceRoom
@@ -28,6 +29,9 @@ from cloud.store.logs import log_number
 from cloud.store.months import partitions
 from cloud.store.trees import LogTree, walk
 from cloud.tiles import TileRoom
+from contracts import ed25519
+from contracts.checkpoint import Checkpoint
+from contracts.copy_note import CopyKeeper, sign_acknowledgement
 from contracts.entry import Kind
 from contracts.segment import decode_frame, verify_frame
 from contracts.tiles import Tile
@@ -60,9 +64,9 @@ class Town:
     def log_id(self) -> int:
         return log_number(self.gateway.origin)
 
-    def retention(self, holds: Holds | None = None, **months: int) -> Retention:
-        periods = Periods({**Periods().months, **months})
-        retention = Retention(self.bench.store, periods, self.clock, chain_id=None)
+    def retention(self, holds: Holds | None = None, copies: Sequence[str] = (), **months: int) -> Retention:
+        periods = Periods({**Periods().months, **months}, copies_wait_days=35)
+        retention = Retention(self.bench.store, periods, self.clock, chain_id=None, copies=copies)
         if holds is not None:
 
             async def told() -> Holds:
@@ -413,3 +417,64 @@ def test_a_folder_that_followed_another_store_follows_this_one_from_its_first_er
                 assert secret not in on_disk(archive, town.gateway)
 
     run(scene())
+
+
+def test_what_a_copy_has_not_acknowledged_waits_for_it_a_while_and_is_then_erased_and_said(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    key = ed25519.generate_key()
+    keeper = CopyKeeper(name="committee.example/copy", public=ed25519.public_bytes(key))
+
+    async def acknowledge(town: Town, months: int) -> None:
+        size = 1 + months * A_MONTH
+        head = Checkpoint(origin=town.gateway.origin, size=size, root=town.gateway.tree().root(size))
+        note = sign_acknowledgement(head, keeper.name, key)
+        assert (await Acknowledgements(town.bench.store, town.clock).take(keeper, [note])).taken == 1
+
+    async def retire(town: Town) -> Sequence[str]:
+        done = await town.retention(copies=[keeper.name]).run()
+        assert done is not None
+        await town.check_proofs()
+        return done.says
+
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as town:
+            await acknowledge(town, 1)
+            said = await retire(town)
+            # In November, 35 days ago it was October: what was due then waits no more, what is due since then does.
+            waiting = places(202509, *READINGS) | places(202607, ACCESS)
+            assert await town.erased() == DUE - waiting
+            assert [("were erased that copy" in line, "wait for copy" in line) for line in said] == [(1, 0), (0, 1)]
+            assert said[0] in await town.bench.store.latest_notices(5)
+            await acknowledge(town, 2)
+            assert "wait for copy committee.example/copy" in "".join(await retire(town))
+            assert await town.erased() == DUE - places(202607, ACCESS)
+            town.clock.turn_to(202612)
+            await retire(town)
+            assert await town.erased() == DUE, "of October's readings it is not 35 days that they are due"
+            await acknowledge(town, len(MONTHS))
+            assert not await retire(town)
+            assert await town.erased() == DUE | places(202510, *READINGS)
+
+    run(scene())
+
+
+def test_a_copy_that_settings_name_no_more_holds_nothing_up(tmp_path: Path, store_url: str, run: Run) -> None:
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as town:
+            waiting = await town.retention(copies=["gone.example/copy"]).run()
+            assert waiting is not None and await town.erased() < DUE
+            done = await town.retention().run()
+            assert done is not None and not done.says and await town.erased() == DUE
+
+    run(scene())
+
+
+def test_how_long_copies_are_waited_for_is_a_setting_within_bounds(tmp_path: Path) -> None:
+    file = tmp_path / "cloud.toml"
+    text = '[cloud]\nlisten = "127.0.0.1:1"\ndata_dir = "d"\n[super_log]\norigin = "a.example/log"\n[retention]\n'
+    file.write_text(f"{text}copies_wait_days = 0\n")
+    assert load_settings(file).retention.copies_wait_days == 0
+    file.write_text(f"{text}copies_wait_days = 400\n")
+    with pytest.raises(SettingsError, match="copies_wait_days is 400; write 0 to 366"):
+        load_settings(file)
