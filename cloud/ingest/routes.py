@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -10,12 +11,15 @@ from fastapi.responses import JSONResponse
 from cloud.errors import IngestRefused
 from cloud.ingest.ingest import Ingest
 from cloud.mail import MailRoom
+from cloud.store.away import STORE_ERRORS
 from cloud.telemetry import span
 from contracts.batch import BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, MEDIA_TYPE
 
 __all__ = ["gateway_router", "read_body", "refusal_answer"]
 
+_log = logging.getLogger("cloud.ingest")
 _WAIT_SECONDS_MAX = 55.0
+_FAILURES: tuple[type[Exception], ...] = (IngestRefused, *STORE_ERRORS)
 _ERROR_SCHEMA = {
     "type": "object",
     "required": ["error", "message", "size"],
@@ -50,6 +54,15 @@ def refusal_answer(refusal: IngestRefused) -> JSONResponse:
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     body = {"error": refusal.code, "message": refusal.message, "size": refusal.size}
     return JSONResponse(body, status_code=refusal.status, headers=headers)
+
+
+def _failure_answer(error: Exception) -> JSONResponse:
+    """The answer to a gateway whose request failed: by its own fault, or because the store is away."""
+    if isinstance(error, IngestRefused):
+        return refusal_answer(error)
+    _log.warning("cloud: a gateway is told to come again: the store does not answer (%s)", type(error).__name__)
+    says = f"the store does not answer ({type(error).__name__}); nothing was taken: send the request again"
+    return refusal_answer(IngestRefused(503, "busy", says, retry_after=5))
 
 
 def read_token(authorization: str | None) -> bytes:
@@ -111,14 +124,14 @@ def gateway_router(ingest: Ingest, mail: MailRoom) -> APIRouter:
                 body = await read_body(request, BATCH_BYTES_MAX)
                 batch.set_attribute("minglou.batch.bytes", len(body))
                 size = await ingest.submit(origin, token, body)
-        except IngestRefused as refusal:
-            return refusal_answer(refusal)
+        except _FAILURES as error:
+            return _failure_answer(error)
         return JSONResponse({"size": size})
 
     @router.get(
         "/v1/logs/{origin:path}",
         summary="What the cloud holds of a log",
-        responses=_errors(401),
+        responses=_errors(401, 503),
     )
     async def get_log(origin: str, authorization: Annotated[str | None, Header()] = None) -> JSONResponse:
         try:
@@ -126,15 +139,15 @@ def gateway_router(ingest: Ingest, mail: MailRoom) -> APIRouter:
                 message = f"nothing of {origin} is held; send entry 0"
                 return JSONResponse({"error": "unknown_log", "message": message, "size": 0}, status_code=404)
             await ingest.check_token(origin, read_token(authorization))
-        except IngestRefused as refusal:
-            return refusal_answer(refusal)
-        size, note = await ingest.stored_head(origin)
+            size, note = await ingest.stored_head(origin)
+        except _FAILURES as error:
+            return _failure_answer(error)
         return JSONResponse({"size": size, "checkpoint": note})
 
     @router.get(
         "/v1/gateways/{origin:path}/mail",
         summary="Numbered messages to a gateway; waits for new ones",
-        responses=_errors(401, 403),
+        responses=_errors(401, 403, 503),
     )
     async def get_mail(
         origin: str,
@@ -144,9 +157,9 @@ def gateway_router(ingest: Ingest, mail: MailRoom) -> APIRouter:
     ) -> JSONResponse:
         try:
             await ingest.check_token(origin, read_token(authorization))
-        except IngestRefused as refusal:
-            return refusal_answer(refusal)
-        messages = await mail.fetch(origin, after=after, wait_seconds=min(wait, _WAIT_SECONDS_MAX))
+            messages = await mail.fetch(origin, after=after, wait_seconds=min(wait, _WAIT_SECONDS_MAX))
+        except _FAILURES as error:
+            return _failure_answer(error)
         return JSONResponse({"messages": messages})
 
     return router

@@ -195,6 +195,22 @@ def test_a_line_that_is_not_canonical_is_refused() -> None:
             decode_block(encode_block(BillBlock(first=0, contents=[bytes(wrong)], path=())))
 
 
+def test_an_upload_that_is_wrong_in_more_than_one_word_is_refused_by_name(run: Run, store: Store) -> None:
+    rng = Random(5)
+    wrong = bytearray(rng.randbytes(16) + line(rng, 7).encode())
+    wrong[16 + 64] = 200  # the quantity is not ASCII,
+    wrong[16 + 4 * 32 + 24] = 1  # and the tariff's day is none
+    whole = bytes(wrong)
+
+    async def scenario() -> None:
+        tree = BillTree(leaves_of([rng.randbytes(16)], PLACE))
+        body = encode_block(BillBlock(first=0, contents=[whole], path=()))
+        with pytest.raises(BillingError, match="quantity is not canonical"):
+            await take(store, view_of(tree), body)
+
+    run(closing(store, scenario()))
+
+
 def test_amounts_beyond_64_bits_together_are_refused() -> None:
     rng = Random(4)
     huge = [rng.randbytes(16) + Line(**{**FIELDS, "amount": 2**63}).encode() * 2]  # type: ignore[arg-type]
