@@ -20,6 +20,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from cloud.store import tables
 from cloud.store.months import Partition, add_partition, drop_if_empty, months_later, partitions
 from cloud.store.sealing import SEALER, Sealer
+from cloud.store.sqlite_driver import connect
 
 __all__ = ["Store", "sqlite_url"]
 
@@ -66,7 +67,8 @@ def _engine(url: str, *, pool_size: int, **options: Any) -> AsyncEngine:
 
 
 def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
-    writer, reader = _engine(url, pool_size=1), _engine(url, pool_size=8)
+    driver = {"async_creator_fn": connect}
+    writer, reader = (_engine(url, pool_size=size, connect_args=driver) for size in (1, 8))
     _set_sqlite_up(writer, "BEGIN IMMEDIATE")
     _set_sqlite_up(reader, "BEGIN")
     return writer, reader

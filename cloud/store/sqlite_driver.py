@@ -1,0 +1,131 @@
+"""aiosqlite with one visit of its thread a statement, where SQLAlchemy makes four: cursor, execute, fetch, close.
+
+Each visit costs a wake-up of the thread, one of the event loop, and Python's lock twice. Whoever asks a dozen small
+questions pays more for the visits than SQLite takes to answer.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, TypeVar
+
+import aiosqlite
+
+__all__ = ["OneVisitConnection", "connect"]
+
+_ROWS_AT_ONCE = 256  # at least, of what an answer has; a longer one is fetched as it is asked for
+
+Found = TypeVar("Found")
+Row = Any
+
+
+class OneVisitConnection(aiosqlite.Connection):
+    """A connection whose cursors run a statement and fetch what it finds at once."""
+
+    def cursor(self) -> "_Cursor":  # type: ignore[override]  # ours is there without being awaited
+        """A cursor, made in the thread when it first runs something."""
+        return _Cursor(self)
+
+    async def visit(self, task: Callable[..., Found], *arguments: Any) -> Found:
+        """Run a function in the connection's thread."""
+        found: Found = await self._execute(task, *arguments)  # type: ignore[no-untyped-call]
+        return found
+
+    def run(self, statement: str, parameters: Iterable[Any]) -> sqlite3.Cursor:
+        """Run a statement; in the thread only."""
+        return self._conn.execute(statement, tuple(parameters))
+
+    def run_many(self, statement: str, rows: Iterable[Iterable[Any]]) -> sqlite3.Cursor:
+        """Run a statement for each row; in the thread only."""
+        return self._conn.executemany(statement, [tuple(row) for row in rows])
+
+
+class _Cursor:
+    """What SQLAlchemy's asyncio adapter asks of a cursor (PEP 249, awaited)."""
+
+    def __init__(self, connection: OneVisitConnection) -> None:
+        self._connection = connection
+        self._open: sqlite3.Cursor | None = None  # while there may be more rows than were fetched
+        self._rows: list[Row] = []
+        self._rowcount = -1
+        self.description: Any = None
+        self.lastrowid: int | None = None
+        self.arraysize = 1
+
+    async def __aenter__(self) -> "_Cursor":
+        return self
+
+    @property
+    def rowcount(self) -> int:
+        """Rows that the statement changed; -1 where it changes none."""
+        return self._rowcount if self._open is None else self._open.rowcount
+
+    async def execute(self, statement: str, parameters: Iterable[Any] = ()) -> "_Cursor":
+        """Run a statement, and fetch its first rows."""
+        await self._connection.visit(self._execute, statement, parameters)
+        return self
+
+    async def executemany(self, statement: str, rows: Iterable[Iterable[Any]]) -> "_Cursor":
+        """Run a statement for each row."""
+        await self._connection.visit(self._execute_many, statement, rows)
+        return self
+
+    async def fetchone(self) -> Row | None:
+        """The next row."""
+        rows = await self.fetchmany(1)
+        return rows[0] if rows else None
+
+    async def fetchmany(self, size: int | None = None) -> list[Row]:
+        """The next rows, at most so many."""
+        wanted = self.arraysize if size is None else size
+        if len(self._rows) < wanted and self._open is not None:
+            self._rows += await self._connection.visit(self._fetch, max(wanted, _ROWS_AT_ONCE))
+        taken, self._rows = self._rows[:wanted], self._rows[wanted:]
+        return taken
+
+    async def fetchall(self) -> list[Row]:
+        """All rows that are left."""
+        if self._open is not None:
+            self._rows += await self._connection.visit(self._fetch, None)
+        taken, self._rows = self._rows, []
+        return taken
+
+    async def __aiter__(self) -> AsyncIterator[Row]:
+        while (row := await self.fetchone()) is not None:
+            yield row
+
+    async def close(self) -> None:
+        """Let go of rows that nobody fetched."""
+        if self._open is not None:
+            await self._connection.visit(self._close)
+
+    # -- in the connection's thread -----------------------------------------------------------------------------------
+
+    def _execute(self, statement: str, parameters: Iterable[Any]) -> None:
+        self._open = self._connection.run(statement, parameters)
+        self.description, self.lastrowid = self._open.description, self._open.lastrowid
+        self._rows = self._fetch(_ROWS_AT_ONCE)
+
+    def _execute_many(self, statement: str, rows: Iterable[Iterable[Any]]) -> None:
+        self._open = self._connection.run_many(statement, rows)
+        self._close()
+
+    def _fetch(self, count: int | None) -> list[Row]:
+        """The next `count` rows, or all; the last ones close the cursor, which ends the statement."""
+        assert self._open is not None
+        found = self._open.fetchall() if count is None else self._open.fetchmany(count)
+        if count is None or len(found) < count:
+            self._close()
+        return found
+
+    def _close(self) -> None:
+        held, self._open = self._open, None
+        assert held is not None
+        self._rowcount = held.rowcount
+        held.close()
+
+
+def connect(database: str, **options: Any) -> OneVisitConnection:
+    """A connection to a database file, as `aiosqlite.connect` makes it; its thread ends with the process."""
+    connection = OneVisitConnection(lambda: sqlite3.connect(database, **options), 64)
+    connection._thread.daemon = True  # as SQLAlchemy does with aiosqlite's own
+    return connection
