@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.action == "export":
             return asyncio.run(_export(settings, arguments))
         asyncio.run(_migrate(settings.store_url))
-        print(f"{settings.store_url}: at the newest revision")
+        print(f"{_shown(settings.store_url)}: at the newest revision")
     except CloudError as error:
         print(f"minglou cloud: {error}", file=sys.stderr)
         return 2
@@ -121,6 +121,12 @@ def _retain_or_erase(arguments: argparse.Namespace, settings: CloudSettings) -> 
     if arguments.action == "retain":
         return asyncio.run(run_retain(settings))
     return asyncio.run(run_erase(settings, entry=arguments.entry, unit=arguments.unit, reason=arguments.reason))
+
+
+def _shown(url: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
 
 
 async def _migrate(url: str) -> None:

@@ -117,11 +117,12 @@ class Cloud:
             self._writes_segments,
         )
         audit = Worker(name="audit log", step=self._sign_audit_log, pause_seconds=_AUDIT_SECONDS)
+        sweeping = Worker(name="ended sessions", step=self._sweep, pause_seconds=_AUDIT_SECONDS)
         telling = Worker(name="webhooks", step=self.courier.step, pause_seconds=_TELLING_SECONDS)
         months = Worker(name="months", step=self._prepare_months, pause_seconds=_MONTHS_SECONDS)
         retention = Worker(name="retention", step=self.retention.step, pause_seconds=_RETENTION_SECONDS)
         witnessing = witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock)
-        once = (audit, retention, *witnessing, *((telling,) if self.settings.webhooks else ()))
+        once = (audit, sweeping, retention, *witnessing, *((telling,) if self.settings.webhooks else ()))
         return (
             self._sequencer(),
             months,
@@ -138,6 +139,9 @@ class Cloud:
 
     async def _sign_audit_log(self) -> bool:
         return await self.identity.audit.step(self.settings.clock.now_ms())
+
+    async def _sweep(self) -> bool:
+        return await self.identity.sweep(self.settings.clock.now_ms())
 
     async def _prepare_months(self) -> bool:
         await self.store.prepare_months_from(month_of(self.settings.clock.now_ms()))

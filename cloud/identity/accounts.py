@@ -17,7 +17,6 @@ __all__ = [
     "grant_of",
     "grants_in_roles",
     "grants_of",
-    "grants_of_unit",
     "open_account",
 ]
 
@@ -64,14 +63,19 @@ async def grants_of(connection: AsyncConnection, account: bytes) -> Sequence[Gra
     return await _grants(connection, tables.grants.c.account_id == account)
 
 
-async def grants_of_unit(connection: AsyncConnection, unit: bytes) -> Sequence[Grant]:
-    """Who holds a role in a unit at present, oldest first."""
-    return await _grants(connection, tables.grants.c.unit == unit)
-
-
-async def grants_in_roles(connection: AsyncConnection, roles: Collection[Role]) -> Sequence[Grant]:
-    """Everybody who holds one of these roles at present, oldest first."""
-    return await _grants(connection, tables.grants.c.role.in_([role.value for role in roles]))
+async def grants_in_roles(
+    connection: AsyncConnection,
+    roles: Collection[Role],
+    *,
+    unit: bytes | None = None,
+    skipped: int = 0,
+    at_most: int | None = None,
+) -> Sequence[Grant]:
+    """Who holds one of these roles at present, oldest first; in one unit, or anywhere."""
+    column = tables.grants.c
+    where = () if unit is None else (column.unit == unit,)
+    in_roles = column.role.in_([role.value for role in roles])
+    return await _grants(connection, in_roles, *where, skipped=skipped, at_most=at_most)
 
 
 async def grant_of(connection: AsyncConnection, number: int) -> Grant | None:
@@ -91,9 +95,12 @@ async def end_grant(connection: AsyncConnection, number: int, now_ms: int) -> Gr
     return found
 
 
-async def _grants(connection: AsyncConnection, *conditions: Any) -> Sequence[Grant]:
+async def _grants(
+    connection: AsyncConnection, *conditions: Any, skipped: int = 0, at_most: int | None = None
+) -> Sequence[Grant]:
     column = tables.grants.c
     query = select(tables.grants).where(column.ended_at_ms.is_(None), *conditions).order_by(column.grant_id)
+    query = query.offset(skipped).limit(at_most)
     return [
         Grant(
             number=row.grant_id,

@@ -115,9 +115,10 @@ class AuditLog:
         async with self._store.write(LOCK) as connection:
             await write_entry(connection, act, at_ms=at_ms, **facts)
 
-    async def of_unit(self, unit: bytes, count: int = 100) -> Sequence[AuditEntry]:
-        """What concerned a household, newest first."""
-        return await self._read(tables.audit_entries.c.unit.in_([unit, EVERY_UNIT]), count=count)
+    async def of_unit(self, unit: bytes, *, from_ms: int = 0, count: int = 100) -> Sequence[AuditEntry]:
+        """What concerned a household from an instant on, newest first."""
+        column = tables.audit_entries.c
+        return await self._read(column.unit.in_([unit, EVERY_UNIT]), column.at_ms >= from_ms, count=count)
 
     async def newest(self, count: int = 100) -> Sequence[AuditEntry]:
         """The last entries, newest first."""

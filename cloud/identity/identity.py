@@ -4,7 +4,7 @@ Whatever changes who may do what stands in the audit log in the same transaction
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import IdentityRefused
-from cloud.identity import accounts, invitations, passkeys, sessions, throttle
+from cloud.identity import accounts, invitations, passkeys, sessions, throttle, tokens
 from cloud.identity.audit import LOCK, Act, AuditLog, write_entry
 from cloud.identity.codes import code_digest, new_code
 from cloud.identity.passkeys import Passkeys
@@ -20,9 +20,10 @@ from cloud.identity.people import Grant, HeldPasskey, Invitation, Invited, Signe
 from cloud.identity.roles import INVITES, Role, Strength
 from cloud.store import Store, insert_new, tables
 
-__all__ = ["CODES_AT_ONCE", "Identity"]
+__all__ = ["CODES_AT_ONCE", "SHOWN_AT_ONCE", "Identity"]
 
 CODES_AT_ONCE = 8
+SHOWN_AT_ONCE = 100
 _LIVE_ROLES = (Role.MANAGER, Role.COMMITTEE, Role.OPERATOR, Role.REGULATOR, Role.OWNER, Role.TENANT)
 
 
@@ -42,7 +43,7 @@ class Identity:
 
     async def invitation(self, code: str, *, address: str, now_ms: int) -> Invitation:
         """The ripe invitation behind a code. Raises `IdentityRefused`."""
-        await self._count(address, now_ms)
+        await self._count("code or passkey", address, now_ms)
         digest = code_digest(code)
         async with self._store.read() as connection:
             found = await invitations.invitation_of(connection, digest) if digest else None
@@ -55,7 +56,7 @@ class Identity:
     async def begin_join(self, code: str, *, label: str, address: str, now_ms: int) -> dict[str, Any]:
         """What the phone needs to make the passkey of an invitation."""
         invitation = await self.invitation(code, address=address, now_ms=now_ms)
-        async with self._write() as connection:
+        async with self._store.write(None) as connection:
             return await self._passkeys.begin_registration(
                 connection,
                 purpose="join",
@@ -72,6 +73,7 @@ class Identity:
         async with self._write() as connection:
             await self._take(connection, invitation, now_ms)
             if invitation.account is not None:
+                await self._must_hold(connection, invitation)
                 await passkeys.remove_all(connection, account)
                 await connection.execute(
                     delete(tables.one_time_codes).where(tables.one_time_codes.c.account_id == account)
@@ -81,42 +83,58 @@ class Identity:
                 connection, answer, purpose="join", subject=invitation.digest, account=account, now_ms=now_ms
             ):
                 raise IdentityRefused(401, "passkey", "the phone's answer is not the one asked for; begin again")
-            await throttle.forget(connection, "address", address.encode())
+            await throttle.forget(connection, address.encode())
             return await self._joined(connection, invitation, account, now_ms)
 
     async def join_without_passkey(self, code: str, *, address: str, now_ms: int) -> tuple[Grant, Sequence[str]]:
         """Use an invitation in a browser that has no passkeys: one-time codes for reading, and nothing more."""
         invitation = await self.invitation(code, address=address, now_ms=now_ms)
         if invitation.account is not None:
-            raise IdentityRefused(409, "needs_passkey", "a lost passkey is replaced by a passkey; use another browser")
+            raise IdentityRefused(409, "recovery", "a passkey is replaced by a passkey; use a browser that has them")
         account = _account_for(invitation)
         async with self._write() as connection:
             await self._take(connection, invitation, now_ms)
             grant = await self._joined(connection, invitation, account, now_ms)
             return grant, await self._new_codes(connection, grant, now_ms)
 
-    async def begin_sign_in(self, now_ms: int) -> dict[str, Any]:
-        """What the phone needs to sign in with whatever passkey it has."""
+    async def add_role(self, grant: Grant, code: str, *, address: str, now_ms: int) -> Grant:
+        """Use an invitation for one more role of one's own account. Raises `IdentityRefused`."""
+        try:
+            invitation = await self.invitation(code, address=address, now_ms=now_ms)
+        except IdentityRefused as refusal:
+            if refusal.status != 401:
+                raise
+            # Who asks is known; only what they brought is worth nothing.
+            raise IdentityRefused(422, refusal.code, refusal.message) from refusal
+        if invitation.account is not None:
+            raise IdentityRefused(409, "recovery", "a passkey is replaced by a passkey; sign out, then use the code")
         async with self._write() as connection:
-            await sessions.sweep(connection, now_ms)
+            await self._take(connection, invitation, now_ms)
+            await throttle.forget(connection, address.encode())
+            return await self._joined(connection, invitation, grant.account, now_ms)
+
+    async def begin_sign_in(self, *, address: str, now_ms: int) -> dict[str, Any]:
+        """What the phone needs to sign in with whatever passkey it has."""
+        await self._count("challenge", address, now_ms)
+        async with self._store.write(None) as connection:
             return await self._passkeys.begin_sign_in(connection, now_ms)
 
     async def sign_in(self, answer: Mapping[str, Any], *, address: str, now_ms: int) -> Grant:
         """Who answered with a passkey. Raises `IdentityRefused`."""
-        await self._count(address, now_ms)
+        await self._count("code or passkey", address, now_ms)
         async with self._write() as connection:
             account = await self._passkeys.finish_sign_in(connection, answer, now_ms)
             held = await accounts.grants_of(connection, account) if account else ()
             if not held:
                 await write_entry(connection, Act.REFUSED, at_ms=now_ms, account=account, what="passkey")
             else:
-                await throttle.forget(connection, "address", address.encode())
+                await throttle.forget(connection, address.encode())
                 return await self._came_in(connection, _first(held), Strength.PASSKEY, now_ms)
         raise IdentityRefused(401, "passkey", "this passkey opens nothing here; use the one that you registered")
 
     async def sign_in_by_code(self, code: str, *, address: str, now_ms: int) -> Grant:
         """Who holds a one-time code, which is used up. Raises `IdentityRefused`."""
-        await self._count(address, now_ms)
+        await self._count("code or passkey", address, now_ms)
         column, digest = tables.one_time_codes.c, code_digest(code)
         async with self._write() as connection:
             used = (
@@ -131,7 +149,8 @@ class Identity:
                 await write_entry(connection, Act.REFUSED, at_ms=now_ms, account=account, what="code")
             else:
                 return await self._came_in(connection, _first(held), Strength.CODE, now_ms)
-        raise IdentityRefused(401, "code", "this code was used already or is none of ours; take the next one")
+        says = "this code was used already or is none of ours; take the next code of your sheet"
+        raise IdentityRefused(401, "one_time_code", says)
 
     async def sign_in_by_link(self, token_digest: bytes, role: Role, unit: bytes | None, now_ms: int) -> Grant | None:
         """The account of a one-time link of the demo; None the second time."""
@@ -144,10 +163,15 @@ class Identity:
 
     # -- sessions ---------------------------------------------------------------------------------------------------
 
-    async def open_session(self, digest: bytes, grant: Grant, strength: Strength, now_ms: int) -> None:
-        """Keep a session under the hash of its token."""
-        async with self._write() as connection:
-            await sessions.open_session(connection, digest, grant, strength, now_ms)
+    async def open_session(
+        self, digest: bytes, grant: Grant, strength: Strength, now_ms: int, *, replaces: bytes | None = None
+    ) -> None:
+        """Keep a session under the hash of its token. One that takes another's place ends when that would have."""
+        async with self._store.write(None) as connection:
+            since = await sessions.opened_at(connection, replaces) if replaces else None
+            if replaces:
+                await sessions.end_session(connection, replaces)
+            await sessions.open_session(connection, digest, grant, strength, now_ms, since_ms=since)
 
     async def session(self, digest: bytes, now_ms: int) -> SignedIn | None:
         """Who is behind a session; counts its idle time anew."""
@@ -155,7 +179,7 @@ class Identity:
             found = await sessions.session_of(connection, digest, now_ms)
             stale = found is not None and await sessions.needs_touch(connection, digest, found, now_ms)
         if found is not None and stale:
-            async with self._write() as connection:
+            async with self._store.write(None) as connection:
                 await sessions.touch(connection, digest, found, now_ms)
         return found
 
@@ -173,6 +197,12 @@ class Identity:
             await sessions.end_all(connection, grant.account)
             await _write(connection, Act.SIGNED_OUT, grant, now_ms, what="everywhere")
 
+    async def sweep(self, now_ms: int) -> bool:
+        """Forget sessions, challenges and counts that have ended; there is never more to do at once."""
+        async with self._store.write(None) as connection:
+            await sessions.sweep(connection, now_ms)
+        return False
+
     async def change_role(self, grant: Grant, number: int, now_ms: int) -> Grant:
         """Go on in another of one's own roles."""
         async with self._write() as connection:
@@ -186,7 +216,7 @@ class Identity:
 
     async def begin_passkey(self, grant: Grant, *, label: str, now_ms: int) -> dict[str, Any]:
         """What the phone needs to make one more passkey."""
-        async with self._write() as connection:
+        async with self._store.write(None) as connection:
             return await self._passkeys.begin_registration(
                 connection, purpose="add", subject=grant.account, user=grant.account, label=label, now_ms=now_ms
             )
@@ -202,11 +232,16 @@ class Identity:
                 )
             await _write(connection, Act.PASSKEY_ADDED, grant, now_ms)
 
-    async def remove_passkey(self, grant: Grant, credential: bytes, now_ms: int) -> None:
-        """Remove one of several passkeys. Raises `IdentityRefused` for the last."""
+    async def remove_passkey(self, grant: Grant, credential: bytes, now_ms: int, *, here: bytes | None) -> None:
+        """Remove one of several passkeys, and end every session that it may have opened: all but the one `here`.
+
+        Raises:
+            IdentityRefused: it is the last.
+        """
         async with self._write() as connection:
             if not await passkeys.remove(connection, grant.account, credential):
                 raise IdentityRefused(409, "last_passkey", "add another passkey first: this is the only one")
+            await sessions.end_all(connection, grant.account, but=here)
             await _write(connection, Act.PASSKEY_REMOVED, grant, now_ms)
 
     async def passkeys(self, grant: Grant) -> Sequence[HeldPasskey]:
@@ -217,9 +252,10 @@ class Identity:
         async with self._store.read() as connection:
             return await accounts.grants_of(connection, grant.account)
 
-    async def new_codes(self, grant: Grant, now_ms: int) -> Sequence[str]:
-        """A fresh sheet of one-time codes; the old sheet is worth nothing any more."""
+    async def new_codes(self, grant: Grant, now_ms: int, *, here: bytes | None) -> Sequence[str]:
+        """A fresh sheet of one-time codes; the old one, and every session but the one `here`, is worth nothing more."""
         async with self._write() as connection:
+            await sessions.end_all(connection, grant.account, but=here)
             return await self._new_codes(connection, grant, now_ms)
 
     # -- others' roles ----------------------------------------------------------------------------------------------
@@ -265,35 +301,62 @@ class Identity:
                 raise IdentityRefused(404, "unknown_code", "there is no such open invitation in your care")
             await _write(connection, Act.INVITATION_STOPPED, by, now_ms, unit=found.unit, what=found.role.value)
 
-    async def end_grant(self, by: Grant, number: int, now_ms: int) -> None:
-        """End somebody's role and their sessions. Raises `IdentityRefused`."""
+    async def end_grant(self, by: Grant | None, number: int, now_ms: int) -> Grant:
+        """End somebody's role with all that rests on it: sessions, letters they wrote, programs' tokens they made.
+
+        Args:
+            by: None is the machine's own command, which may end any.
+
+        Raises:
+            IdentityRefused: there is no such role, or somebody else looks after it.
+        """
         async with self._write() as connection:
             held = await accounts.grant_of(connection, number)
-            if held is None or not _may_end(by, held):
+            if held is None or (by is not None and not _may_end(by, held)):
                 raise IdentityRefused(404, "unknown_role", "there is no such role in your care")
             await accounts.end_grant(connection, number, now_ms)
-            # A letter that replaces this role's lost passkey would bring the role back.
-            for letter in await invitations.recoveries_of(connection, held.account, now_ms):
-                if (letter.role, letter.unit) == (held.role, held.unit):
-                    await invitations.stop(connection, letter.digest, now_ms)
+            await self._stop_letters_of(connection, by, held, now_ms)
+            for name in await tokens.revoke_made_by(connection, held.account, held.role, now_ms):
+                await _write(connection, Act.TOKEN_REVOKED, by, now_ms, what=name)
             await _write(connection, Act.ROLE_ENDED, by, now_ms, unit=held.unit, what=held.role.value)
+            return held
 
-    async def in_care_of(self, by: Grant, now_ms: int) -> tuple[Sequence[Grant], Sequence[Invitation]]:
-        """The roles and open invitations that somebody looks after."""
-        async with self._store.read() as connection:
-            held = await accounts.grants_in_roles(connection, INVITES.get(by.role, frozenset()))
-            opened = await invitations.open_invitations(connection, now_ms)
-        roles = INVITES.get(by.role, frozenset())
-        return (
-            [one for one in held if _may_end(by, one)],
-            [one for one in opened if one.role in roles and by.unit in (None, one.unit)],
+    async def _stop_letters_of(self, connection: AsyncConnection, by: Grant | None, held: Grant, now_ms: int) -> None:
+        """Letters through which an ended role would come back: for its own lost passkey, or kept by who wrote them."""
+        for letter in await invitations.recoveries_of(connection, held.account, now_ms):
+            if (letter.role, letter.unit) == (held.role, held.unit):
+                await invitations.stop(connection, letter.digest, now_ms)
+        written = await invitations.stop_written(
+            connection, held.account, INVITES.get(held.role, frozenset()), unit=held.unit, now_ms=now_ms
         )
+        if written:
+            what = f"{written} letters of a {held.role} whose role ended"
+            await _write(connection, Act.INVITATION_STOPPED, by, now_ms, unit=held.unit, what=what)
+
+    async def holders(self, roles: Collection[Role] = frozenset(Role), *, unit: bytes | None = None) -> Sequence[Grant]:
+        """Who holds these roles at present, oldest first; in one unit, or anywhere."""
+        async with self._store.read() as connection:
+            return await accounts.grants_in_roles(connection, roles, unit=unit)
+
+    async def in_care_of(
+        self, by: Grant, now_ms: int, *, unit: bytes | None = None, page: int = 0
+    ) -> tuple[Sequence[Grant], Sequence[Invitation]]:
+        """A page of the roles and one of the open invitations that somebody looks after: of one unit, or of all.
+
+        Each holds `SHOWN_AT_ONCE`, and one more where another page follows.
+        """
+        roles, where = INVITES.get(by.role, frozenset()), by.unit if by.unit is not None else unit
+        part = {"skipped": page * SHOWN_AT_ONCE, "at_most": SHOWN_AT_ONCE + 1}
+        async with self._store.read() as connection:
+            held = await accounts.grants_in_roles(connection, roles, unit=where, **part)
+            opened = await invitations.open_invitations(connection, roles, unit=where, now_ms=now_ms, **part)
+        return held, opened
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    async def _count(self, address: str, now_ms: int) -> None:
-        async with self._write() as connection:
-            allowed = await throttle.is_allowed(connection, "address", address.encode(), now_ms)
+    async def _count(self, kind: str, address: str, now_ms: int) -> None:
+        async with self._store.write(None) as connection:
+            allowed = await throttle.is_allowed(connection, kind, address.encode(), now_ms)
         if not allowed:
             seconds = throttle.WINDOW_MS // 1000
             raise IdentityRefused(429, "too_many", "too many attempts from here; wait ten minutes", retry_after=seconds)
@@ -301,6 +364,14 @@ class Identity:
     async def _take(self, connection: AsyncConnection, invitation: Invitation, now_ms: int) -> None:
         if not await invitations.take(connection, invitation.digest, now_ms):
             raise IdentityRefused(401, "code", "this code was used already; ask for a new letter")
+
+    async def _must_hold(self, connection: AsyncConnection, recovery: Invitation) -> None:
+        """A letter for a lost passkey brings a role back to nobody who does not hold it any more."""
+        assert recovery.account is not None, "it is a recovery"
+        wanted = (recovery.role, recovery.unit, recovery.firm)
+        held = await accounts.grants_of(connection, recovery.account)
+        if not any((one.role, one.unit, one.firm) == wanted for one in held):
+            raise IdentityRefused(401, "code", "the role of this letter has ended; ask for a new letter")
 
     async def _joined(self, connection: AsyncConnection, invitation: Invitation, account: bytes, now_ms: int) -> Grant:
         await accounts.open_account(connection, account, now_ms)

@@ -5,7 +5,7 @@ asked. An invitation with an account replaces lost passkeys, and is worth nothin
 the account's owner may stop it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -24,6 +24,7 @@ __all__ = [
     "recover",
     "recoveries_of",
     "stop",
+    "stop_written",
     "take",
 ]
 
@@ -86,11 +87,20 @@ async def invitation_of(connection: AsyncConnection, digest: bytes) -> Invitatio
     return found[0] if found else None
 
 
-async def open_invitations(connection: AsyncConnection, now_ms: int, by: bytes | None = None) -> Sequence[Invitation]:
-    """All that may still be used, or those of one account, newest first."""
+async def open_invitations(
+    connection: AsyncConnection,
+    roles: Collection[Role],
+    *,
+    unit: bytes | None = None,
+    now_ms: int,
+    skipped: int = 0,
+    at_most: int | None = None,
+) -> Sequence[Invitation]:
+    """What may still be used to come in with one of these roles, newest first; into one unit, or anywhere."""
     column = tables.invitations.c
-    mine = () if by is None else (column.created_by == by,)
-    return await _read(connection, column.expires_at_ms > now_ms, *mine)
+    where = () if unit is None else (column.unit == unit,)
+    in_roles = column.role.in_([role.value for role in roles])
+    return await _read(connection, column.expires_at_ms > now_ms, in_roles, *where, skipped=skipped, at_most=at_most)
 
 
 async def recoveries_of(connection: AsyncConnection, account: bytes, now_ms: int) -> Sequence[Invitation]:
@@ -116,10 +126,25 @@ async def stop(connection: AsyncConnection, digest: bytes, now_ms: int) -> bool:
     return bool(result.rowcount)
 
 
-async def _read(connection: AsyncConnection, *conditions: Any) -> Sequence[Invitation]:
+async def stop_written(
+    connection: AsyncConnection, by: bytes, roles: Collection[Role], *, unit: bytes | None, now_ms: int
+) -> int:
+    """Make the unused letters worthless that an account wrote for these roles, into one unit or anywhere; how many."""
+    column = tables.invitations.c
+    unused = (column.used_at_ms.is_(None), column.stopped_at_ms.is_(None), column.expires_at_ms > now_ms)
+    theirs = (column.created_by == by, column.role.in_([role.value for role in roles]))
+    where = () if unit is None else (column.unit == unit,)
+    stopped = update(tables.invitations).where(*unused, *theirs, *where).values(stopped_at_ms=now_ms)
+    return int((await connection.execute(stopped)).rowcount)
+
+
+async def _read(
+    connection: AsyncConnection, *conditions: Any, skipped: int = 0, at_most: int | None = None
+) -> Sequence[Invitation]:
     column = tables.invitations.c
     unused = (column.used_at_ms.is_(None), column.stopped_at_ms.is_(None))
-    query = select(tables.invitations).where(*unused, *conditions).order_by(column.created_at_ms.desc()).limit(500)
+    order = (column.created_at_ms.desc(), column.code_digest)
+    query = select(tables.invitations).where(*unused, *conditions).order_by(*order).offset(skipped).limit(at_most)
     return [
         Invitation(
             digest=row.code_digest,

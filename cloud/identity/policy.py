@@ -72,6 +72,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/account"): _reads(),
     ("POST", "/account/signout"): _reads(),
     ("POST", "/account/role"): _acts(),
+    ("POST", "/account/roles"): _acts(),
     ("POST", "/account/passkeys/begin"): _acts(),
     ("POST", "/account/passkeys"): _acts(),
     ("POST", "/account/passkeys/remove"): _acts(),

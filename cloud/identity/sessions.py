@@ -8,7 +8,17 @@ from cloud.identity.people import Grant, SignedIn
 from cloud.identity.roles import OFFICERS, Strength
 from cloud.store import tables
 
-__all__ = ["end_all", "end_session", "lifetime_ms", "needs_touch", "open_session", "session_of", "sweep", "touch"]
+__all__ = [
+    "end_all",
+    "end_session",
+    "lifetime_ms",
+    "needs_touch",
+    "open_session",
+    "opened_at",
+    "session_of",
+    "sweep",
+    "touch",
+]
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
@@ -28,21 +38,40 @@ def lifetime_ms(grant: Grant, strength: Strength) -> tuple[int, int]:
 
 
 async def open_session(
-    connection: AsyncConnection, digest: bytes, grant: Grant, strength: Strength, now_ms: int
+    connection: AsyncConnection,
+    digest: bytes,
+    grant: Grant,
+    strength: Strength,
+    now_ms: int,
+    *,
+    since_ms: int | None = None,
 ) -> None:
-    """Keep a new session; the one it replaces is ended by whoever rotates."""
+    """Keep a new session; the one it replaces is ended by whoever rotates.
+
+    Args:
+        since_ms: when the person came in, if that was before this session took another one's place: its end is counted
+            from then.
+    """
     idle, at_most = lifetime_ms(grant, strength)
+    since = now_ms if since_ms is None else since_ms
     await connection.execute(
         insert(tables.sessions).values(
             session_digest=digest,
             account_id=grant.account,
             grant_id=grant.number,
             strength=strength.value,
-            opened_at_ms=now_ms,
+            opened_at_ms=since,
             idle_until_ms=now_ms + idle,
-            expires_at_ms=now_ms + at_most,
+            expires_at_ms=since + at_most,
         )
     )
+
+
+async def opened_at(connection: AsyncConnection, digest: bytes) -> int | None:
+    """When whoever is behind a session came in; None where there is no such session."""
+    column = tables.sessions.c
+    query = select(column.opened_at_ms).where(column.session_digest == digest)
+    return (await connection.execute(query)).scalar_one_or_none()
 
 
 async def session_of(connection: AsyncConnection, digest: bytes, now_ms: int) -> SignedIn | None:
@@ -82,13 +111,15 @@ async def end_session(connection: AsyncConnection, digest: bytes) -> None:
     await connection.execute(delete(tables.sessions).where(tables.sessions.c.session_digest == digest))
 
 
-async def end_all(connection: AsyncConnection, account: bytes) -> None:
-    """Sign an account out everywhere."""
-    await connection.execute(delete(tables.sessions).where(tables.sessions.c.account_id == account))
+async def end_all(connection: AsyncConnection, account: bytes, *, but: bytes | None = None) -> None:
+    """Sign an account out everywhere, or everywhere but in one browser."""
+    column = tables.sessions.c
+    others = () if but is None else (column.session_digest != but,)
+    await connection.execute(delete(tables.sessions).where(column.account_id == account, *others))
 
 
 async def sweep(connection: AsyncConnection, now_ms: int) -> None:
-    """Forget what has ended by itself."""
+    """Forget what has ended by itself. Each statement locks the rows that it deletes, and nobody else waits."""
     for table, ends in (
         (tables.sessions, tables.sessions.c.expires_at_ms),
         (tables.ceremonies, tables.ceremonies.c.expires_at_ms),

@@ -10,7 +10,7 @@ from cloud.store import insert_new, tables
 __all__ = ["WINDOW_MS", "forget", "is_allowed"]
 
 WINDOW_MS = 10 * 60_000
-_LIMITS = {"address": 30, "account": 10}
+_LIMITS = {"code or passkey": 30, "challenge": 60}
 
 
 def _subject(kind: str, who: bytes) -> bytes:
@@ -18,7 +18,7 @@ def _subject(kind: str, who: bytes) -> bytes:
 
 
 async def is_allowed(connection: AsyncConnection, kind: str, who: bytes, now_ms: int) -> bool:
-    """Count one attempt from an `address`, or at an `account`; whether it is still within the limit."""
+    """Count one attempt of a kind from an address; whether it is still within the limit."""
     column, subject = tables.throttles.c, _subject(kind, who)
     await connection.execute(
         delete(tables.throttles).where(column.subject == subject, column.window_ends_at_ms <= now_ms)
@@ -31,7 +31,7 @@ async def is_allowed(connection: AsyncConnection, kind: str, who: bytes, now_ms:
     return int(number) <= _LIMITS[kind]
 
 
-async def forget(connection: AsyncConnection, kind: str, who: bytes) -> None:
+async def forget(connection: AsyncConnection, who: bytes) -> None:
     """Somebody came in: begin counting anew."""
-    column = tables.throttles.c
-    await connection.execute(delete(tables.throttles).where(column.subject == _subject(kind, who)))
+    subjects = [_subject(kind, who) for kind in _LIMITS]
+    await connection.execute(delete(tables.throttles).where(tables.throttles.c.subject.in_(subjects)))

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import IdentityRefused
 from cloud.identity.audit import LOCK, Act, write_entry
@@ -21,7 +22,7 @@ from cloud.identity.people import Grant
 from cloud.identity.roles import Role
 from cloud.store import Store, tables
 
-__all__ = ["ApiToken", "Scope", "Tokens", "token_of"]
+__all__ = ["ApiToken", "Scope", "Tokens", "revoke_made_by", "token_of"]
 
 _PREFIX = "mlt_"  # so that a scanner for secrets knows one when it sees one
 _SPELLING = re.compile(r"mlt_[A-Za-z0-9_-]{43}")
@@ -172,6 +173,15 @@ class Tokens:
                 raise IdentityRefused(404, "unknown_token", "there is no such token in force; look at the list")
             who = {"account": by.account if by else None, "role": by.role.value if by else Role.OPERATOR.value}
             await write_entry(connection, Act.TOKEN_REVOKED, at_ms=now_ms, what=name, **who)  # type: ignore[arg-type]
+
+
+async def revoke_made_by(connection: AsyncConnection, account: bytes, role: Role, now_ms: int) -> Sequence[str]:
+    """End what an account made for programs of this role, in its own transaction; the tokens' names."""
+    column = tables.api_tokens.c
+    theirs = (column.created_by == account, column.role == role.value)
+    in_force = (column.revoked_at_ms.is_(None), column.expires_at_ms > now_ms)
+    gone = update(tables.api_tokens).where(*theirs, *in_force).values(revoked_at_ms=now_ms).returning(column.name)
+    return sorted((await connection.execute(gone)).scalars())
 
 
 def _token(row: Any) -> ApiToken:

@@ -64,9 +64,12 @@ class DoorQuestions(Ground):
             return Title(zh=f"{unit.title.zh} {role.zh}", en=f"{role.en} of {unit.title.en}")
         return Title(zh=f"{role.zh} {grant.firm}", en=f"{role.en} {grant.firm}") if grant.firm else role
 
-    async def open_session(self, session_digest: bytes, person: Person, now_ms: int) -> None:
+    async def open_session(
+        self, session_digest: bytes, person: Person, now_ms: int, *, replaces: bytes | None = None
+    ) -> None:
         assert person.grant is not None, "the store's people have grants"
-        await self.cloud.identity.open_session(session_digest, person.grant, person.strength, now_ms)
+        grant, strength = person.grant, person.strength
+        await self.cloud.identity.open_session(session_digest, grant, strength, now_ms, replaces=replaces)
 
     async def person_of_session(self, session_digest: bytes, now_ms: int) -> Person | None:
         found = await self.cloud.identity.session(session_digest, now_ms)

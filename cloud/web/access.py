@@ -55,8 +55,8 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
         return response
 
     @router.post("/signin/passkey/begin")
-    async def begin_sign_in() -> Response:
-        return _json(await identity.begin_sign_in(clock.now_ms()))
+    async def begin_sign_in(request: Request) -> Response:
+        return _json(await identity.begin_sign_in(address=address_of(request), now_ms=clock.now_ms()))
 
     @router.post("/signin/passkey")
     async def sign_in(request: Request) -> Response:

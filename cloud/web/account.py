@@ -1,18 +1,20 @@
 """One's own access: passkeys, one-time codes, roles, who looked; and signing out everywhere."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from cloud.errors import IdentityRefused
+from cloud.identity.audit import AuditEntry
 from cloud.identity.people import Grant
 from cloud.web.access import read_json
 from cloud.web.answers import Person
 from cloud.web.desk import Desk
 from cloud.web.doors import read_form
 from cloud.web.page import Pages, Visit
-from cloud.web.session import open_session
+from cloud.web.session import address_of, open_session, session_digest
 
 _LOOKS = 50
 
@@ -22,17 +24,20 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     identity, clock = desk.identity, pages.clock
 
+    async def rotate(request: Request, response: Response, person: Person, now_ms: int) -> None:
+        await open_session(request, response, pages.questions, pages.settings, person, now_ms, goes_on=True)
+
     @router.get("/account")
     async def account(request: Request) -> Response:
         visit = await pages.visit(request)
-        _person, grant = who(visit)
+        person, grant = who(visit)
         roles = await identity.grants(grant)
         values = {
             "passkeys": [(to_text(one.credential), one) for one in await identity.passkeys(grant)],
             "roles": [(one, desk.role_title(one.role), desk.door_of(one.unit)) for one in roles],
             "current": grant.number,
             "recoveries": [(to_text(one.digest), one) for one in await identity.recoveries(grant, clock.now_ms())],
-            "looks": await identity.audit.of_unit(grant.unit, _LOOKS) if grant.unit else (),
+            "looks": await _looks(desk, person),
             "role_title": desk.role_title,
         }
         return pages.render(visit, "account.html", values=values)
@@ -52,7 +57,16 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
         if changed is None:
             raise IdentityRefused(409, "not_done", "the flat is not in the directory any more")
         response = RedirectResponse("/home", 303)
-        await open_session(request, response, pages.questions, pages.settings, changed, now_ms)
+        await rotate(request, response, changed, now_ms)
+        return response
+
+    @router.post("/account/roles")
+    async def add_role(request: Request) -> Response:
+        person, grant = who(await pages.visit(request))
+        code, now_ms = (await read_form(request)).get("code", ""), clock.now_ms()
+        await identity.add_role(grant, code, address=address_of(request), now_ms=now_ms)
+        response = RedirectResponse("/account", 303)
+        await rotate(request, response, person, now_ms)
         return response
 
     @router.post("/account/passkeys/begin")
@@ -68,21 +82,26 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
         answer = posted.get("credential")
         await identity.add_passkey(grant, answer if isinstance(answer, dict) else {}, now_ms)
         response = JSONResponse({"next": "/account"})
-        await open_session(request, response, pages.questions, pages.settings, person, now_ms)
+        await rotate(request, response, person, now_ms)
         return response
 
     @router.post("/account/passkeys/remove")
     async def remove_passkey(request: Request) -> Response:
-        _person, grant = who(await pages.visit(request))
-        await identity.remove_passkey(grant, from_text((await read_form(request)).get("passkey", "")), clock.now_ms())
-        return RedirectResponse("/account", 303)
+        person, grant = who(await pages.visit(request))
+        passkey, now_ms = from_text((await read_form(request)).get("passkey", "")), clock.now_ms()
+        await identity.remove_passkey(grant, passkey, now_ms, here=session_digest(request, pages.settings))
+        response = RedirectResponse("/account", 303)
+        await rotate(request, response, person, now_ms)
+        return response
 
     @router.post("/account/codes")
     async def codes(request: Request) -> Response:
         visit = await pages.visit(request)
-        _person, grant = who(visit)
-        made = await identity.new_codes(grant, clock.now_ms())
-        return pages.render(visit, "codes.html", values={"codes": made, "is_new": False})
+        (person, grant), now_ms = who(visit), clock.now_ms()
+        made = await identity.new_codes(grant, now_ms, here=session_digest(request, pages.settings))
+        response = pages.render(visit, "codes.html", values={"codes": made, "is_new": False})
+        await rotate(request, response, person, now_ms)
+        return response
 
     @router.post("/account/invitations/stop")
     async def stop(request: Request) -> Response:
@@ -91,6 +110,13 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
         return RedirectResponse("/account", 303)
 
     return router
+
+
+async def _looks(desk: Desk, person: Person) -> Sequence[AuditEntry]:
+    """What happened around the flat's data while it was this person's to know."""
+    if person.grant is None or person.grant.unit is None:
+        return ()
+    return await desk.identity.audit.of_unit(person.grant.unit, from_ms=person.since_ms, count=_LOOKS)
 
 
 def who(visit: Visit) -> tuple[Person, Grant]:

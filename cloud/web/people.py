@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from cloud.errors import IdentityRefused
+from cloud.identity.identity import SHOWN_AT_ONCE
 from cloud.identity.people import Grant
 from cloud.identity.roles import HOUSEHOLD, INVITES, Role
 from cloud.identity.tokens import SCOPES_OF, Scope
@@ -24,7 +25,11 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
     async def people(request: Request) -> Response:
         visit = await pages.visit(request)
         _person, grant = who(visit)
-        held, opened = await identity.in_care_of(grant, clock.now_ms())
+        door, page = desk.door_named(request.query_params.get("door", "")), _page(request)
+        unit = door.alias if door else None
+        held, opened = await identity.in_care_of(grant, clock.now_ms(), unit=unit, page=page)
+        more = max(len(held), len(opened)) > SHOWN_AT_ONCE
+        held, opened = held[:SHOWN_AT_ONCE], opened[:SHOWN_AT_ONCE]
         values = {
             "held": [(one, desk.role_title(one.role), desk.door_of(one.unit)) for one in held],
             "opened": [(to_text(one.digest), one, desk.role_title(one.role), desk.door_of(one.unit)) for one in opened],
@@ -33,6 +38,9 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
             "needs_door": bool(HOUSEHOLD & INVITES[grant.role]),
             "needs_firm": bool({Role.CREW, Role.FIRM} & INVITES[grant.role]),
             "may_recover": grant.role is not Role.OWNER,
+            "asked_door": door.name if door else "",
+            "page": page,
+            "next_page": page + 1 if more else None,
         }
         return pages.render(visit, "people.html", values=values)
 
@@ -120,6 +128,11 @@ def _letter(
     address = f"{pages.settings.public_url.rstrip('/')}/join"
     door = desk.door_of(unit)
     return {"code": code, "role": desk.role_title(role), "door": door, "address": address, "recovers": recovers}
+
+
+def _page(request: Request) -> int:
+    asked = request.query_params.get("page", "")
+    return int(asked) if asked.isdecimal() and len(asked) < 7 else 0
 
 
 async def _number(request: Request) -> int:

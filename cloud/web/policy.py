@@ -59,7 +59,8 @@ class CompressedPages:
 class SameOriginOnly:
     """Refuses what another site's page sends in somebody's name: every change comes from our own pages.
 
-    Browsers say where a request comes from (Origin, Fetch Metadata); the API under /v1 takes no cookie.
+    Browsers say where a request comes from (Origin, Fetch Metadata). The API under /v1 is let through: by a cookie it
+    is only read there (exports), and other sites' pages do not get what it answers.
     """
 
     def __init__(self, app: ASGIApp, *, settings: WebSettings, refuse: ASGIApp) -> None:

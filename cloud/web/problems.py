@@ -42,6 +42,16 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         _n("This code opens nothing"),
         _n("It was used already, was stopped, or is too old. Ask whoever gave you the letter for a new one."),
     ),
+    "one_time_code": (
+        401,
+        _n("This code opens nothing"),
+        _n("Each one-time code works once. Take the next code of your sheet, or sign in with your passkey."),
+    ),
+    "recovery": (
+        409,
+        _n("This letter is for a lost passkey"),
+        _n("In place of a passkey comes a passkey: sign out, and use the code in a browser that has passkeys."),
+    ),
     "early": (
         409,
         _n("This code is still waiting"),

@@ -29,7 +29,10 @@ class Questions(Protocol):
     async def redeem_sign_in(self, token_digest: bytes, now_ms: int) -> Person | None:
         """Who a one-time token belongs to, marking it used in the same transaction; None if unknown, used or old."""
 
-    async def open_session(self, session_digest: bytes, person: Person, now_ms: int) -> None: ...
+    async def open_session(
+        self, session_digest: bytes, person: Person, now_ms: int, *, replaces: bytes | None = None
+    ) -> None:
+        """Keep a session; one that takes another's place ends when that would have."""
 
     async def person_of_session(self, session_digest: bytes, now_ms: int) -> Person | None: ...
 

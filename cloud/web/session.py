@@ -75,15 +75,21 @@ async def open_session(
     settings: WebSettings,
     person: Person,
     now_ms: int,
+    *,
+    goes_on: bool = False,
 ) -> None:
-    """Give the browser a new session for `person`, and end the one that it had."""
+    """Give the browser a new session for `person`, and end the one that it had.
+
+    Args:
+        goes_on: nobody has shown anew who they are: the new session ends when the old one would have.
+    """
     token = new_token()
     digest = token_digest(token)
     assert digest is not None
-    old = _digest_of(request, settings)
-    if old is not None:
+    old = session_digest(request, settings)
+    if old is not None and not goes_on:
         await questions.close_session(old, now_ms)
-    await questions.open_session(digest, person, now_ms)
+    await questions.open_session(digest, person, now_ms, replaces=old if goes_on else None)
     response.set_cookie(
         cookie_name(settings),
         token,
@@ -98,7 +104,7 @@ async def open_session(
 async def viewer_of(request: Request, questions: Questions, settings: WebSettings, now_ms: int) -> Person | None:
     """Who asks, by the session cookie; looked up once a request."""
     if not hasattr(request.state, "viewer"):
-        digest = _digest_of(request, settings)
+        digest = session_digest(request, settings)
         request.state.viewer = None if digest is None else await questions.person_of_session(digest, now_ms)
     viewer: Person | None = request.state.viewer
     return viewer
@@ -108,7 +114,7 @@ async def close_session(
     request: Request, response: Response, questions: Questions, settings: WebSettings, now_ms: int
 ) -> None:
     """End the session on both sides."""
-    digest = _digest_of(request, settings)
+    digest = session_digest(request, settings)
     if digest is not None:
         await questions.close_session(digest, now_ms)
     response.delete_cookie(cookie_name(settings), path="/", secure=settings.secure_cookie, httponly=True)
@@ -119,5 +125,6 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _digest_of(request: Request, settings: WebSettings) -> bytes | None:
+def session_digest(request: Request, settings: WebSettings) -> bytes | None:
+    """The hash under which the store knows the session of this browser; None where its cookie is none of ours."""
     return token_digest(request.cookies.get(cookie_name(settings), ""))

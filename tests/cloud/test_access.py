@@ -115,3 +115,20 @@ def test_a_tenants_looks_are_told_to_the_owner_and_begin_when_they_moved_in(run:
                 assert "/site" in page and "Property manager" in page
 
     run(scenario())
+
+
+def test_a_tenant_sees_nothing_of_who_came_and_looked_before_they_moved_in(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as site:
+            await (await site.member(Role.TENANT, OWN)).get("/home")
+            manager = await site.member(Role.MANAGER)
+            await manager.get("/site")
+            site.clock.at_ms += 86_400_000
+            owner, tenant = await site.member(Role.OWNER, OWN), await site.member(Role.TENANT, OWN)
+            told = (await owner.get("/account")).text
+            assert f"/home {OWN}" in told and "/site" in told
+            theirs = (await tenant.get("/account")).text
+            assert f"/home {OWN}" not in theirs and "/site" not in theirs
+            assert "Tenant" in theirs  # their own coming in
+
+    run(scenario())

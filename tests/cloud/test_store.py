@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, select
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
 from cloud.errors import SettingsError
@@ -16,6 +17,8 @@ from cloud.settings import load_settings, read_secret
 from cloud.store import Store, insert_rows, tables
 from cloud.store.migration import is_whole_table
 from cloud.super_log import open_super_key
+from minglou import main
+from tests.postgres import PostgresServer
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(store: Store) -> None:
@@ -110,3 +113,16 @@ def test_wrong_settings_are_named_with_file_table_and_key(tmp_path: Path, text: 
     path.write_text(text)
     with pytest.raises(SettingsError, match=says):
         load_settings(path)
+
+
+def test_bringing_the_schema_up_tells_no_password(
+    postgres: PostgresServer, migrated_postgres: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = make_url(postgres.url(migrated_postgres)).set(password="s3cret")
+    (tmp_path / "cloud.toml").write_text(
+        f'[cloud]\nlisten = "127.0.0.1:1"\ndata_dir = "data"\n[super_log]\norigin = "a.example/log"\n'
+        f'[store]\nurl = "{address.render_as_string(hide_password=False)}"\n'
+    )
+    assert main(["cloud", "migrate", "--config", str(tmp_path / "cloud.toml")]) == 0
+    said = capsys.readouterr()
+    assert "newest revision" in said.out and "s3cret" not in said.out + said.err

@@ -137,7 +137,9 @@ class World:
     async def redeem_sign_in(self, token_digest: bytes, now_ms: int) -> Person | None:
         return self.tokens.pop(token_digest, None)
 
-    async def open_session(self, session_digest: bytes, person: Person, now_ms: int) -> None:
+    async def open_session(
+        self, session_digest: bytes, person: Person, now_ms: int, *, replaces: bytes | None = None
+    ) -> None:
         self.sessions[session_digest] = (person, now_ms + 30 * DAY_MS)
 
     async def person_of_session(self, session_digest: bytes, now_ms: int) -> Person | None:
