@@ -4,40 +4,35 @@ Whatever changes who may do what stands in the audit log in the same transaction
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import IdentityRefused
-from cloud.identity import accounts, invitations, passkeys, sessions, throttle, tokens
-from cloud.identity.audit import LOCK, Act, AuditLog, write_entry
+from cloud.identity import accounts, invitations, passkeys, sessions, throttle
+from cloud.identity.audit import Act, AuditLog, write_entry
+from cloud.identity.care import Care, write_act
 from cloud.identity.codes import code_digest, new_code
 from cloud.identity.passkeys import Passkeys
-from cloud.identity.people import Grant, HeldPasskey, Invitation, Invited, SignedIn
-from cloud.identity.roles import INVITES, Role, Strength
+from cloud.identity.people import Grant, HeldPasskey, Invitation, SignedIn
+from cloud.identity.roles import Role, Strength
 from cloud.store import Store, insert_new, tables
 
-__all__ = ["CODES_AT_ONCE", "SHOWN_AT_ONCE", "Identity"]
+__all__ = ["CODES_AT_ONCE", "Identity"]
 
 CODES_AT_ONCE = 8
-SHOWN_AT_ONCE = 100
 _LIVE_ROLES = (Role.MANAGER, Role.COMMITTEE, Role.OPERATOR, Role.REGULATOR, Role.OWNER, Role.TENANT)
 
 
-class Identity:
+class Identity(Care):
     """Accounts of one site."""
 
     def __init__(self, store: Store, relying_party: Passkeys, audit: AuditLog) -> None:
+        super().__init__(store)
         self.audit = audit
-        self._store, self._passkeys = store, relying_party
-
-    @asynccontextmanager
-    async def _write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._store.write(LOCK) as connection:
-            yield connection
+        self._passkeys = relying_party
 
     # -- coming in --------------------------------------------------------------------------------------------------
 
@@ -189,13 +184,13 @@ class Identity:
             found = await sessions.session_of(connection, digest, now_ms)
             await sessions.end_session(connection, digest)
             if found is not None:
-                await _write(connection, Act.SIGNED_OUT, found.grant, now_ms)
+                await write_act(connection, Act.SIGNED_OUT, found.grant, now_ms)
 
     async def end_all(self, grant: Grant, now_ms: int) -> None:
         """Sign out everywhere."""
         async with self._write() as connection:
             await sessions.end_all(connection, grant.account)
-            await _write(connection, Act.SIGNED_OUT, grant, now_ms, what="everywhere")
+            await write_act(connection, Act.SIGNED_OUT, grant, now_ms, what="everywhere")
 
     async def sweep(self, now_ms: int) -> bool:
         """Forget sessions, challenges and counts that have ended; there is never more to do at once."""
@@ -209,7 +204,7 @@ class Identity:
             other = await accounts.grant_of(connection, number)
             if other is None or other.account != grant.account:
                 raise IdentityRefused(404, "unknown_role", "you do not hold this role; choose one of the list")
-            await _write(connection, Act.ROLE_CHANGED, other, now_ms)
+            await write_act(connection, Act.ROLE_CHANGED, other, now_ms)
             return other
 
     # -- one's own keys ---------------------------------------------------------------------------------------------
@@ -230,7 +225,7 @@ class Identity:
                 raise IdentityRefused(
                     409, "passkey", f"not kept: begin again, and hold at most {passkeys.PASSKEYS_MAX} passkeys"
                 )
-            await _write(connection, Act.PASSKEY_ADDED, grant, now_ms)
+            await write_act(connection, Act.PASSKEY_ADDED, grant, now_ms)
 
     async def remove_passkey(self, grant: Grant, credential: bytes, now_ms: int, *, here: bytes | None) -> None:
         """Remove one of several passkeys, and end every session that it may have opened: all but the one `here`.
@@ -242,7 +237,7 @@ class Identity:
             if not await passkeys.remove(connection, grant.account, credential):
                 raise IdentityRefused(409, "last_passkey", "add another passkey first: this is the only one")
             await sessions.end_all(connection, grant.account, but=here)
-            await _write(connection, Act.PASSKEY_REMOVED, grant, now_ms)
+            await write_act(connection, Act.PASSKEY_REMOVED, grant, now_ms)
 
     async def passkeys(self, grant: Grant) -> Sequence[HeldPasskey]:
         async with self._store.read() as connection:
@@ -257,100 +252,6 @@ class Identity:
         async with self._write() as connection:
             await sessions.end_all(connection, grant.account, but=here)
             return await self._new_codes(connection, grant, now_ms)
-
-    # -- others' roles ----------------------------------------------------------------------------------------------
-
-    async def invite(
-        self, by: Grant | None, role: Role, *, unit: bytes | None, firm: str | None, now_ms: int
-    ) -> Invited:
-        """A code for a role; `by` None is the machine's own command. Raises `IdentityRefused`."""
-        if by is not None and (role not in INVITES.get(by.role, ()) or (by.unit is not None and by.unit != unit)):
-            raise IdentityRefused(403, "not_yours", f"a {by.role} cannot invite a {role} here")
-        if (role in (Role.OWNER, Role.TENANT)) != (unit is not None):
-            raise IdentityRefused(422, "unit", "name the flat for an owner or a tenant, and for nobody else")
-        async with self._write() as connection:
-            account = by.account if by else None
-            made = await invitations.invite(connection, role, unit=unit, firm=firm, by=account, now_ms=now_ms)
-            await _write(connection, Act.INVITED, by, now_ms, unit=unit, what=role.value)
-            return made
-
-    async def recover(self, by: Grant, number: int, now_ms: int) -> Invited:
-        """A letter for somebody who lost all passkeys; opens only after the delay. Raises `IdentityRefused`."""
-        async with self._write() as connection:
-            lost = await accounts.grant_of(connection, number)
-            if lost is None or not _may_end(by, lost):
-                raise IdentityRefused(404, "unknown_role", "there is no such role in your care")
-            made = await invitations.recover(connection, lost, by=by.account, now_ms=now_ms)
-            await _write(connection, Act.RECOVERY_BEGUN, by, now_ms, unit=lost.unit, what=lost.role.value)
-            return made
-
-    async def recoveries(self, grant: Grant, now_ms: int) -> Sequence[Invitation]:
-        """What would give this account to a new passkey: shown to its holder, who may stop it."""
-        async with self._store.read() as connection:
-            return await invitations.recoveries_of(connection, grant.account, now_ms)
-
-    async def stop_invitation(self, by: Grant, digest: bytes, now_ms: int) -> None:
-        """Make a code worthless: by who made it, who looks after such roles, or whose account it would open."""
-        async with self._write() as connection:
-            found = await invitations.invitation_of(connection, digest)
-            mine = found is not None and (
-                found.account == by.account
-                or (found.role in INVITES.get(by.role, ()) and by.unit in (None, found.unit))
-            )
-            if found is None or not mine or not await invitations.stop(connection, digest, now_ms):
-                raise IdentityRefused(404, "unknown_code", "there is no such open invitation in your care")
-            await _write(connection, Act.INVITATION_STOPPED, by, now_ms, unit=found.unit, what=found.role.value)
-
-    async def end_grant(self, by: Grant | None, number: int, now_ms: int) -> Grant:
-        """End somebody's role with all that rests on it: sessions, letters they wrote, programs' tokens they made.
-
-        Args:
-            by: None is the machine's own command, which may end any.
-
-        Raises:
-            IdentityRefused: there is no such role, or somebody else looks after it.
-        """
-        async with self._write() as connection:
-            held = await accounts.grant_of(connection, number)
-            if held is None or (by is not None and not _may_end(by, held)):
-                raise IdentityRefused(404, "unknown_role", "there is no such role in your care")
-            await accounts.end_grant(connection, number, now_ms)
-            await self._stop_letters_of(connection, by, held, now_ms)
-            for name in await tokens.revoke_made_by(connection, held.account, held.role, now_ms):
-                await _write(connection, Act.TOKEN_REVOKED, by, now_ms, what=name)
-            await _write(connection, Act.ROLE_ENDED, by, now_ms, unit=held.unit, what=held.role.value)
-            return held
-
-    async def _stop_letters_of(self, connection: AsyncConnection, by: Grant | None, held: Grant, now_ms: int) -> None:
-        """Letters through which an ended role would come back: for its own lost passkey, or kept by who wrote them."""
-        for letter in await invitations.recoveries_of(connection, held.account, now_ms):
-            if (letter.role, letter.unit) == (held.role, held.unit):
-                await invitations.stop(connection, letter.digest, now_ms)
-        written = await invitations.stop_written(
-            connection, held.account, INVITES.get(held.role, frozenset()), unit=held.unit, now_ms=now_ms
-        )
-        if written:
-            what = f"{written} letters of a {held.role} whose role ended"
-            await _write(connection, Act.INVITATION_STOPPED, by, now_ms, unit=held.unit, what=what)
-
-    async def holders(self, roles: Collection[Role] = frozenset(Role), *, unit: bytes | None = None) -> Sequence[Grant]:
-        """Who holds these roles at present, oldest first; in one unit, or anywhere."""
-        async with self._store.read() as connection:
-            return await accounts.grants_in_roles(connection, roles, unit=unit)
-
-    async def in_care_of(
-        self, by: Grant, now_ms: int, *, unit: bytes | None = None, page: int = 0
-    ) -> tuple[Sequence[Grant], Sequence[Invitation]]:
-        """A page of the roles and one of the open invitations that somebody looks after: of one unit, or of all.
-
-        Each holds `SHOWN_AT_ONCE`, and one more where another page follows.
-        """
-        roles, where = INVITES.get(by.role, frozenset()), by.unit if by.unit is not None else unit
-        part = {"skipped": page * SHOWN_AT_ONCE, "at_most": SHOWN_AT_ONCE + 1}
-        async with self._store.read() as connection:
-            held = await accounts.grants_in_roles(connection, roles, unit=where, **part)
-            opened = await invitations.open_invitations(connection, roles, unit=where, now_ms=now_ms, **part)
-        return held, opened
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -385,11 +286,11 @@ class Identity:
             now_ms=now_ms,
         )
         what = f"{grant.role} recovered" if invitation.account else grant.role.value
-        await _write(connection, Act.JOINED, grant, now_ms, what=what)
+        await write_act(connection, Act.JOINED, grant, now_ms, what=what)
         return grant
 
     async def _came_in(self, connection: AsyncConnection, grant: Grant, strength: Strength, now_ms: int) -> Grant:
-        await _write(connection, Act.SIGNED_IN, grant, now_ms, what=strength.value)
+        await write_act(connection, Act.SIGNED_IN, grant, now_ms, what=strength.value)
         return grant
 
     async def _new_codes(self, connection: AsyncConnection, grant: Grant, now_ms: int) -> Sequence[str]:
@@ -398,23 +299,8 @@ class Identity:
         codes = [new_code() for _ in range(CODES_AT_ONCE)]
         rows = [{"code_digest": code_digest(code), "account_id": grant.account} for code in codes]
         await connection.execute(insert(tables.one_time_codes), [{**row, "created_at_ms": now_ms} for row in rows])
-        await _write(connection, Act.CODES_MADE, grant, now_ms)
+        await write_act(connection, Act.CODES_MADE, grant, now_ms)
         return codes
-
-
-async def _write(
-    connection: AsyncConnection,
-    act: Act,
-    grant: Grant | None,
-    now_ms: int,
-    *,
-    unit: bytes | None = None,
-    what: str = "",
-) -> None:
-    """An entry about what somebody did; it concerns the given unit, or their own."""
-    account, role = (grant.account, grant.role.value) if grant else (None, "")
-    concerns = unit if unit is not None else (grant.unit if grant else None)
-    await write_entry(connection, act, at_ms=now_ms, account=account, role=role, unit=concerns, what=what)
 
 
 def _account_for(invitation: Invitation) -> bytes:
@@ -422,10 +308,6 @@ def _account_for(invitation: Invitation) -> bytes:
     if invitation.account is not None:
         return invitation.account
     return hashlib.sha256(b"minglou/account\0" + invitation.digest).digest()[: accounts.ACCOUNT_BYTES]
-
-
-def _may_end(by: Grant, held: Grant) -> bool:
-    return held.role in INVITES.get(by.role, ()) and by.unit in (None, held.unit)
 
 
 def _first(held: Sequence[Grant]) -> Grant:

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from cloud.errors import IdentityRefused
-from cloud.identity.identity import SHOWN_AT_ONCE
+from cloud.identity.care import SHOWN_AT_ONCE
 from cloud.identity.people import Grant
 from cloud.identity.roles import HOUSEHOLD, INVITES, Role
 from cloud.identity.tokens import SCOPES_OF, Scope
