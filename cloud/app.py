@@ -33,8 +33,12 @@ from cloud.web.session import viewer_of
 __all__ = ["build_app"]
 
 
-def build_app(cloud: Cloud) -> FastAPI:
-    """The application over an open cloud. Its workers run elsewhere: see `cloud.serving`."""
+def build_app(cloud: Cloud, figures_of_all: Figures | None = None) -> FastAPI:
+    """The application over an open cloud. Its workers run elsewhere: see `cloud.sites`.
+
+    Args:
+        figures_of_all: of the process, where it serves other sites too.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -56,7 +60,7 @@ def build_app(cloud: Cloud) -> FastAPI:
             "auto_configure": False,
         },
     )
-    figures = app.state.figures = Figures()
+    figures = app.state.figures = (figures_of_all or Figures()).of(cloud.settings.site)
     questions, settings, clock = StoreQuestions(cloud), _web_settings(cloud), cloud.settings.clock
     guard = Guard(questions=questions, settings=settings, clock=clock, tokens=cloud.tokens)
     for router in (
@@ -82,11 +86,11 @@ def build_app(cloud: Cloud) -> FastAPI:
 
 
 def _observe(cloud: Cloud) -> None:
-    observe("minglou.entries.accepted", "Entries stored by this process", lambda: cloud.ingest.accepted_entries)
-    observe("minglou.batches.refused", "Batches refused by this process", lambda: sum(cloud.ingest.refused.values()))
-    chain = cloud.chain
+    site, ingest, chain = cloud.settings.site, cloud.ingest, cloud.chain
+    observe("minglou.entries.accepted", "Entries stored by this process", lambda: ingest.accepted_entries, site)
+    observe("minglou.batches.refused", "Batches refused by this process", lambda: sum(ingest.refused.values()), site)
     if chain is not None:
-        observe("minglou.chain.followed_block", "The newest block read", lambda: chain.follower.followed[0])
+        observe("minglou.chain.followed_block", "The newest block read", lambda: chain.follower.followed[0], site)
 
 
 def _exports(cloud: Cloud, questions: StoreQuestions, settings: WebSettings) -> APIRouter:

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("rebuild", "fill a fresh database from segments and chain; 0 if it is the present one, or a lost one is back"),
     ):
         action = actions.add_parser(name, help=says, description=says)
+        if name == "serve":
+            _add_serve(action)
+            continue
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (TOML)")
         if name == "erase":
             _add_erase(action)
@@ -35,6 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
     _add_export(actions)
     _add_backup(actions)
+
+
+def _add_serve(action: argparse.ArgumentParser) -> None:
+    where = action.add_mutually_exclusive_group(required=True)
+    says = "settings (TOML) of a site; again for each other site that this process serves"
+    where.add_argument("--config", type=Path, action="append", metavar="FILE", help=says)
+    says = "a folder with the settings of each site as NAME.toml; SIGHUP reads it again"
+    where.add_argument("--sites", type=Path, metavar="DIR", help=says)
 
 
 def _add_backup(actions: Any) -> None:
@@ -80,11 +91,12 @@ def _add_erase(action: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run one sub-command; 0 for success, 2 for wrong settings."""
     try:
-        settings = load_settings(arguments.config)
         if arguments.action == "serve":
             from cloud.serving import serve
+            from cloud.sites import SiteFiles
 
-            return serve(settings, arguments.config)
+            return serve(SiteFiles(named=tuple(arguments.config or ()), folder=arguments.sites))
+        settings = load_settings(arguments.config)
         if arguments.action in ("retain", "erase"):
             return _retain_or_erase(arguments, settings)
         if arguments.action == "rebuild":

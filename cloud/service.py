@@ -30,7 +30,6 @@ from cloud.status import ChainStatus
 from cloud.store import Store
 from cloud.store.months import month_of
 from cloud.super_log import SuperLog, open_super_key
-from cloud.telemetry import start_telemetry
 from cloud.visits.room import VisitRoom
 from cloud.webhooks.courier import Courier
 from cloud.webhooks.settings import secret_of
@@ -52,6 +51,7 @@ _AUDIT_SECONDS = 60.0
 _SEQUENCER_SECONDS = 0.2
 _MONTHS_SECONDS = 6 * 3600.0
 _RETENTION_SECONDS = 3600.0
+_WAITING_BYTES_MAX = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,19 +154,23 @@ class Cloud:
 
 
 @asynccontextmanager
-async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
+async def open_cloud(
+    settings: CloudSettings, *, migrating: asyncio.Lock | None = None, waiting_bytes_max: int = _WAITING_BYTES_MAX
+) -> AsyncIterator[Cloud]:
     """Open everything, migrating the store; closes it all at the end of the block.
+
+    Args:
+        migrating: held while the schema is brought up, where a process opens several clouds.
+        waiting_bytes_max: of batches that wait for the store.
 
     Raises:
         SettingsError: a file that the settings name is missing or wrong.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        if settings.telemetry is not None:
-            stack.push_async_callback(asyncio.to_thread, start_telemetry(settings.telemetry))
         store = open_store(settings)
         stack.push_async_callback(store.close)
-        await store.migrate()
+        await store.migrate(migrating)
         _check_trust(settings)
         super_log = SuperLog(settings.super_origin, open_super_key(settings.super_key_file))
         bell = Bell()
@@ -180,7 +184,7 @@ async def open_cloud(settings: CloudSettings) -> AsyncIterator[Cloud]:
             journal=replicated.journal if replicated else None,
             keys=news,
             clock=settings.clock,
-            limits=IngestLimits(entries_per_second=settings.entries_per_second),
+            limits=IngestLimits(entries_per_second=settings.entries_per_second, waiting_bytes_max=waiting_bytes_max),
             claims=_claims(settings),
             on_stored=bell.ring,
         )

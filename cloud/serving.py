@@ -1,37 +1,38 @@
-"""`minglou cloud serve`: an event loop with workers beside the web server, and a clean end on SIGTERM.
+"""`minglou cloud serve`: an event loop with all sites beside the web server, and a clean end on SIGTERM.
 
-With `[cloud] workers` above one, `cloud.supervisor` starts this module once for each of them.
+With `[cloud] workers` above one, `cloud.supervisor` starts this module once for each of them. SIGHUP reads the settings
+of all sites again.
 """
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import logging
 import os
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 
-from cloud.app import build_app
-from cloud.errors import CloudError
-from cloud.operations.metrics import Figures
-from cloud.service import Cloud, open_cloud
-from cloud.settings import CloudSettings, load_settings
+from cloud.errors import CloudError, SettingsError
+from cloud.settings import CloudSettings
+from cloud.sites import Keeper, SiteFiles
+from cloud.sites.files import FoundSites
 from cloud.supervisor import WRONG_SETTINGS, Supervisor
+from cloud.telemetry import start_telemetry
 from cloud.web_server import PatientProtocol, Server
-from contracts.ending import end_process_within
+from contracts.ending import end_process_within, end_tasks
 
 __all__ = ["serve", "settle_interpreter"]
 
 _log = logging.getLogger("cloud")
 _SWITCH_SECONDS = 0.0005
 _GRACE_SECONDS = 5
-_COUNT_SECONDS = 1.0
 _END_SECONDS = 25.0  # from the signal on: what is under way, the workers, the store; then by force
 
 
@@ -44,21 +45,34 @@ class _Seat:
     lifeline: int  # reads as ended when the supervisor has
 
 
-def serve(settings: CloudSettings, config: Path) -> int:
-    """Serve until SIGTERM or SIGINT; 0 after a clean end.
+def serve(files: SiteFiles) -> int:
+    """Serve all sites until SIGTERM or SIGINT; 0 after a clean end.
 
-    Args:
-        config: where the settings stand, for the workers to read.
+    Raises:
+        CloudError: not one of them can be served.
     """
-    _set_logging_up(settings)
+    found, settings = _read(files)
     if settings.workers > 1:
-        return asyncio.run(_supervise(settings, config))
-    asyncio.run(_serve(settings, None))
+        return asyncio.run(_supervise(settings, files))
+    asyncio.run(_serve(files, found, settings, None))
     return 0
 
 
-async def _supervise(settings: CloudSettings, config: Path) -> int:
-    return await Supervisor(settings, config).run()
+def _read(files: SiteFiles) -> tuple[FoundSites, CloudSettings]:
+    """All sites, and the settings by which the process runs: of what it has once, all say the same."""
+    found = files.read()
+    if not found.sites:
+        says = (
+            "; ".join(found.wrong.values()) or "the folder of sites holds no NAME.toml; put each site's settings there"
+        )
+        raise SettingsError(says)
+    settings = found.sites[0].settings
+    _set_logging_up(settings)
+    return found, settings
+
+
+async def _supervise(settings: CloudSettings, files: SiteFiles) -> int:
+    return await Supervisor(settings, files.words).run()
 
 
 def _set_logging_up(settings: CloudSettings) -> None:
@@ -77,62 +91,72 @@ def settle_interpreter() -> None:
     gc.freeze()
 
 
-async def _serve(settings: CloudSettings, seat: _Seat | None) -> None:
-    async with open_cloud(settings) as cloud:
-        app = build_app(cloud)
-        config = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            http=PatientProtocol,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-            limit_concurrency=4096,
-        )
-        server = Server(config)
+async def _serve(files: SiteFiles, found: FoundSites, settings: CloudSettings, seat: _Seat | None) -> None:
+    keeper = Keeper(files)
+    async with _telemetry(settings), keeper.opened(found):
+        server = Server(_config(keeper, settings))
         settle_interpreter()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop, server, cloud)
+            loop.add_signal_handler(number, _stop, server, keeper)
         if seat is not None:
-            loop.add_reader(seat.lifeline, _follow, seat, server, cloud)
-        working = asyncio.create_task(cloud.run(), name="cloud workers")
-        counting = asyncio.create_task(_count(app.state.figures, cloud), name="figures")
-        announcing = asyncio.create_task(_announce(server, settings, seat), name="announcement")
-        serving = asyncio.create_task(server.serve(sockets=_sockets(seat)), name="web server")
+            loop.add_reader(seat.lifeline, _follow, seat, server, keeper)
+        has_changed = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, has_changed.set)
+        beside = (
+            asyncio.create_task(_renew(keeper, has_changed), name="settings"),
+            asyncio.create_task(_announce(server, settings, seat), name="announcement"),
+        )
         try:
-            await asyncio.wait({working, serving}, return_when=asyncio.FIRST_COMPLETED)
-            _stop(server, cloud)
-            await serving
+            await server.serve(sockets=_sockets(seat))
         finally:
-            announcing.cancel()
-            counting.cancel()
-            working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
-        _log.info("cloud: stopped")
+            await end_tasks(beside)
+    _log.info("cloud: stopped")
 
 
-def _stop(server: Server, cloud: Cloud) -> None:
+def _config(keeper: Keeper, settings: CloudSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        keeper.app,
+        host=settings.host,
+        port=settings.port,
+        http=PatientProtocol,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        limit_concurrency=4096,
+    )
+
+
+@asynccontextmanager
+async def _telemetry(settings: CloudSettings) -> AsyncIterator[None]:
+    stop = None if settings.telemetry is None else start_telemetry(settings.telemetry)
+    try:
+        yield
+    finally:
+        if stop is not None:
+            await asyncio.to_thread(stop)
+
+
+def _stop(server: Server, keeper: Keeper) -> None:
     end_process_within(_END_SECONDS)
-    cloud.mail.close()
+    keeper.end()
     server.should_exit = True
 
 
-def _follow(seat: _Seat, server: Server, cloud: Cloud) -> None:
+def _follow(seat: _Seat, server: Server, keeper: Keeper) -> None:
     """The supervisor has ended, however it did."""
     asyncio.get_running_loop().remove_reader(seat.lifeline)
-    _stop(server, cloud)
+    _stop(server, keeper)
 
 
-async def _count(figures: Figures, cloud: Cloud) -> None:
-    """Let other processes tell what this one counts."""
+async def _renew(keeper: Keeper, has_changed: asyncio.Event) -> None:
+    """Read the settings again as often as somebody asks for it."""
     while True:
-        figures.note(cloud)
-        await asyncio.sleep(_COUNT_SECONDS)
+        await has_changed.wait()
+        has_changed.clear()
+        await keeper.renew()
 
 
 def _sockets(seat: _Seat | None) -> list[socket.socket] | None:
@@ -149,14 +173,16 @@ async def _announce(server: Server, settings: CloudSettings, seat: _Seat | None)
 def _run_worker() -> int:
     """One worker of a supervisor."""
     parser = argparse.ArgumentParser(prog="python -m cloud.serving")
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", type=Path, action="append", default=[])
+    parser.add_argument("--sites", type=Path)
     for name in ("--seat", "--listener", "--lifeline"):
         parser.add_argument(name, type=int, required=True)
     words = parser.parse_args()
     try:
-        settings = load_settings(words.config)
-        _set_logging_up(settings)
-        asyncio.run(_serve(settings, _Seat(number=words.seat, listener=words.listener, lifeline=words.lifeline)))
+        files = SiteFiles(named=tuple(words.config), folder=words.sites)
+        found, settings = _read(files)
+        seat = _Seat(number=words.seat, listener=words.listener, lifeline=words.lifeline)
+        asyncio.run(_serve(files, found, settings, seat))
     except CloudError as error:
         print(f"minglou cloud: {error}", file=sys.stderr)
         return WRONG_SETTINGS

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cloud.cosigners import Cosigners, read_cosigners
 from cloud.errors import SettingsError
@@ -52,6 +53,7 @@ _TABLES = {
     "telemetry",
 }
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ class CloudSettings:
 
     host: str
     port: int
+    hosts: tuple[str, ...]  # the names that this site answers to; none: whatever it is called
     workers: int  # server processes behind the one address
     public_url: str
     data_dir: Path
@@ -123,6 +126,11 @@ class CloudSettings:
     retention: Periods = field(default_factory=Periods)
     telemetry: TelemetrySettings | None = None
     ingest_log: IngestLogSettings | None = None  # None: the store is the log
+
+    @property
+    def site(self) -> str:
+        """How figures and logs call this site."""
+        return self.hosts[0] if self.hosts else str(urlsplit(self.public_url).hostname)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +171,13 @@ def load_settings(file: Path) -> CloudSettings:
     store_url = store.take("url", str, f"sqlite+aiosqlite:///{data_dir / 'cloud.sqlite3'}")
     relayer = chain.path("relayer_key_file", None) if chain else None
     chain_settings = _chain_settings(chain) if chain else None
+    public_url = cloud.take("public_url", str, f"http://{host}:{port}")
     settings = CloudSettings(
         host=host.strip("[]"),
         port=int(port),
+        hosts=_hosts(file, cloud, public_url),
         workers=_workers(file, cloud, store_url),
-        public_url=cloud.take("public_url", str, f"http://{host}:{port}"),
+        public_url=public_url,
         data_dir=data_dir,
         directory_file=cloud.path("directory_file", None),
         trust_file=cloud.path("trust_file", None),
@@ -202,6 +212,20 @@ def load_settings(file: Path) -> CloudSettings:
         if table is not None:
             table.done()
     return settings
+
+
+def _hosts(file: Path, table: _Table, public_url: str) -> tuple[str, ...]:
+    hosts = tuple(table.take("hosts", list, []))
+    if not all(isinstance(host, str) and _HOST.fullmatch(host) for host in hosts) or len(set(hosts)) != len(hosts):
+        raise SettingsError(
+            f'{file}: [cloud] hosts lists host names in lower case, each once and without a port: ["cuiyuan.example"]'
+        )
+    own = urlsplit(public_url).hostname
+    if not own:
+        raise SettingsError(f"{file}: [cloud] public_url is {public_url!r}; write an address such as https://HOST")
+    if hosts and own not in [host.strip("[]") for host in hosts]:
+        raise SettingsError(f"{file}: [cloud] hosts lacks {own}, the host of public_url; add it")
+    return hosts
 
 
 def _workers(file: Path, table: _Table, store_url: str) -> int:

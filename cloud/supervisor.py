@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
 from cloud.settings import CloudSettings
 
@@ -40,8 +40,9 @@ def listen(host: str, port: int) -> socket.socket:
 class Supervisor:
     """Keeps `settings.workers` processes running until it is told to stop."""
 
-    def __init__(self, settings: CloudSettings, config: Path) -> None:
-        self._settings, self._config = settings, config
+    def __init__(self, settings: CloudSettings, words: Sequence[str]) -> None:
+        """`words` tell a worker where the settings of all sites stand."""
+        self._settings, self._words = settings, words
         self._figures = settings.data_dir / "worker-figures"
         self._running: dict[int, asyncio.subprocess.Process] = {}
         self._is_stopping = asyncio.Event()
@@ -54,6 +55,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._is_stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
         lifeline, held = os.pipe()
         with listen(self._settings.host, self._settings.port) as listener:
             inherited = (listener.fileno(), lifeline)
@@ -88,7 +90,7 @@ class Supervisor:
 
     async def _start(self, seat: int, inherited: tuple[int, int]) -> asyncio.subprocess.Process:
         listener, lifeline = inherited
-        words = ["--config", str(self._config), "--seat", str(seat), "--listener", str(listener)]
+        words = [*self._words, "--seat", str(seat), "--listener", str(listener)]
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "cloud.serving", *words, "--lifeline", str(lifeline)),
             pass_fds=inherited,
@@ -100,11 +102,14 @@ class Supervisor:
         for file in self._figures.glob(f"gauge_live*_{pid}.db"):
             file.unlink(missing_ok=True)
 
-    async def _end(self, seats: list[asyncio.Task[None]]) -> None:
+    def _pass_on(self, number: signal.Signals) -> None:
         for process in self._running.values():
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
-                    process.terminate()
+                    process.send_signal(number)
+
+    async def _end(self, seats: list[asyncio.Task[None]]) -> None:
+        self._pass_on(signal.SIGTERM)
         _, late = await asyncio.wait(seats, timeout=_END_SECONDS)
         for process in self._running.values() if late else ():
             if process.returncode is None:

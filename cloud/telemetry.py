@@ -126,11 +126,11 @@ def span(name: str, **options: Any) -> AbstractContextManager[trace.Span]:
     return _TRACER.start_as_current_span(name, record_exception=False, set_status_on_exception=False, **options)
 
 
-def observe(name: str, says: str, read: Callable[[], float]) -> None:
-    """A figure that is read when metrics are sent; `read` must not block."""
+def observe(name: str, says: str, read: Callable[[], float], site: str) -> None:
+    """A figure of a site that is read when metrics are sent; `read` must not block."""
 
     def figures(_options: CallbackOptions) -> Iterable[Observation]:
-        return (Observation(read()),)
+        return (Observation(read(), {"minglou.site": site}),)
 
     metrics.get_meter("minglou.cloud").create_observable_gauge(name, callbacks=[figures], description=says)
 

@@ -153,7 +153,7 @@ async def open_chain(
     assert chain is not None
     if not chain.deployment_file.exists():
         _log.info("cloud: waiting for %s", chain.deployment_file)
-    deployment = await asyncio.to_thread(wait_for_deployment, chain.deployment_file, seconds=_DEPLOYMENT_SECONDS)
+    deployment = await wait_for_deployment(chain.deployment_file, seconds=_DEPLOYMENT_SECONDS)
     client = ChainClient(chain.rpc, quorum=chain.quorum)
     stack.push_async_callback(client.close)
     lease = Lease(store)

@@ -1,5 +1,6 @@
 """deployment.json: where on which chain a site's contracts live."""
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -100,9 +101,9 @@ def read_deployment(path: Path) -> Deployment:
         ) from error
 
 
-def wait_for_deployment(path: Path, *, seconds: float) -> Deployment:
+async def wait_for_deployment(path: Path, *, seconds: float) -> Deployment:
     """As `read_deployment`, waiting for the file to appear: the site may be being deployed right now."""
     deadline = time.monotonic() + seconds
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
+    while not await asyncio.to_thread(path.exists) and time.monotonic() < deadline:  # noqa: ASYNC110 - a file offers no event
+        await asyncio.sleep(0.2)
     return read_deployment(path)

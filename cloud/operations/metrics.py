@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 from collections import Counter as Counted
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -35,64 +35,57 @@ from cloud.store.away import STORE_ERRORS
 from cloud.supervisor import FIGURES_VARIABLE
 from cloud.webhooks.settings import Webhook
 
-__all__ = ["CONTENT_TYPE_LATEST", "Figures", "chain_families"]
+__all__ = ["CONTENT_TYPE_LATEST", "Figures", "SiteFigures", "chain_families"]
 
 _log = logging.getLogger("cloud")
+_SITE = "site"
 _ACCEPTED = ""  # no reason for a refusal
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
 class Figures:
-    """What this process counts; with several server processes, what all of them do, whichever is asked."""
+    """What this process counts for its sites; with several server processes what all do, whichever is asked."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._is_shared = FIGURES_VARIABLE in os.environ
         for collector in () if self._is_shared else (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
-        self._accepted = Counter("minglou_entries_accepted", "Entries stored since the start", registry=self._registry)
-        self._refused = Counter(
-            "minglou_batches_refused", "Batches refused, by reason", labelnames=("reason",), registry=self._registry
+        self.accepted = Counter(
+            "minglou_entries_accepted", "Entries stored since the start", labelnames=(_SITE,), registry=self._registry
         )
-        self._of_chain = _SharedChain(self._registry) if self._is_shared else None
-        self._noted: Counted[str] = Counted()
-        self._seconds = Histogram(
+        self.refused = Counter(
+            "minglou_batches_refused",
+            "Batches refused, by reason",
+            labelnames=(_SITE, "reason"),
+            registry=self._registry,
+        )
+        self.of_chain = _SharedChain(self._registry) if self._is_shared else None
+        self.seconds = Histogram(
             "minglou_http_answer_seconds",
             "Time to the first byte of an answer",
-            labelnames=("method", "route", "status"),
+            labelnames=(_SITE, "method", "route", "status"),
             buckets=_BUCKETS,
             registry=self._registry,
         )
 
-    def answered(self, answer: Answer) -> None:
-        """Count one answer."""
-        self._seconds.labels(answer.method, answer.route, f"{answer.status // 100}xx").observe(answer.seconds)
+    def of(self, site: str) -> "SiteFigures":
+        """Those of one site."""
+        return SiteFigures(self, site)
 
-    def note(self, cloud: Cloud) -> None:
-        """Take over what the parts of this process have counted since the last time."""
-        for reason, count in (*cloud.ingest.refused.items(), (_ACCEPTED, cloud.ingest.accepted_entries)):
-            counter = self._accepted if reason == _ACCEPTED else self._refused.labels(reason)
-            counter.inc(count - self._noted[reason])
-            self._noted[reason] = count
-        chain = cloud.chain_status()
-        if chain is not None and self._of_chain is not None:
-            self._of_chain.note(chain)
-
-    async def exposition(self, cloud: Cloud) -> bytes:
-        """Everything in Prometheus' text format; without a database what this process knows by itself."""
-        self.note(cloud)
-        families = [*_ingest_log(cloud), *_disk(cloud), *_checks(await readiness(cloud))]
-        chain = cloud.chain_status()
-        families += [] if chain is None else chain_families(chain)
-        if self._of_chain is not None:
-            families = [family for family in families if family.name not in self._of_chain.names]
-        try:
-            families += await _stored(cloud)
-        except STORE_ERRORS as error:
-            _log.warning("cloud: figures without the database: %s", type(error).__name__)
+    async def exposition(self, clouds: Sequence[Cloud]) -> bytes:
+        """All figures of these clouds and of the process, in Prometheus' text format."""
+        families = _Families()
+        sites = {cloud.settings.site for cloud in clouds}
+        for family in self._counted().collect():
+            families.add(family, sites)
+        for cloud in clouds:
+            for family in await _present(cloud):
+                if self.of_chain is None or family.name not in self.of_chain.names:
+                    families.add_of(cloud.settings.site, family)
         once = CollectorRegistry()
-        once.register(_Families(families))
-        return bytes(generate_latest(self._counted())) + bytes(generate_latest(once))
+        once.register(families)
+        return bytes(generate_latest(once))
 
     def _counted(self) -> CollectorRegistry:
         if not self._is_shared:
@@ -102,6 +95,47 @@ class Figures:
         return of_all
 
 
+class SiteFigures:
+    """What is counted for one site."""
+
+    def __init__(self, figures: Figures, site: str) -> None:
+        self._figures, self._site = figures, site
+        self._noted: Counted[str] = Counted()
+
+    def answered(self, answer: Answer) -> None:
+        """Count one answer."""
+        status = f"{answer.status // 100}xx"
+        self._figures.seconds.labels(self._site, answer.method, answer.route, status).observe(answer.seconds)
+
+    def note(self, cloud: Cloud) -> None:
+        """Take over what the parts of this process have counted since the last time."""
+        figures, site = self._figures, self._site
+        for reason, count in (*cloud.ingest.refused.items(), (_ACCEPTED, cloud.ingest.accepted_entries)):
+            counter = figures.accepted.labels(site) if reason == _ACCEPTED else figures.refused.labels(site, reason)
+            counter.inc(count - self._noted[reason])
+            self._noted[reason] = count
+        chain = cloud.chain_status()
+        if chain is not None and figures.of_chain is not None:
+            figures.of_chain.note(site, chain)
+
+    async def exposition(self, cloud: Cloud) -> bytes:
+        """This site's and the process' figures in Prometheus' text format."""
+        self.note(cloud)
+        return await self._figures.exposition([cloud])
+
+
+async def _present(cloud: Cloud) -> list[Metric]:
+    """What is so now; without a database what this process knows by itself."""
+    families = [*_ingest_log(cloud), *_disk(cloud), *_checks(await readiness(cloud))]
+    chain = cloud.chain_status()
+    families += [] if chain is None else chain_families(chain)
+    try:
+        families += await _stored(cloud)
+    except STORE_ERRORS as error:
+        _log.warning("cloud: figures of %s without the database: %s", cloud.settings.site, type(error).__name__)
+    return families
+
+
 class _SharedChain:
     """What only the process that sends knows of the chain, told by whichever process is asked."""
 
@@ -109,25 +143,41 @@ class _SharedChain:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         sender, stopped = self.names
-        self._sender = Gauge(sender, "Whether one follows and sends", registry=registry, multiprocess_mode="livemax")
+        self._sender = Gauge(
+            sender, "Whether one follows and sends", (_SITE,), registry=registry, multiprocess_mode="livemax"
+        )
         self._stopped = Gauge(
-            stopped, "Causes that stop sending", labelnames=("cause",), registry=registry, multiprocess_mode="livemax"
+            stopped, "Causes that stop sending", (_SITE, "cause"), registry=registry, multiprocess_mode="livemax"
         )
 
-    def note(self, chain: ChainStatus) -> None:
-        self._sender.set(int(chain.is_sender))
+    def note(self, site: str, chain: ChainStatus) -> None:
+        self._sender.labels(site).set(int(chain.is_sender))
         for cause in Cause:
-            self._stopped.labels(cause.value).set(int(cause.value in chain.stopped))
+            self._stopped.labels(site, cause.value).set(int(cause.value in chain.stopped))
 
 
 class _Families(Collector):
-    """Families that were made already; Prometheus' library asks a collector for them."""
+    """Families of several sites, each name once, as Prometheus' format wants them."""
 
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
+    def __init__(self) -> None:
+        self._families: dict[str, Metric] = {}
+
+    def add(self, family: Metric, sites: Collection[str]) -> None:
+        """Take in what the process has counted, for itself and for these sites."""
+        ours = self._like(family)
+        ours.samples += [one for one in family.samples if _SITE not in one.labels or one.labels[_SITE] in sites]
+
+    def add_of(self, site: str, family: Metric) -> None:
+        """Take in what one site says of itself."""
+        ours = self._like(family)
+        ours.samples += [one._replace(labels={_SITE: site, **one.labels}) for one in family.samples]
+
+    def _like(self, family: Metric) -> Metric:
+        new = Metric(family.name, family.documentation, family.type, family.unit)
+        return self._families.setdefault(family.name, new)
 
     def collect(self) -> Iterable[Metric]:
-        return self._families
+        return self._families.values()
 
 
 async def _stored(cloud: Cloud) -> list[Metric]:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from cloud.identity.tokens import Scope
-from cloud.operations.metrics import CONTENT_TYPE_LATEST, Figures
+from cloud.operations.metrics import CONTENT_TYPE_LATEST, SiteFigures
 from cloud.operations.readiness import is_ready, readiness, to_json
 from cloud.service import Cloud
 from cloud.web.session import is_from_this_machine
@@ -16,7 +16,7 @@ __all__ = ["operations_router"]
 _REFUSED = "the monitor asks from this machine itself, or with `Authorization: Bearer <a token with metrics:read>`"
 
 
-def operations_router(cloud: Cloud, figures: Figures) -> APIRouter:
+def operations_router(cloud: Cloud, figures: SiteFigures) -> APIRouter:
     """The routes of probes and monitors."""
     router = APIRouter(tags=["operations"])
 

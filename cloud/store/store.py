@@ -7,7 +7,7 @@ knows the driver: statements are SQLAlchemy Core, and what is many rows goes thr
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -196,8 +196,12 @@ class Store:
                 raise
             return False
 
-    async def migrate(self) -> None:
-        """Bring the schema to the newest revision; does nothing where it is there already."""
+    async def migrate(self, turn: AbstractAsyncContextManager[Any] | None = None) -> None:
+        """Bring the schema to the newest revision; does nothing where it is there already.
+
+        Args:
+            turn: held meanwhile, where a process has several stores: Alembic can do one at a time.
+        """
         if await self._revision() == newest_revision():
             return
         from cloud.store.migration import upgrade  # Alembic costs a second of import: only who migrates pays.
@@ -206,7 +210,8 @@ class Store:
         async with self._writing, self._writer.connect() as connection:
             await self._wait_to_migrate(connection)
             try:
-                await self._upgrade(connection, upgrade)
+                async with turn or nullcontext():
+                    await self._upgrade(connection, upgrade)
             finally:
                 await self._end_migrating(connection)
 

@@ -18,7 +18,7 @@ SUPER_ORIGIN = "demo.minglou.example/log"
 SUPER_KEY = ed25519.key_from_seed(bytes(31) + b"\x07")
 # anvil's published development mnemonic: worthless anywhere else.
 MNEMONIC = "test test test test test test test test test test test junk"
-ROLES = ("deployer", "manager", "committee", "operator", "relayer", "cashier")
+ROLES = ("deployer", "manager", "committee", "operator", "relayer", "cashier", "second relayer")
 WITNESS_DELAY = 7 * 86_400
 TARIFF_DELAY = 30 * 86_400
 
@@ -40,11 +40,19 @@ class ChainSite:
     url: str
     client: ChainClient
     deployment: Deployment
+    relayer: str = "relayer"  # two sites on one chain have two
     keys: dict[str, SigningKey] = field(default_factory=lambda: {role: account(role) for role in ROLES})
 
     @classmethod
     async def deploy(
-        cls, url: str, *, challenge_window: int = 600, answer_window: int = 600, verifier: str = P256_PRECOMPILE
+        cls,
+        url: str,
+        *,
+        challenge_window: int = 600,
+        answer_window: int = 600,
+        verifier: str = P256_PRECOMPILE,
+        relayer: str = "relayer",
+        super_log: tuple[str, ed25519.PrivateKey] = (SUPER_ORIGIN, SUPER_KEY),
     ) -> "ChainSite":
         client = ChainClient([url])
         options = DeployOptions(
@@ -54,7 +62,7 @@ class ChainSite:
             minter=account("cashier").address,
             manager=account("manager").address,
             committee=account("committee").address,
-            relayer=account("relayer").address,
+            relayer=account(relayer).address,
             witness_delay=WITNESS_DELAY,
             recovery_delay=TARIFF_DELAY,
             tariff_delay=TARIFF_DELAY,
@@ -63,11 +71,11 @@ class ChainSite:
             bond_floor=100_000,
             deposit=100,
             utc_offset_seconds=8 * 3600,
-            super_log_origin=SUPER_ORIGIN,
-            super_log_public=ed25519.public_bytes(SUPER_KEY),
+            super_log_origin=super_log[0],
+            super_log_public=ed25519.public_bytes(super_log[1]),
             verifier=verifier,
         )
-        return cls(url, client, await deploy(client, account("deployer"), options))
+        return cls(url, client, await deploy(client, account("deployer"), options), relayer)
 
     async def rpc(self, method: str, *params: Any) -> Any:
         async with httpx.AsyncClient(trust_env=False) as http:

@@ -98,7 +98,10 @@ def test_a_database_that_is_gone_is_named_without_its_address(run: Run, tmp_path
             assert said["name"] == "store" and "[store] url" in said["says"]
             assert OperationalError.__name__ in said["says"] and str(tmp_path) not in said["says"]
             figures = figures_of(told.text)
-            assert figures["minglou_check_passed,check=store"] == 0 and "minglou_entries" not in figures
+            assert (
+                figures["minglou_check_passed,check=store,site=cuiyuan.example"] == 0
+                and "minglou_entries,site=cuiyuan.example" not in figures
+            )
 
     run(scenario())
 
@@ -117,11 +120,13 @@ def test_prometheus_reads_what_is_stored_refused_and_answered(run: Run, tmp_path
             answer = await client.get("/metrics", headers=await monitor(cloud))
             assert answer.headers["content-type"].startswith("text/plain")
             figures = figures_of(answer.text)
-            assert figures["minglou_entries"] == 0
-            assert figures["minglou_check_passed,check=store"] == 1
-            assert figures["minglou_batches_refused_total,reason=unknown_gateway"] == 1
+            assert figures["minglou_entries,site=cuiyuan.example"] == 0
+            assert figures["minglou_check_passed,check=store,site=cuiyuan.example"] == 1
+            assert figures["minglou_batches_refused_total,reason=unknown_gateway,site=cuiyuan.example"] == 1
             assert (
-                figures["minglou_http_answer_seconds_count,method=POST,route=/v1/logs/{origin:path}/entries,status=4xx"]
+                figures[
+                    "minglou_http_answer_seconds_count,method=POST,route=/v1/logs/{origin:path}/entries,site=cuiyuan.example,status=4xx"
+                ]
                 == 1
             )
             assert origin not in answer.text and "anybody" not in answer.text, "paths that strangers chose"

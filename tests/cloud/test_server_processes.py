@@ -56,7 +56,8 @@ def kill_and_wait(cloud: ServedCloud, seat: int) -> None:
 
 
 def accepted(cloud: ServedCloud) -> float:
-    (value,) = re.findall(r"^minglou_entries_accepted_total (\S+)$", cloud.get("/metrics").text, re.MULTILINE)
+    pattern = r'^minglou_entries_accepted_total\{site="localhost"\} (\S+)$'
+    (value,) = re.findall(pattern, cloud.get("/metrics").text, re.MULTILINE)
     return float(value)
 
 
