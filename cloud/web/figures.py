@@ -1,8 +1,10 @@
 """Numbers, money and dates as pages print them. Integers in, text out; nothing here rounds money."""
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date, format_datetime
 
 from cloud.web.language import Language
@@ -60,12 +62,18 @@ def whole(number: int) -> str:
 
 def day(value: date, language: Language) -> str:
     """A date with its year."""
-    return str(format_date(value, format=_DATE_PATTERNS[language.key], locale=language.locale))
+    return _dated(value, _DATE_PATTERNS[language.key], language.locale)
 
 
 def short_day(value: date, language: Language) -> str:
     """A date without its year."""
-    return str(format_date(value, format=_DAY_PATTERNS[language.key], locale=language.locale))
+    return _dated(value, _DAY_PATTERNS[language.key], language.locale)
+
+
+@lru_cache(maxsize=4096)
+def _dated(value: date, pattern: str, locale: Locale) -> str:
+    """A chart names forty days, and everybody's chart the same ones."""
+    return str(format_date(value, format=pattern, locale=locale))
 
 
 def instant(at_ms: int, language: Language, timezone: ZoneInfo, *, seconds: bool = False) -> str:

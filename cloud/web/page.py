@@ -29,6 +29,7 @@ VERIFIER_DIRECTORY = Path(contracts.__file__).parent / "js"
 VERIFIER_MODULES = tuple(
     sorted(path.name for path in VERIFIER_DIRECTORY.glob("*.js") if path.name not in ("command.js", "person.js"))
 )
+_CHECK_WORDS = ("evidence_steps", "bill_steps", "line_steps", "verdict", "how")
 _OTHER_LANGUAGE = {"zh": "English", "en": "中文"}
 
 
@@ -127,6 +128,7 @@ def _environment(spoken: Language, settings: WebSettings) -> Environment:
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # asking every file for its age costs more than a small page
     )
     environment.install_gettext_translations(spoken.translations, newstyle=True)  # type: ignore[attr-defined]
     environment.globals.update(
@@ -137,6 +139,8 @@ def _environment(spoken: Language, settings: WebSettings) -> Environment:
         demo_note=settings.demo_note,
     )
     environment.filters.update(_filters(spoken, settings))
+    words: Any = environment.get_template("check_words.html").module
+    environment.globals["check_words"] = {name: getattr(words, name)() for name in _CHECK_WORDS}
     return environment
 
 

@@ -13,6 +13,7 @@ from cloud.web.settings import WebSettings
 _PERMISSIONS = (
     b"camera=(), microphone=(), geolocation=(), publickey-credentials-get=(self), publickey-credentials-create=(self)"
 )
+_COMPRESSION = 4  # a line's page is 8 % longer than at 9, in 60 % of the time
 _READING = ("GET", "HEAD", "OPTIONS")
 API_PREFIXES = ("/v1/", "/log/", "/openapi.json", "/docs", "/redoc", "/healthz", "/readyz", "/metrics")
 
@@ -49,7 +50,7 @@ class CompressedPages:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._compressed = GZipMiddleware(app, minimum_size=600)
+        self._compressed = GZipMiddleware(app, minimum_size=600, compresslevel=_COMPRESSION)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_api = scope["type"] != "http" or scope["path"].startswith(API_PREFIXES)
