@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cloud.errors import SettingsError
 from contracts.entry import device_id
-from contracts.quantities import ENERGY_IMPORT
+from contracts.quantities import COLD_WATER, ENERGY_IMPORT
 
 __all__ = [
     "CrewMember",
@@ -79,6 +79,7 @@ class DirectoryPool:
     name: str
     alias: bytes
     title: Words
+    volume_register: str = COLD_WATER  # of the units' own meters, where a tariff shares the pool by volumes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +233,12 @@ def parse_directory(document: Mapping[str, Any]) -> Directory:
         units=tuple(sorted((_unit(unit) for unit in document["units"]), key=lambda unit: unit.index)),
         devices=tuple(_device(device) for device in document["devices"]),
         pools=tuple(
-            DirectoryPool(name=pool["name"], alias=bytes.fromhex(pool["alias"]), title=_words(pool.get("title")))
+            DirectoryPool(
+                name=pool["name"],
+                alias=bytes.fromhex(pool["alias"]),
+                title=_words(pool.get("title")),
+                volume_register=str(pool.get("volume_register", COLD_WATER)),
+            )
             for pool in document.get("pools", ())
         ),
         tariffs={

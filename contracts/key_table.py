@@ -9,10 +9,11 @@ from hashlib import sha256
 from typing import Any
 
 from contracts.abi import padded
-from contracts.bill import BillError, BillTree, Node
+from contracts.bill import BillError, BillTree, Node, climb
 
 TAG = padded("minglou/key/1")
 TABLE_BYTES = 128
+_SUM_END = 2**64
 KEY_PROOF_TYPE = "(bytes,uint256,bytes32,(bytes32,uint256)[])"
 
 
@@ -43,6 +44,38 @@ def key_proof_to_json(proof: KeyProof) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostedTable:
+    """A table as whoever posted it made it known: of which pool, its root with the sum of all keys, how many units."""
+
+    pool: bytes
+    root: Node
+    unit_count: int
+
+
+def decode_table(words: bytes) -> PostedTable:
+    """A table from the four words that are posted for a period. Raises BillError."""
+    if len(words) != TABLE_BYTES:
+        raise BillError(f"a table of volumes has {TABLE_BYTES} bytes, not {len(words)}")
+    pool, root, total, count = (words[at : at + 32] for at in range(0, TABLE_BYTES, 32))
+    if not 0 < int.from_bytes(total) < _SUM_END or not 0 < int.from_bytes(count) < 2**48:
+        raise BillError("a table of volumes shares something among somebody")
+    return PostedTable(pool=pool, root=Node(root, int.from_bytes(total)), unit_count=int.from_bytes(count))
+
+
+def key_before(proof: KeyProof, unit_index: int, table: PostedTable) -> int:
+    """The sum of all keys before a unit's, by its place in the table (Charges.vy `_before`).
+
+    Raises:
+        BillError: the key does not stand there.
+    """
+    leaf = key_leaf(unit_index, proof.key, proof.salt)
+    if climb(leaf, unit_index, table.unit_count, proof.path) != table.root:
+        raise BillError(f"the key {proof.key} of unit {unit_index} is not in the table that was posted")
+    inner = (unit_index ^ (table.unit_count - 1)).bit_length()
+    return sum(sibling.sums for level, sibling in enumerate(proof.path) if level >= inner or unit_index >> level & 1)
+
+
 class KeyTable:
     """The keys of all units for one pool.
 
@@ -53,7 +86,7 @@ class KeyTable:
     def __init__(self, *, pool: bytes, keys: Sequence[int], salts: Sequence[bytes] = ()) -> None:
         self.pool, self.keys = pool, tuple(keys)
         self.salts = tuple(salts) or (bytes(32),) * len(self.keys)
-        if not 0 < sum(self.keys) < 2**64 or min(self.keys) < 0:
+        if not 0 < sum(self.keys) < _SUM_END or min(self.keys) < 0:
             raise BillError("nobody to share with: the keys must add up to more than zero and less than 2^64")
         self._tree = BillTree(
             key_leaf(index, key, salt) for index, (key, salt) in enumerate(zip(self.keys, self.salts, strict=True))
@@ -69,6 +102,11 @@ class KeyTable:
         """Root and sum of the keys."""
         return self._tree.root
 
+    @property
+    def tree(self) -> BillTree:
+        """The sum tree itself, for whoever keeps its upper nodes."""
+        return self._tree
+
     def proof(self, unit_index: int, *, posted: bool = False) -> KeyProof:
         """One unit's key and its place.
 
@@ -81,6 +119,25 @@ class KeyTable:
             salt=self.salts[unit_index],
             path=self._tree.path(unit_index),
         )
+
+
+def key_proof_from_json(document: Any) -> KeyProof:
+    """The proof in a program's answer. Raises BillError."""
+    try:
+        path = [Node(bytes.fromhex(node["hash"]), int(node["sums"])) for node in document["path"]]
+        proof = KeyProof(
+            table=bytes.fromhex(document["table"]),
+            key=int(document["key"]),
+            salt=bytes.fromhex(document["salt"]),
+            path=tuple(path),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BillError(f"this is not a key's place in a table: {error!r}") from error
+    if len(proof.salt) != 32 or not 0 <= proof.key < _SUM_END or len(path) > 64:
+        raise BillError("a key's place in a table is out of range")
+    if any(len(node.hash) != 32 or not 0 <= node.sums < _SUM_END for node in path):
+        raise BillError("a key's path is out of range")
+    return proof
 
 
 def key_leaf(unit_index: int, key: int, salt: bytes) -> Node:

@@ -27,6 +27,7 @@ BINDING = "dea0a934"  # Bindings.binding(device, number) -> subject, commitment,
 PERIOD = "d4b08aee"  # UsageFees.period(period) -> root, sums, unit_count, closed_at, window_end, area, corrections
 TARIFFS = "79073d58"  # UsageFees.tariffs() -> the contract of tariffs
 TARIFF = "16b51928"  # Tariffs.tariff(version) -> digest, valid_from, valid_to, approved_at, needs a resolution
+VOLUMES = "3c235312"  # Tariffs.volumes(pool, period) -> SHA-256 of the table that shares the pool
 ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a"  # Anchored(size indexed, root)
 
 BINDINGS = b"bindings".ljust(32, b"\0")  # the contract's name in the Registry's directory
@@ -156,6 +157,12 @@ class ChainView:
         """The root of a period's bills; None while the period is not closed."""
         root, sums, unit_count, closed_at, *_ = self._words(PERIOD, 7, period.to_bytes(32), to=self._trust.usage_fees)
         return ClosedPeriod(root=root.to_bytes(32), sums=sums, unit_count=unit_count) if closed_at else None
+
+    def volumes_digest(self, pool: bytes, period: int) -> bytes | None:
+        """SHA-256 of the table of volumes that shares a pool in a period; None before one was posted."""
+        (address,) = self._words(TARIFFS, 1, to=self._trust.usage_fees)
+        (digest,) = self._words(VOLUMES, 1, pool, period.to_bytes(32), to=address.to_bytes(32)[12:])
+        return digest.to_bytes(32) if digest else None
 
     def tariff_digest(self, version: int) -> bytes:
         """SHA-256 of a version's terms as they were announced; zeros where there is no such version."""

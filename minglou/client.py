@@ -13,21 +13,26 @@ choice. Needs `pip install minglou[client]`.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from contracts.bill import Amounts, Line
+from contracts.bill import Amounts, Line, LineKind
+from contracts.bill import share as pool_share
 from contracts.bill_file import bill_from_json
 from contracts.bill_verifier import verify_bill_file
 from contracts.checkpoint import Checkpoint
 from contracts.errors import ContractsError
 from contracts.evidence import EVIDENCE_BYTES_MAX, parse_evidence
+from contracts.key_table import decode_table, key_before, key_proof_from_json
+from contracts.onchain import ChainView
 from contracts.quantities import unit_of
 from contracts.report import Check, Outcome, Report, State
 from contracts.superlog import open_superlog, verify_cosignatures
+from contracts.tariff import decode_terms
 from contracts.tiles import Tile, TileNodes, tile_path
 from contracts.tree import consistency_path, verify_consistency
 from contracts.trust import Trust, parse_trust
@@ -42,6 +47,7 @@ __all__ = [
     "SuperLogHead",
     "VerifiedBill",
     "VerifiedEntry",
+    "VerifiedShare",
     "read_trust",
 ]
 
@@ -102,6 +108,18 @@ class VerifiedBill:
     lines: tuple[Line, ...]
     checks: tuple[Check, ...]
     file: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedShare:
+    """Where a unit stands in the table of volumes that shares a pool, as the chain has that table."""
+
+    pool: bytes
+    key: int  # what the unit's own meter counted, in base units
+    key_before: int  # all units before it
+    key_sum: int  # all units together
+    amount: int  # fen, as the bill's line says
+    pool_amount: int | None  # fen of the whole pool; None where tiers or several registers take the readings to tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +229,43 @@ class Client:
             period=period, unit_index=unit_index, amounts=bill.amounts, lines=bill.lines, checks=checks, file=file
         )
 
+    def share(self, bill: VerifiedBill, number: int) -> VerifiedShare:
+        """The unit's part of a pool that is shared by volume, for one line of its verified bill.
+
+        Raises:
+            NotProven: the key does not stand in the table that was posted, or the share is not the line's amount.
+            Refused: the cloud does not give it, or the line is none of a pool shared by volume.
+        """
+        line, what = bill.lines[number], f"the share of line {number} of unit {bill.unit_index}"
+        if self._rpc is None:
+            raise NotProven(f"{what}: only the chain knows the table; name a node")
+        address = f"/v1/bills/{bill.period}/units/{bill.unit_index}/keys"
+        answer = self._get(address, bytes_max=_BILL_BYTES_MAX)
+        try:
+            found = [one for one in json.loads(answer)["keys"] if one["pool"] == line.subject.hex()]
+            if line.kind is not LineKind.SHARED or not found:
+                raise Refused("unknown_key", f"{what}: the cloud holds no key of it; is its pool shared by volume?")
+            proof = key_proof_from_json(found[0])
+            table = decode_table(proof.table)
+            if sha256(proof.table).digest() != ChainView(self._rpc, self._trust).volumes_digest(
+                line.subject, bill.period
+            ):
+                raise NotProven(f"{what}: the table is not the one on chain; keep the answer and tell the committee")
+            before = key_before(proof, bill.unit_index, table)
+        except (ContractsError, ValueError, TypeError, KeyError) as error:
+            raise NotProven(f"{what}: {error}; keep the answer and tell the committee") from error
+        whole = _pool_amount(bill, line)
+        if whole is not None and pool_share(whole, before, proof.key, table.root.sums) != line.amount:
+            raise NotProven(f"{what}: {line.amount} fen are not its part of {whole} fen; dispute the line")
+        return VerifiedShare(
+            pool=line.subject,
+            key=proof.key,
+            key_before=before,
+            key_sum=table.root.sums,
+            amount=line.amount,
+            pool_amount=whole,
+        )
+
     def head(self) -> SuperLogHead:
         """The super-log's newest head.
 
@@ -271,6 +326,15 @@ class Client:
                     yield piece
         except httpx.HTTPError as error:
             raise Refused("unreachable", f"{path}: {str(error) or type(error).__name__}; try again") from error
+
+
+def _pool_amount(bill: VerifiedBill, line: Line) -> int | None:
+    """What a whole pool costs, where the line's own usage tells it: one register, and no tiers from before."""
+    encoded = dict(bill_from_json(json.loads(bill.file)).terms)[line.tariff]
+    terms = decode_terms(encoded)
+    if len(terms.registers) != 1 or line.since != line.from_date:
+        return None
+    return terms.season(line.from_date, line.to_date).charge(used=[line.usage], prior=0)
 
 
 def _refusal(answer: httpx.Response) -> Refused:

@@ -109,6 +109,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         return 0
     async with Posting(operator, place, say=_say) as posting:
         await posting.close(root, unit_count=prepared.tree.unit_count)
+        await posting.post_volumes(prepared.volumes)
         await posting.upload(
             prepared.contents, prepared.tree, lambda held: _say(f"{held:,} of {prepared.tree.unit_count:,} handed in")
         )
@@ -244,6 +245,7 @@ async def _post(settings: OperatorSettings, file: Path, text: str) -> int:
         raise BillingError(f"draft {file}: {error}") from error
     async with Posting(settings, place, say=_say) as posting:
         await posting.close(tree.root, unit_count=tree.unit_count)
+        await posting.post_volumes(draft.volumes)
         await posting.upload(contents, tree)
         mismatches = await posting.compare(contents)
         await posting.give_credits(contents)

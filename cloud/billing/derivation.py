@@ -71,7 +71,8 @@ def sentence(derivation: Derivation, language: Language) -> str:
     if derivation.get("steps"):
         parts.append(_steps_said(derivation, language))
     if "share" in derivation:
-        parts.append(words["share"].format(**_share_fields(derivation)))
+        by_volume = derivation["share"].get("by") == "volume"
+        parts.append(words["share by volume" if by_volume else "share"].format(**_share_fields(derivation, language)))
     if "corrects" in derivation:
         parts.append(words["corrects"].format(**_correction_fields(derivation["corrects"])))
     return words["joint"].join(parts)
@@ -120,10 +121,12 @@ def _steps_said(derivation: Derivation, language: Language) -> str:
     return words["steps"].format(steps=words["and"].join(shown), amount=_yuan(whole))
 
 
-def _share_fields(derivation: Derivation) -> dict[str, str]:
-    share = derivation["share"]
+def _share_fields(derivation: Derivation, language: Language) -> dict[str, str]:
+    share, names = derivation["share"], ("key", "key_before", "key_sum")
     by_area = share.get("by") == "area"
-    keys = {name: _plain(Decimal(share[name]) / (100 if by_area else 1)) for name in ("key", "key_before", "key_sum")}
+    keys = {name: _plain(Decimal(share[name]) / (100 if by_area else 1)) for name in names}
+    if "register" in share:
+        keys = {name: _usage(share[name], share["register"], language) for name in names}
     return {
         **keys,
         "unit": " m²" if by_area else "",
@@ -195,6 +198,11 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
             "All share {pool_amount} yuan by key: before you {key_before}{unit}, yours {key}{unit}, of {key_sum}{unit} "
             "together. You pay {amount} yuan."
         ),
+        "share by volume": (
+            "All share {pool_amount} yuan by what each flat's own meter counted, as the table says that was posted on "
+            "chain for the period: the flats before you {key_before}, yours {key}, of {key_sum} together. You pay "
+            "{amount} yuan."
+        ),
         "corrects": "{from_date} to {to_date} was charged {charged} yuan by estimate; the readings give {right} yuan.",
     },
     "zh": {
@@ -224,6 +232,10 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "share": (
             "共 {pool_amount} 元按份额分摊：在您之前 {key_before}{unit}，您 {key}{unit}，总计 {key_sum}{unit}。"
             "您应付 {amount} 元。"
+        ),
+        "share by volume": (
+            "共 {pool_amount} 元按各户自家表计的用量分摊，用量以本期公布在链上的分摊表为准："
+            "在您之前各户合计 {key_before}，您 {key}，总计 {key_sum}。您应付 {amount} 元。"
         ),
         "corrects": "{from_date} 至 {to_date} 曾按估计收取 {charged} 元；按读数应为 {right} 元。",
     },

@@ -11,6 +11,7 @@ from cloud.billing.derivation import describe
 from cloud.billing.kept import read_note
 from cloud.billing.reckoning import DraftLine, Reckoning
 from cloud.billing.usage import bindings_of, load_registers
+from cloud.billing.volumes import read_shares
 from cloud.chain.view import ChainView, UnitRecord
 from cloud.directory import Directory
 from contracts.bill import Line, LineKind
@@ -61,7 +62,8 @@ async def _computed(
         since=Reckoning.history_since(period),
     )
     run = Reckoning(registers, view, directory, period, bindings=bindings)
-    shared = [line for pool in pools for line in run.shared_lines_of(pool, unit.index)]
+    posted = await read_shares(connection, view, period, unit.index)
+    shared = [line for pool in pools for line in run.shared_lines_of(pool, unit.index, posted)]
     corrected: Sequence[DraftLine] = ()
     if any(line.quantity == CORRECTION for line in lines):
         found = await corrections_of(connection, view, directory, period, unit_index=unit.index)

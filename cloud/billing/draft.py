@@ -18,6 +18,7 @@ from cloud.directory import Directory
 from cloud.errors import BillingError
 from contracts.bill import LINES_MAX, BillError
 from contracts.bill_file import line_from_json, line_to_json
+from contracts.key_table import KeyTable
 
 __all__ = [
     "Draft",
@@ -55,6 +56,7 @@ class Draft:
     units: Sequence[DraftUnit]
     problems: Sequence[str] = field(default_factory=tuple)
     terms: Mapping[int, bytes] = field(default_factory=dict)  # announced bytes by version, of the tariffs named
+    volumes: Sequence[KeyTable] = ()  # of pools that are shared by volume
 
 
 def parse_period(text: str) -> int:
@@ -82,7 +84,7 @@ async def draft_period(
     together = await reckon_period(connection, view=view, directory=directory, period=period)
     bindings = view.bound()
     registers = await load_registers(connection, view, dates=Reckoning.dates(view, period, bindings))
-    run = Reckoning(registers, view, directory, period, bindings=bindings)
+    run = Reckoning(registers, view, directory, period, bindings=bindings, volumes=together.volumes)
     ordinary = [unit for unit in view.roll if unit.index not in together.apart]
     own = {**together.apart, **dict(zip((unit.index for unit in ordinary), run.own_lines(ordinary), strict=True))}
     shared = [run.shared_lines(pool) for pool in view.pools]
@@ -109,6 +111,10 @@ async def draft_period(
         units=units,
         problems=together.problems,
         terms={version: record.announced.terms for version, record in view.tariffs.items()},
+        volumes=[
+            KeyTable(pool=pool, keys=keys, salts=[new_salt(SALT_BYTES).ljust(32, b"\0") for _ in keys])
+            for pool, keys in together.volumes.items()
+        ],
     )
 
 
@@ -146,6 +152,14 @@ def draft_to_json(draft: Draft) -> dict[str, Any]:
             for unit in draft.units
         ],
         "terms": {str(version): encoded.hex() for version, encoded in draft.terms.items()},
+        "volumes": [
+            {
+                "pool": table.pool.hex(),
+                "keys": [str(key) for key in table.keys],
+                "salts": [salt.hex() for salt in table.salts],
+            }
+            for table in draft.volumes
+        ],
         "problems": list(draft.problems),
     }
 
@@ -171,6 +185,14 @@ def draft_from_json(document: Mapping[str, Any]) -> Draft:
                 for unit in document["units"]
             ],
             problems=tuple(document.get("problems", ())),
+            volumes=[
+                KeyTable(
+                    pool=bytes.fromhex(one["pool"]),
+                    keys=[int(key) for key in one["keys"]],
+                    salts=[bytes.fromhex(salt) for salt in one["salts"]],
+                )
+                for one in document.get("volumes", ())
+            ],
             terms={int(version): bytes.fromhex(encoded) for version, encoded in document["terms"].items()},
         )
     except (KeyError, TypeError, ValueError, BillError) as error:

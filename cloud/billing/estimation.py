@@ -17,10 +17,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from cloud.billing.usage import BoundaryEntry, Registers, date_text
+from cloud.billing.usage import Bindings, BoundaryEntry, Registers, Subject, date_text, spans_of
 from cloud.errors import BillingError
 
-__all__ = ["Estimate", "Point", "days_between", "estimate_line", "estimate_to_json", "estimate_usage", "trusted_points"]
+__all__ = [
+    "Estimate",
+    "Point",
+    "counted_by",
+    "days_between",
+    "estimate_line",
+    "estimate_to_json",
+    "estimate_usage",
+    "trusted_points",
+]
 
 _REFERENCE_DAYS = 31
 
@@ -102,6 +111,35 @@ def estimate_usage(
 ) -> Estimate:
     """The same of one register by itself."""
     return _alone(device, register, *trusted_points(registers, device, register), first, last, anchors)
+
+
+def counted_by(
+    registers: Registers,
+    bindings: Bindings,
+    subject: Subject,
+    *,
+    register: str,
+    days: tuple[int, int],
+    anchors: Collection[int],
+) -> int:
+    """What all meters of one register that count for somebody counted within some days, estimated where an entry is
+    missing; 0 where there is none. Days on which no meter was bound are not counted.
+
+    Raises:
+        BillingError: there is a meter, and nothing tells what it counted.
+    """
+    counted = 0
+    for device, record in bindings.get(subject, ()):
+        first, last = max(record.from_date, days[0]), min(record.to_date or days[1], days[1])
+        if first >= last or register not in registers.names(device):
+            continue
+        alone = {subject: [(device, record)]}
+        try:
+            spans = spans_of(registers, alone, subject, register=register, from_date=first, to_date=last)
+            counted += sum(span.usage for span in spans)
+        except BillingError:
+            counted += estimate_usage(registers, device, register, first, last, anchors).usage
+    return counted
 
 
 def _until(

@@ -8,7 +8,7 @@ against each other).
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,9 +21,11 @@ from cloud.billing.register_columns import Mask, RegisterColumns, load_register_
 from cloud.billing.usage import bindings_of, load_registers
 from cloud.chain.view import ChainView, TariffRecord
 from cloud.directory import Directory
+from cloud.errors import BillingError
 from contracts.bill import Line, LineKind
+from contracts.quantities import COLD_WATER
 from contracts.standing import standing_charge
-from contracts.tariff import Basis, Counting
+from contracts.tariff import Basis, Counting, Key
 
 __all__ = ["PeriodColumns", "reckon_period"]
 
@@ -46,6 +48,7 @@ class PeriodColumns:
     apart: Mapping[
         int, Sequence[DraftLine]
     ]  # own lines of units that were looked at one by one, with what they rest on
+    volumes: Mapping[bytes, Sequence[int]] = field(default_factory=dict)  # by what pools are shared that go by volume
 
     def contents(self, salts: Sequence[bytes], first: int) -> list[bytes]:
         """The bills of some units in a row, from `first` on, one for each salt."""
@@ -89,15 +92,23 @@ async def reckon_period(
     directory: Directory,
     period: int,
     say: Say = lambda words: None,
+    volumes: Mapping[bytes, Sequence[int]] | None = None,
 ) -> PeriodColumns:
-    """Compute all lines of a period from boundary entries, bindings, tariffs and the roll."""
-    return await _Period(view, directory, period, say).reckon(connection)
+    """Compute all lines of a period from boundary entries, bindings, tariffs and the roll.
+
+    Args:
+        volumes: the keys of pools that are shared by volume, by which they were posted; else what is counted now.
+    """
+    return await _Period(view, directory, period, say, volumes or {}).reckon(connection)
 
 
 class _Period:
     """One period's computation."""
 
-    def __init__(self, view: ChainView, directory: Directory, period: int, say: Say) -> None:
+    def __init__(
+        self, view: ChainView, directory: Directory, period: int, say: Say, volumes: Mapping[bytes, Sequence[int]]
+    ) -> None:
+        self._posted_volumes = volumes
         self._view, self._directory, self._period, self._say = view, directory, period, say
         self._opening, self._closing = divmod(period, 10**8)
         self._records = [one for one in view.tariffs_over(period) if one.terms.basis is Basis.METER]
@@ -105,6 +116,9 @@ class _Period:
         self._categories = np.array([unit.category for unit in view.roll], np.int64)
         self._apart = np.zeros(len(view.roll), np.bool_)
         self._own: dict[Order, LineColumn] = {}
+        by_volume = any(one.terms.key is Key.VOLUME for one in self._records)
+        self._shared_by_volume: set[bytes] = set()
+        self._by_volume = [pool for pool in view.pools if pool not in volumes] if by_volume else []
 
     async def reckon(self, connection: AsyncConnection) -> PeriodColumns:
         held = await load_register_columns(
@@ -112,6 +126,7 @@ class _Period:
         )
         self._say("pricing")
         self._set_unread_apart(held)
+        counted = {register: self._counted(register, held) for register in self._volume_registers()}
         versions = {record.version: self._units_priced_by(record, held) for record in self._records}
         parts = [
             (record, rows, part)
@@ -123,6 +138,7 @@ class _Period:
         for record, part, measured in prepared:
             self._price(record, part, measured)
         run = await self._reckoning(connection)
+        self._tell_volumes(run, counted)
         own, apart = self._one_by_one(run)
         shared = self._shared(run)
         self._say("standing charges")
@@ -138,6 +154,11 @@ class _Period:
             corrections=corrections_by_unit(corrections.lines),
             other_corrections=corrections_by_unit(corrections.others),
             apart=apart,
+            volumes={
+                pool: keys
+                for pool, keys in run.volumes.items()
+                if pool in self._shared_by_volume and not isinstance(keys, BillingError)
+            },
         )
 
     # -- who counts for whom ----------------------------------------------------------------------------------------
@@ -158,6 +179,8 @@ class _Period:
     def _asked(self) -> list[tuple[str, int]]:
         """Registers and boundary dates that ordinary meters are priced by."""
         asked: set[tuple[str, int]] = set()
+        for register in self._volume_registers():
+            asked |= {(register, self._opening), (register, self._closing)}
         for record in self._records:
             terms = record.terms
             for first, last in split_at_seasons(terms, self._opening, self._closing):
@@ -262,6 +285,43 @@ class _Period:
             amount=charge_column(season, used=used, prior=prior, residents=residents),
         )
 
+    # -- volumes that share pools -------------------------------------------------------------------------------------
+
+    def _volume_registers(self) -> set[str]:
+        """Registers of units' own meters that pools may be shared by."""
+        named = (self._directory.pool_of(pool) for pool in self._by_volume)
+        return {one.volume_register if one else COLD_WATER for one in named}
+
+    def _counted(self, register: str, held: RegisterColumns) -> tuple[Integers, Mask]:
+        """What each unit's ordinary meters of a register counted; and the units that must be looked at alone."""
+        meters, ends = self._meters, (self._opening, self._closing)
+        within = (meters.from_date < self._closing) & (meters.to_date > self._opening)
+        covers = (meters.from_date <= self._opening) & (meters.to_date >= self._closing)
+        (opened, is_opened), (closed, is_closed) = (held.at(register, day) for day in ends)
+        heard = np.zeros(held.count, np.bool_)
+        for one, day in held.held:
+            heard |= held.is_held(one, (day,))
+        counts = within & held.is_held(register, ends)
+        plain = counts & covers & is_opened & is_closed & (closed >= opened)
+        keys = np.zeros(len(self._apart), np.int64)
+        np.add.at(keys, meters.unit[plain], (closed - opened)[plain])
+        alone = np.zeros(len(self._apart), np.bool_)
+        alone[meters.unit[(counts & ~plain) | (within & ~heard)]] = True
+        self._apart |= alone
+        return keys, alone
+
+    def _tell_volumes(self, run: Reckoning, counted: Mapping[str, tuple[Integers, Mask]]) -> None:
+        """The keys of all units, for every pool that may be shared by them."""
+        for pool in self._by_volume:
+            keys, alone = counted[register := run.volume_register(pool)]
+            whole = keys.tolist()
+            try:
+                for at in np.flatnonzero(alone).tolist():
+                    whole[at] = run.volume_of(self._view.roll[at], register)
+                run.volumes[pool] = whole
+            except BillingError as error:
+                run.volumes[pool] = error
+
     # -- the others ---------------------------------------------------------------------------------------------------
 
     async def _reckoning(self, connection: AsyncConnection) -> Reckoning:
@@ -275,7 +335,8 @@ class _Period:
         self._say(f"{len(units)} units one by one, {len(view.pools)} pools")
         since = Reckoning.history_since(self._period)
         registers = await load_registers(connection, view, dates=dates, devices=devices, since=since)
-        return Reckoning(registers, view, self._directory, self._period, bindings=bindings)
+        posted = self._posted_volumes
+        return Reckoning(registers, view, self._directory, self._period, bindings=bindings, volumes=posted)
 
     def _one_by_one(self, run: Reckoning) -> tuple[dict[Order, LineColumn], dict[int, Sequence[DraftLine]]]:
         """The lines of units set apart, joined with the columns that they belong to."""
@@ -309,6 +370,8 @@ class _Period:
             self._say(f"sharing pool {at + 1} of {len(self._view.pools)}")
             for number, (whole, keys) in enumerate(run.pool_lines(pool)):
                 line, units = whole.line, len(self._view.roll)
+                if self._view.tariffs[line.tariff].terms.key is Key.VOLUME:
+                    self._shared_by_volume.add(pool)
                 columns[_SHARED, at, number] = LineColumn(
                     kind=line.kind,
                     quantity=line.quantity,

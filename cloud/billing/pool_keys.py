@@ -1,20 +1,23 @@
 """By what a pool is shared: the units' keys, and where the chain holds only a table's root, the table that it is of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cloud.billing.volumes import UnitShare, read_key
 from cloud.chain.records import UnitRecord
 from cloud.chain.view import ChainView
 from cloud.errors import BillingError
 from contracts.bill import BillError, Line, LineKind
-from contracts.key_table import NO_KEY, KeyProof, KeyTable, floor_factor_key
+from contracts.key_table import NO_KEY, KeyProof, KeyTable, decode_table, floor_factor_key
 from contracts.tariff import Key, Terms
 
 __all__ = ["PoolShares", "key_in_table", "pool_shares"]
 
-_AREA, _FLOOR_FACTOR, _EQUAL = 1, 2, 4  # kinds of the roll's tables; of 3, volumes, the roll says nothing
+_AREA, _FLOOR_FACTOR, _EQUAL = 1, 2, 4  # kinds of the roll's tables; of 3, volumes, each period has its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +35,9 @@ class PoolShares:
     def key_sum(self) -> int:
         return self._sums[-1]
 
-    def before(self, unit_index: int) -> int:
-        """The sum of the keys of all units before this one."""
-        return self._sums[unit_index]
+    def of(self, unit_index: int) -> UnitShare:
+        """One unit's place among them."""
+        return UnitShare(key=self.keys[unit_index], before=self._sums[unit_index], key_sum=self.key_sum)
 
 
 def pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int]) -> PoolShares:
@@ -56,18 +59,39 @@ def _pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int]) 
     if key is Key.EQUAL:
         return PoolShares(keys=[1] * len(view.roll))
     if key is Key.VOLUME:
-        raise BillingError("the pool is shared by volumes, which only their table holds; enter its lines by hand")
+        raise BillingError("the pool is shared by volumes, which only the period's table holds")
     return _by_table(view, pool, days)
 
 
-def key_in_table(view: ChainView, line: Line, terms: Terms, unit_index: int) -> KeyProof:
+async def key_in_table(
+    connection: AsyncConnection, view: ChainView, line: Line, terms: Terms, *, period: int, unit_index: int
+) -> KeyProof:
     """Where a unit's key stands in the table that a shared line rests on; `NO_KEY` where it rests on none, or where the
-    unit joined the roll later and has no part. Raises BillingError as `pool_shares` does.
+    unit joined the roll later and has no part.
+
+    Raises:
+        BillingError: as `pool_shares` does, or the period's volumes have not been handed in.
     """
     if line.kind is not LineKind.SHARED:
         return NO_KEY
+    if terms.key is Key.VOLUME:
+        return await _key_by_volume(connection, view, line.subject, period, unit_index)
     table = pool_shares(view, line.subject, terms.key, (line.from_date, line.to_date)).table
     return table.proof(unit_index) if table is not None and unit_index < len(table.keys) else NO_KEY
+
+
+async def _key_by_volume(
+    connection: AsyncConnection, view: ChainView, pool: bytes, period: int, unit_index: int
+) -> KeyProof:
+    words = view.volumes.get((pool, period))
+    if words is None:
+        raise BillingError(f"no volumes of pool {pool.hex()[:12]}… were posted for {period}; post them")
+    if unit_index >= decode_table(words).unit_count:
+        return replace(NO_KEY, table=words)  # it joined the roll later
+    held = await read_key(connection, view, period, pool, unit_index)
+    if held is None:
+        raise BillingError(f"the volumes of pool {pool.hex()[:12]}… for {period} were not handed in")
+    return held
 
 
 def _by_table(view: ChainView, pool: bytes, days: tuple[int, int]) -> PoolShares:

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from hashlib import sha256
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -20,15 +21,18 @@ from cloud.billing.bill_block import (
     salts_digest,
 )
 from cloud.billing.bill_block import BLOCK_LEVEL as UPLOAD_LEVEL
+from cloud.billing.volumes import VOLUMES_MEDIA_TYPE, encode_volumes
 from cloud.chain.client import ChainClient, Receipt, SigningKey
 from cloud.chain.deploy import wait_for_receipt
+from cloud.chain.deployment import read_deployment
 from cloud.chain.errors import Unreachable
 from cloud.chain.fees import first_fees
 from cloud.errors import BillingError
 from cloud.settings import OperatorSettings, read_secret
 from contracts.bill import LINE_BYTES, BillTree, Line, LineKind, Node, decode_line
-from contracts.calls import usage_fees
+from contracts.calls import tariffs, usage_fees
 from contracts.ending import end_tasks
+from contracts.key_table import KeyTable
 
 __all__ = ["Posting", "credits_of"]
 
@@ -94,8 +98,33 @@ class Posting:
         call = usage_fees.close_period(contract, period=period, root=root.hash, sums=root.sums, unit_count=unit_count)
         await self._send(call.data, f"closing period {period}")
 
-    async def _send(self, data: bytes, what: str) -> None:
-        raw, transaction_hash = await self._patiently(what, lambda: self._signed(data))
+    async def post_volumes(self, volumes: Sequence[KeyTable]) -> None:
+        """Put every table of volumes on chain, once for ever, and hand the keys in, so that owners can be shown theirs.
+
+        Raises:
+            BillingError: another table stands there, or somebody refuses.
+        """
+        period = self._place.period
+        contract = read_deployment(self._settings.chain.deployment_file).tariffs if volumes else ""
+        for table in volumes:
+            name, asked = (
+                f"volumes of pool {table.pool.hex()[:12]}…",
+                tariffs.volumes(contract, pool=table.pool, period=period),
+            )
+            answer = await self._patiently(f"asking for {name}", partial(self._call, asked.data, contract))
+            held = tariffs.parse_volumes(answer)
+            if held == bytes(32):
+                await self._send(tariffs.post_volumes(contract, period=period, table=table).data, name, to=contract)
+            elif held != sha256(table.encode()).digest():
+                raise BillingError(
+                    f"{name} were posted for {period} with other numbers and never change; the bills must go by those"
+                )
+            path, headers = f"/v1/bills/{period}/volumes", {"content-type": VOLUMES_MEDIA_TYPE}
+            body = await asyncio.to_thread(encode_volumes, table)
+            await self._asked(partial(self._http.post, path, content=body, headers=headers))
+
+    async def _send(self, data: bytes, what: str, *, to: str | None = None) -> None:
+        raw, transaction_hash = await self._patiently(what, lambda: self._signed(data, to or self._place.contract))
         refusals: list[str] = []
 
         async def receipt() -> Receipt:
@@ -108,9 +137,9 @@ class Posting:
             raise BillingError(f"{what} was reverted in {transaction_hash}; is the bond above its floor?")
         print(f"{what}: block {found.block_number}, transaction {transaction_hash}, {found.gas_used} gas")
 
-    async def _signed(self, data: bytes) -> tuple[bytes, str]:
-        """A transaction to the contract from the operator's account, and its hash."""
-        client, chain, contract = self._client, self._settings.chain, self._place.contract
+    async def _signed(self, data: bytes, contract: str) -> tuple[bytes, str]:
+        """A transaction to a contract from the operator's account, and its hash."""
+        client, chain = self._client, self._settings.chain
         key = SigningKey(read_secret(self._settings.operator_key_file))
         gas = await client.estimate_gas(contract, data, sender=key.address)
         asked = await client.fees_asked(priority=chain.priority_fee_wei, legacy=chain.legacy_transactions)
@@ -194,14 +223,16 @@ class Posting:
                 given += 1
         return given
 
-    async def _call(self, data: bytes) -> bytes:
-        return await self._client.call(self._place.contract, data)
+    async def _call(self, data: bytes, to: str | None = None) -> bytes:
+        return await self._client.call(to or self._place.contract, data)
 
     async def compare(self, contents: Sequence[bytes]) -> list[str]:
         """What the cloud itself computes otherwise, in words: for whoever shows that the bills are theirs."""
         path, ask = f"/v1/bills/{self._place.period}/compare", {SALTS_HEADER: salts_digest(contents).hex()}
         found = await self._asked(lambda: self._http.post(path, headers=ask, timeout=_COMPARE_SECONDS))
-        return list(found["mismatches"])
+        said, count = list(found["mismatches"]), int(found["count"])
+        more = count - len(said)
+        return [*said, f"{more} more of {count} lines; `minglou billing replay` tells every one"] if more else said
 
     async def _asked(self, ask: Callable[[], Awaitable[httpx.Response]]) -> Any:
         """The cloud's answer, asked again while it is away or behind. Raises BillingError where it refuses."""

@@ -1,14 +1,15 @@
 """One period's lines, computed from boundary entries, bindings and the terms in force on chain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cloud.billing.derivation import describe, metered_steps
-from cloud.billing.estimation import Estimate, estimate_line, estimate_to_json, estimate_usage
+from cloud.billing.estimation import Estimate, counted_by, estimate_line, estimate_to_json, estimate_usage
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.pricing_columns import charge_column, share_column
 from cloud.billing.usage import (
@@ -21,16 +22,24 @@ from cloud.billing.usage import (
     meters_of,
     spans_of,
 )
+from cloud.billing.volumes import UnitShare
 from cloud.chain.view import ChainView, TariffRecord, UnitRecord
 from cloud.directory import Directory
 from cloud.errors import BillingError
 from contracts.bill import Line, LineKind, share
+from contracts.quantities import COLD_WATER
 from contracts.standing import standing_charge
-from contracts.tariff import Basis, Counting, Season, TariffError, Terms, next_month
+from contracts.tariff import Basis, Counting, Key, Season, TariffError, Terms, next_month
 
 __all__ = ["DraftLine", "Reckoning", "split_at_seasons", "tier_start"]
 
 OWN_ROLE = 1
+NOTHING_POSTED: Mapping[bytes, UnitShare] = MappingProxyType({})
+POOL_NOT_ESTIMATED = (
+    "a pool is not estimated: the contract reckons a shared line from signed entries alone, so every owner who asked "
+    "would be given the line back; draft again when the gateway has sent the entry"
+)
+Found = TypeVar("Found")
 _HISTORY_DAYS = 92
 _SPANS_BEFORE_MAX = 3  # of one answer: contracts/vyper/line_proof.vy
 
@@ -100,7 +109,11 @@ class Reckoning:
         period: int,
         *,
         bindings: Bindings | None = None,
+        volumes: Mapping[bytes, Sequence[int]] | None = None,
     ) -> None:
+        """Args:
+        volumes: keys of pools that are shared by volume, where they are known: posted, or computed in columns.
+        """
         self._registers, self._view, self._directory = registers, view, directory
         self._bindings = view.bound() if bindings is None else bindings
         self._period = period
@@ -109,6 +122,7 @@ class Reckoning:
         self._anchors = {day for period in (*view.periods, period) for day in divmod(period, 10**8)}
         self._standing = [record for record in view.tariffs_over(period) if record.terms.basis is not Basis.METER]
         self.problems: list[str] = []
+        self.volumes: dict[bytes, Sequence[int] | BillingError] = dict(volumes or {})
 
     @staticmethod
     def dates(view: ChainView, period: int, bindings: Bindings) -> set[int]:
@@ -178,36 +192,93 @@ class Reckoning:
                 before += key
         return shared
 
-    def shared_lines_of(self, pool: bytes, unit_index: int) -> list[DraftLine]:
-        """One unit's lines of a pool; its share can be told alone."""
+    def shared_lines_of(
+        self, pool: bytes, unit_index: int, posted: Mapping[bytes, UnitShare] = NOTHING_POSTED
+    ) -> list[DraftLine]:
+        """One unit's lines of a pool; its share can be told alone.
+
+        Args:
+            posted: the unit's place in the tables of volumes that were posted for the period.
+        """
+
+        def place(whole: DraftLine, key: Key) -> UnitShare:
+            if key is not Key.VOLUME:
+                return pool_shares(self._view, pool, key, (whole.line.from_date, whole.line.to_date)).of(unit_index)
+            if pool not in posted:
+                raise BillingError("the period's volumes were not posted and handed in")
+            return posted[pool]
+
         lines = []
-        for whole, keys in self.pool_lines(pool):
-            key, before, key_sum = keys[unit_index], sum(keys[:unit_index]), sum(keys)
-            amount = share(whole.line.amount, before, key, key_sum)
+        for whole, found in self._pool_lines(pool, place):
+            amount = share(whole.line.amount, found.before, found.key, found.key_sum)
             by = self._shared_by(whole)
-            lines.append(_share_of(whole, amount, key, before=before, key_sum=key_sum, by=by))
+            lines.append(_share_of(whole, amount, found.key, before=found.before, key_sum=found.key_sum, by=by))
         return lines
 
-    def _shared_by(self, whole: DraftLine) -> str:
-        return self._view.tariffs[whole.line.tariff].terms.key.name.lower()
+    def _shared_by(self, whole: DraftLine) -> dict[str, str]:
+        """Which keys share a pool, and of which register they are where they are units' own volumes."""
+        key = self._view.tariffs[whole.line.tariff].terms.key
+        by = {"by": key.name.lower()}
+        return by if key is not Key.VOLUME else {**by, "register": self.volume_register(whole.line.subject)}
 
     def pool_lines(self, pool: bytes) -> list[tuple[DraftLine, Sequence[int]]]:
         """What a pool costs as a whole, and by which keys it is shared; or nothing, with a problem that says why."""
+
+        def keys(whole: DraftLine, key: Key) -> Sequence[int]:
+            if key is not Key.VOLUME:
+                return pool_shares(self._view, pool, key, (whole.line.from_date, whole.line.to_date)).keys
+            if pool not in self.volumes:
+                register = self.volume_register(pool)
+                self.volumes[pool] = [self.volume_of(unit, register) for unit in self._view.roll]
+            counted = self.volumes[pool]
+            if isinstance(counted, BillingError):
+                raise counted
+            if not any(counted):
+                raise BillingError(f"no unit's meter of {self.volume_register(pool)} counted anything to share by")
+            return counted
+
+        return self._pool_lines(pool, keys)
+
+    def _pool_lines(self, pool: bytes, keys: Callable[[DraftLine, Key], Found]) -> list[tuple[DraftLine, Found]]:
+        """A pool's lines as a whole, each with what `keys` finds for it."""
         named = self._directory.pool_of(pool)
         name = named.name if named else f"pool {pool.hex()[:12]}…"
         records = self._tariffs((pool, 2), None)
         if not records:
             self.problems.append(f"{name}: no tariff for its registers is valid over the period")
             return []
-        found: list[tuple[DraftLine, Sequence[int]]] = []
+        found: list[tuple[DraftLine, Found]] = []
         for record in records:
             try:
-                for whole in self._priced(self._metered((pool, 2), record)):
-                    days = (whole.line.from_date, whole.line.to_date)
-                    found.append((whole, pool_shares(self._view, pool, record.terms.key, days).keys))
+                whole_lines = self._priced(self._metered((pool, 2), record))
+                found += [(whole, keys(whole, record.terms.key)) for whole in whole_lines]
             except (BillingError, TariffError) as error:
                 self.problems.append(f"{name}: {error}")
         return found
+
+    def volume_register(self, pool: bytes) -> str:
+        """The register of the units' own meters whose counts share a pool by volume."""
+        named = self._directory.pool_of(pool)
+        return named.volume_register if named else COLD_WATER
+
+    def volume_of(self, unit: UnitRecord, register: str) -> int:
+        """What a unit's own meters of a register counted within the period, estimated by the rules of its own lines
+        where an entry is missing; 0 where it has none.
+
+        Raises:
+            BillingError: there is a meter, and nothing tells what it counted.
+        """
+        try:
+            return counted_by(
+                self._registers,
+                self._bindings,
+                (unit.alias, OWN_ROLE),
+                register=register,
+                days=(self._opening, self._closing),
+                anchors=self._anchors,
+            )
+        except BillingError as error:
+            raise BillingError(f"{self._name_of(unit)}: {error}") from error
 
     def _metered(self, subject: Subject, record: TariffRecord) -> list[_Part]:
         return [
@@ -218,9 +289,9 @@ class Reckoning:
     def _part(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
         try:
             return self._measured(subject, record, first, last)
-        except BillingError:
+        except BillingError as error:
             if subject[1] != OWN_ROLE:
-                raise  # the chain knows no estimate of a pool
+                raise BillingError(f"{error}; {POOL_NOT_ESTIMATED}") from error
             return self._estimated(subject, record, first, last)
 
     def _measured(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
@@ -396,14 +467,16 @@ class Reckoning:
         return named.name if named else f"unit {unit.index}"
 
 
-def _share_of(whole: DraftLine, amount: int, key: int, *, before: int, key_sum: int, by: str) -> DraftLine:
+def _share_of(
+    whole: DraftLine, amount: int, key: int, *, before: int, key_sum: int, by: Mapping[str, str]
+) -> DraftLine:
     """One unit's line of a pool, and how its share came about."""
     share = {
         "pool_amount": str(whole.line.amount),
         "key": str(key),
         "key_before": str(before),
         "key_sum": str(key_sum),
-        "by": by,
+        **by,
     }
     line = replace(whole.line, amount=amount)
     return DraftLine(line=line, derivation={**whole.derivation, "amount": str(amount), "share": share})

@@ -11,6 +11,7 @@ from cloud.billing.derivation import sentence
 from cloud.billing.derive import derive_lines
 from cloud.billing.kept import bill_place, read_contents, read_held, read_noted
 from cloud.billing.period_columns import PeriodColumns, reckon_period
+from cloud.billing.volumes import read_volumes
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
@@ -85,7 +86,9 @@ async def replay_period(
     held = await read_held(connection, period)
     if held is None or not held.is_whole:
         raise BillingError(f"the bills of period {period} are not held; post and upload them first")
-    own = await reckon_period(connection, view=view, directory=directory, period=period)
+    # What was posted to share pools by never changes: a replay goes by it.
+    volumes = await read_volumes(connection, view, period)
+    own = await reckon_period(connection, view=view, directory=directory, period=period, volumes=volumes)
     noted, place = await read_noted(connection, period), bill_place(deployment, period)
     for first in range(0, held.unit_count, BILLS_AT_ONCE):
         kept = [content for _, content in await read_contents(connection, period, first, BILLS_AT_ONCE)]

@@ -1,5 +1,6 @@
 """HTTP for the operator's bills and for relayed acts of owners."""
 
+import asyncio
 import hmac
 import json
 from typing import Annotated, Any
@@ -12,8 +13,9 @@ from cloud.billing.relay import Relay, Relayed, SignedAct
 from cloud.errors import BillingError, IngestRefused
 from cloud.ingest.routes import read_body, refusal_answer
 from cloud.service import Cloud
-from contracts.bill import BLOCK
+from contracts.bill import BLOCK, BillError
 from contracts.bill_file import bill_to_json
+from contracts.key_table import key_proof_to_json
 from contracts.service import CutOffRefusedError, refuse_cut_off
 
 __all__ = ["billing_router"]
@@ -66,6 +68,48 @@ def billing_router(cloud: Cloud) -> APIRouter:
         except BillingError as error:
             return _refused(422, "bad_bills", str(error))
         return JSONResponse({"held": taken.held, "unit_count": taken.unit_count})
+
+    @router.post(
+        "/v1/bills/{period}/volumes",
+        summary="Hand in the units' volumes that share a pool; taken only if they make the table on chain",
+    )
+    async def post_volumes(period: Period, request: Request) -> JSONResponse:
+        if cloud.chain is None:
+            return _refused(503, "no_chain", "this cloud follows no chain")
+        from cloud.billing.volumes import VOLUMES_BYTES_MAX, decode_volumes, keep_volumes
+
+        view = cloud.chain.view
+        # Anyone may hand them in; so nothing is read for a period of which no table stands on chain.
+        if not any(of_period == period for _, of_period in view.volumes):
+            says = f"no volumes for {period} are on the followed chain; post them first"
+            return _refused(409, "bad_volumes", says)
+        try:
+            body = await read_body(request, VOLUMES_BYTES_MAX)
+            await keep_volumes(cloud.store, view, period, await asyncio.to_thread(decode_volumes, body))
+        except IngestRefused as refusal:
+            return refusal_answer(refusal)
+        except (BillError, BillingError) as error:
+            return _refused(422, "bad_volumes", str(error))
+        return JSONResponse({"held": True})
+
+    @router.get(
+        "/v1/bills/{period}/units/{unit_index}/keys",
+        summary="Where a unit's keys stand in the tables of volumes that share pools, for programs with a token",
+    )
+    async def get_keys(
+        request: Request, period: Period, unit_index: Annotated[int, Path(ge=0, lt=2**31)]
+    ) -> JSONResponse:
+        if cloud.chain is None:
+            return _refused(503, "no_chain", "this cloud follows no chain")
+        await _note_look(cloud, request, period, unit_index)
+        from cloud.billing.volumes import read_key
+
+        view = cloud.chain.view
+        async with cloud.store.read() as connection:
+            pools = [pool for pool, of_period in view.volumes if of_period == period]
+            found = {pool: await read_key(connection, view, period, pool, unit_index) for pool in pools}
+        keys = [{"pool": pool.hex(), **key_proof_to_json(proof)} for pool, proof in found.items() if proof is not None]
+        return JSONResponse({"keys": keys})
 
     @router.get("/v1/bills/{period}/units/{unit_index}", summary="One posted bill, for programs with a token")
     async def get_bill(

@@ -26,11 +26,13 @@ from cloud.billing.bill_block import (
     leaves_of,
 )
 from cloud.billing.period_columns import PeriodColumns, reckon_period
+from cloud.billing.volumes import decode_volumes, encode_volumes
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
 from cloud.errors import BillingError
 from cloud.telemetry import span
 from contracts.bill import BillError, BillTree
+from contracts.key_table import KeyTable
 
 __all__ = ["BillRun", "Prepared"]
 
@@ -62,6 +64,7 @@ class Prepared:
     contents: Sequence[bytes]
     tree: BillTree
     problems: Sequence[str]
+    volumes: Sequence[KeyTable] = ()  # of pools that are shared by volume
 
 
 class BillRun:
@@ -130,7 +133,8 @@ class BillRun:
         contents = list(chain.from_iterable(self._portion(first) for first in self._firsts()))
         say("building the tree")
         tree = BillTree(leaves_of(contents, self.place))
-        return Prepared(contents=contents, tree=tree, problems=self._state.problems)
+        volumes = [self._table(file) for file in self._tables()]
+        return Prepared(contents=contents, tree=tree, problems=self._state.problems, volumes=volumes)
 
     async def _compute(self, connection: AsyncConnection, view: ChainView, directory: Directory, say: Say) -> None:
         columns = await reckon_period(connection, view=view, directory=directory, period=self._state.period, say=say)
@@ -140,8 +144,10 @@ class BillRun:
             if self._state.ground:
                 say("what the bills rest on has changed since; all are made again")
             self._written.clear()
-            for first in self._firsts():
-                self._file(first).unlink(missing_ok=True)
+            for file in (*map(self._file, self._firsts()), *self._tables()):
+                file.unlink(missing_ok=True)
+            for pool, keys in columns.volumes.items():
+                self._write_table(pool, keys)
             self._keep(replace(self._state, ground=ground, problems=tuple(columns.problems)))
         for first in self._firsts():
             if not self._file(first).exists():
@@ -155,6 +161,23 @@ class BillRun:
         contents = columns.contents(salts, first)
         _write(self._file(first), encode_block(BillBlock(first=first, contents=contents, path=())))
         self._written[first] = contents
+
+    def _write_table(self, pool: bytes, keys: Sequence[int]) -> None:
+        seed = bytes.fromhex(self._state.seed) + pool
+        salts = [
+            hashlib.sha256(seed + at.to_bytes(8)).digest()[:SALT_BYTES].ljust(32, b"\0") for at in range(len(keys))
+        ]
+        table = KeyTable(pool=pool, keys=keys, salts=salts)
+        _write(self.folder / f"pool-{pool.hex()}.volumes", encode_volumes(table))
+
+    def _tables(self) -> list[Path]:
+        return sorted(self.folder.glob("pool-*.volumes"))
+
+    def _table(self, file: Path) -> KeyTable:
+        try:
+            return decode_volumes(file.read_bytes())
+        except (OSError, BillError) as error:
+            raise BillingError(f"{file} is damaged ({error}); begin the run in another folder") from error
 
     def _portion(self, first: int) -> Sequence[bytes]:
         return self._written.pop(first) if first in self._written else self._read(first)
@@ -170,7 +193,7 @@ class BillRun:
         """Forget seed and bills: from now on only whoever holds a bill elsewhere can open its leaf."""
         self._keep(replace(self._state, seed=""))
         self._written.clear()
-        for file in (*self.folder.glob("units-*.bills"), *self.folder.glob("units-*.part")):
+        for file in (*self.folder.glob("units-*.bills"), *self.folder.glob("*.part"), *self._tables()):
             file.unlink(missing_ok=True)
 
     def _keep(self, state: _State) -> None:
@@ -192,6 +215,8 @@ def _digest(columns: PeriodColumns) -> str:
         digest.update(repr(head).encode() + hashlib.sha256(column.subjects).digest())
         for numbers in (column.rows, column.usage, column.amount):
             digest.update(numbers.tobytes())
+    for pool, keys in sorted(columns.volumes.items()):
+        digest.update(pool + repr(keys).encode())
     return digest.hexdigest()
 
 

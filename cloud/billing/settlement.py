@@ -172,7 +172,14 @@ class Settlement:
                 return AlreadyDone(says="no contract recomputes this line; the arbiter judges it")
             try:
                 during, before = await self._spans(connection, challenge, line, record.terms)
-                key = key_in_table(self._view, line, record.terms, challenge.unit_index)
+                key = await key_in_table(
+                    connection,
+                    self._view,
+                    line,
+                    record.terms,
+                    period=challenge.period,
+                    unit_index=challenge.unit_index,
+                )
             except BillingError as error:
                 return NotYet(says=str(error))
             entries = [

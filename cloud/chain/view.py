@@ -45,18 +45,9 @@ from contracts.tariff import decode_terms
 from contracts.tree import SIZE_END
 
 __all__ = [
-    "AnchorRecord",
-    "AssignmentRecord",
-    "BindingRecord",
-    "ChainView",
-    "ChallengeRecord",
-    "HeadRecord",
-    "KeyRecord",
-    "OwnerKeyRecord",
-    "PeriodRecord",
-    "TariffRecord",
-    "UnitRecord",
-]
+    "AnchorRecord", "AssignmentRecord", "BindingRecord", "ChainView", "ChallengeRecord", "HeadRecord", "KeyRecord",
+    "OwnerKeyRecord", "PeriodRecord", "TariffRecord", "UnitRecord",
+]  # fmt: skip
 
 _log = logging.getLogger("cloud.chain")
 _NO_END = 10**8  # after every boundary date
@@ -81,6 +72,7 @@ class ChainView:
         self.roll: list[UnitRecord] = []
         self.pools: list[bytes] = []
         self.pool_tables: dict[bytes, list[roll_events.PoolKeysSet]] = {}
+        self.volumes: dict[tuple[bytes, int], bytes] = {}  # by pool and period: the four words of the posted table
         self.households: dict[bytes, list[tuple[int, int]]] = {}  # unit: (from boundary date, residents)
         self.owner_keys: dict[bytes, OwnerKeyRecord] = {}
         self.assignments: dict[bytes, list[AssignmentRecord]] = {}
@@ -396,6 +388,9 @@ class ChainView:
             if event.paid_bits >> at & 1 and index not in record.paid:
                 record.paid[index] = amount
 
+    def _volumes_posted(self, event: tariffs.VolumesPosted, _stored: StoredEvent) -> None:
+        self.volumes[event.pool, event.period] = event.table
+
     def _paid(self, event: usage_fees_events.Paid, _stored: StoredEvent) -> None:
         self.periods[event.period].paid[event.unit_index] = event.amount
 
@@ -483,6 +478,7 @@ _TAKERS: dict[type, Callable[[ChainView, Any, StoredEvent], None]] = {
     tariffs.TariffApproved: ChainView._tariff_approved,
     tariffs.TariffReplaces: ChainView._tariff_replaces,
     tariffs.TariffVetoed: ChainView._tariff_vetoed,
+    tariffs.VolumesPosted: ChainView._volumes_posted,
     usage_fees_events.PeriodClosed: ChainView._period_closed,
     usage_fees_events.Debited: ChainView._debited,
     usage_fees_events.Paid: ChainView._paid,

@@ -117,6 +117,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/v1/bills/{period}/units"): _SIGNED,  # only what leads to the root on chain
     ("GET", "/v1/bills/{period}/units/{unit_index}"): Rule(gate=Gate.TOKEN, scope=Scope.BILLS),
     ("GET", "/v1/bills/{period}/units/{unit_index}/derivations"): Rule(gate=Gate.TOKEN, scope=Scope.BILLS),
+    ("GET", "/v1/bills/{period}/units/{unit_index}/keys"): Rule(gate=Gate.TOKEN, scope=Scope.BILLS),
+    ("POST", "/v1/bills/{period}/volumes"): _SIGNED,  # only what makes the table on chain
     ("POST", "/v1/bills/{period}/compare"): _SIGNED,
     ("GET", "/v1/exports/{what}.{form}"): _EVERYBODY,  # what the asker may see; a household's to nobody else
     ("POST", "/v1/relay/challenge"): _SIGNED,

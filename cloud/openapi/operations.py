@@ -16,6 +16,13 @@ __all__ = ["OPERATIONS", "Content", "Described"]
 _KEPT: Mapping[str, Any] = json.loads((Path(__file__).parent / "examples.json").read_text(encoding="utf-8"))
 _ORIGIN = "demo.minglou.example/cuiyuan/b07/e0"
 _PERIOD = int(_KEPT["bill"]["period"])
+_KEY: Mapping[str, Any] = {
+    "pool": "7d" * 32,
+    "table": "7d" * 32 + "5c" * 32 + f"{41_250_000:064x}" + f"{3:064x}",
+    "key": "12345000",
+    "salt": "a1" * 16 + "00" * 16,
+    "path": [{"hash": "b2" * 32, "sums": "8905000"}, {"hash": "c3" * 32, "sums": "20000000"}],
+}
 _DERIVED: Mapping[str, Any] = {
     "derivation": {
         "kind": "standing",
@@ -301,6 +308,23 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         refusals={
             401: [_bad_program("bills:read")],
             404: [("unknown_bill", f"no bill of unit 9 for period {_PERIOD} is held")],
+            **_NO_CHAIN,
+        },
+    ),
+    ("get", "/v1/bills/{period}/units/{unit_index}/keys"): Described(
+        security=["program"],
+        parameters={"period": _PERIOD, "unit_index": 0},
+        answers={200: ("one for each pool that is shared by volume", _json("Keys", {"keys": [_KEY]}))},
+        refusals={401: [_bad_program("bills:read")], **_NO_CHAIN},
+    ),
+    ("post", "/v1/bills/{period}/volumes"): Described(
+        parameters={"period": _PERIOD},
+        request=Content(schema=_BYTES, media=("application/vnd.minglou.volumes",)),
+        answers={200: ("they are held", _json("VolumesHeld", {"held": True}))},
+        refusals={
+            409: [("bad_volumes", f"no volumes for {_PERIOD} are on the followed chain; post them first")],
+            413: [("too_large", "the body passes 25165952 bytes; send less at once")],
+            422: [("bad_volumes", "these volumes do not make the table that was posted; hand in what was posted")],
             **_NO_CHAIN,
         },
     ),

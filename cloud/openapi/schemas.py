@@ -167,6 +167,26 @@ SCHEMAS: Mapping[str, Schema] = {
         "what each line of a bill rests on, as data and in words",
         {"lines": _list(_object("one line", {"derivation": {"type": "object"}, "zh": _TEXT, "en": _TEXT}))},
     ),
+    "Keys": _object(
+        "where a unit's keys stand in the tables of volumes that share pools",
+        {
+            "keys": _list(
+                _object(
+                    "one pool's",
+                    {
+                        "pool": _hex(32, "the pool's alias"),
+                        "table": _hex(128, "pool, root, sum, units: what was posted on chain"),
+                        "key": _number("what the unit's own meter counted, in base units"),
+                        "salt": _hex(32, "of the unit's leaf"),
+                        "path": _list(
+                            _object("a sibling", {"hash": _hex(32, "of the node"), "sums": _number("keys below it")})
+                        ),
+                    },
+                )
+            )
+        },
+    ),
+    "VolumesHeld": _object("the volumes are held", {"held": {"type": "boolean"}}),
     "BillsTaken": _object("how far an upload has come", {"held": _COUNT, "unit_count": _COUNT}),
     "Bill": _object(
         "minglou-bill/1: one bill with its path to the root on chain",

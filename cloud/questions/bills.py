@@ -13,6 +13,7 @@ from cloud.billing.derive import derive_lines
 from cloud.billing.kept import read_bill, read_content
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.relay import Relay, SignedAct
+from cloud.billing.volumes import UnitShare, read_shares
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord
 from cloud.directory import DirectoryUnit
 from cloud.errors import BillingError, ChainError
@@ -44,6 +45,7 @@ from contracts.bill import Bill as PostedBill
 from contracts.bill_file import bill_to_json
 from contracts.calls.challenges import PLACE_BILL, PLACE_SUM
 from contracts.person import KeyKind, key_id_of
+from contracts.quantities import COLD_WATER, unit_of
 from contracts.tariff import Counting, Key
 
 __all__ = ["BillQuestions", "dispute_state"]
@@ -256,10 +258,10 @@ class BillQuestions(Ground):
             used_before_wh=prior,
             tier_period="year" if by_year else "month",
             counts_from=day_of(line.since) if by_year and line.since else None,
-            share=self._share(view, line, index, record, prior, first, last) if line.kind is LineKind.SHARED else None,
+            share=await self._share(connection, view, bill, line, record, prior, (first, last)),
             dispute=await self._dispute(connection, view, closed, line, index, number),
             readings=entries.readings(line),
-            key_proof=key_proof(view, line, index, record),
+            key_proof=await key_proof(connection, view, bill, line, record),
         )
 
     def _tiers(
@@ -279,36 +281,51 @@ class BillQuestions(Ground):
             title(pool.title) if pool is not None else line_title(line.quantity, is_shared=line.kind is LineKind.SHARED)
         )
 
-    def _share(
+    async def _share(
         self,
+        connection: Any,
         view: ChainView,
+        bill: PostedBill,
         line: Line,
-        index: int,
         record: TariffRecord | None,
         prior: int,
-        opening: ReadingRef | None,
-        closing: ReadingRef | None,
+        ends: tuple[ReadingRef | None, ReadingRef | None],
     ) -> Share | None:
-        if record is None or len(record.terms.registers) != 1:
+        if line.kind is not LineKind.SHARED or record is None or len(record.terms.registers) != 1:
             return None
-        is_area = record.terms.key is Key.AREA
-        try:
-            pool = pool_shares(view, line.subject, record.terms.key, (line.from_date, line.to_date))
-        except BillingError:
+        place = await self._place(connection, view, bill, line, record)
+        if place is None:
             return None  # the page shows the line without its share, which is what there is
         whole = record.terms.season(line.from_date, line.to_date).charge(used=[line.usage], prior=prior)
         return Share(
             pool=self._title(line),
             pool_usage_wh=line.usage,
             pool_amount_fen=whole,
-            key=pool.keys[index],
-            key_before=pool.before(index),
-            key_sum=pool.key_sum,
-            key_is_area=is_area,
-            all_shares_fen=whole if pool.key_sum else 0,  # shares telescope: they always add up to the whole
-            opening=opening,
-            closing=closing,
+            key=place.key,
+            key_before=place.before,
+            key_sum=place.key_sum,
+            key_is_area=record.terms.key is Key.AREA,
+            all_shares_fen=whole if place.key_sum else 0,  # shares telescope: they always add up to the whole
+            opening=ends[0],
+            closing=ends[1],
+            key_unit=self._volume_unit(line.subject) if record.terms.key is Key.VOLUME else "",
         )
+
+    async def _place(
+        self, connection: Any, view: ChainView, bill: PostedBill, line: Line, record: TariffRecord
+    ) -> UnitShare | None:
+        """Where the unit stands among the keys that share a pool; None where that cannot be told."""
+        if record.terms.key is Key.VOLUME:
+            return (await read_shares(connection, view, bill.period, bill.unit_index)).get(line.subject)
+        try:
+            keys = pool_shares(view, line.subject, record.terms.key, (line.from_date, line.to_date))
+        except BillingError:
+            return None
+        return keys.of(bill.unit_index)
+
+    def _volume_unit(self, pool: bytes) -> str:
+        named = self.directory.pool_of(pool)
+        return unit_of(named.volume_register if named else COLD_WATER) or ""
 
     async def _dispute(
         self, connection: Any, view: ChainView, closed: PeriodRecord, line: Line, index: int, number: int

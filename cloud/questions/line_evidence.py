@@ -104,12 +104,12 @@ def _ends(spans: Sequence[MeterSpan]) -> Iterator[BoundaryEntry]:
         yield span.closing
 
 
-def key_proof(view: ChainView, line: Line, index: int, record: TariffRecord | None) -> str:
+async def key_proof(connection: Any, view: ChainView, bill: Bill, line: Line, record: TariffRecord | None) -> str:
     """Where the unit's key stands in the table that shares the pool, as the page's check takes it; else empty."""
     if record is None:
         return ""
     try:
-        proof = key_in_table(view, line, record.terms, index)
+        proof = await key_in_table(connection, view, line, record.terms, period=bill.period, unit_index=bill.unit_index)
     except BillingError:
         return ""  # the check says that it is not on the page
     return "" if proof is NO_KEY else json.dumps(key_proof_to_json(proof), separators=(",", ":"))

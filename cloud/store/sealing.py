@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
 
-__all__ = ["BILLS", "LINE_NOTES", "SEALED", "SEALER", "Sealer", "seal", "unseal"]
+__all__ = ["BILLS", "LINE_NOTES", "SEALED", "SEALER", "VOLUMES", "Sealer", "seal", "unseal"]
 
 SEALED = b"\xffMv1"
 """How sealed bytes begin."""
 SEALER = "sealer"
 """Where a connection's `info` holds the keys."""
-BILLS, LINE_NOTES = "bills", "line notes"
+BILLS, LINE_NOTES, VOLUMES = "bills", "line notes", "volumes"
 """What is sealed, as a key's purpose says it."""
 
 

@@ -35,6 +35,15 @@ from cloud.store.access_tables import (
     sessions,
     throttles,
 )
+from cloud.store.bill_tables import (
+    bill_mismatches,
+    line_notes,
+    posted_bills,
+    posted_nodes,
+    posted_periods,
+    volume_keys,
+    volume_nodes,
+)
 from cloud.store.metadata import metadata
 
 __all__ = [
@@ -82,6 +91,8 @@ __all__ = [
     "super_notes",
     "throttles",
     "visits",
+    "volume_keys",
+    "volume_nodes",
     "webhook_cursors",
     "witness_states",
 ]
@@ -396,61 +407,6 @@ chain_leases = Table(
     Column("name", String(24), primary_key=True),
     Column("term", BigInteger, nullable=False),
     Column("holder", Text, nullable=False),
-)
-
-# A period's bills as far as the operator has handed them in, from unit 0 on; whole where `held` is `unit_count`.
-posted_periods = Table(
-    "posted_periods",
-    metadata,
-    Column("period", BigInteger, primary_key=True, autoincrement=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("sums", LargeBinary, nullable=False),
-    Column("unit_count", Integer, nullable=False),
-    Column("held", Integer, nullable=False),
-    Column("accepted_at_ms", BigInteger, nullable=False),
-    Column("compared_at_ms", BigInteger, nullable=True),
-)
-
-posted_bills = Table(
-    "posted_bills",
-    metadata,
-    Column("period", BigInteger, primary_key=True, autoincrement=False),
-    Column("unit_index", Integer, primary_key=True, autoincrement=False),
-    Column("unit", LargeBinary, nullable=False),
-    Column("total", BigInteger, nullable=False),
-    # Salt and the lines' words (cloud.billing.bill_block); the file that owners get is made of it on demand.
-    Column("content", LargeBinary, nullable=False),
-    Index("posted_bills_of_unit", "unit", "period"),
-)
-
-# Of a period's tree what lies above its blocks of 64 bills: level and place as in `contracts.bill.BillTree`.
-posted_nodes = Table(
-    "posted_nodes",
-    metadata,
-    Column("period", BigInteger, primary_key=True, autoincrement=False),
-    Column("level", SmallInteger, primary_key=True, autoincrement=False),
-    Column("place", Integer, primary_key=True, autoincrement=False),
-    Column("hash", LargeBinary, nullable=False),
-    Column("sums", LargeBinary, nullable=False),
-)
-
-# What cannot be told from entries again once later ones have come: by which rule a line was estimated, and from what.
-line_notes = Table(
-    "line_notes",
-    metadata,
-    Column("period", BigInteger, primary_key=True, autoincrement=False),
-    Column("unit_index", Integer, primary_key=True, autoincrement=False),
-    Column("line", Integer, primary_key=True, autoincrement=False),
-    Column("content", LargeBinary, nullable=False),
-)
-
-bill_mismatches = Table(
-    "bill_mismatches",
-    metadata,
-    Column("period", BigInteger, primary_key=True, autoincrement=False),
-    Column("unit_index", Integer, primary_key=True, autoincrement=False),
-    Column("line", Integer, primary_key=True, autoincrement=False),
-    Column("says", Text, nullable=False),
 )
 
 sign_ins = Table(

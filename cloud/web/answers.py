@@ -134,6 +134,7 @@ class Share:
     all_shares_fen: int  # the sum over all units; equals P
     opening: ReadingRef | None
     closing: ReadingRef | None
+    key_unit: str = ""  # mL, Wh: what the keys count where they are units' own volumes, as posted for the period
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

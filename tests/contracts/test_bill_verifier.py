@@ -140,6 +140,7 @@ def test_the_contracts_period_has_the_verifiers_selector_and_words() -> None:
 def test_the_tariffs_views_have_the_verifiers_selectors() -> None:
     assert keccak(text="tariffs()")[:4].hex() == onchain.TARIFFS
     assert keccak(text="tariff(uint256)")[:4].hex() == onchain.TARIFF
+    assert keccak(text="volumes(bytes32,uint256)")[:4].hex() == onchain.VOLUMES
     view = next(part for part in artifact("Tariffs").abi if part.get("name") == "tariff")
     assert next(part["name"] for part in view["outputs"][0]["components"]) == "digest"
     assert len(view["outputs"][0]["components"]) == 5
