@@ -13,6 +13,7 @@ from cloud.service import Cloud
 from cloud.status import read_status
 from cloud.store import log_id_of, tables
 from cloud.store.months import entries_at
+from cloud.store.readings import open_entries
 from contracts.entry import Kind
 from contracts.tree import SIZE_END
 
@@ -102,10 +103,14 @@ async def _entry_kind(cloud: Cloud, origin: str, index: int) -> tuple[int | None
 
 async def _entries(cloud: Cloud, origin: str, start: int, count: int) -> list[dict[str, Any]]:
     column = tables.entries.c
-    shown = (column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms)
+    shown = (
+        column.entry_index, column.kind, column.device, column.quantity, column.value, column.observed_at_ms,
+        column.leaf_hash, column.sealed_by,
+    )  # fmt: skip
     async with cloud.store.read() as connection:
         log_id = await log_id_of(connection, origin)
         query = select(*shown).where(await entries_at(connection, log_id, start, start + count))
+        rows = (await connection.execute(query.order_by(column.entry_index))).all()
         return [
             {
                 "index": str(row.entry_index),
@@ -115,5 +120,5 @@ async def _entries(cloud: Cloud, origin: str, start: int, count: int) -> list[di
                 "value": str(row.value),
                 "observed_at_ms": row.observed_at_ms,
             }
-            for row in await connection.execute(query.order_by(column.entry_index))
+            for row in open_entries(connection, rows)
         ]

@@ -20,6 +20,7 @@ from cloud.retention.record import ErasedEntry, read_record
 from cloud.segments.rows import ERASED_KIND
 from cloud.store import Store, log_id_of, tables
 from cloud.store.months import entries_at
+from cloud.store.readings import open_entry
 from cloud.store.trees import LogTree, SuperTree, walk
 from cloud.super_log import signed_head
 from contracts.evidence import Anchor, Assignment, Binding, Evidence, GatewayKey, LogProof, SuperProof, format_evidence
@@ -176,7 +177,7 @@ def _detail(row: Any, *, redacted: bool) -> Any:
 
 async def _entry(connection: AsyncConnection, origin: str, index: int) -> Any:
     here = await entries_at(connection, await log_id_of(connection, origin), index)
-    return (await connection.execute(select(tables.entries).where(here))).one_or_none()
+    return open_entry(connection, (await connection.execute(select(tables.entries).where(here))).one_or_none())
 
 
 async def _first_checkpoint(connection: AsyncConnection, log_id: int, index: int) -> Any:

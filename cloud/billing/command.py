@@ -163,7 +163,7 @@ async def _balance(arguments: argparse.Namespace) -> int:
     from cloud.billing.draft import parse_period
     from cloud.chain.stored import stored_view
     from cloud.directory import DirectoryFile
-    from cloud.store import Store
+    from cloud.sealed_store import open_store
 
     settings = load_settings(arguments.config)
     if settings.chain is None:
@@ -172,7 +172,7 @@ async def _balance(arguments: argparse.Namespace) -> int:
         datetime.strptime(str(day), "%Y%m%d").date()  # noqa: DTZ007 - a boundary date has no zone
         for day in divmod(parse_period(arguments.period), 10**8)
     )
-    store = Store(settings.store_url)
+    store = open_store(settings)
     try:
         view = await stored_view(store, settings.chain.chain_id)
         buses = DirectoryFile(settings.directory_file).read().buses

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, case, cast, select
+from sqlalchemy import BigInteger, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.pricing_columns import Integers
 from cloud.chain.view import ChainView
 from cloud.store import tables
 from cloud.store.bulk_read import HASH_BYTES, read_hashes_and_numbers
+from cloud.store.readings import NONCE_BYTES, open_value_columns
 from contracts.onchain import origin_id
 from contracts.tree import SIZE_END
 
@@ -52,8 +53,8 @@ class _Devices:
     """Devices in the order of their hashes' first 64 bits, to find a row's place at once."""
 
     def __init__(self, devices: Sequence[bytes]) -> None:
-        self._hashes = np.frombuffer(b"".join(devices), np.uint8).reshape(-1, HASH_BYTES)
-        heads = _heads(self._hashes)
+        self.hashes = np.frombuffer(b"".join(devices), np.uint8).reshape(-1, HASH_BYTES)
+        heads = _heads(self.hashes)
         self._order = np.argsort(heads, kind="stable")
         self._heads = heads[self._order]
         # Two that begin alike cannot be told apart here; hashes do so once in 10^19 pairs.
@@ -68,7 +69,7 @@ class _Devices:
             return np.full(len(hashes), -1, np.int64)
         at = np.minimum(np.searchsorted(self._heads, _heads(hashes)), len(self._heads) - 1)
         place = self._order[at]
-        return np.where((self._hashes[place] == hashes).all(axis=1), place, -1)
+        return np.where((self.hashes[place] == hashes).all(axis=1), place, -1)
 
 
 def _heads(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -92,36 +93,79 @@ async def load_register_columns(
     logs, firsts, ends, has_one = await _assignments(connection, view, devices)
     found = RegisterColumns(count=len(devices), is_plain=places.is_single & has_one)
     by_day: dict[int, list[str]] = {}
+    sealed: list[_Sealed] = []
     for register, day in sorted(set(asked)):
         by_day.setdefault(day, []).append(register)
     for number, (day, registers) in enumerate(sorted(by_day.items()), 1):
         say(f"reading boundary {number} of {len(by_day)}: {day}")
-        hashes, numbers = await read_hashes_and_numbers(connection, _held_at(day, registers))
+        hashes, numbers = await read_hashes_and_numbers(connection, _held_at(day, registers), hashes=2)
+        hashes, leaves = hashes[:, :HASH_BYTES], hashes[:, HASH_BYTES:]
         place, log, index = places.places(hashes), numbers[:, 1], numbers[:, 2]
         is_own = (place >= 0) & (logs[place] == log) & (firsts[place] <= index) & (index < ends[place])
         for at, register in enumerate(registers):
             here = numbers[:, 0] == at
             counted, strange = here & is_own, here & ~is_own & (place >= 0)
-            values = np.zeros(len(devices), np.int64)
-            values[place[counted]] = numbers[counted, 3]
-            found.values[register, day] = values
+            found.values[register, day] = np.zeros(len(devices), np.int64)
+            sealed.append(
+                _Sealed(
+                    into=found.values[register, day],
+                    place=place[counted].astype(np.int32),
+                    leaves=leaves[counted, :NONCE_BYTES],
+                    keys=numbers[counted, 4].astype(np.int32),
+                    values=numbers[counted, 3],
+                )
+            )
             # One in another log than the device's own counts for nothing, but makes the value not plain.
             held = np.bincount(place[counted], minlength=len(devices))
             found.held[register, day] = held + 2 * np.bincount(place[strange], minlength=len(devices))
+    await _open(connection, places, sealed)
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sealed:
+    """Values of one register at one date as they stand, and where they go when they are opened."""
+
+    into: Integers
+    place: NDArray[np.int32]
+    leaves: NDArray[np.uint8]
+    keys: NDArray[np.int32]
+    values: Integers
+
+
+async def _open(connection: AsyncConnection, devices: _Devices, sealed: Sequence[_Sealed]) -> None:
+    """Open all dates' values together, so that each device's key is asked for once."""
+    if not sealed:
+        return
+    place = np.concatenate([one.place for one in sealed])
+    opened = await open_value_columns(
+        connection,
+        devices.hashes[place],
+        np.concatenate([one.leaves for one in sealed]),
+        np.concatenate([one.keys for one in sealed]).astype(np.int64),
+        np.concatenate([one.values for one in sealed]),
+    )
+    at = 0
+    for one in sealed:
+        one.into[one.place] = opened[at : at + len(one.place)]
+        at += len(one.place)
+
+
 def _held_at(day: int, registers: Sequence[str]) -> Any:
-    """Device, the register's number among those asked for, log, index, value."""
+    """Device, leaf hash (anything where the value is clear), the register's number among those asked for, log, index,
+    value, key.
+    """
     column = tables.boundaries.c
     number = case({register: at for at, register in enumerate(registers)}, value=column.register)
     return (
         select(
             column.device,
+            func.coalesce(column.leaf_hash, column.device),
             cast(number, BigInteger),
             cast(column.log_id, BigInteger),
             column.entry_index,
             column.value,
+            cast(column.sealed_by, BigInteger),
         )
         .where(column.boundary_date == day, column.register.in_(registers))
         .execution_options(every_shard="a site's meters may report through any of its gateways' logs")

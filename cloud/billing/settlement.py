@@ -25,6 +25,7 @@ from cloud.errors import BillingError
 from cloud.segments.rows import ERASED_KIND
 from cloud.store import Store, log_id_of, tables
 from cloud.store.months import entries_at
+from cloud.store.readings import open_entry
 from cloud.store.trees import LogTree, walk
 from contracts.abi import Call
 from contracts.bill import BLOCK, BillProof, Line, LineKind
@@ -337,7 +338,7 @@ class Settlement:
 
     async def _entry_proof(self, connection: AsyncConnection, entry: BoundaryEntry, size: int) -> EntryProof:
         here = await entries_at(connection, entry.log_id, entry.index)
-        row = (await connection.execute(select(tables.entries).where(here))).one()
+        row = open_entry(connection, (await connection.execute(select(tables.entries).where(here))).one())
         if row.kind == ERASED_KIND:
             raise BillingError(f"{entry.origin}: entry {entry.index} was erased; nobody can show it any more")
         path = await walk(connection, LogTree(entry.log_id), lambda node: inclusion_path(node, entry.index, size))

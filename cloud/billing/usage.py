@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.chain.view import BindingRecord, ChainView
 from cloud.errors import BillingError
 from cloud.store import tables
+from cloud.store.readings import open_entries
 
 __all__ = [
     "Bindings",
@@ -134,6 +135,8 @@ async def load_registers(
             column.log_id,
             column.entry_index,
             column.value,
+            column.leaf_hash,
+            column.sealed_by,
             tables.logs.c.origin,
         )
         .join(tables.logs, tables.logs.c.log_id == column.log_id)
@@ -144,10 +147,11 @@ async def load_registers(
         only = () if some is None else (column.device.in_(some),)
         for row in await connection.execute(_everywhere(named.where(*only))):
             registers.name(row.device, row.register)
-        for row in await connection.execute(_everywhere(dated.where(*only))):
-            if view.assignment(row.device, row.origin, row.entry_index) is not None:
-                entry = BoundaryEntry(origin=row.origin, log_id=row.log_id, index=row.entry_index, value=row.value)
-                registers.add(row.device, row.register, row.boundary_date, entry)
+        found = (await connection.execute(_everywhere(dated.where(*only)))).all()
+        counting = [row for row in found if view.assignment(row.device, row.origin, row.entry_index) is not None]
+        for row in open_entries(connection, counting):
+            entry = BoundaryEntry(origin=row.origin, log_id=row.log_id, index=row.entry_index, value=row.value)
+            registers.add(row.device, row.register, row.boundary_date, entry)
     return registers
 
 

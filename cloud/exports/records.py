@@ -21,6 +21,7 @@ from cloud.exports.scope import Scope
 from cloud.exports.sheet import Row, Sheet, day, instant, integer, text
 from cloud.store import tables
 from cloud.store.months import entries_at
+from cloud.store.readings import open_entries
 from cloud.visits.letters import find_judgements
 from contracts.calls import usage_fees_events
 from contracts.entry import Kind
@@ -90,7 +91,7 @@ async def _places(source: Source, asked: Asked, log_id: int) -> AsyncIterator[Se
             size = (await connection.execute(select(logs.size).where(logs.log_id == log_id))).scalar_one_or_none() or 0
             here = await entries_at(connection, log_id, start, start + PORTION)
             query = select(tables.entries).where(here, *_wanted(asked)).order_by(column.entry_index)
-            rows = (await connection.execute(query)).all()
+            rows = open_entries(connection, (await connection.execute(query)).all())
         if rows:
             yield rows
         start += PORTION
@@ -108,7 +109,8 @@ async def _meters(source: Source, scope: Scope, asked: Asked, log_id: int) -> As
     )
     while True:
         async with source.store.read() as connection:
-            rows = (await connection.execute(query.where(column.entry_index > after))).all()
+            found = (await connection.execute(query.where(column.entry_index > after))).all()
+            rows = open_entries(connection, found)
         if rows:
             yield rows
             after = rows[-1].entry_index

@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rewrap(settings: CloudSettings, new: Path) -> str:
-    from cloud.identity.vault import new_master, open_vault
+    from cloud.identity.key_store import new_master
+    from cloud.identity.vault import open_vault
 
     vault = open_vault(settings.keys_dir, settings.master_key_file)
     try:

@@ -1,160 +1,200 @@
-"""Per-unit data keys, held apart from the database: a file of wrapped keys, and the master key that wraps them.
+"""What opens households' data: sealing under per-unit and per-device data keys that are held apart from the database.
 
-Sealing is AES-SIV (RFC 5297) under the unit's own 64 random bytes: the same content gives the same bytes, so that a
-rebuilt table can be compared with the present one, and two equal contents of one unit look equal. Keys are wrapped with
-AES-256-GCM under the master key. Without the two files a dump of the database shows nothing that was sealed.
+What a bill says is sealed with AES-SIV (RFC 5297) under the unit's own 64 random bytes: the same content gives the same
+bytes, so that a rebuilt table can be compared with the present one, and two equal contents of one unit look equal.
+Readings are XORed with AES-256 in counter mode under their device's key (`cloud.store.readings`). Without the key store
+and the master key a dump of the database shows nothing that was sealed.
 """
 
-import os
-import secrets
-import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from cloud.errors import SettingsError, StoreError
+from cloud.identity.key_store import DEVICES, UNITS, DataKey, KeyStore, new_master, read_master
 from cloud.store.sealing import SEALED
 
-__all__ = ["UnitVault", "new_master", "open_vault"]
+__all__ = ["Vault", "open_vault"]
 
-_NONCE_BYTES = 12
-_MASTER_BYTES = 32
-_DATA_KEY_BYTES = 64  # AES-SIV with AES-256 takes two keys
-_WRAPS = b"minglou/unit-key/1\0"
-_AT_ONCE = 500
+_HELD_MAX = 16_384
+"""Keys of devices that are kept ready, at about 1 KB each."""
 
 
-class UnitVault:
-    """The data keys of one site's units."""
+class _DeviceKey:
+    """AES under one device's key, its schedule computed once."""
 
-    def __init__(self, file: Path, master: bytes) -> None:
-        self._file, self._master = file, AESGCM(master)
-        self._held: dict[bytes, AESSIV] = {}
-        _make(file)
-        self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        # Keys are on disk before anything is sealed under them; what is rewrapped leaves no copy in a journal.
-        for pragma in ("secure_delete=ON", "journal_mode=TRUNCATE", "synchronous=FULL", "busy_timeout=15000"):
-            self._database.execute(f"PRAGMA {pragma}")
-        self._database.execute("CREATE TABLE IF NOT EXISTS unit_keys (unit BLOB PRIMARY KEY, wrapped BLOB NOT NULL)")
+    __slots__ = ("_encryptor", "_lock", "tag")
+
+    def __init__(self, key: DataKey) -> None:
+        self.tag = key.tag
+        # ECB over counters that the caller makes is counter mode with counters of his own.
+        self._encryptor = Cipher(algorithms.AES(key.key), modes.ECB()).encryptor()  # noqa: S305
+        self._lock = Lock()  # a cipher's state is for one thread at a time
+
+    def blocks(self, counters: bytes) -> bytes:
+        with self._lock:
+            return self._encryptor.update(counters)
+
+
+class Vault:
+    """The data keys of one site's units and devices. The files are made when the first thing is sealed."""
+
+    def __init__(self, folder: Path, master_file: Path) -> None:
+        self._folder, self._master_file = folder, master_file
+        self._opened: KeyStore | None = None
+        self._units: dict[bytes, list[AESSIV]] = {}
+        self._present: dict[bytes, _DeviceKey] = {}
+        self._held: dict[tuple[bytes, int], _DeviceKey] = {}
+        self._lock = Lock()
+        self.seals_readings = False  # until the store says so
+
+    @property
+    def file(self) -> Path:
+        return self._folder / "units.sqlite3"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the key store exists already."""
+        return self.file.exists()
+
+    @property
+    def keys(self) -> KeyStore:
+        """The key store, opened or made. Raises `SettingsError`."""
+        if self._opened is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._opened = KeyStore(self.file, new_master(self._master_file))
+        if self._opened.was_changed():  # by another process: a key that was destroyed there must seal nothing here
+            self._forget()
+        return self._opened
+
+    # ---- units ----
 
     def seal(self, purpose: str, rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
         """Sealed contents of (unit, content) rows; a unit's first one makes its key."""
-        keys = self._keys({unit for unit, _ in rows}, makes=True)
-        return [SEALED + keys[unit].encrypt(content, [purpose.encode(), unit]) for unit, content in rows]
+        units = {unit for unit, _ in rows}
+        with self._lock:
+            keys = self.keys
+            if units - self._units.keys():
+                keys.present(UNITS, units - self._units.keys(), makes=True)
+            held = self._unit_keys(units)
+        return [SEALED + held[unit][-1].encrypt(content, [purpose.encode(), unit]) for unit, content in rows]
 
     def unseal(self, purpose: str, rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
         """Contents of (unit, sealed) rows. Raises `StoreError` where a key is missing or a row was altered."""
-        keys = self._keys({unit for unit, _ in rows}, makes=False)
-        found = []
-        for unit, sealed in rows:
-            if unit not in keys:
-                raise StoreError(f"no data key of unit {unit.hex()[:8]}…; bring back the key store {self._file}")
+        with self._lock:
+            held = self._unit_keys({unit for unit, _ in rows})
+        return [self._opened_content(held, purpose, unit, sealed) for unit, sealed in rows]
+
+    def _opened_content(
+        self, held: Mapping[bytes, Sequence[AESSIV]], purpose: str, unit: bytes, sealed: bytes
+    ) -> bytes:
+        if unit not in held:
+            raise StoreError(f"no data key of unit {unit.hex()[:8]}…; bring back the key store {self.file}")
+        for key in reversed(held[unit]):
             try:
-                found.append(keys[unit].decrypt(sealed[len(SEALED) :], [purpose.encode(), unit]))
-            except InvalidTag as error:
-                raise StoreError(f"{purpose} of unit {unit.hex()[:8]}… do not open: altered, or another key") from error
-        return found
+                return key.decrypt(sealed[len(SEALED) :], [purpose.encode(), unit])
+            except InvalidTag:
+                continue
+        raise StoreError(f"{purpose} of unit {unit.hex()[:8]}… do not open: altered, or another key")
+
+    def _unit_keys(self, units: Collection[bytes]) -> dict[bytes, list[AESSIV]]:
+        """The keys of these units, oldest first, as far as there are any."""
+        keys = self.keys
+        missing = [unit for unit in units if unit not in self._units]
+        if missing:
+            found = keys.all_of(UNITS, missing)
+            self._units.update({unit: [AESSIV(key.key) for key in keys] for unit, keys in found.items()})
+        return {unit: self._units[unit] for unit in units if unit in self._units}
+
+    # ---- devices ----
+
+    def present_keys(self, devices: Collection[bytes]) -> Mapping[bytes, _DeviceKey]:
+        """The keys that seal what these devices say now; a device's first entry makes its key."""
+        with self._lock:
+            keys = self.keys
+            found = {device: self._present[device] for device in devices if device in self._present}
+            missing = [device for device in devices if device not in found]
+            if missing:
+                made = keys.present(DEVICES, missing, makes=True)
+                fresh = {device: _DeviceKey(key) for device, key in made.items()}
+                found |= fresh
+                _remember(self._present, fresh)
+            return found
+
+    def keys_of(self, wanted: Collection[tuple[bytes, int]]) -> Mapping[tuple[bytes, int], _DeviceKey]:
+        """Keys by device and tag, as far as they are there."""
+        with self._lock:
+            keys = self.keys
+            found = {one: self._held[one] for one in wanted if one in self._held}
+            missing = [one for one in wanted if one not in found]
+            if missing:
+                stored = keys.all_of(DEVICES, {device for device, _ in missing})
+                tagged = {(device, key.tag): key for device, keys in stored.items() for key in keys}
+                fresh = {one: _DeviceKey(tagged[one]) for one in missing if one in tagged}
+                found |= fresh
+                _remember(self._held, fresh)
+            return found
+
+    def is_destroyed(self, device: bytes, tag: int) -> bool:
+        """Whether a key was destroyed so that nobody reads what it sealed."""
+        return (device, tag) in self.keys.destroyed(DEVICES, [device])
+
+    # ---- the whole ----
 
     def rewrap(self, master: bytes) -> int:
         """Wrap every key under another master key, in one transaction; how many."""
-        other = AESGCM(master)
-        with self._transaction():
-            rows = self._database.execute("SELECT unit, wrapped FROM unit_keys").fetchall()
-            self._database.executemany(
-                "UPDATE unit_keys SET wrapped = ? WHERE unit = ?",
-                [(_wrap(other, unit, self._unwrap(unit, wrapped)), unit) for unit, wrapped in rows],
-            )
-        self._master = other
-        return len(rows)
+        return self.keys.rewrap(master)
+
+    def destroy(self, table: str, keys: Collection[tuple[bytes, int]], *, at_ms: int) -> int:
+        """Destroy keys by owner and tag; how many were there."""
+        with self._lock:
+            count = self.keys.destroy(table, keys, at_ms=at_ms)
+            self._forget()
+        return count
+
+    def renew(self, table: str, owners: Collection[bytes]) -> None:
+        """A next generation for each owner that has a key; it seals from now on."""
+        with self._lock:
+            self.keys.renew(table, owners)
+            self._forget()
+
+    def _forget(self) -> None:
+        self._units.clear()
+        self._present.clear()
+        self._held.clear()
 
     def close(self) -> None:
-        self._database.close()
-
-    def _transaction(self) -> sqlite3.Connection:
-        self._database.execute("BEGIN IMMEDIATE")
-        return self._database  # as a context it commits, or rolls back
-
-    def _keys(self, units: Iterable[bytes], *, makes: bool) -> dict[bytes, AESSIV]:
-        """The keys of these units, as far as there are any."""
-        wanted = set(units)
-        self._held.update(self._read(wanted - self._held.keys()))
-        missing = wanted - self._held.keys()
-        if makes and missing:
-            self._make(missing)
-            self._held.update(self._read(missing))
-        return {unit: self._held[unit] for unit in wanted & self._held.keys()}
-
-    def _read(self, units: Iterable[bytes]) -> dict[bytes, AESSIV]:
-        ordered, found = sorted(units), {}
-        for at in range(0, len(ordered), _AT_ONCE):
-            some = ordered[at : at + _AT_ONCE]
-            marks = ",".join("?" * len(some))
-            query = f"SELECT unit, wrapped FROM unit_keys WHERE unit IN ({marks})"  # noqa: S608 - marks alone
-            for unit, wrapped in self._database.execute(query, some):
-                found[unit] = AESSIV(self._unwrap(unit, wrapped))
-        return found
-
-    def _make(self, units: Iterable[bytes]) -> None:
-        rows = [(unit, _wrap(self._master, unit, secrets.token_bytes(_DATA_KEY_BYTES))) for unit in units]
-        with self._transaction():
-            self._database.executemany("INSERT OR IGNORE INTO unit_keys VALUES (?, ?)", rows)
-
-    def _unwrap(self, unit: bytes, wrapped: bytes) -> bytes:
-        try:
-            return self._master.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _WRAPS + unit)
-        except InvalidTag as error:
-            raise StoreError(f"{self._file}: wrapped under another master key; name the right one") from error
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
 
-def open_vault(folder: Path, master_file: Path) -> UnitVault:
-    """The vault in a folder of its own, and its master key; both made where they do not exist.
+def _remember(held: dict[Any, _DeviceKey], fresh: Mapping[Any, _DeviceKey]) -> None:
+    """Keep keys ready, few enough of them: those that were used first go."""
+    if len(fresh) < _HELD_MAX:
+        held.update(fresh)
+    while len(held) > _HELD_MAX:
+        del held[next(iter(held))]
+
+
+def open_vault(folder: Path, master_file: Path) -> Vault:
+    """The vault in a folder of its own, and its master key; both are made when the first thing is sealed.
 
     Raises:
         SettingsError: a file can be read by others, or the master key is none, or is missing beside kept keys.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = folder / "units.sqlite3"
-    if not master_file.exists() and file.exists():
-        raise SettingsError(f"master key {master_file} is missing; bring it back: without it nobody reads {file}")
-    return UnitVault(file, new_master(master_file))
-
-
-def read_master(file: Path) -> bytes:
-    """The master key in a file of mode 0600. Raises `SettingsError`."""
-    if file.stat().st_mode & 0o077:
-        raise SettingsError(f"master key {file} can be read by others; run: chmod 600 {file}")
-    try:
-        master = bytes.fromhex(file.read_text().strip())
-    except ValueError as error:
-        raise SettingsError(f"master key {file} is not hex") from error
-    if len(master) != _MASTER_BYTES:
-        raise SettingsError(f"master key {file} holds {len(master)} bytes, not {_MASTER_BYTES}")
-    return master
-
-
-def new_master(file: Path) -> bytes:
-    """The master key in a file, made there where it does not exist. Raises `SettingsError`."""
-    if not file.exists():
-        write_master(file, secrets.token_bytes(_MASTER_BYTES))
-    return read_master(file)
-
-
-def write_master(file: Path, master: bytes) -> None:
-    """Keep a master key where no file is, readable by its owner only."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(master.hex() + "\n")
-
-
-def _make(file: Path) -> None:
-    if not file.exists():
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
-    if file.stat().st_mode & 0o077:
-        raise SettingsError(f"key store {file} can be read by others; run: chmod 600 {file}")
-
-
-def _wrap(master: AESGCM, unit: bytes, key: bytes) -> bytes:
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + master.encrypt(nonce, key, _WRAPS + unit)
+    vault = Vault(folder, master_file)
+    if vault.is_there:
+        if not master_file.exists():
+            raise SettingsError(
+                f"master key {master_file} is missing; bring it back: nobody reads {vault.file} without"
+            )
+        _ = vault.keys
+    elif master_file.exists():
+        read_master(master_file)
+    return vault

@@ -68,11 +68,15 @@ class Columns:
             kind, device, at_ms, value, digest, salt = fields
             yield kind, device, at_ms, quantity, value, digest, salt, get(position)
 
-    def boundaries(self, start: int) -> Iterator[tuple[int, EntryRow]]:
-        """Position and fields of the boundary entries from position `start` on."""
+    def fields(self, position: int) -> tuple[Any, ...]:
+        """One entry's kind, device, time, value, detail digest and salt as they stand, without a check."""
+        return _FIELDS.unpack_from(self.entries, position * ENTRY_BYTES)
+
+    def boundaries(self, start: int) -> Iterator[int]:
+        """Positions of the boundary entries from position `start` on."""
         for position in range(start, self.count):
             if "*" in self.quantities[position] and self.kinds[position] == Kind.READING:
-                yield position, self.row(position)
+                yield position
 
 
 def read_columns(parts: BatchParts) -> Columns:

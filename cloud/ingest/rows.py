@@ -12,8 +12,10 @@ import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.ingest.judgement import Continuation
+from cloud.ingest.sealing import StoredPart, seal_parts
 from cloud.store import insert_rows, tables
 from cloud.store.bulk import copy_binary
+from cloud.store.readings import CLEAR
 from contracts.quantities import parse_boundary_quantity
 
 __all__ = ["write_content"]
@@ -29,8 +31,10 @@ _BEFORE_DETAIL = np.dtype([
     ("n_value", ">i4"), ("value", "V8"), ("n_digest", ">i4"), ("digest", "V32"), ("n_salt", ">i4"), ("salt", "V16"),
     ("n_detail", ">i4"),
 ])  # fmt: skip
-_AFTER_DETAIL = np.dtype([("n_leaf", ">i4"), ("leaf", "V32"), ("n_month", ">i4"), ("month", ">i4")])
-_COLUMNS = 12
+_AFTER_DETAIL = np.dtype([
+    ("n_leaf", ">i4"), ("leaf", "V32"), ("n_month", ">i4"), ("month", ">i4"), ("n_key", ">i4"), ("key", ">i4"),
+])  # fmt: skip
+_COLUMNS = 13
 _NULL = -1
 
 
@@ -40,24 +44,25 @@ async def write_content(connection: AsyncConnection, parts: Sequence[Continuatio
     Args:
         month: YYYYMM of their arrival.
     """
+    stored = await seal_parts(connection, parts)
     if connection.dialect.name == "postgresql":
-        await copy_binary(connection, tables.entries, [piece for part in parts for piece in _pieces(part, month)])
+        await copy_binary(connection, tables.entries, [piece for one in stored for piece in _pieces(one, month)])
     else:
-        await insert_rows(connection, tables.entries, [row for part in parts for row in _entry_rows(part, month)])
+        await insert_rows(connection, tables.entries, [row for one in stored for row in _entry_rows(one, month)])
     await insert_rows(connection, tables.nodes, [(part.head.log_id, *node) for part in parts for node in part.nodes])
-    await insert_rows(connection, tables.boundaries, [row for part in parts for row in _boundary_rows(part)])
+    await insert_rows(connection, tables.boundaries, [row for one in stored for row in _boundary_rows(one)])
 
 
-def _entry_rows(part: Continuation, month: int) -> Iterator[Row]:
-    log_id, start = part.head.log_id, part.skipped
-    rows = zip(part.content.columns.rows(start), part.content.leaves[start:], strict=True)
-    for index, (row, leaf) in enumerate(rows, part.before.size):
-        yield (log_id, index, *row, leaf, month)
+def _entry_rows(stored: StoredPart, month: int) -> Iterator[Row]:
+    part, start = stored.part, stored.part.skipped
+    rows = zip(stored.columns.rows(start), part.content.leaves[start:], stored.sealed_by[start:].tolist(), strict=True)
+    for index, (row, leaf, key) in enumerate(rows, part.before.size):
+        yield (part.head.log_id, index, *row, leaf, month, key)
 
 
-def _pieces(part: Continuation, month: int) -> Iterator[bytes]:
+def _pieces(stored: StoredPart, month: int) -> Iterator[bytes]:
     """One batch's entries as COPY's binary rows."""
-    columns, start = part.content.columns, part.skipped
+    part, columns, start = stored.part, stored.columns, stored.part.skipped
     entries, count = columns.array[start:], part.added
     quantities = [quantity.encode() for quantity in columns.quantities[start:]]
     details = [columns.details.get(position) for position in range(start, columns.count)]
@@ -76,6 +81,7 @@ def _pieces(part: Continuation, month: int) -> Iterator[bytes]:
     after = np.zeros(count, _AFTER_DETAIL)
     after["n_leaf"], after["leaf"] = 32, np.frombuffer(b"".join(part.content.leaves[start:]), "V32")
     after["n_month"], after["month"] = 4, month
+    after["n_key"], after["key"] = 4, stored.sealed_by[start:]
     rows = zip(_cut(before), quantities, _cut(middle), (detail or b"" for detail in details), _cut(after), strict=True)
     yield b"".join(chain.from_iterable(rows))
 
@@ -92,10 +98,14 @@ def _cut(array: Any) -> Iterator[bytes]:
     return (joined[at : at + width] for at in range(0, len(joined), width))
 
 
-def _boundary_rows(part: Continuation) -> Iterator[Row]:
-    start = part.content.parts.start
-    for position, row in part.content.columns.boundaries(part.skipped):
-        boundary = parse_boundary_quantity(row[3])
+def _boundary_rows(stored: StoredPart) -> Iterator[Row]:
+    part, columns = stored.part, stored.columns
+    for position in columns.boundaries(part.skipped):
+        boundary = parse_boundary_quantity(columns.quantities[position])
         assert boundary is not None, "the quantity's grammar was checked"
-        day = int(boundary.day.strftime("%Y%m%d"))
-        yield part.head.log_id, start + position, row[1], boundary.obis, day, row[4]
+        day, (_, device, _, value, _, _) = int(boundary.day.strftime("%Y%m%d")), columns.fields(position)
+        key = int(stored.sealed_by[position])
+        leaf = None if key == CLEAR else part.content.leaves[position]
+        yield (
+            part.head.log_id, part.content.parts.start + position, device, boundary.obis, day, value, key, leaf
+        )  # fmt: skip

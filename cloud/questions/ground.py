@@ -16,6 +16,7 @@ from cloud.service import Cloud
 from cloud.store import log_id_of, tables
 from cloud.store.logs import log_ids_of, log_ids_of_gateway
 from cloud.store.months import entries_at
+from cloud.store.readings import open_entries, open_entry
 from cloud.visits.letters import gateway_of
 from cloud.web.answers import Person, ReadingRef, Title
 from contracts.entry import Kind
@@ -100,7 +101,7 @@ class Ground:
             .where(await entries_at(connection, await log_id_of(connection, origin), index))
             .where(tables.entries.c.kind != ERASED_KIND)
         )
-        return (await connection.execute(query)).one_or_none()
+        return open_entry(connection, (await connection.execute(query)).one_or_none())
 
     async def reference(self, connection: Any, row: Any) -> ReadingRef:
         """A row as pages refer to it. `row` has the columns of entries and `origin`."""
@@ -131,12 +132,20 @@ class Ground:
         for (origin, log_id), indexes in places.items():
             column = tables.entries.c
             query = (
-                select(column.entry_index, column.observed_at_ms, column.quantity, column.value)
+                select(
+                    column.entry_index,
+                    column.observed_at_ms,
+                    column.quantity,
+                    column.value,
+                    column.device,
+                    column.leaf_hash,
+                    column.sealed_by,
+                )
                 .where(await entries_at(connection, log_id, min(indexes), max(indexes) + 1))
                 .where(column.entry_index.in_(sorted(indexes)), column.kind != ERASED_KIND)
             )
             states = await self._states(connection, log_id, sorted(indexes))
-            for row in await connection.execute(query):
+            for row in open_entries(connection, (await connection.execute(query)).all()):
                 found[origin, row.entry_index] = ReadingRef(
                     origin=origin,
                     index=row.entry_index,
@@ -206,4 +215,4 @@ class Ground:
             .order_by(column.observed_at_ms.desc(), column.entry_index.desc())
             .limit(1)
         )
-        return (await connection.execute(query)).one_or_none()
+        return open_entry(connection, (await connection.execute(query)).one_or_none())

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from cloud.errors import SettingsError
 from cloud.questions.ground import Ground, day_of, title
 from cloud.store import tables
+from cloud.store.readings import open_entries
 from cloud.web.answers import DayPoint, Person, Reading, Title
 
 __all__ = ["ReadingQuestions"]
@@ -59,13 +60,14 @@ class ReadingQuestions(Ground):
             register = row.quantity.partition("*")[0]
             column = tables.boundaries.c
             query = (
-                select(column.boundary_date, column.value)
+                select(column.boundary_date, column.device, column.leaf_hash, column.sealed_by, column.value)
                 .where(column.log_id.in_(await self.logs_of(connection, row.device)))
                 .where(column.device == row.device, column.register == register)
                 .order_by(column.boundary_date.desc())
                 .limit(_DAYS_MAX + 1)
             )
-            values = {day_of(found.boundary_date): found.value for found in await connection.execute(query)}
+            found = open_entries(connection, (await connection.execute(query)).all())
+            values = {day_of(one.boundary_date): one.value for one in found}
         if viewer is not None and viewer.since_ms:
             moved_in = datetime.fromtimestamp(viewer.since_ms / 1000, self.directory.timezone).date()
             values = {day: value for day, value in values.items() if day >= moved_in}

@@ -19,6 +19,7 @@ from cloud.segments.rows import entry_row
 from cloud.store import Store, insert_new, insert_rows, tables
 from cloud.store.logs import log_number
 from cloud.store.months import left_of, month_of
+from cloud.store.readings import CLEAR, heads_of, is_private, mask, parts_of, sealing_keys
 from cloud.store.trees import STORED_LEVEL
 from contracts.detail import decode_detail
 from contracts.entry import EntryRow, Kind
@@ -33,6 +34,8 @@ IsKnownKey = Callable[[str, bytes], bool]
 """Whether a key is or was a log's, as the chain says."""
 
 _ENTRIES_AT_ONCE = 20_000
+# Where a row of `entries` has what is sealed, and what it is sealed by.
+_INDEX, _KIND, _DEVICE, _QUANTITY, _VALUE, _SALT, _DETAIL, _LEAF = 1, 2, 3, 5, 6, 8, 9, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,7 @@ def _add(portion: _Portion, log_id: int, verified: VerifiedFrame, nodes: Sequenc
             boundary = parse_boundary_quantity(row[3])
             assert boundary is not None, "verified"
             day = int(boundary.day.strftime("%Y%m%d"))
-            portion.boundaries.append((log_id, index, row[1], boundary.obis, day, row[4]))
+            portion.boundaries.append((log_id, index, row[1], boundary.obis, day, row[4], leaf))
     portion.nodes += [(log_id, level, index, node) for level, index, node in nodes if level >= STORED_LEVEL]
     root = verified.checkpoint.root
     portion.checkpoints.append(
@@ -159,6 +162,7 @@ async def _write(
         await fresh.prepare_month(month)
     try:
         async with fresh.write() as connection:
+            await _seal(connection, portion)
             await insert_rows(connection, tables.entries, portion.entries)
             await insert_rows(connection, tables.nodes, portion.nodes)
             await insert_rows(connection, tables.boundaries, portion.boundaries)
@@ -168,6 +172,33 @@ async def _write(
         raise RebuildError(
             f"{portion.origin}: the fresh store holds something else in this place already; begin with an empty one"
         ) from error
+
+
+async def _seal(connection: AsyncConnection, portion: _Portion) -> None:
+    """What is a household's, sealed as ingest seals it; every row with the key that sealed it."""
+    rows = portion.entries
+    private = [at for at, row in enumerate(rows) if is_private(row[_KIND], row[_QUANTITY])]
+    keys = await sealing_keys(connection, {rows[at][_DEVICE] for at in private})
+    some = [rows[at] for at in private] if keys else []
+    used = [keys[row[_DEVICE]] for row in some]
+    heads = heads_of([row[_VALUE] for row in some], [row[_SALT] for row in some])
+    masked, details = mask(used, [row[_LEAF] for row in some], heads, [row[_DETAIL] for row in some])
+    told = zip(some, used, masked, details, strict=True)
+    sealed = {row[_INDEX]: (*parts_of(head.tobytes()), detail, key.tag) for row, key, head, detail in told}
+    portion.entries = [_sealed_row(row, sealed.get(row[_INDEX])) for row in rows]
+    portion.boundaries = [_sealed_boundary(row, sealed.get(row[_INDEX])) for row in portion.boundaries]
+
+
+def _sealed_row(row: tuple[Any, ...], sealed: tuple[int, bytes, bytes | None, int] | None) -> tuple[Any, ...]:
+    if sealed is None:
+        return (*row, CLEAR)
+    value, salt, detail, tag = sealed
+    return (*row[:_VALUE], value, row[_VALUE + 1], salt, detail, *row[_LEAF:], tag)
+
+
+def _sealed_boundary(row: tuple[Any, ...], sealed: tuple[int, bytes, bytes | None, int] | None) -> tuple[Any, ...]:
+    *fields, value, leaf = row
+    return (*fields, value, CLEAR, None) if sealed is None else (*fields, sealed[0], sealed[3], leaf)
 
 
 async def _write_log(

@@ -10,6 +10,7 @@ from cloud.months import month_of
 from cloud.retention.holds import read_holds
 from cloud.retention.keeper import Retention
 from cloud.retention.requests import erase_devices, erase_places
+from cloud.sealed_store import open_store
 from cloud.segments import Archive
 from cloud.segments.writer import SegmentWriter
 from cloud.settings import CloudSettings
@@ -111,7 +112,7 @@ async def _let_segments_follow(settings: CloudSettings, store: Store, say: Say) 
 
 @asynccontextmanager
 async def _open_store(settings: CloudSettings) -> AsyncIterator[Store]:
-    store = Store(settings.store_url)
+    store = open_store(settings)
     try:
         await store.migrate()
         yield store

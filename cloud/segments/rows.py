@@ -5,6 +5,7 @@ An erased entry is a row of kind 0 with nothing but its place and its leaf hash.
 
 from typing import Any
 
+from cloud.store.readings import CLEAR
 from contracts.entry import NO_DETAIL, EntryRow, Kind, encode_row
 from contracts.segment import erased_slot
 
@@ -13,7 +14,7 @@ __all__ = ["ERASED_KIND", "NOTHING", "entry_row", "slot_of"]
 ERASED_KIND = 0
 NOTHING = {
     "kind": ERASED_KIND, "device": b"", "observed_at_ms": 0, "quantity": "", "value": 0, "detail_digest": b"",
-    "salt": b"", "detail": None,
+    "salt": b"", "detail": None, "sealed_by": CLEAR,
 }  # fmt: skip
 """What stands in the other columns of an erased entry's row: as little as they take."""
 
@@ -32,5 +33,5 @@ def slot_of(row: Any) -> tuple[bytes, bytes | None]:
 def entry_row(log_id: int, index: int, row: EntryRow | None, detail: bytes | None, leaf: bytes) -> tuple[Any, ...]:
     """The row of `entries` that a segment's entry becomes, in the table's column order."""
     if row is None:
-        return (log_id, index, *NOTHING.values(), leaf)
+        return (log_id, index, ERASED_KIND, b"", 0, "", 0, b"", b"", None, leaf)
     return (log_id, index, *row, detail or None, leaf)

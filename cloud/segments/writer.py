@@ -19,6 +19,7 @@ from cloud.segments.notes import NotesFile
 from cloud.segments.rows import ERASED_KIND, slot_of
 from cloud.store import Store, tables
 from cloud.store.months import entries_at
+from cloud.store.readings import open_entries
 from contracts.errors import ContractsError
 from contracts.segment import Frame, encode_frame, encode_slots, verify_frame
 from contracts.tree import Frontier
@@ -180,7 +181,7 @@ class SegmentWriter:
 async def _entries(connection: AsyncConnection, log_id: int, start: int, end: int) -> Sequence[Any]:
     here = await entries_at(connection, log_id, start, end)
     query = select(tables.entries).where(here).order_by(tables.entries.c.entry_index)
-    return (await connection.execute(query)).all()
+    return open_entries(connection, (await connection.execute(query)).all())
 
 
 def _says(erasure: Any) -> str:

@@ -1,4 +1,4 @@
-"""Many rows of one hash and some whole numbers, read into columns without an object for each.
+"""Many rows of some hashes and some whole numbers, read into columns without an object for each.
 
 On PostgreSQL they come through COPY in binary and are cut by their widths; on SQLite row by row, in portions.
 """
@@ -24,31 +24,35 @@ Numbers = NDArray[np.int64]
 Hashes = NDArray[np.uint8]
 
 
-async def read_hashes_and_numbers(connection: AsyncConnection, query: Select[Any]) -> tuple[Hashes, Numbers]:
-    """The rows of a query whose first column is 32 bytes and whose others are BIGINT.
+async def read_hashes_and_numbers(
+    connection: AsyncConnection, query: Select[Any], *, hashes: int = 1
+) -> tuple[Hashes, Numbers]:
+    """The rows of a query whose first columns are 32 bytes each and whose others are BIGINT.
 
     Args:
         query: its values are written into the statement, so they must be our own numbers and names.
+        hashes: how many of its columns are hashes.
 
     Returns:
-        Hashes, one row of 32 bytes each, and numbers, one row each with a column for each further column.
+        Hashes, one row of 32 bytes for each of a row's hashes, side by side; and numbers, one row each with a column
+        for each further column.
 
     Raises:
         StoreError: a row is of another form.
     """
-    width = len(query.selected_columns) - 1
+    width, octets_each = len(query.selected_columns) - hashes, hashes * HASH_BYTES
     if connection.dialect.name == "postgresql":
-        return _cut(await _copied(connection, query), width)
-    hashes, numbers = [np.zeros((0, HASH_BYTES), np.uint8)], [np.zeros((0, width), np.int64)]
+        return _cut(await _copied(connection, query), hashes, width)
+    found_hashes, numbers = [np.zeros((0, octets_each), np.uint8)], [np.zeros((0, width), np.int64)]
     found = await connection.stream(query)
     async for portion in found.partitions(_PORTION):
         columns = list(zip(*portion, strict=True))
-        octets = b"".join(columns[0])
-        if len(octets) != HASH_BYTES * len(portion):
+        octets = [b"".join(column) for column in columns[:hashes]]
+        if any(len(one) != HASH_BYTES * len(portion) for one in octets):
             raise StoreError(f"a hash has not {HASH_BYTES} bytes; the store is damaged: rebuild it")
-        hashes.append(np.frombuffer(octets, np.uint8).reshape(-1, HASH_BYTES))
-        numbers.append(np.array(columns[1:], np.int64).T)
-    return np.concatenate(hashes), np.concatenate(numbers)
+        found_hashes.append(np.hstack([np.frombuffer(one, np.uint8).reshape(-1, HASH_BYTES) for one in octets]))
+        numbers.append(np.array(columns[hashes:], np.int64).T)
+    return np.concatenate(found_hashes), np.concatenate(numbers)
 
 
 async def _copied(connection: AsyncConnection, query: Select[Any]) -> bytes:
@@ -64,9 +68,11 @@ async def _copied(connection: AsyncConnection, query: Select[Any]) -> bytes:
     return b"".join(pieces)
 
 
-def _cut(octets: bytes, width: int) -> tuple[Hashes, Numbers]:
+def _cut(octets: bytes, hashes: int, width: int) -> tuple[Hashes, Numbers]:
     """Rows of PostgreSQL's binary COPY: fields counted in 16 bits, each behind its length in 32."""
-    fields: list[Any] = [("fields", ">i2"), ("length", ">i4"), ("hash", np.uint8, (HASH_BYTES,))]
+    fields: list[Any] = [("fields", ">i2")]
+    for at in range(hashes):
+        fields += [(f"octets{at}", ">i4"), (f"hash{at}", np.uint8, (HASH_BYTES,))]
     for at in range(width):
         fields += [(f"length{at}", ">i4"), (f"number{at}", ">i8")]
     form = np.dtype(fields)
@@ -74,8 +80,9 @@ def _cut(octets: bytes, width: int) -> tuple[Hashes, Numbers]:
     if len(body) % form.itemsize or not octets.endswith(_COPY_TAIL):
         raise StoreError("rows of another width than their columns have; the store is damaged: rebuild it")
     rows = np.frombuffer(body, form)
-    is_whole = (rows["fields"] == 1 + width).all() and (rows["length"] == HASH_BYTES).all()
+    is_whole = (rows["fields"] == hashes + width).all()
+    is_whole = is_whole and all((rows[f"octets{at}"] == HASH_BYTES).all() for at in range(hashes))
     if not is_whole or any((rows[f"length{at}"] != 8).any() for at in range(width)):
         raise StoreError("a row of another form than its columns have; the store is damaged: rebuild it")
     numbers = np.stack([rows[f"number{at}"].astype(np.int64) for at in range(width)], axis=1)
-    return rows["hash"], numbers
+    return np.hstack([rows[f"hash{at}"] for at in range(hashes)]), numbers

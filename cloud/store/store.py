@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from cloud.store import tables
+from cloud.store.key_record import meet
 from cloud.store.months import Partition, add_partition, drop_if_empty, months_later, partitions
 from cloud.store.sealing import SEALER, Sealer
 from cloud.store.sqlite_driver import connect
@@ -197,13 +198,21 @@ class Store:
             return False
 
     async def migrate(self, turn: AbstractAsyncContextManager[Any] | None = None) -> None:
-        """Bring the schema to the newest revision; does nothing where it is there already.
+        """Bring the schema to the newest revision, and let the store and its key store meet.
 
         Args:
             turn: held meanwhile, where a process has several stores: Alembic can do one at a time.
+
+        Raises:
+            StoreError: the key store is missing, or another one than what stands here was sealed under.
         """
-        if await self._revision() == newest_revision():
-            return
+        if await self._revision() != newest_revision():
+            await self._migrate(turn)
+        if self._sealer is not None:
+            async with self.write("keys") as connection:
+                await meet(connection, self._sealer)
+
+    async def _migrate(self, turn: AbstractAsyncContextManager[Any] | None) -> None:
         from cloud.store.migration import upgrade  # Alembic costs a second of import: only who migrates pays.
 
         # Alembic manages its own transactions, so this connection must not be inside begin().

@@ -44,6 +44,7 @@ from cloud.store.bill_tables import (
     volume_keys,
     volume_nodes,
 )
+from cloud.store.key_tables import destroyed_keys, key_store
 from cloud.store.metadata import metadata
 
 __all__ = [
@@ -64,12 +65,14 @@ __all__ = [
     "chain_events",
     "chain_leases",
     "checkpoints",
+    "destroyed_keys",
     "entries",
     "erasures",
     "forks",
     "grants",
     "intents",
     "invitations",
+    "key_store",
     "line_notes",
     "logs",
     "mail",
@@ -143,6 +146,8 @@ entries = Table(
     # YYYYMM of its checkpoint's arrival, by which PostgreSQL partitions (`cloud.store.months`); negative for what is
     # left of it after retention. PostgreSQL's key ends with it, as a partitioned table's must.
     Column("received_month", Integer, nullable=False, server_default=text("0")),
+    # By which key of its device value, salt and detail are sealed (`cloud.store.readings`); 0: they are clear.
+    Column("sealed_by", Integer, nullable=False, server_default=text("0")),
     Index("entries_of_device", "device", "observed_at_ms"),
     sqlite_with_rowid=False,
 )
@@ -211,6 +216,9 @@ boundaries = Table(
     Column("register", String(32), nullable=False),
     Column("boundary_date", Integer, nullable=False),
     Column("value", BigInteger, nullable=False),
+    # As in `entries`; the leaf hash stands where the value is sealed, for it opens it.
+    Column("sealed_by", Integer, nullable=False, server_default=text("0")),
+    Column("leaf_hash", LargeBinary, nullable=True),
     Index("boundaries_of_device", "device", "boundary_date"),
     Index("boundaries_of_day", "boundary_date"),
     sqlite_with_rowid=False,

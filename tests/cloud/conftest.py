@@ -15,6 +15,7 @@ import pytest
 
 from cloud.ingest import GatewayKey, Ingest, IngestLimits, KeyState
 from cloud.store import Store, sqlite_url
+from cloud.store.sealing import Sealer
 from cloud.super_log import SuperLog
 from contracts import ed25519
 from contracts.clock import SystemClock
@@ -63,9 +64,11 @@ def every_statement_names_its_shard() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_bench(place: Path | str, *, limits: IngestLimits | None = None, **options: Any) -> AsyncIterator[Bench]:
+async def open_bench(
+    place: Path | str, *, limits: IngestLimits | None = None, sealer: Sealer | None = None, **options: Any
+) -> AsyncIterator[Bench]:
     """A store at `place` (its URL, or the path of a SQLite file) with a running ingest."""
-    store = Store(place if isinstance(place, str) else sqlite_url(place))
+    store = Store(place if isinstance(place, str) else sqlite_url(place), sealer)
     await store.migrate()
     super_log = SuperLog(SUPER_ORIGIN, ed25519.key_from_seed(bytes(31) + b"\x07"))
     keys = HeldKeys()

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from cloud.errors import RebuildError
+from cloud.identity.vault import open_vault
 from cloud.rebuild import DERIVED, entries
 from cloud.rebuild.rebuild import Rebuilt, rebuild
 from cloud.segments import Archive
@@ -35,7 +36,8 @@ async def filled(store_url: str, folder: Path) -> AsyncIterator[tuple[Bench, Clo
     settings = load_settings(folder / "cloud.toml")
     settings.data_dir.mkdir(exist_ok=True)
     gateways = [SimulatedGateway(), SimulatedGateway(origin=OTHER)]
-    async with open_bench(store_url) as bench:
+    vault = open_vault(settings.keys_dir, settings.master_key_file)
+    async with open_bench(store_url, sealer=vault) as bench:
         for gateway in gateways:
             bench.keys.enrol(gateway)
             await grow(bench, gateway, 5, entries=40)

@@ -15,6 +15,7 @@ from cloud.copies.acknowledgements import Acknowledgements
 from cloud.directory import FORMAT
 from cloud.errors import SettingsError, StoreError
 from cloud.evidence import EvidenceRoom
+from cloud.identity.vault import open_vault
 from cloud.rebuild.rebuild import rebuild
 from cloud.retention import keeper
 from cloud.retention.command import run_erase, run_retain
@@ -121,7 +122,8 @@ async def filled(store_url: str, folder: Path) -> AsyncIterator[Town]:
     clock, gateway = TurnedClock(MONTHS[0]), SimulatedGateway()
     settings = replace(load_settings(folder / "cloud.toml"), clock=clock)
     settings.data_dir.mkdir()
-    async with open_bench(store_url, clock=clock) as bench:
+    vault = open_vault(settings.keys_dir, settings.master_key_file)
+    async with open_bench(store_url, clock=clock, sealer=vault) as bench:
         bench.keys.enrol(gateway)
         for month in MONTHS:
             clock.turn_to(month)

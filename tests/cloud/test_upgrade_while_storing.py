@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
 
 from cloud.errors import IngestRefused
+from cloud.ingest import rows
 from cloud.store import Store, tables, trees
 from cloud.store.logs import log_number
 from cloud.store.migration import alembic_config
@@ -28,11 +29,16 @@ ENTRIES = tables.entries.c
 OLD = "0007"  # before partitions: one table, in which older rows have no month yet
 HELD = 301  # entries of each gateway before the upgrade begins
 A_BATCH = 30
+NEW = {
+    ("entries", "sealed_by"),
+    ("boundaries", "sealed_by"),
+    ("boundaries", "leaf_hash"),
+}  # columns of entries and boundaries that the older process does not know
 
 
 @pytest.fixture
 def as_before_partitions(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Storing and comparing as the version before partitions did it: it knew no months."""
+    """Storing and comparing as the version before partitions did it: it knew no months, and no keys of readings."""
 
     async def prepare_nothing(_store: Store, _month: int) -> None:
         return None
@@ -42,6 +48,16 @@ def as_before_partitions(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         every = ENTRIES.received_month.is_not(None)  # so that the rule for statements of today lets it pass
         return and_(ENTRIES.log_id == log_id, first, behind, every)
 
+    async def copy_old(connection: Any, table: Table, stored: Sequence[tuple[Any, ...]]) -> None:
+        columns = [column.name for column in table.columns if (table.name, column.name) not in NEW]
+        await connection.exec_driver_sql("SELECT 1")
+        driver = (await connection.get_raw_connection()).driver_connection
+        records = [row[: len(columns)] for row in stored]  # what is new stands last
+        await driver.copy_records_to_table(table.name, records=records, columns=columns)
+
+    monkeypatch.setattr(rows, "_pieces", rows._entry_rows)
+    monkeypatch.setattr(rows, "copy_binary", copy_old)
+    monkeypatch.setattr(rows, "insert_rows", copy_old)
     monkeypatch.setattr(Store, "prepare_month", prepare_nothing)
     monkeypatch.setattr(trees, "entries_at", by_place)
     return monkeypatch

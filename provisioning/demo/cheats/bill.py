@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloud.identity.vault import UnitVault, open_vault
+from cloud.identity.vault import Vault, open_vault
 from cloud.store.sealing import BILLS
 from contracts.bill import LINE_BYTES, LineKind, decode_line
 from provisioning.demo.calendar import period_number
@@ -103,7 +103,7 @@ def _read(scene: Scene, index: int) -> tuple[bytes, bytes]:
 
 
 @contextmanager
-def _keys(scene: Scene) -> Iterator[UnitVault]:
+def _keys(scene: Scene) -> Iterator[Vault]:
     folder = scene.places.cloud / "data" / "keys"
     with closing(open_vault(folder, folder / "master.key")) as vault:
         yield vault

@@ -1,0 +1,186 @@
+"""No household reading stands in a database, its journal or a dump; the product shows every one."""
+
+import subprocess
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import make_url, select
+
+from cloud.billing.register_columns import load_register_columns
+from cloud.billing.usage import load_registers
+from cloud.chain.records import AssignmentRecord
+from cloud.chain.view import ChainView
+from cloud.errors import StoreError
+from cloud.identity.vault import Vault, open_vault
+from cloud.store import Store, tables
+from cloud.store.readings import CLEAR, mask, open_entries
+from contracts.entry import Kind, device_id
+from contracts.onchain import origin_id
+from tests.cloud.conftest import open_bench
+from tests.cloud.gateway import SimulatedGateway
+from tests.postgres import installed_programs
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+METER = "urn:minglou:cuiyuan:b07:meter:0101-abc"
+OTHER = "urn:minglou:cuiyuan:b07:meter:0102-def"
+DOOR = "urn:minglou:cuiyuan:b07:access:d1"
+LIFT = "urn:minglou:cuiyuan:b07:lift:l1"
+SENSOR = "urn:minglou:cuiyuan:b07:sensor:s1"
+REGISTER = "1-0:1.8.0"
+# No number that a clock, a size or an offset would have by chance.
+VALUES = [7_305_114_229_913 + 1_000_003 * at for at in range(11)]
+FALLING = -6_104_993_177_521
+
+
+def household() -> SimulatedGateway:
+    """Unmistakable readings, boundaries, a door and a sensor; and a lift, which is everybody's."""
+    gateway = SimulatedGateway()
+    for at, value in enumerate(VALUES[:8]):
+        detail: dict[str, object] | None = {"source": f"poll-of-the-kitchen-{at}"} if at % 2 else None
+        gateway.log(Kind.READING, METER if at % 3 else OTHER, REGISTER, value, detail=detail)
+    gateway.log(Kind.READING, METER, f"{REGISTER}*20261101", VALUES[8], detail={"source": "freeze-of-the-kitchen"})
+    gateway.log(Kind.READING, METER, f"{REGISTER}*20261201", VALUES[9])
+    gateway.log(Kind.ACCESS, DOOR, "access.granted", 1, detail={"who": "credential-of-the-kitchen"})
+    gateway.log(Kind.STATUS, SENSOR, "temperature", VALUES[10])
+    gateway.log(Kind.READING, METER, "1-0:2.8.0", FALLING)
+    gateway.log(Kind.STATUS, LIFT, "lift.mode", 1)
+    return gateway
+
+
+def secrets_of(gateway: SimulatedGateway) -> list[bytes]:
+    """Every form in which what a household said could stand somewhere."""
+    found = [b"kitchen", b"kitchen".hex().encode()]
+    for value in [*VALUES, FALLING]:
+        for order in ("big", "little"):
+            octets = value.to_bytes(8, order, signed=True)
+            # SQLite keeps whole numbers in as many bytes as they need: these in six.
+            found += [octets, octets.hex().encode(), octets[2:] if order == "big" else octets[:6]]
+        found.append(str(value).encode())
+    for entry in gateway.entries[1:-1]:
+        found += [entry[192:208], entry[192:208].hex().encode()]
+    return found
+
+
+def stands_in(place: bytes, gateway: SimulatedGateway) -> list[bytes]:
+    return [secret for secret in secrets_of(gateway) if secret in place]
+
+
+def everything_in(store_url: str, folder: Path) -> bytes:
+    """All that somebody who took the database has: its files with the journal, or PostgreSQL's dump as text."""
+    if store_url.startswith("sqlite"):
+        return b"".join(path.read_bytes() for path in folder.glob("cloud.sqlite3*"))
+    url = make_url(store_url)
+    words = ["-h", str(url.query["host"]), "-U", "minglou", str(url.database)]
+    dumped = subprocess.run([installed_programs() / "pg_dump", *words], capture_output=True, timeout=60, check=True)
+    return dumped.stdout
+
+
+def vault_at(folder: Path) -> Vault:
+    return open_vault(folder / "keys", folder / "keys" / "master.key")
+
+
+def test_a_database_shows_no_household_reading_without_its_key_store(run: Run, tmp_path: Path, store_url: str) -> None:
+    gateway = household()
+
+    async def scene() -> None:
+        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+            bench.keys.enrol(gateway)
+            await bench.send(gateway)
+            assert stands_in(everything_in(store_url, tmp_path), gateway) == [], "with the journal beside it"
+            async with bench.store.read() as connection:
+                rows = (await connection.execute(select(tables.entries).order_by(tables.entries.c.entry_index))).all()
+                opened = open_entries(connection, rows)
+            for at, row in enumerate(opened):
+                assert row.value == int.from_bytes(gateway.entries[at][152:160], signed=True), at
+                assert (row.salt, row.detail or b"") == (gateway.entries[at][192:208], gateway.details[at])
+            assert [row.sealed_by != CLEAR for row in rows] == [False, *[True] * 13, False]
+        assert stands_in(everything_in(store_url, tmp_path), gateway) == []
+        without = Store(store_url)
+        async with without.read() as connection:
+            with pytest.raises(StoreError, match="key store"):
+                open_entries(connection, (await connection.execute(select(tables.entries))).all())
+        await without.close()
+
+    run(scene())
+
+
+def test_without_keys_the_same_search_finds_every_value(run: Run, tmp_path: Path, store_url: str) -> None:
+    gateway = household()
+
+    async def scene() -> None:
+        async with open_bench(store_url) as bench:
+            bench.keys.enrol(gateway)
+            await bench.send(gateway)
+        place = everything_in(store_url, tmp_path)
+        assert len(stands_in(place, gateway)) >= len(VALUES) + len(gateway.entries) - 2, "or the search proves nothing"
+
+    run(scene())
+
+
+def test_bills_read_sealed_boundaries_one_by_one_and_as_columns(run: Run, tmp_path: Path, store_url: str) -> None:
+    gateway = household()
+    device = device_id(METER)
+
+    async def scene() -> None:
+        view = ChainView(31337)
+        view.assignments[device] = [
+            AssignmentRecord(origin_id=origin_id(gateway.origin), first_index=1, last_index=None, block=1)
+        ]
+        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+            bench.keys.enrol(gateway)
+            await bench.send(gateway)
+            async with bench.store.read() as connection:
+                days = [20261101, 20261201]
+                found = await load_registers(connection, view, dates=days, devices=[device])
+                told = [entry.value for day in days for entry in found.at(device, REGISTER, day)]
+                asked = [(REGISTER, day) for day in days]
+                columns = await load_register_columns(connection, view, devices=[device, device_id(OTHER)], asked=asked)
+        assert told == VALUES[8:10]
+        assert [columns.at(REGISTER, day)[0].tolist() for day in days] == [[VALUES[8], 0], [VALUES[9], 0]]
+
+    run(scene())
+
+
+def test_two_versions_of_one_place_share_no_part_of_a_stream(tmp_path: Path) -> None:
+    with closing(vault_at(tmp_path)) as vault:
+        key = vault.present_keys([device_id(METER)])[device_id(METER)]
+        leaves, heads = [sha256(b"one").digest(), sha256(b"other").digest()], np.zeros((2, 24), np.uint8)
+        masked, details = mask([key, key], leaves, heads, [bytes(400), bytes(400)])
+        streams = [head.tobytes() + (detail or b"") for head, detail in zip(masked, details, strict=True)]
+        pieces = [stream[at : at + 8] for stream in streams for at in range(0, 424, 8)]
+        assert len(set(pieces)) == len(pieces), "every part of every entry is another"
+        opened, again = mask([key, key], leaves, masked, details)
+        assert not opened.any() and again == [bytes(400), bytes(400)], "and what seals opens"
+
+
+def test_a_store_whose_key_store_is_lost_makes_no_new_one(run: Run, tmp_path: Path, store_url: str) -> None:
+    gateway = household()
+
+    async def scene() -> None:
+        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+            bench.keys.enrol(gateway)
+            await bench.send(gateway)
+        (tmp_path / "keys").rename(tmp_path / "elsewhere")
+        lost = Store(store_url, vault_at(tmp_path))
+        with pytest.raises(StoreError, match="bring it back"):
+            await lost.migrate()
+        await lost.close()
+        assert not (tmp_path / "keys").exists(), "nothing was made in its place"
+        other = vault_at(tmp_path)
+        other.seal("bills", [(bytes(32), b"another site's")])
+        stranger = Store(store_url, other)
+        with pytest.raises(StoreError, match="another key store"):
+            await stranger.migrate()
+        await stranger.close()
+        (tmp_path / "keys").rename(tmp_path / "other")
+        (tmp_path / "elsewhere").rename(tmp_path / "keys")
+        again = Store(store_url, vault_at(tmp_path))
+        await again.migrate()
+        await again.close()
+
+    run(scene())
