@@ -23,7 +23,7 @@ from cloud.errors import CloudError, SettingsError
 from cloud.settings import CloudSettings
 from cloud.sites import Keeper, SiteFiles
 from cloud.sites.files import FoundSites
-from cloud.supervisor import WRONG_SETTINGS, Supervisor
+from cloud.supervisor import WRONG_SETTINGS, Supervisor, listen
 from cloud.telemetry import start_telemetry
 from cloud.web_server import PatientProtocol, Server
 from contracts.ending import end_process_within, end_tasks
@@ -94,7 +94,7 @@ def settle_interpreter() -> None:
 async def _serve(files: SiteFiles, found: FoundSites, settings: CloudSettings, seat: _Seat | None) -> None:
     keeper = Keeper(files)
     async with _telemetry(settings), keeper.opened(found):
-        server = Server(_config(keeper, settings))
+        server, sockets = Server(_config(keeper, settings)), _sockets(settings, seat)
         settle_interpreter()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -108,7 +108,7 @@ async def _serve(files: SiteFiles, found: FoundSites, settings: CloudSettings, s
             asyncio.create_task(_announce(server, settings, seat), name="announcement"),
         )
         try:
-            await server.serve(sockets=_sockets(seat))
+            await server.serve(sockets=sockets)
         finally:
             await end_tasks(beside)
     _log.info("cloud: stopped")
@@ -159,8 +159,8 @@ async def _renew(keeper: Keeper, has_changed: asyncio.Event) -> None:
         await keeper.renew()
 
 
-def _sockets(seat: _Seat | None) -> list[socket.socket] | None:
-    return None if seat is None else [socket.socket(fileno=seat.listener)]
+def _sockets(settings: CloudSettings, seat: _Seat | None) -> list[socket.socket]:
+    return [listen(settings.host, settings.port) if seat is None else socket.socket(fileno=seat.listener)]
 
 
 async def _announce(server: Server, settings: CloudSettings, seat: _Seat | None) -> None:
@@ -185,7 +185,7 @@ def _run_worker() -> int:
         asyncio.run(_serve(files, found, settings, seat))
     except CloudError as error:
         print(f"minglou cloud: {error}", file=sys.stderr)
-        return WRONG_SETTINGS
+        return WRONG_SETTINGS if isinstance(error, SettingsError) else 1
     return 0
 
 
