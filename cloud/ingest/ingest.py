@@ -278,6 +278,10 @@ class Ingest:
             await self._settle()  # another process may have taken what is missing here
             head = await self._heads.newest(origin)
             self._check_admitted(origin, head, len(job.body), job.token)
+        elif self._writing is not None and head is not None and parts.start < head.size:
+            await self._settle()  # what it repeats is held only now, or was lost and forgotten
+            head = self._heads.get(origin) or await self._heads.newest(origin)
+            self._check_admitted(origin, head, len(job.body), job.token)
         held = head.size if head else 0
         if parts.start > held:
             says = f"{origin}: {held} entries are held, the batch begins at {parts.start}; send from {held}"

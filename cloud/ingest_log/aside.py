@@ -8,6 +8,7 @@ import logging
 
 from nats.aio.msg import Msg
 
+from cloud.errors import IngestLogError
 from cloud.ingest.judgement import LogHead
 from cloud.ingest_log.log import IngestLog, OtherRecord
 from cloud.ingest_log.record import RESET, RecordError, encode_record, origin_of
@@ -15,6 +16,7 @@ from cloud.ingest_log.record import RESET, RecordError, encode_record, origin_of
 __all__ = ["Aside"]
 
 _log = logging.getLogger("cloud.ingest_log")
+_TRIES = 10  # of taking a log back that others continue meanwhile
 
 
 class Aside:
@@ -47,21 +49,27 @@ class Aside:
             await self._take_back(origin, place, stored)
 
     async def _take_back(self, origin: str, place: int, stored: LogHead | None) -> None:
-        while (last := await self._last_place(origin, place)) is not None:
+        for _ in range(_TRIES):
+            last = await self._last_place(origin, place)
+            if last is None:
+                return
             headers, body = encode_record(RESET, stored, None, expected=last)
             try:
                 await self._log.publish(origin, headers, body)
             except OtherRecord:
                 continue
             return
+        raise IngestLogError(f"{origin} is continued all the time; it is taken back when its message comes again")
 
     async def _last_place(self, origin: str, place: int) -> int | None:
-        """The place of the log's last message; None where the log was taken back since `place`, or will be when the
-        turn of a later message comes that cannot be read.
+        """The place of the log's last message. None where the log need not be taken back: none of its messages is left,
+        it was done since `place`, or will be when the turn of a later message comes that cannot be read.
         """
         try:
             record = await self._log.last(origin)
-            last = place if record is None else record.sequence
+            if record is None:
+                return None
+            last = record.sequence
             while record is not None and record.sequence > place:
                 if record.kind == RESET:
                     return None

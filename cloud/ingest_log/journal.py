@@ -21,12 +21,13 @@ from cloud.ingest_log.record import BATCH, FORK, Record, RecordError, encode_rec
 from cloud.store import Store
 from cloud.store.away import STORE_ERRORS
 from contracts.entry import ENTRY_BYTES
+from contracts.tree import Frontier
 
 __all__ = ["ReplicatedJournal"]
 
 _PUBLISHING_MAX = 64  # batches at once
 _ODDITIES_MAX = 1_024
-_EMPTY = (0).to_bytes(8)  # the right edge of a log that has not begun
+_EMPTY = Frontier().to_bytes()  # the right edge of a log that has not begun
 _PLACES_MAX = 65_536  # as many as heads are kept in memory
 
 
@@ -117,9 +118,6 @@ class ReplicatedJournal:
         seen: Collection[int],
         now_ms: int,
     ) -> Appended:
-        self._oddities.extend(
-            one for one in oddities if one.kind == "replay"
-        )  # others are seen again when it is stored
         by_log: dict[int, list[Continuation]] = {}
         for part in continuations:
             by_log.setdefault(part.head.log_id, []).append(part)
@@ -138,6 +136,9 @@ class ReplicatedJournal:
         async with asyncio.TaskGroup() as tasks:
             for log_id, parts in by_log.items():
                 tasks.create_task(append_log(log_id, parts), name="publish")
+        # Others than replays are seen again when the batch is stored; those of a batch that is lost, when it is sent.
+        lost = {*moved, *failed}
+        self._oddities.extend(one for one in oddities if one.kind == "replay" and one.log_id not in lost)
         return Appended(moved=moved, failed=failed)
 
     async def freeze(self, head: LogHead, fork: Fork, content: Content, says: str, *, now_ms: int) -> bool:

@@ -22,7 +22,7 @@ from cloud.ingest.writer import write_group
 from cloud.ingest_log.aside import Aside
 from cloud.ingest_log.journal import ReplicatedJournal
 from cloud.ingest_log.log import IngestLog
-from cloud.ingest_log.record import RecordError, decode_record
+from cloud.ingest_log.record import Record, RecordError, decode_record
 from cloud.ingest_log.upon_store import Group, NotYet, UnknownGateway, Unstorable, UponStore
 from cloud.store import Store
 from cloud.store.away import STORE_ERRORS
@@ -37,6 +37,7 @@ _FETCH_SECONDS = 1.0
 _AGAIN_SECONDS, _AGAIN_SECONDS_MAX = 0.25, 10.0
 _ELDERS_AWAITED = 2  # deliveries
 _TRIES_MAX = 6  # of a message that fails for no known reason
+_TRIED_MAX = 65_536  # messages of which that is counted
 _UNKNOWN_TRIES_MAX = 30  # of one whose gateway nobody knows: some five minutes
 
 
@@ -106,8 +107,10 @@ class Storing:
     async def _store_together(self, messages: Sequence[Msg]) -> None:
         group, judged, refused = Group(), dict[int, Msg](), list[tuple[Msg, str]]()
         origins: dict[int, str] = {}
+        records = {_place_of(message): self._decode(message) for message in messages}
+        await self._upon_store.look_up((one for one in records.values() if isinstance(one, Record)), group)
         for message in messages:
-            verdict = await self._judge(message, group)
+            verdict = await self._judge(message, records[_place_of(message)], group)
             if verdict is None:
                 judged[_place_of(message)] = message
                 origins[_place_of(message)] = self._aside.origin_of(message) or ""
@@ -119,12 +122,19 @@ class Storing:
         for message, reason in refused:
             await self._put_aside(message, reason)
 
-    async def _judge(self, message: Msg, group: Group) -> str | None:
-        """Into the group: None; never to be stored: why; to come again: an empty text."""
-        delivered, place = message.metadata.num_delivered, _place_of(message)
+    def _decode(self, message: Msg) -> Record | RecordError:
         prefix = self._log.settings.subject
         try:
-            record = decode_record(prefix, message.subject, place, message.headers, message.data)
+            return decode_record(prefix, message.subject, _place_of(message), message.headers, message.data)
+        except RecordError as error:
+            return error
+
+    async def _judge(self, message: Msg, record: Record | RecordError, group: Group) -> str | None:
+        """Into the group: None; never to be stored: why; to come again: an empty text."""
+        delivered, place = message.metadata.num_delivered, _place_of(message)
+        try:
+            if isinstance(record, RecordError):
+                raise record
             await self._upon_store.take(record, group, with_elders=delivered > _ELDERS_AWAITED)
         except NotYet:
             await _again(message)
@@ -142,6 +152,8 @@ class Storing:
 
     async def _try_again(self, message: Msg, reason: str, tries_max: int = _TRIES_MAX) -> str:
         """The reason, once it was tried often enough; until then an empty text."""
+        if len(self._tries) > _TRIED_MAX:
+            self._tries.clear()  # most of them another replica has stored meanwhile
         self._tries[_place_of(message)] += 1
         if self._tries[_place_of(message)] >= tries_max:
             return reason
@@ -187,9 +199,11 @@ class Storing:
         origin = self._aside.origin_of(message)
         stored = None if origin is None else await self._upon_store.stored_head(origin)
         await self._aside.put(message, reason, stored)
-        await self._acknowledge(message)
-        notice = f"a batch of {origin or message.subject} in the ingest log was set aside: {reason}"
-        await self._store.notice(notice, at_ms=self._clock.now_ms())
+        says = (
+            f"message {_place_of(message)} of the ingest log, of {origin or message.subject}, was set aside: {reason}"
+        )
+        await self._store.notice(says, at_ms=self._clock.now_ms())
+        await self._acknowledge(message)  # last, for who is told nothing here would never be told
 
     async def _acknowledge(self, message: Msg) -> None:
         self._tries.pop(_place_of(message), None)

@@ -4,6 +4,8 @@ Every batch was judged when it was accepted. It is judged again, for the log is 
 come back from an older copy: signature, form and root must be what they were.
 """
 
+from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from cloud.errors import IngestRefused
@@ -25,6 +27,7 @@ from contracts.tree import Frontier
 __all__ = ["Group", "NotYet", "UnknownGateway", "Unstorable", "UponStore"]
 
 _ELDERS_MAX = 64  # filled up in one transaction
+_HEADS_MAX = 65_536  # some 2 KB each
 _NO_QUOTA = Bucket(0.0, 0)
 
 
@@ -58,18 +61,39 @@ class UponStore:
 
     def __init__(self, *, log: IngestLog, store: Store, keys: KeyRing, clock: Clock) -> None:
         self._log, self._store, self._keys, self._clock = log, store, keys, clock
-        self._heads: dict[str, LogHead] = {}
+        self._heads: OrderedDict[str, LogHead] = OrderedDict()
 
     def forget(self, origin: str | None = None) -> None:
         """Read this log's head, or all, anew when it is asked for."""
         if origin is None:
-            self._heads = {}
+            self._heads.clear()
         else:
             self._heads.pop(origin, None)
 
     def keep(self, head: LogHead) -> None:
         """A head was committed."""
         self._heads[head.origin] = head
+        self._heads.move_to_end(head.origin)
+        while len(self._heads) > _HEADS_MAX:
+            self._heads.popitem(last=False)
+
+    async def look_up(self, records: Iterable[Record], group: Group) -> None:
+        """Find the heads of these records' logs by one question: those that are not in memory, and those of logs that
+        another replica has continued in the store.
+        """
+        first: dict[str, Record] = {}
+        for record in records:
+            first.setdefault(record.origin, record)
+        asked = [
+            origin
+            for origin, record in first.items()
+            if origin not in self._heads or _begins(record) > self._heads[origin].size
+        ]
+        if asked:
+            async with self._store.read() as connection:
+                found = await read_heads(connection, asked, _NO_QUOTA)
+            for origin in asked:
+                group.heads[origin] = found.get(origin)
 
     async def stored_head(self, origin: str) -> LogHead | None:
         """A log's head as it is on disk."""

@@ -3,11 +3,13 @@ connections of its own, as in processes of its own.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeVar
 
+import pytest
 from sqlalchemy import func, select
 
 from cloud.errors import IngestLogError, IngestRefused
@@ -23,9 +25,10 @@ from contracts.clock import SystemClock
 from contracts.tree import root_of
 from tests.cloud.conftest import HeldKeys
 from tests.cloud.gateway import SimulatedGateway
-from tests.nats_cluster import PASSWORD, NatsCluster
+from tests.nats_cluster import PASSWORD, USER, NatsCluster, nats_cluster
 
 T = TypeVar("T")
+_numbers = count()
 
 
 @dataclass
@@ -130,3 +133,33 @@ async def insist(ask: Callable[[], Awaitable[T]]) -> T:
             return await ask()
         except IngestLogError:
             await asyncio.sleep(0.2)
+
+
+@pytest.fixture(scope="module", name="cluster")
+def started_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsCluster]:
+    with nats_cluster(tmp_path_factory.mktemp("nats")) as started:
+        yield started
+
+
+@pytest.fixture(name="deployment")
+def new_deployment(cluster: NatsCluster, store_url: str) -> Iterator[Deployment]:
+    word = f"t{next(_numbers)}"
+    for node in cluster.nodes:
+        cluster.restart(node)  # those that the test before has killed
+    settings = IngestLogSettings(
+        servers=tuple(cluster.urls), user=USER, password_file=cluster.password_file, stream=word, subject=word,
+        bytes_max=64 * 1024**2, answer_seconds=20.0, redeliver_seconds=2.0,
+    )  # fmt: skip
+    gateways = [SimulatedGateway(origin=f"demo.minglou.example/s/g{at}/e0", seed=at) for at in range(4)]
+    for gateway in gateways:
+        gateway.log_readings(39)
+    yield Deployment(cluster, settings, store_url, gateways)
+
+
+@pytest.fixture(name="run")
+def run_for_long() -> Callable[[Any], Any]:
+    async def timed(coroutine: Any) -> Any:
+        async with asyncio.timeout(150):
+            return await coroutine
+
+    return lambda coroutine: asyncio.run(timed(coroutine))

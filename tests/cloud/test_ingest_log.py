@@ -2,10 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -15,51 +14,16 @@ from cloud.errors import IngestLogError, IngestRefused
 from cloud.ingest_log.definition import aside_stream
 from cloud.ingest_log.log import IngestLog
 from cloud.ingest_log.record import subject_of
-from cloud.ingest_log.settings import IngestLogSettings
 from cloud.ingest_log.watch import Watch
 from cloud.store import Store, tables
 from cloud.store.logs import log_number
 from tests.cloud.gateway import SimulatedGateway
-from tests.cloud.replicated import Deployment, Replica, insist, sent
-from tests.nats_cluster import USER, NatsCluster, nats_cluster
+from tests.cloud.replicated import Deployment, Replica, insist, new_deployment, run_for_long, sent, started_cluster  # noqa: F401 - fixtures
 from tests.postgres import PostgresServer
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 
-_numbers = count()
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsCluster]:
-    with nats_cluster(tmp_path_factory.mktemp("nats")) as started:
-        yield started
-
-
-@pytest.fixture
-def deployment(cluster: NatsCluster, store_url: str) -> Iterator[Deployment]:
-    word = f"t{next(_numbers)}"
-    for node in cluster.nodes:
-        cluster.restart(node)  # those that the test before has killed
-    settings = IngestLogSettings(
-        servers=tuple(cluster.urls), user=USER, password_file=cluster.password_file, stream=word, subject=word,
-        bytes_max=64 * 1024**2, answer_seconds=20.0, redeliver_seconds=2.0,
-    )  # fmt: skip
-    gateways = [SimulatedGateway(origin=f"demo.minglou.example/s/g{at}/e0", seed=at) for at in range(4)]
-    for gateway in gateways:
-        gateway.log_readings(39)
-    yield Deployment(cluster, settings, store_url, gateways)
-
-
 Run = Callable[[Any], Any]
-
-
-@pytest.fixture
-def run() -> Callable[[Any], Any]:
-    async def timed(coroutine: Any) -> Any:
-        async with asyncio.timeout(150):
-            return await coroutine
-
-    return lambda coroutine: asyncio.run(timed(coroutine))
 
 
 def test_batches_taken_by_any_replica_are_stored_once_by_any_other(run: Run, deployment: Deployment) -> None:
