@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 
 from cloud.api import note_look
+from cloud.billing.comparing import Comparing
 from cloud.billing.relay import Relay, Relayed, SignedAct
 from cloud.errors import BillingError, IngestRefused
 from cloud.ingest.routes import read_body, refusal_answer
@@ -27,7 +28,7 @@ _MISMATCHES_MAX = 100
 
 def billing_router(cloud: Cloud) -> APIRouter:
     """Routes under /v1/bills and /v1/relay."""
-    router = APIRouter(tags=["billing"])
+    router, comparing = APIRouter(tags=["billing"]), Comparing(cloud)
 
     @router.get("/v1/bills/{period}", summary="How many of a closed period's bills are held, for whoever uploads them")
     async def get_held(period: Period) -> JSONResponse:
@@ -164,17 +165,11 @@ def billing_router(cloud: Cloud) -> APIRouter:
             return _refused(503, "no_chain", "this cloud follows no chain")
         from cloud.billing.bill_block import SALTS_HEADER, salts_digest
         from cloud.billing.kept import read_contents
-        from cloud.billing.posted import compare_once
 
+        if comparing.is_full:
+            return _refused(503, "busy", "other periods are being compared; ask again in a minute")
         try:
-            mismatches = await compare_once(
-                cloud.store,
-                view=cloud.chain.view,
-                directory=cloud.directory.read(),
-                deployment=cloud.chain.deployment,
-                clock=cloud.settings.clock,
-                period=period,
-            )
+            mismatches = await comparing.of(period)
             # Whose lines they are, only who holds the bills is told; everybody else how many.
             async with cloud.store.read() as connection:
                 contents = [content for _, content in await read_contents(connection, period, 0, BLOCK)]
@@ -184,6 +179,7 @@ def billing_router(cloud: Cloud) -> APIRouter:
         said = request.headers.get(SALTS_HEADER, "")
         is_holder = hmac.compare_digest(said.encode(), salts_digest(contents).hex().encode())
         shown = mismatches[:_MISMATCHES_MAX] if is_holder else []
+        # Beyond the first lines `count` tells how many there are; `minglou billing replay` tells every one.
         return JSONResponse({"mismatches": shown, "count": len(mismatches)})
 
     @router.post(

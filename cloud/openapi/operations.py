@@ -333,7 +333,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         answers={200: ("what differs", _json("Compared", {"mismatches": [], "count": 0}))},
         refusals={
             409: [("bad_bills", f"0 bills of period {_PERIOD} are held; upload the rest, then compare")],
-            **_NO_CHAIN,
+            503: [*_NO_CHAIN[503], ("busy", "other periods are being compared; ask again in a minute")],
         },
     ),
     ("post", "/v1/relay/challenge"): _RELAY,

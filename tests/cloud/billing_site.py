@@ -75,7 +75,7 @@ class BillingSite:
     def entry(self, device: bytes, register: str, day: int, value: int, *, log: int = 1) -> None:
         index = self.next_index[log]
         self.next_index[log] = index + 1
-        self.rows.append((log, index, device, register, day, value))
+        self.rows.append((log, index, device, register, day, value, 0, None))  # not sealed
 
     async def write(self, store: Store) -> None:
         async with store.write() as connection:
