@@ -1,4 +1,4 @@
-"""The rows that continuations become: tuples for SQLite, PostgreSQL's binary COPY for the many entries.
+"""The rows that continuations become. Entries go to PostgreSQL through binary COPY, to SQLite a batch a statement.
 
 COPY's bytes are laid out by hand because an entry is fixed-width but for its quantity and detail: three arrays of
 fixed-width pieces are made for a whole batch and joined, so that no entry costs Python more than that join.
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.ingest.judgement import Continuation
 from cloud.ingest.sealing import StoredPart, seal_parts
+from cloud.ingest.sqlite_rows import insert_entries
 from cloud.store import insert_rows, tables
 from cloud.store.bulk import copy_binary
 from cloud.store.readings import CLEAR
@@ -48,16 +49,9 @@ async def write_content(connection: AsyncConnection, parts: Sequence[Continuatio
     if connection.dialect.name == "postgresql":
         await copy_binary(connection, tables.entries, [piece for one in stored for piece in _pieces(one, month)])
     else:
-        await insert_rows(connection, tables.entries, [row for one in stored for row in _entry_rows(one, month)])
+        await insert_entries(connection, stored, month=month)
     await insert_rows(connection, tables.nodes, [(part.head.log_id, *node) for part in parts for node in part.nodes])
     await insert_rows(connection, tables.boundaries, [row for one in stored for row in _boundary_rows(one)])
-
-
-def _entry_rows(stored: StoredPart, month: int) -> Iterator[Row]:
-    part, start = stored.part, stored.part.skipped
-    rows = zip(stored.columns.rows(start), part.content.leaves[start:], stored.sealed_by[start:].tolist(), strict=True)
-    for index, (row, leaf, key) in enumerate(rows, part.before.size):
-        yield (part.head.log_id, index, *row, leaf, month, key)
 
 
 def _pieces(stored: StoredPart, month: int) -> Iterator[bytes]:

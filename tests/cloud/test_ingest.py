@@ -22,7 +22,7 @@ from contracts import p256
 from contracts.checkpoint import open_checkpoint
 from contracts.clock import SystemClock
 from contracts.ending import end_tasks
-from contracts.entry import Kind
+from contracts.entry import Kind, decode_entry
 from contracts.superlog import open_superlog, superlog_leaf
 from contracts.tree import consistency_path, inclusion_path, leaf_hash, root_of, verify_inclusion
 from tests.cloud.conftest import SUPER_ORIGIN, Bench, HeldKeys, open_bench
@@ -67,6 +67,35 @@ def test_batches_of_any_cut_make_the_same_tree(run: Run, store_url: str) -> None
                     assert path == inclusion_path(tree.node, index, 400)
                 path = await walk(connection, log, lambda node: consistency_path(node, 131, 400))
                 assert path == consistency_path(tree.node, 131, 400)
+
+    run(scenario())
+
+
+def test_every_kind_of_entry_is_stored_as_it_was_sent(run: Run, store_url: str) -> None:
+    lift, day = "urn:minglou:cuiyuan:b07:lift:1", "1-0:1.8.0*20261201"
+    gateway = SimulatedGateway()
+    gateway.log_readings(2)
+    gateway.log_readings(2, detailed=False)
+    for value in (-1, 2**63 - 1, 1 - 2**63):
+        gateway.log(Kind.READING, gateway.urn, day, value)
+    gateway.log(Kind.STATUS, lift, "q" * 32, 2, detail={"says": "z" * 3_000})
+    gateway.log(Kind.ACCESS, lift, "access.granted", 1, at_ms=2**53 - 1)
+    gateway.log_visit(lift, 3, bytes(range(32)), at_ms=0)
+    gateway.log(Kind.BEACON, gateway.urn, "block:31337", 7, digest=bytes(range(1, 33)))
+
+    async def scenario() -> None:
+        async with open_bench(store_url) as bench:
+            bench.keys.enrol(gateway)
+            await bench.send(gateway, 0, 5)
+            await bench.send(gateway, 3)  # from the middle of what is held
+            async with bench.store.read() as connection:
+                query = select(tables.entries).where(tables.entries.c.log_id == log_number(gateway.origin))
+                rows = (await connection.execute(query.order_by(tables.entries.c.entry_index))).all()
+        for row, encoded, detail in zip(rows, gateway.entries, gateway.details, strict=True):
+            fields = (row.kind, row.device, row.observed_at_ms, row.quantity, row.value, row.detail_digest, row.salt)
+            assert fields == decode_entry(encoded).row
+            assert (row.detail or b"", row.leaf_hash, row.sealed_by) == (detail, leaf_hash(encoded), 0)
+            assert row.received_month > 202600
 
     run(scenario())
 
