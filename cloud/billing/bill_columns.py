@@ -4,7 +4,7 @@ A bill's line is eight words of 32 bytes. A column of lines differs between unit
 everything else is written once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cloud.billing.pricing_columns import Integers
 from contracts.abi import padded
-from contracts.bill import LINE_BYTES, LINES_MAX, BillError, LineKind
+from contracts.bill import LINE_BYTES, LINES_MAX, BillError, Line, LineKind
 
-__all__ = ["LineColumn", "bill_contents"]
+__all__ = ["LineColumn", "bill_contents", "joined", "of_units"]
 
 Octets = NDArray[np.uint8]
 
@@ -88,3 +88,48 @@ def _lines_of_units(columns: Sequence[LineColumn], unit_count: int) -> list[byte
         filled[column.rows] += 1
     octets, edges = laid.tobytes(), (starts * LINE_BYTES).tolist()
     return [octets[edges[unit] : edges[unit + 1]] for unit in range(unit_count)]
+
+
+def of_units(column: LineColumn, first: int, last: int) -> LineColumn | None:
+    """A column's lines of units `first` to `last` - 1, counted from there; None where it has none."""
+    start, end = np.searchsorted(column.rows, (first, last))
+    if start == end:
+        return None
+    each = len(column.subjects) > 32
+    return LineColumn(
+        kind=column.kind,
+        quantity=column.quantity,
+        tariff=column.tariff,
+        since=column.since,
+        span=column.span,
+        rows=column.rows[start:end] - first,
+        subjects=column.subjects[32 * start : 32 * end] if each else column.subjects,
+        usage=column.usage[start:end],
+        amount=column.amount[start:end],
+    )
+
+
+def joined(column: LineColumn | None, some: Iterable[tuple[int, Line]]) -> LineColumn:
+    """A column with further lines of its kind, in unit order."""
+    added = sorted(some, key=lambda one: one[0])
+    line = added[0][1]
+    rows = np.array([unit for unit, _ in added], np.int64)
+    usage = np.array([one.usage for _, one in added], np.int64)
+    amount = np.array([one.amount for _, one in added], np.int64)
+    subjects = np.frombuffer(b"".join(one.subject for _, one in added), np.uint8).reshape(-1, 32)
+    if column is not None:
+        rows, usage = np.concatenate((column.rows, rows)), np.concatenate((column.usage, usage))
+        amount = np.concatenate((column.amount, amount))
+        subjects = np.concatenate((np.frombuffer(column.subjects, np.uint8).reshape(-1, 32), subjects))
+    place = np.argsort(rows, kind="stable")
+    return LineColumn(
+        kind=line.kind,
+        quantity=line.quantity,
+        tariff=line.tariff,
+        since=line.since,
+        span=line.span,
+        rows=rows[place],
+        subjects=subjects[place].tobytes(),
+        usage=usage[place],
+        amount=amount[place],
+    )

@@ -18,9 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.billing.bill_block import SALT_BYTES, lines_of
 from cloud.billing.derivation import describe, metered_steps
 from cloud.billing.estimation import days_between
+from cloud.billing.intervals import PriceTimes, load_interval_readings, timed_devices
 from cloud.billing.kept import open_bills, open_notes, read_contents
-from cloud.billing.reckoning import OWN_ROLE, DraftLine
+from cloud.billing.reckoning import DraftLine
 from cloud.billing.usage import (
+    OWN_ROLE,
     Bindings,
     Registers,
     Subject,
@@ -90,7 +92,7 @@ async def corrections_of(
         due: list[tuple[_Estimated, Sequence[DraftLine | None]]] = []
         for one in some:
             try:
-                possible = await _possible(connection, view, period, one)
+                possible = await _possible(connection, view, directory, period, one)
             except BillingError as error:
                 problems.append(f"{_name(view, directory, index)}: {error}")
                 continue
@@ -178,7 +180,7 @@ async def _billed_without_note(
 
 
 async def _possible(
-    connection: AsyncConnection, view: ChainView, period: int, one: _Estimated
+    connection: AsyncConnection, view: ChainView, directory: Directory, period: int, one: _Estimated
 ) -> list[DraftLine | None]:
     """The correcting lines by each day from which on entries measure an estimate, the first of them being the one that
     counts; None where the estimate was right. Nothing while it is challenged, or not measured yet.
@@ -199,10 +201,20 @@ async def _possible(
         devices={device for device, _ in bindings.get(subject, ())},
         since=line.to_date,
     )
-    measured = _Measured(registers, bindings, subject, line, terms, view.residents(subject[0], line.from_date))
+    timed = timed_devices(registers, bindings, subject, terms)
+    if timed:
+        await load_interval_readings(
+            connection, view, registers, bindings=bindings, records=[view.tariffs[line.tariff]],
+            zone=directory.timezone, days=(line.from_date, line.to_date),
+        )  # fmt: skip
+    measured = _Measured(
+        registers=registers, bindings=bindings, subject=subject, line=line, terms=terms,
+        residents=view.residents(subject[0], line.from_date),
+        times=PriceTimes(registers, directory.timezone) if timed else None,
+    )  # fmt: skip
     found = []
     for reach in reaches_of(
-        registers, bindings, subject, names=terms.registers, from_date=line.from_date, to_date=line.to_date
+        registers, bindings, subject, names=measured.names, from_date=line.from_date, to_date=line.to_date
     ):
         try:
             right, corrects = measured.right(reach)
@@ -230,7 +242,7 @@ def _terms(view: ChainView, one: _Estimated) -> Terms:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Measured:
     """An estimated line and the entries that may measure it."""
 
@@ -240,12 +252,22 @@ class _Measured:
     line: Line
     terms: Terms
     residents: int
+    times: PriceTimes | None  # for meters without the tariff's registers
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The registers whose entries measure the line."""
+        return self.terms.registers if self.times is None else [self.terms.quantity]
 
     def right(self, reach: int) -> tuple[int, dict[str, Any]]:
-        """Fen by the entries up to a day, as Charges.vy makes of them, and how. Raises BillingError."""
+        """Fen by the entries up to a day, as Charges.vy makes of them (of meters without the tariff's registers, which
+        it leaves to the arbiter, as a bill would), and how. Raises BillingError.
+        """
         line, terms, days = self.line, self.terms, (self.line.from_date, self.line.to_date)
-        counted = [self._counted(name, days[0], reach) for name in terms.registers]
+        counted = [self._counted(name, days[0], reach) for name in self.names]
         used = [usage * days_between(*days) // days_between(days[0], reach) for usage in counted]
+        if self.times is not None:
+            used = self._by_price(self.times, used[0], reach)
         counts = terms.counting is not Counting.NONE and line.since < line.from_date
         prior = self._counted(line.quantity, line.since, line.from_date) if counts else 0
         season = terms.season(*days)
@@ -259,6 +281,19 @@ class _Measured:
             "prior": str(prior),
             "steps": metered_steps(season, used=used, prior=prior, residents=self.residents),
         }
+
+    def _by_price(self, times: PriceTimes, usage: int, reach: int) -> list[int]:
+        """A usage shared out by the readings that are held; by time alone where several meters counted."""
+        days = (self.line.from_date, self.line.to_date)
+        spans = spans_of(
+            self.registers, self.bindings, self.subject, register=self.terms.quantity, from_date=days[0], to_date=reach
+        )
+        start = spans[0].opening.value if len(spans) == 1 else 0
+        return list(
+            times.usage(
+                self.terms, spans[0].device, days, opening=start, closing=start + usage, with_readings=len(spans) == 1
+            ).used
+        )
 
     def _counted(self, register: str, first: int, last: int) -> int:
         spans = spans_of(self.registers, self.bindings, self.subject, register=register, from_date=first, to_date=last)

@@ -68,6 +68,8 @@ def sentence(derivation: Derivation, language: Language) -> str:
             for one in derivation["registers"]
         ]
         parts.append(words["registers"].format(registers=words["and"].join(shown)))
+    for one in derivation.get("intervals", ()):
+        parts += _interval_said(one, derivation["quantity"], language)
     if derivation.get("steps"):
         parts.append(_steps_said(derivation, language))
     if "share" in derivation:
@@ -107,6 +109,30 @@ def _estimate_fields(estimate: Mapping[str, Any], language: Language) -> dict[st
         "first_value": _usage(inputs[0]["value"], estimate["register"], language),
         "last_value": _usage(inputs[-1]["value"], estimate["register"], language),
     }
+
+
+def _interval_said(interval: Mapping[str, Any], quantity: str, language: Language) -> list[str]:
+    """For how long each price held and what fell into it, and how often no reading said so."""
+    words = _WORDS[language]
+    prices = [
+        words["price"].format(
+            register=one["register"],
+            hours=words["hours"].format(hours=one["hours"])
+            + (words["minutes"].format(minutes=one["minutes"]) if one["minutes"] != "0" else ""),
+            usage=_usage(one["usage"], quantity, language),
+        )
+        for one in interval["prices"]
+    ]
+    said = [words["intervals"].format(**_texts(interval), prices=words["and"].join(prices))]
+    if interval["gaps"] != "0":
+        said.append(words["gaps"].format(**_texts(interval)))
+    if interval["suspect"] != "0":
+        said.append(words["suspect"].format(**_texts(interval)))
+    return said
+
+
+def _texts(interval: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in interval.items() if isinstance(value, str)}
 
 
 def _steps_said(derivation: Derivation, language: Language) -> str:
@@ -175,7 +201,10 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "and": ", ",
         "own": "From {from_date} to {to_date} the meter counted {usage}, by readings that the gateway signed.",
         "estimated": "From {from_date} to {to_date} {usage} are estimated, because a signed reading is missing.",
-        "interval": "From {from_date} to {to_date} {usage} are priced interval by interval.",
+        "interval": (
+            "From {from_date} to {to_date} the meter counted {usage}, by readings that the gateway signed; it has no "
+            "registers of its own for the prices by time."
+        ),
         "shared": "From {from_date} to {to_date} the common meter counted {usage}.",
         "standing": "From {from_date} to {to_date}: {count}, {amount} yuan.",
         "debit": "{amount} yuan more for days that an earlier bill estimated.",
@@ -191,6 +220,15 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "rule mean-after": "as many a day as in the month after the first reading",
         "registers": "By register: {registers}.",
         "register": "{register} {usage}",
+        "intervals": "When it was, {readings} signed readings say, by the clocks of {zone}: {prices}.",
+        "price": "{register} {hours} {usage}",
+        "hours": "{hours} h",
+        "minutes": " {minutes} min",
+        "gaps": (
+            "At {gaps} of {changes} changes of price no reading was made within {tolerance_minutes} minutes: there the "
+            "register is told by time between the readings before and after (rule by-time)."
+        ),
+        "suspect": "{suspect} readings were not believed.",
         "step": "step {step}: {usage} at {price} yuan",
         "mixed step": "step {step}: {usage} at the prices of all registers as they were mixed",
         "steps": "{steps}: {amount} yuan.",
@@ -210,7 +248,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "and": "，",
         "own": "{from_date} 至 {to_date}，网关签名的读数表明用量为 {usage}。",
         "estimated": "{from_date} 至 {to_date}，因缺少签名读数，用量估计为 {usage}。",
-        "interval": "{from_date} 至 {to_date}，{usage} 按时段逐段计价。",
+        "interval": "{from_date} 至 {to_date}，网关签名的读数表明用量为 {usage}；该表没有分时寄存器。",
         "shared": "{from_date} 至 {to_date}，公共表计量 {usage}。",
         "standing": "{from_date} 至 {to_date}：{count}，{amount} 元。",
         "debit": "更正此前账单的估计，补收 {amount} 元。",
@@ -226,6 +264,15 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "rule mean-after": "按首次读数之后一个月的日均用量",
         "registers": "按寄存器：{registers}。",
         "register": "{register} {usage}",
+        "intervals": "用电时间由 {readings} 个签名读数得出，按 {zone} 的时钟：{prices}。",
+        "price": "{register} {hours} {usage}",
+        "hours": "{hours} 小时",
+        "minutes": " {minutes} 分",
+        "gaps": (
+            "{gaps} 次（共 {changes} 次）价格变更前后 {tolerance_minutes} 分钟内没有读数：按前后读数之间的时间推算"
+            "（规则 by-time）。"
+        ),
+        "suspect": "{suspect} 个读数未被采信。",
         "step": "第 {step} 档：{usage}，单价 {price} 元",
         "mixed step": "第 {step} 档：{usage}，按各寄存器的混合比例计价",
         "steps": "{steps}：合计 {amount} 元。",

@@ -10,7 +10,7 @@ from cloud.billing.corrections import CORRECTION, corrections_of
 from cloud.billing.derivation import describe
 from cloud.billing.kept import read_note
 from cloud.billing.reckoning import DraftLine, Reckoning
-from cloud.billing.usage import bindings_of, load_registers
+from cloud.billing.usage import bindings_of
 from cloud.billing.volumes import read_shares
 from cloud.chain.view import ChainView, UnitRecord
 from cloud.directory import Directory
@@ -54,14 +54,7 @@ async def _computed(
 ) -> list[DraftLine]:
     pools = list(dict.fromkeys(line.subject for line in lines if line.kind is LineKind.SHARED))
     bindings = bindings_of(view, [(unit.alias, 1), *((pool, 2) for pool in pools)])
-    registers = await load_registers(
-        connection,
-        view,
-        dates=Reckoning.dates(view, period, bindings),
-        devices={device for found in bindings.values() for device, _ in found},
-        since=Reckoning.history_since(period),
-    )
-    run = Reckoning(registers, view, directory, period, bindings=bindings)
+    run = await Reckoning.read(connection, view, directory, period, bindings=bindings)
     posted = await read_shares(connection, view, period, unit.index)
     shared = [line for pool in pools for line in run.shared_lines_of(pool, unit.index, posted)]
     corrected: Sequence[DraftLine] = ()

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.billing.bill_block import SALT_BYTES
 from cloud.billing.period_columns import reckon_period
 from cloud.billing.reckoning import DraftLine, Reckoning
-from cloud.billing.usage import date_text, load_registers
+from cloud.billing.usage import date_text
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import Directory
@@ -82,9 +82,7 @@ async def draft_period(
 ) -> Draft:
     """Compute all bills of a period. What cannot be computed is a problem in words, and its line is missing."""
     together = await reckon_period(connection, view=view, directory=directory, period=period)
-    bindings = view.bound()
-    registers = await load_registers(connection, view, dates=Reckoning.dates(view, period, bindings))
-    run = Reckoning(registers, view, directory, period, bindings=bindings, volumes=together.volumes)
+    run = await Reckoning.read(connection, view, directory, period, volumes=together.volumes)
     ordinary = [unit for unit in view.roll if unit.index not in together.apart]
     own = {**together.apart, **dict(zip((unit.index for unit in ordinary), run.own_lines(ordinary), strict=True))}
     shared = [run.shared_lines(pool) for pool in view.pools]

@@ -28,6 +28,7 @@ __all__ = [
     "estimate_line",
     "estimate_to_json",
     "estimate_usage",
+    "longest_row",
     "trusted_points",
 ]
 
@@ -66,11 +67,11 @@ def trusted_points(registers: Registers, device: bytes, register: str) -> tuple[
     points = [
         Point(day=day, entry=min(registers.at(device, register, day), key=lambda entry: entry.value)) for day in days
     ]
-    kept = _longest_row([point.value for point in points])
+    kept = longest_row([point.value for point in points])
     return [points[at] for at in kept], [point for at, point in enumerate(points) if at not in set(kept)]
 
 
-def _longest_row(values: Sequence[int]) -> list[int]:
+def longest_row(values: Sequence[int]) -> list[int]:
     """Places of the longest row of values that never falls (patience sorting)."""
     tails: list[int] = []
     ends: list[int] = []

@@ -1,24 +1,27 @@
 """All lines of a period as columns: the ordinary meters many at once, the others one by one by the same rules.
 
 A unit is ordinary where one meter counted for it from the day its tiers begin to the period's end, with exactly one
-entry for each register and boundary. A swapped or silent meter, two values for one boundary, a unit with meters that
-nobody reads: those units go through `Reckoning`, which knows the rules; both give the same lines (a test holds them
-against each other).
+entry for each register and boundary; one without tariff registers, with readings that rise between them. A swapped or
+silent meter, two values for one boundary, a unit with meters that nobody reads: those units go through `Reckoning`,
+which knows the rules; both give the same lines (a test holds them against each other).
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.billing.bill_columns import LineColumn, bill_contents
+from cloud.billing.bill_columns import LineColumn, bill_contents, joined, of_units
 from cloud.billing.corrections import corrections_by_unit, corrections_of
+from cloud.billing.interval_columns import MeterColumns, devices_with_registers, time_of_use_columns
+from cloud.billing.intervals import PriceTimes, has_registers_by_price
 from cloud.billing.pricing_columns import Integers, charge_column, share_column
-from cloud.billing.reckoning import DraftLine, Reckoning, split_at_seasons, tier_start
+from cloud.billing.reckoning import DraftLine, Reckoning
 from cloud.billing.register_columns import Mask, RegisterColumns, load_register_columns
-from cloud.billing.usage import bindings_of, load_registers
+from cloud.billing.seasons import split_at_seasons, tier_start
+from cloud.billing.usage import Registers, bindings_of
 from cloud.chain.view import ChainView, TariffRecord
 from cloud.directory import Directory
 from cloud.errors import BillingError
@@ -53,26 +56,8 @@ class PeriodColumns:
     def contents(self, salts: Sequence[bytes], first: int) -> list[bytes]:
         """The bills of some units in a row, from `first` on, one for each salt."""
         last = first + len(salts)
-        some = [part for column in self.columns if (part := _of_units(column, first, last)) is not None]
+        some = [part for column in self.columns if (part := of_units(column, first, last)) is not None]
         return bill_contents(some, salts)
-
-
-def _of_units(column: LineColumn, first: int, last: int) -> LineColumn | None:
-    start, end = np.searchsorted(column.rows, (first, last))
-    if start == end:
-        return None
-    each = len(column.subjects) > 32
-    return LineColumn(
-        kind=column.kind,
-        quantity=column.quantity,
-        tariff=column.tariff,
-        since=column.since,
-        span=column.span,
-        rows=column.rows[start:end] - first,
-        subjects=column.subjects[32 * start : 32 * end] if each else column.subjects,
-        usage=column.usage[start:end],
-        amount=column.amount[start:end],
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +100,7 @@ class _Period:
         self._meters = self._bound_meters()
         self._categories = np.array([unit.category for unit in view.roll], np.int64)
         self._apart = np.zeros(len(view.roll), np.bool_)
+        self._times = PriceTimes(Registers(), directory.timezone)
         self._own: dict[Order, LineColumn] = {}
         by_volume = any(one.terms.key is Key.VOLUME for one in self._records)
         self._shared_by_volume: set[bytes] = set()
@@ -134,9 +120,17 @@ class _Period:
             if (rows := versions[record.version]).any()
             for part in split_at_seasons(record.terms, self._opening, self._closing)
         ]
-        prepared = [(record, part, self._measured(record, rows, part, held)) for record, rows, part in parts]
-        for record, part, measured in prepared:
-            self._price(record, part, measured)
+        timed = {record.version: await self._timed(connection, record, rows, held) for record, rows, _ in parts}
+        prepared = []
+        for record, rows, part in parts:
+            by_price = timed[record.version]
+            prepared.append((record, part, LineKind.OWN, self._measured(record, rows & ~by_price, part, held)))
+            if by_price.any():
+                self._say(f"readings of {np.count_nonzero(by_price)} meters without tariff registers")
+                measured = await self._measured_by_price(connection, record, by_price, part, held)
+                prepared.append((record, part, LineKind.INTERVAL, measured))
+        for record, part, kind, measured in prepared:
+            self._price(record, part, kind, measured)
         run = await self._reckoning(connection)
         self._tell_volumes(run, counted)
         own, apart = self._one_by_one(run)
@@ -186,6 +180,8 @@ class _Period:
             for first, last in split_at_seasons(terms, self._opening, self._closing):
                 asked |= {(register, day) for register in terms.registers for day in (first, last)}
                 asked.add((terms.quantity, first))
+                if has_registers_by_price(terms):
+                    asked.add((terms.quantity, last))  # of meters that have none of those registers
                 if terms.counting is not Counting.NONE:
                     since = tier_start(terms, self._opening, first, 0)
                     asked |= {(terms.quantity, since), (terms.quantity, first)}
@@ -234,15 +230,66 @@ class _Period:
 
     # -- ordinary meters --------------------------------------------------------------------------------------------
 
+    async def _timed(
+        self, connection: AsyncConnection, record: TariffRecord, rows: Mask, held: RegisterColumns
+    ) -> Mask:
+        """Meters that a tariff by time of use prices by their readings, for they have none of its registers."""
+        found = np.zeros(held.count, np.bool_)
+        if not has_registers_by_price(record.terms):
+            return found
+        wanted = set(record.terms.registers) - {record.terms.quantity}
+        found |= rows
+        for register, day in held.held:
+            if register in wanted:
+                found &= ~held.is_held(register, (day,))
+        devices = [self._meters.devices[at] for at in np.flatnonzero(found).tolist()]
+        elsewhere = await devices_with_registers(connection, wanted, devices) if devices else set()
+        if elsewhere:  # of another day than this period's: their entries are missing
+            has_some = np.fromiter((one in elsewhere for one in self._meters.devices), np.bool_, held.count)
+            found &= ~has_some
+        return found
+
     def _measured(
         self, record: TariffRecord, rows: Mask, part: tuple[int, int], held: RegisterColumns
     ) -> tuple[Integers, Integers, Integers, int]:
         """Meters' places, usage by register, usage before, and since when: of those that are ordinary."""
+        return self._differences(record, rows, part, held, record.terms.registers)
+
+    async def _measured_by_price(
+        self,
+        connection: AsyncConnection,
+        record: TariffRecord,
+        rows: Mask,
+        part: tuple[int, int],
+        held: RegisterColumns,
+    ) -> tuple[Integers, Integers, Integers, int]:
+        """The same of meters without the tariff's registers: the total by boundary entries, the rest by readings."""
+        terms = record.terms
+        place, _, prior, since = self._differences(record, rows, part, held, (terms.quantity,))
+        meters = MeterColumns(
+            devices=[self._meters.devices[at] for at in place.tolist()],
+            opening=held.values[terms.quantity, part[0]][place],
+            closing=held.values[terms.quantity, part[1]][place],
+        )
+        used, is_plain = await time_of_use_columns(
+            connection,
+            self._view,
+            meters,
+            quantity=terms.quantity,
+            calendar=self._times.calendar(terms, *part),
+            registers=len(terms.registers),
+        )
+        self._apart[self._meters.unit[place[~is_plain]]] = True
+        return place[is_plain], used[is_plain], prior[is_plain], since
+
+    def _differences(
+        self, record: TariffRecord, rows: Mask, part: tuple[int, int], held: RegisterColumns, registers: Sequence[str]
+    ) -> tuple[Integers, Integers, Integers, int]:
         terms, (first, last) = record.terms, part
         since = tier_start(terms, self._opening, first, 0)
         counts = terms.counting is not Counting.NONE and since < first
         plain, usages = rows.copy(), []
-        pairs = [(register, first, last) for register in terms.registers]
+        pairs = [(register, first, last) for register in registers]
         for register, start, end in [*pairs, *([(terms.quantity, since, first)] if counts else [])]:
             (opened, is_opened), (closed, is_closed) = held.at(register, start), held.at(register, end)
             usages.append(closed - opened)
@@ -253,12 +300,16 @@ class _Period:
             plain &= self._meters.from_date <= first
         self._apart[self._meters.unit[rows & ~plain]] = True
         place = np.flatnonzero(plain)
-        used = np.stack([usage[place] for usage in usages[: len(terms.registers)]], axis=1)
+        used = np.stack([usage[place] for usage in usages[: len(registers)]], axis=1)
         prior = usages[-1][place] if counts else np.zeros(len(place), np.int64)
         return place, used, prior, since
 
     def _price(
-        self, record: TariffRecord, part: tuple[int, int], measured: tuple[Integers, Integers, Integers, int]
+        self,
+        record: TariffRecord,
+        part: tuple[int, int],
+        kind: LineKind,
+        measured: tuple[Integers, Integers, Integers, int],
     ) -> None:
         place, used, prior, since = measured
         terms, (first, last) = record.terms, part
@@ -272,9 +323,9 @@ class _Period:
         residents = np.zeros(len(unit), np.int64)
         if season.extra:
             residents += [self._view.residents(self._view.roll[at].alias, first) for at in unit.tolist()]
-        order = (_OWN, terms.quantity, record.version, first, int(LineKind.OWN), since)
+        order = (_OWN, terms.quantity, record.version, first, int(kind), since)
         self._own[order] = LineColumn(
-            kind=LineKind.OWN,
+            kind=kind,
             quantity=terms.quantity,
             tariff=record.version,
             since=since,
@@ -330,13 +381,9 @@ class _Period:
         units = np.flatnonzero(self._apart).tolist()
         subjects = [*((view.roll[at].alias, 1) for at in units), *((pool, 2) for pool in view.pools)]
         bindings = bindings_of(view, subjects)
-        devices = {device for found in bindings.values() for device, _ in found}
-        dates = Reckoning.dates(view, self._period, bindings)
         self._say(f"{len(units)} units one by one, {len(view.pools)} pools")
-        since = Reckoning.history_since(self._period)
-        registers = await load_registers(connection, view, dates=dates, devices=devices, since=since)
         posted = self._posted_volumes
-        return Reckoning(registers, view, self._directory, self._period, bindings=bindings, volumes=posted)
+        return await Reckoning.read(connection, view, self._directory, self._period, bindings=bindings, volumes=posted)
 
     def _one_by_one(self, run: Reckoning) -> tuple[dict[Order, LineColumn], dict[int, Sequence[DraftLine]]]:
         """The lines of units set apart, joined with the columns that they belong to."""
@@ -361,7 +408,7 @@ class _Period:
                 found[short].append((unit.index, line))
         columns = dict(self._own)
         for order, some in found.items():
-            columns[order] = _joined(columns.get(order), some)
+            columns[order] = joined(columns.get(order), some)
         return columns, apart
 
     def _shared(self, run: Reckoning) -> dict[Order, LineColumn]:
@@ -422,34 +469,8 @@ def _correcting_columns(corrections: Sequence[tuple[int, DraftLine]]) -> dict[Or
     for unit_index, lines in corrections_by_unit(corrections).items():
         for number, one in enumerate(lines):
             found[_CORRECTION, number, int(one.line.kind)].append((unit_index, one.line))
-    return {order: _joined(None, some) for order, some in found.items()}
+    return {order: joined(None, some) for order, some in found.items()}
 
 
 def _by_order(item: tuple[Order, LineColumn]) -> Order:
     return item[0]
-
-
-def _joined(column: LineColumn | None, some: Iterable[tuple[int, Line]]) -> LineColumn:
-    """A column with further lines of its kind, in unit order."""
-    added = sorted(some, key=lambda one: one[0])
-    line = added[0][1]
-    rows = np.array([unit for unit, _ in added], np.int64)
-    usage = np.array([one.usage for _, one in added], np.int64)
-    amount = np.array([one.amount for _, one in added], np.int64)
-    subjects = np.frombuffer(b"".join(one.subject for _, one in added), np.uint8).reshape(-1, 32)
-    if column is not None:
-        rows, usage = np.concatenate((column.rows, rows)), np.concatenate((column.usage, usage))
-        amount = np.concatenate((column.amount, amount))
-        subjects = np.concatenate((np.frombuffer(column.subjects, np.uint8).reshape(-1, 32), subjects))
-    place = np.argsort(rows, kind="stable")
-    return LineColumn(
-        kind=line.kind,
-        quantity=line.quantity,
-        tariff=line.tariff,
-        since=line.since,
-        span=line.span,
-        rows=rows[place],
-        subjects=subjects[place].tobytes(),
-        usage=usage[place],
-        amount=amount[place],
-    )

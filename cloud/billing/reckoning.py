@@ -7,20 +7,28 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.derivation import describe, metered_steps
-from cloud.billing.estimation import Estimate, counted_by, estimate_line, estimate_to_json, estimate_usage
+from cloud.billing.estimation import counted_by, estimate_to_json
+from cloud.billing.intervals import (
+    intervals_to_json,
+    load_interval_readings,
+    timed_devices,
+)
+from cloud.billing.metering import MeteredPart, Metering
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.pricing_columns import charge_column, share_column
+from cloud.billing.seasons import split_at_seasons
 from cloud.billing.usage import (
+    OWN_ROLE,
     Bindings,
     MeterSpan,
     Registers,
     Subject,
     date_text,
     dates_of_changes,
-    meters_of,
-    spans_of,
+    load_registers,
 )
 from cloud.billing.volumes import UnitShare
 from cloud.chain.view import ChainView, TariffRecord, UnitRecord
@@ -29,19 +37,13 @@ from cloud.errors import BillingError
 from contracts.bill import Line, LineKind, share
 from contracts.quantities import COLD_WATER
 from contracts.standing import standing_charge
-from contracts.tariff import Basis, Counting, Key, Season, TariffError, Terms, next_month
+from contracts.tariff import Basis, Key, TariffError
 
-__all__ = ["DraftLine", "Reckoning", "split_at_seasons", "tier_start"]
+__all__ = ["DraftLine", "Reckoning"]
 
-OWN_ROLE = 1
 NOTHING_POSTED: Mapping[bytes, UnitShare] = MappingProxyType({})
-POOL_NOT_ESTIMATED = (
-    "a pool is not estimated: the contract reckons a shared line from signed entries alone, so every owner who asked "
-    "would be given the line back; draft again when the gateway has sent the entry"
-)
 Found = TypeVar("Found")
 _HISTORY_DAYS = 92
-_SPANS_BEFORE_MAX = 3  # of one answer: contracts/vyper/line_proof.vy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,50 +52,6 @@ class DraftLine:
 
     line: Line
     derivation: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """What one metered line will charge for: usage read, not priced yet."""
-
-    subject: Subject
-    residents: int
-    record: TariffRecord
-    from_date: int
-    to_date: int
-    since: int
-    prior: int
-    device: bytes  # that counted last
-    used: Sequence[int]  # base units by register
-    spans: Sequence[MeterSpan] = ()
-    estimates: Sequence[Estimate] = ()
-
-
-def split_at_seasons(terms: Terms, opening: int, closing: int) -> list[tuple[int, int]]:
-    """The parts of a period that lie in one season each: a line's days. Seasons change on the first of a month."""
-    parts: list[tuple[int, int]] = []
-    start, season = opening, None
-    month = opening // 100
-    while (first := max(opening, month * 100 + 1)) < closing:
-        present = _season_of_month(terms, month % 100)
-        if season is not None and present is not season:
-            parts.append((start, first))
-            start = first
-        season = present
-        month = next_month(month)
-    return [*parts, (start, closing)]
-
-
-def _season_of_month(terms: Terms, month: int) -> Season:
-    return next(season for season in terms.seasons if month in season.months)
-
-
-def tier_start(terms: Terms, opening: int, from_date: int, bound_since: int) -> int:
-    """The boundary date from which the tiers of a line count; a meter bound later begins with its binding."""
-    if terms.counting is Counting.NONE:
-        return from_date
-    first = opening if terms.counting is Counting.PERIOD else from_date // 10_000 * 10_000 + 101
-    return min(from_date, max(first, bound_since))
 
 
 class Reckoning:
@@ -120,9 +78,39 @@ class Reckoning:
         self._opening, self._closing = divmod(period, 10**8)
         # Where lines begin and end: two estimated lines that meet in a missing boundary join there.
         self._anchors = {day for period in (*view.periods, period) for day in divmod(period, 10**8)}
+        self._metering = Metering(
+            registers, self._bindings, view, opening=self._opening, anchors=self._anchors, zone=directory.timezone
+        )
         self._standing = [record for record in view.tariffs_over(period) if record.terms.basis is not Basis.METER]
         self.problems: list[str] = []
         self.volumes: dict[bytes, Sequence[int] | BillingError] = dict(volumes or {})
+
+    @classmethod
+    async def read(
+        cls,
+        connection: AsyncConnection,
+        view: ChainView,
+        directory: Directory,
+        period: int,
+        *,
+        bindings: Bindings | None = None,
+        volumes: Mapping[bytes, Sequence[int]] | None = None,
+    ) -> "Reckoning":
+        """The computation of a period with what is held of all meters, or of those that these bindings name."""
+        found = view.bound() if bindings is None else bindings
+        registers = await load_registers(
+            connection,
+            view,
+            dates=cls.dates(view, period, found),
+            devices={device for some in found.values() for device, _ in some},
+            since=cls.history_since(period),
+        )
+        opening, closing = divmod(period, 10**8)
+        await load_interval_readings(
+            connection, view, registers, bindings=found, records=view.tariffs_over(period), zone=directory.timezone,
+            days=(opening, closing),
+        )  # fmt: skip
+        return cls(registers, view, directory, period, bindings=found, volumes=volumes)
 
     @staticmethod
     def dates(view: ChainView, period: int, bindings: Bindings) -> set[int]:
@@ -142,7 +130,7 @@ class Reckoning:
 
     def own_lines(self, units: Sequence[UnitRecord]) -> list[list[DraftLine]]:
         """Each unit's metered lines, one for each register that a tariff prices and each season of the period."""
-        parts: list[_Part] = []
+        parts: list[MeteredPart] = []
         counts: list[int] = []
         for unit in units:
             before = len(parts)
@@ -280,87 +268,13 @@ class Reckoning:
         except BillingError as error:
             raise BillingError(f"{self._name_of(unit)}: {error}") from error
 
-    def _metered(self, subject: Subject, record: TariffRecord) -> list[_Part]:
+    def _metered(self, subject: Subject, record: TariffRecord) -> list[MeteredPart]:
         return [
-            self._part(subject, record, first, last)
+            self._metering.part(subject, record, first, last)
             for first, last in split_at_seasons(record.terms, self._opening, self._closing)
         ]
 
-    def _part(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
-        try:
-            return self._measured(subject, record, first, last)
-        except BillingError as error:
-            if subject[1] != OWN_ROLE:
-                raise BillingError(f"{error}; {POOL_NOT_ESTIMATED}") from error
-            return self._estimated(subject, record, first, last)
-
-    def _measured(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
-        terms = record.terms
-        by_register = [self._spans(subject, register, first, last) for register in terms.registers]
-        since = self._tiers_since(subject, terms, first)
-        prior = 0
-        if since < first:
-            prior = sum(span.usage for span in self._spans(subject, terms.quantity, since, first))
-        return _Part(
-            subject=subject,
-            residents=self._residents(subject, first),
-            record=record,
-            from_date=first,
-            to_date=last,
-            since=since,
-            prior=prior,
-            device=by_register[0][-1].device,
-            used=[sum(span.usage for span in spans) for spans in by_register],
-            spans=[span for spans in by_register for span in spans],
-        )
-
-    def _estimated(self, subject: Subject, record: TariffRecord, first: int, last: int) -> _Part:
-        """What the meters are taken to have counted. Raises BillingError where nothing can be told."""
-        terms = record.terms
-        meters = self._meters(subject, terms.quantity, first, last)
-        by_meter = [
-            estimate_line(self._registers, device, terms.registers, starts, ends, self._anchors)
-            for starts, ends, device, _ in meters
-        ]
-        since = self._tiers_since(subject, terms, first)
-        before = [
-            estimate_usage(self._registers, device, terms.quantity, starts, ends, self._anchors)
-            for starts, ends, device, _ in (
-                self._meters(subject, terms.quantity, since, first) if since < first else ()
-            )
-        ]
-        return _Part(
-            subject=subject,
-            residents=self._residents(subject, first),
-            record=record,
-            from_date=first,
-            to_date=last,
-            since=since,
-            prior=sum(one.usage for one in before),
-            device=meters[-1][2],
-            used=[sum(some[at].usage for some in by_meter) for at in range(len(terms.registers))],
-            estimates=[*before, *(one for some in by_meter for one in some)],
-        )
-
-    def _tiers_since(self, subject: Subject, terms: Terms, first: int) -> int:
-        """The day from which tiers count. Where the year's first boundary was not heard they count from the first one
-        that was: that charges too little rather than too much, and an answer on chain reaches it.
-        """
-        since = tier_start(terms, self._opening, first, self._counted_since(subject, terms.quantity, first))
-        for starts, ends, device, _ in self._meters(subject, terms.quantity, since, first) if since < first else ():
-            if not self._registers.at(device, terms.quantity, starts):
-                held = [day for day in self._registers.days(device, terms.quantity) if starts < day <= ends]
-                return min(held, default=ends)
-            break
-        return since
-
-    def _meters(self, subject: Subject, register: str, first: int, last: int) -> list[tuple[int, int, bytes, bool]]:
-        return meters_of(self._registers, self._bindings, subject, register=register, from_date=first, to_date=last)
-
-    def _residents(self, subject: Subject, day: int) -> int:
-        return self._view.residents(subject[0], day) if subject[1] == OWN_ROLE else 0
-
-    def _priced(self, parts: Sequence[_Part]) -> list[DraftLine]:
+    def _priced(self, parts: Sequence[MeteredPart]) -> list[DraftLine]:
         """The parts' lines, in their order; all parts of one tariff and season are priced as one column."""
         columns: dict[tuple[int, int, int], list[int]] = {}
         for at, part in enumerate(parts):
@@ -378,11 +292,10 @@ class Reckoning:
                 amounts[at] = amount
         return [self._line(part, amount) for part, amount in zip(parts, amounts, strict=True)]
 
-    def _line(self, part: _Part, amount: int) -> DraftLine:
+    def _line(self, part: MeteredPart, amount: int) -> DraftLine:
         alias, role = part.subject
-        kind = LineKind.SHARED if role != OWN_ROLE else LineKind.ESTIMATED if part.estimates else LineKind.OWN
         line = Line(
-            kind=kind,
+            kind=_kind_of(part),
             subject=part.device if role == OWN_ROLE else alias,
             quantity=part.record.terms.quantity,
             tariff=part.record.version,
@@ -407,14 +320,11 @@ class Reckoning:
             steps=metered_steps(season, used=part.used, prior=part.prior, residents=part.residents),
             spans=[_span_json(span) for span in part.spans],
         )
+        if part.intervals:
+            derivation["intervals"] = [intervals_to_json(one) for one in part.intervals]
         if part.estimates:
             derivation["estimates"] = [estimate_to_json(one) for one in part.estimates]
         return DraftLine(line=line, derivation=derivation)
-
-    def _spans(self, subject: Subject, register: str, from_date: int, to_date: int) -> Sequence[MeterSpan]:
-        return spans_of(
-            self._registers, self._bindings, subject, register=register, from_date=from_date, to_date=to_date
-        )
 
     def _tariffs(self, subject: Subject, category: int | None) -> list[TariffRecord]:
         """The tariffs that price what the subject's meters count; a meter without one is read and not charged."""
@@ -424,7 +334,10 @@ class Reckoning:
         found: dict[int, TariffRecord] = {}
         for register in sorted(held):
             record = self._tariff(subject, register, category)
-            if record is not None and set(record.terms.registers) <= held:
+            if record is None:
+                continue
+            timed = timed_devices(self._registers, self._bindings, subject, record.terms)
+            if timed or set(record.terms.registers) <= held:
                 found.setdefault(record.version, record)
         return list(found.values())
 
@@ -446,25 +359,17 @@ class Reckoning:
     def _devices(self, subject: Subject) -> list[bytes]:
         return list(dict.fromkeys(device for device, _ in self._bindings.get(subject, ())))
 
-    def _counted_since(self, subject: Subject, register: str, day: int) -> int:
-        """From when on the subject's meters counted without a gap up to a day: meters that were swapped join, as many
-        as an answer to a challenge takes.
-        """
-        at = day
-        for _ in range(_SPANS_BEFORE_MAX):
-            before = [
-                record.from_date
-                for device, record in self._bindings.get(subject, ())
-                if record.from_date < at <= (record.to_date or at) and register in self._registers.names(device)
-            ]
-            if not before:
-                break
-            at = min(before)
-        return at
-
     def _name_of(self, unit: UnitRecord) -> str:
         named = self._directory.unit_of(unit.alias)
         return named.name if named else f"unit {unit.index}"
+
+
+def _kind_of(part: MeteredPart) -> LineKind:
+    if part.subject[1] != OWN_ROLE:
+        return LineKind.SHARED
+    if part.estimates:
+        return LineKind.ESTIMATED
+    return LineKind.INTERVAL if part.intervals else LineKind.OWN
 
 
 def _share_of(

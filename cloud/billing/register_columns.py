@@ -21,7 +21,7 @@ from cloud.store.readings import NONCE_BYTES, open_value_columns
 from contracts.onchain import origin_id
 from contracts.tree import SIZE_END
 
-__all__ = ["Mask", "RegisterColumns", "load_register_columns"]
+__all__ = ["Devices", "Mask", "RegisterColumns", "assignments_of", "load_register_columns"]
 
 Mask = NDArray[np.bool_]
 _NO_LOG = -1
@@ -49,7 +49,7 @@ class RegisterColumns:
         return self.values[register, day], (self.held[register, day] == 1) & self.is_plain
 
 
-class _Devices:
+class Devices:
     """Devices in the order of their hashes' first 64 bits, to find a row's place at once."""
 
     def __init__(self, devices: Sequence[bytes]) -> None:
@@ -89,8 +89,8 @@ async def load_register_columns(
     Args:
         say: told of each register and date before it is read.
     """
-    places = _Devices(devices)
-    logs, firsts, ends, has_one = await _assignments(connection, view, devices)
+    places = Devices(devices)
+    logs, firsts, ends, has_one = await assignments_of(connection, view, devices)
     found = RegisterColumns(count=len(devices), is_plain=places.is_single & has_one)
     by_day: dict[int, list[str]] = {}
     sealed: list[_Sealed] = []
@@ -133,7 +133,7 @@ class _Sealed:
     values: Integers
 
 
-async def _open(connection: AsyncConnection, devices: _Devices, sealed: Sequence[_Sealed]) -> None:
+async def _open(connection: AsyncConnection, devices: Devices, sealed: Sequence[_Sealed]) -> None:
     """Open all dates' values together, so that each device's key is asked for once."""
     if not sealed:
         return
@@ -172,10 +172,10 @@ def _held_at(day: int, registers: Sequence[str]) -> Any:
     )
 
 
-async def _assignments(
+async def assignments_of(
     connection: AsyncConnection, view: ChainView, devices: Sequence[bytes]
 ) -> tuple[Integers, Integers, Integers, Mask]:
-    """Log, first index and end of each device's assignment; and whether it has exactly one."""
+    """Log (-1 where none is held), first index and end of each device's assignment; and whether it has exactly one."""
     query = select(tables.logs.c.log_id, tables.logs.c.origin).execution_options(every_shard="all logs of the site")
     numbers = {origin_id(row.origin): row.log_id for row in await connection.execute(query)}
     logs, firsts = np.full(len(devices), _NO_LOG, np.int64), np.zeros(len(devices), np.int64)

@@ -16,8 +16,10 @@ from cloud.chain.view import BindingRecord, ChainView
 from cloud.errors import BillingError
 from cloud.store import tables
 from cloud.store.readings import open_entries
+from contracts.time_of_use import TimedReading
 
 __all__ = [
+    "OWN_ROLE",
     "Bindings",
     "BoundaryEntry",
     "MeterSpan",
@@ -28,14 +30,17 @@ __all__ = [
     "dates_of_changes",
     "load_registers",
     "meters_of",
+    "portions_of",
     "reach_of",
     "reaches_of",
     "read_boundaries",
     "read_reach",
     "read_spans",
+    "span_of",
     "spans_of",
 ]
 
+OWN_ROLE = 1
 _DEVICES_AT_ONCE = 500
 
 Subject = tuple[bytes, int]
@@ -77,6 +82,7 @@ class Registers:
         self._values: dict[tuple[bytes, str, int], list[BoundaryEntry]] = defaultdict(list)
         self._names: dict[bytes, set[str]] = defaultdict(set)
         self._days: dict[tuple[bytes, str], set[int]] = defaultdict(set)
+        self._readings: dict[tuple[bytes, str], list[TimedReading]] = defaultdict(list)
 
     def name(self, device: bytes, register: str) -> None:
         """Note that boundary entries of this register are held, whatever their date."""
@@ -85,6 +91,14 @@ class Registers:
     def add(self, device: bytes, register: str, day: int, entry: BoundaryEntry) -> None:
         self._values[device, register, day].append(entry)
         self._days[device, register].add(day)
+
+    def add_reading(self, device: bytes, register: str, reading: TimedReading) -> None:
+        """A value between boundaries, for meters that are priced by intervals."""
+        self._readings[device, register].append(reading)
+
+    def readings(self, device: bytes, register: str) -> Sequence[TimedReading]:
+        """What a register showed between boundaries, as far as it was loaded, in no order."""
+        return self._readings.get((device, register), ())
 
     def names(self, device: bytes) -> set[str]:
         """The registers of which boundary entries of a device are held."""
@@ -143,7 +157,7 @@ async def load_registers(
         .where(at_dates if since is None else or_(at_dates, column.boundary_date >= since))
         .order_by(column.log_id, column.entry_index)
     )
-    for some in _portions(devices):
+    for some in portions_of(devices):
         only = () if some is None else (column.device.in_(some),)
         for row in await connection.execute(_everywhere(named.where(*only))):
             registers.name(row.device, row.register)
@@ -159,7 +173,8 @@ def _everywhere(query: Any) -> Any:
     return query.execution_options(every_shard="a site's meters may report through any of its gateways' logs")
 
 
-def _portions(devices: Collection[bytes] | None) -> Iterable[list[bytes] | None]:
+def portions_of(devices: Collection[bytes] | None) -> Iterable[list[bytes] | None]:
+    """Devices as many at a time as one question takes; None stands for all."""
     if devices is None:
         yield None
         return
@@ -260,7 +275,7 @@ def spans_of(
         BillingError: a day is not covered, a boundary entry is missing, or a register falls.
     """
     meters = meters_of(registers, bindings, subject, register=register, from_date=from_date, to_date=to_date)
-    return [_span(registers, device, register, starts, ends, confirmed) for starts, ends, device, confirmed in meters]
+    return [span_of(registers, device, register, starts, ends, confirmed) for starts, ends, device, confirmed in meters]
 
 
 def meters_of(
@@ -297,7 +312,8 @@ def _uncovered(register: str, starts: int, ends: int) -> str:
     return f"no meter for {register} counts from {date_text(starts)} to {date_text(ends)}; bind one in the Registry"
 
 
-def _span(registers: Registers, device: bytes, register: str, starts: int, ends: int, confirmed: bool) -> MeterSpan:
+def span_of(registers: Registers, device: bytes, register: str, starts: int, ends: int, confirmed: bool) -> MeterSpan:
+    """What one register of one meter counted. Raises BillingError: an entry is missing, or the register falls."""
     opening = registers.at(device, register, starts)
     closing = registers.at(device, register, ends)
     for day, found in ((starts, opening), (ends, closing)):

@@ -24,7 +24,7 @@ from contracts.tariff import Counting
 
 __all__ = ["METERED", "BillEntries", "key_proof"]
 
-METERED = (LineKind.OWN, LineKind.SHARED, LineKind.ESTIMATED)
+METERED = (LineKind.OWN, LineKind.SHARED, LineKind.ESTIMATED, LineKind.INTERVAL)
 
 
 class BillEntries:
@@ -92,7 +92,9 @@ def _subject(view: ChainView, bill: Bill, line: Line) -> Subject:
 
 
 def _asked(line: Line, record: TariffRecord) -> Sequence[tuple[str, int, int]]:
-    asked = [(register, line.from_date, line.to_date) for register in record.terms.registers]
+    # A meter without tariff registers: its total, and readings between that say when.
+    registers = [line.quantity] if line.kind is LineKind.INTERVAL else record.terms.registers
+    asked = [(register, line.from_date, line.to_date) for register in registers]
     if record.terms.counting is not Counting.NONE and line.since < line.from_date:
         asked.insert(0, (line.quantity, line.since, line.from_date))
     return asked

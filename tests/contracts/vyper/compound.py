@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from random import Random
 
-from cloud.billing.reckoning import split_at_seasons, tier_start
+from cloud.billing.seasons import split_at_seasons, tier_start
 from contracts.bill import Line, LineKind, shares
 from contracts.key_table import KeyTable
 from contracts.standing import standing_charge
