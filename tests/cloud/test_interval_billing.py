@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,7 @@ from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.interval_site import HOUR, ODDITIES, IntervalSite, midnight_ms, random_interval_site
 from tests.cloud.test_bill_blocks import Deployed
 from tests.cloud.test_derivation import numbers, shown
+from tests.cloud.test_sealed_readings import vault_at
 
 Run = Callable[[Any], Any]
 
@@ -341,7 +343,9 @@ class StoppedClock(SystemClock):
         return midnight_ms(LAST) + HOUR
 
 
-def test_what_a_gateway_sent_is_billed_by_the_hour(run: Run, store_url: str) -> None:
+def test_what_a_gateway_sent_and_the_store_sealed_is_billed_by_the_hour(
+    run: Run, store_url: str, tmp_path: Path
+) -> None:
     """From signed batches: nothing is written into the store by hand."""
     gateway, urn = SimulatedGateway(), "urn:minglou:cuiyuan:b07:meter:0101-abcdefgh"
     site, device = small_site(), device_id(urn)
@@ -358,7 +362,7 @@ def test_what_a_gateway_sent_is_billed_by_the_hour(run: Run, store_url: str) -> 
         gateway.log(Kind.READING, urn, TOTAL, by_day(hour), detail={"source": "poll"}, at_ms=at_ms + 1_500)
 
     async def scenario() -> None:
-        async with open_bench(store_url, clock=StoppedClock()) as bench:
+        async with open_bench(store_url, clock=StoppedClock(), sealer=vault_at(tmp_path)) as bench:
             bench.keys.enrol(gateway)
             assert await bench.send(gateway) == gateway.size
             line, derivation = await derived(bench.store, site, await reckoned(bench.store, site))
