@@ -60,14 +60,6 @@ class Columns:
         """One entry's fields."""
         return decode_entry(self.entries[position * ENTRY_BYTES : (position + 1) * ENTRY_BYTES]).row
 
-    def rows(self, start: int) -> Iterator[tuple[Any, ...]]:
-        """Fields and detail of the entries from position `start` on, as the columns of the table `entries` follow."""
-        get = self.details.get
-        found = _FIELDS.iter_unpack(memoryview(self.entries)[start * ENTRY_BYTES :])
-        for position, (fields, quantity) in enumerate(zip(found, self.quantities[start:], strict=True), start):
-            kind, device, at_ms, value, digest, salt = fields
-            yield kind, device, at_ms, quantity, value, digest, salt, get(position)
-
     def fields(self, position: int) -> tuple[Any, ...]:
         """One entry's kind, device, time, value, detail digest and salt as they stand, without a check."""
         return _FIELDS.unpack_from(self.entries, position * ENTRY_BYTES)

@@ -41,9 +41,13 @@ def by_entries(body: bytes) -> list[tuple[object, ...]] | None:
 
 def by_columns(body: bytes) -> list[tuple[object, ...]] | None:
     try:
-        return list(read_columns(split_batch(body)).rows(0))
+        columns = read_columns(split_batch(body))
     except BatchError:
         return None
+    read_apart = zip(columns.kinds, columns.observed_at_ms.tolist(), columns.quantities, strict=True)
+    found = [(*columns.row(position), columns.details.get(position)) for position in range(columns.count)]
+    assert [(row[0], row[2], row[3]) for row in found] == list(read_apart)
+    return found
 
 
 def test_all_kinds_of_entries_read_the_same() -> None:
