@@ -30,7 +30,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from cloud.billing.bill_block import BillPlace
+from cloud.billing.bill_block import BILLS_AT_ONCE, BillPlace
 from cloud.billing.kept import bill_place
 from cloud.billing.posting import Posting
 from cloud.billing.run import BillRun
@@ -54,6 +54,7 @@ UTC_OFFSET = timedelta(hours=8)
 SLOTS = 64
 BOND_FEN = 10**6
 AT_ONCE = 8  # gateways whose batches wait for ingest
+PROGRESS = 100_000  # bills between two words of how far they are
 
 
 def figures() -> dict[str, Figure]:
@@ -111,7 +112,7 @@ async def _timed(
     async with Posting(operator, place) as posting:
         await posting.close(prepared.tree.root, unit_count=prepared.tree.unit_count)
         marks.append(("root closed on chain", time.perf_counter()))
-        await posting.upload(prepared.contents, prepared.tree)
+        await posting.upload(prepared.contents, prepared.tree, _held_since(marks[0][1]))
         marks.append(("handed in, verified and kept", time.perf_counter()))
     await store.close()
     return {name: at - before for (_, before), (name, at) in pairwise(marks)}
@@ -123,6 +124,14 @@ def _say_since(started: float) -> Any:
             print(f"  {time.perf_counter() - started:6.1f} s  {words}", flush=True)
 
     return say
+
+
+def _held_since(started: float) -> Any:
+    def held(count: int) -> None:
+        if count % PROGRESS < BILLS_AT_ONCE:
+            print(f"  {time.perf_counter() - started:6.1f} s  {count:,} handed in", flush=True)
+
+    return held
 
 
 # -- chain ------------------------------------------------------------------------------------------------------------
@@ -203,6 +212,8 @@ async def _fill(store_url: str, ground: Ground) -> None:
                 origin, token, batches = await loop.run_in_executor(pool, gateway_batches, ground, number)
                 for batch in batches:
                     await ingest.submit(origin, token, batch)
+                if number % 100 == 0:
+                    print(f"  filling: gateway {number} of {GATEWAYS}", flush=True)
 
         async with asyncio.TaskGroup() as group:
             for number in range(GATEWAYS):
