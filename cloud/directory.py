@@ -90,6 +90,7 @@ class DirectoryBus:
     register: str
     main: Sequence[bytes]
     subs: Sequence[bytes]
+    building: str | None = None  # whose owners may look at it; None: every owner of the site
     low_permille: int  # of what the main meters count: below zero where sub-meters may count a little more
     high_permille: int
 
@@ -301,6 +302,7 @@ def _bus(bus: Mapping[str, Any]) -> DirectoryBus:
     low, high = bus.get("loss_permille", (-5, 50))
     return DirectoryBus(
         name=str(bus["name"]),
+        building=None if bus.get("building") is None else str(bus["building"]),
         register=str(bus.get("register", ENERGY_IMPORT)),
         main=tuple(device_id(str(urn)) for urn in bus["main"]),
         subs=tuple(device_id(str(urn)) for urn in bus["subs"]),

@@ -65,6 +65,13 @@ class Deviation:
     main: int
     difference: int
 
+    def says(self) -> str:
+        """For people who look after the meters, in base units."""
+        days = f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
+        if self.difference >= 0:
+            return f"look at {days}: {self.difference} of the main meters' {self.main} passed no sub-meter"
+        return f"look at {days}: sub-meters counted {-self.difference} more than the main meters' {self.main}"
+
 
 async def read_balance(
     connection: AsyncConnection, view: ChainView, bus: DirectoryBus, *, first: date, last: date

@@ -184,7 +184,7 @@ async def _balance(arguments: argparse.Namespace) -> int:
             for day in days:
                 print(f"{bus.name} {day.day}: {day.says()}")
             for one in deviations(days):
-                print(f"{bus.name}: look at {one.first} to {one.last}: {one.difference} of {one.main} are missing")
+                print(f"{bus.name}: {one.says()}")
     finally:
         await store.close()
     return 0

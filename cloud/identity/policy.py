@@ -106,6 +106,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/trust"): _EVERYBODY,
     ("GET", "/trust.json"): _EVERYBODY,
     ("GET", "/site"): _reads(_M, _C, _R, _O),
+    ("GET", "/balance"): _reads(*_HOUSEHOLD, _M, _C, _R, _O),
     # Programs.
     ("GET", "/healthz"): _EVERYBODY,
     ("GET", "/readyz"): _EVERYBODY,

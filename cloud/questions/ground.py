@@ -1,7 +1,7 @@
 """What all answers stand on: the cloud, who may see which device, and how far up an entry has come."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -53,6 +53,10 @@ class Ground:
     @property
     def view(self) -> ChainView | None:
         return self.cloud.chain.view if self.cloud.chain else None
+
+    def today(self) -> date:
+        """The site's own date."""
+        return datetime.fromtimestamp(self.cloud.settings.clock.now_ms() / 1000, self.directory.timezone).date()
 
     async def note_look(self, viewer: Person, unit: bytes | None, what: str) -> None:
         """Somebody who is not a household's owner looks at its data: kept before it is shown."""

@@ -138,6 +138,68 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceDay:
+    """One day of a main meter and of all that hangs on it, in base units."""
+
+    day: date
+    main: int | None  # None where a meter lacks the reading at one of the day's ends
+    subs: int | None
+    missing: int  # how many do
+    in_band: bool | None
+
+    @property
+    def difference(self) -> int | None:
+        """What the main meter counted and no sub-meter did."""
+        return None if self.main is None or self.subs is None else self.main - self.subs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceStretch:
+    """Days in a row on which too much was lost, or too little."""
+
+    first: date
+    last: date
+    main: int
+    difference: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusBalance:
+    """Sub-meters against their main meter over some days."""
+
+    name: str
+    unit: str  # Wh, mL
+    meters: int  # sub-meters behind it
+    low_permille: int
+    high_permille: int
+    days: tuple[BalanceDay, ...]
+    stretches: tuple[BalanceStretch, ...]
+
+    @property
+    def main(self) -> int:
+        """Together, on the days that have a balance."""
+        return sum(day.main or 0 for day in self.days if day.difference is not None)
+
+    @property
+    def subs(self) -> int:
+        return sum(day.subs or 0 for day in self.days if day.difference is not None)
+
+    @property
+    def without(self) -> int:
+        """Days that have none."""
+        return sum(1 for day in self.days if day.difference is None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """Every main meter that somebody may look at; the last day is not in it any more."""
+
+    first: date
+    last: date
+    buses: tuple[BusBalance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
     """One line's challenge, its clock and its outcome."""
 

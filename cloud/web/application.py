@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud.errors import IdentityRefused
-from cloud.web import access, account, bills, doors, people, public, readings
+from cloud.web import access, account, balance, bills, doors, people, public, readings
 from cloud.web.desk import Desk
 from cloud.web.guard import Guard
 from cloud.web.page import STATIC_DIRECTORY, VERIFIER_DIRECTORY, Pages
@@ -55,7 +55,7 @@ def install(
     pages = Pages(questions=questions, settings=settings, clock=clock, desk=desk)
     app.mount("/static/verifier", KeptFiles(directory=VERIFIER_DIRECTORY), name="verifier")
     app.mount("/static", KeptFiles(directory=STATIC_DIRECTORY), name="static")
-    rooms = [room.routes(pages) for room in (doors, bills, readings, public)]
+    rooms = [room.routes(pages) for room in (doors, bills, readings, public, balance)]
     if desk is not None:
         rooms += [room.routes(pages, desk) for room in (access, account, people)]
     for room in rooms:

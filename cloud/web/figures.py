@@ -56,6 +56,11 @@ def area(centi_m2: int) -> str:
     return f"{centi_m2 // 100:,}.{centi_m2 % 100:02d}"
 
 
+def permille(parts: int) -> str:
+    """`2.3 %` of 23 parts in a thousand, on one line."""
+    return f"{MINUS if parts < 0 else ''}{abs(parts) // 10}.{abs(parts) % 10}\N{NO-BREAK SPACE}%"
+
+
 def whole(number: int) -> str:
     return f"{number:,}"
 

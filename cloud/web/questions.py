@@ -5,9 +5,11 @@ what is not theirs; pages say 404 to both, so that nobody learns that another ho
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Protocol
 
 from cloud.web.answers import (
+    Balance,
     Bill,
     BillSummary,
     ChallengeRequest,
@@ -64,6 +66,11 @@ class Questions(Protocol):
     async def lifts(self) -> Sequence[LiftSummary]: ...
 
     async def lift(self, name: str) -> Lift | None: ...
+
+    async def balance(self, viewer: Person, last: date | None) -> Balance | None:
+        """Sub-meters against their main meters over a month up to a day, the newest boundary by default; None for
+        whoever shares none of them. Owners see their building's, where enough households hang on it.
+        """
 
     async def trust_file(self) -> bytes: ...
 

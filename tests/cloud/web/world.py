@@ -10,10 +10,14 @@ from hashlib import sha256
 from typing import Any
 
 from cloud.web.answers import (
+    Balance,
+    BalanceDay,
+    BalanceStretch,
     Bill,
     BillLine,
     BillState,
     BillSummary,
+    BusBalance,
     ChallengeRequest,
     ChallengeTerms,
     DayPoint,
@@ -395,6 +399,38 @@ class World:
             bills=(bill.summary,) if is_manager else (), disputes=disputes, anchored_size=6,
             anchored_at_ms=self.now_ms - 20_000, witnesses=WITNESSES, witness_quorum=2,
             witnesses_waiting="anchoring waits: 1 of the 2 cosignatures needed of 2 witnesses",
+        )  # fmt: skip
+
+    async def balance(self, viewer: Person, last: date | None) -> Balance | None:
+        """One building whose loss is explained, but for two days; and a water main that two readings are missing of."""
+        if viewer.role is Role.CREW:
+            return None
+        end = last or CLOSING
+        days = [end - timedelta(days=31 - at) for at in range(31)]
+        energy = tuple(
+            BalanceDay(
+                day=day, main=1_212_345 + 1_000 * at, subs=1_190_000 + 980 * at - (180_000 if at in (20, 21) else 0),
+                missing=0, in_band=at not in (20, 21),
+            )
+            for at, day in enumerate(days)
+        )  # fmt: skip
+        water = tuple(
+            BalanceDay(day=day, main=None, subs=None, missing=1, in_band=None) if at in (4, 5)
+            else BalanceDay(day=day, main=8_000_000, subs=8_016_000, missing=0, in_band=True)
+            for at, day in enumerate(days)
+        )  # fmt: skip
+        two = energy[20:22]
+        odd = BalanceStretch(
+            first=two[0].day, last=two[1].day, main=sum(day.main or 0 for day in two),
+            difference=sum(day.difference or 0 for day in two),
+        )  # fmt: skip
+        shape = {"meters": 24, "low_permille": -5, "high_permille": 50}
+        return Balance(
+            first=days[0], last=end,
+            buses=(
+                BusBalance(name="7幢 总表", unit="Wh", days=energy, stretches=(odd,), **shape),
+                BusBalance(name="7幢 水表", unit="mL", days=water, stretches=(), **shape),
+            ),
         )  # fmt: skip
 
     # The chain, as a node answers.
