@@ -12,10 +12,12 @@ from cloud.copies.acknowledgements import Acknowledgements
 from cloud.copies.routes import copies_router
 from cloud.errors import SettingsError
 from cloud.exports import exports_router
+from cloud.identity.policy import is_limited
 from cloud.ingest.routes import gateway_router
 from cloud.openapi import describe
 from cloud.operations import operations_router
 from cloud.operations.metrics import Figures
+from cloud.proxies import BehindProxies
 from cloud.questions import StoreQuestions
 from cloud.questions.doors import role_title
 from cloud.questions.ground import title
@@ -27,7 +29,7 @@ from cloud.visits.routes import visit_router
 from cloud.web import WebSettings, install
 from cloud.web.answers import Person, Title
 from cloud.web.desk import Desk, Door
-from cloud.web.guard import Guard, undeclared_routes
+from cloud.web.guard import Guard, declared_routes, undeclared_routes
 from cloud.web.session import viewer_of
 
 __all__ = ["build_app"]
@@ -62,7 +64,7 @@ def build_app(cloud: Cloud, figures_of_all: Figures | None = None) -> FastAPI:
     )
     figures = app.state.figures = (figures_of_all or Figures()).of(cloud.settings.site)
     questions, settings, clock = StoreQuestions(cloud), _web_settings(cloud), cloud.settings.clock
-    guard = Guard(questions=questions, settings=settings, clock=clock, tokens=cloud.tokens)
+    guard = Guard(questions=questions, settings=settings, clock=clock, tokens=cloud.tokens, limits=cloud.limits)
     for router in (
         operations_router(cloud, figures),
         api_router(cloud),
@@ -75,12 +77,13 @@ def build_app(cloud: Cloud, figures_of_all: Figures | None = None) -> FastAPI:
     ):
         app.include_router(router, dependencies=[Depends(guard)])
     install(app, questions=questions, settings=settings, clock=clock, guard=guard, desk=_desk(cloud, questions))
-    describe(app)
+    describe(app, [route for route in declared_routes(app) if is_limited(*route)])
     undeclared = undeclared_routes(app)
     assert not undeclared, f"who may use {undeclared}? Write it into cloud/identity/policy.py"
     is_traced = cloud.settings.telemetry is not None
     if is_traced:
         _observe(cloud)
+    app.add_middleware(BehindProxies, trusted=cloud.settings.trusted_proxies)
     app.add_middleware(TimedAnswers, tell=figures.answered, trace=traced_answers() if is_traced else None)
     return app
 

@@ -17,6 +17,7 @@ from cloud.errors import SettingsError
 from cloud.evidence import EvidenceRoom
 from cloud.identity.audit import AuditLog
 from cloud.identity.identity import Identity
+from cloud.identity.limits import Limits
 from cloud.identity.passkeys import Passkeys
 from cloud.identity.tokens import Tokens
 from cloud.ingest import Ingest, IngestLimits, KeyRing
@@ -76,6 +77,7 @@ class Cloud:
     duties: Duties
     identity: Identity
     tokens: Tokens
+    limits: Limits
 
     def chain_status(self) -> ChainStatus | None:
         """Where the followed chain stands; None without a chain."""
@@ -171,6 +173,7 @@ async def open_cloud(
         store = open_store(settings)
         stack.push_async_callback(store.close)
         await store.migrate(migrating)
+        await open_audit_log(settings, store).check_key()
         _check_trust(settings)
         super_log = SuperLog(settings.super_origin, open_super_key(settings.super_key_file))
         bell = Bell()
@@ -227,6 +230,7 @@ async def open_cloud(
             duties=duties,
             identity=_identity(settings, store, directory),
             tokens=Tokens(store),
+            limits=Limits(settings.limits, store),
         )
 
 
@@ -272,7 +276,7 @@ def _identity(settings: CloudSettings, store: Store, directory: DirectoryFile) -
 
 def open_audit_log(settings: CloudSettings, store: Store) -> AuditLog:
     """The site's audit log, signed with a key of its own under a name of its own."""
-    key = open_super_key(settings.data_dir / "audit.pem", "audit log key")
+    key = open_super_key(settings.audit_key_file, "audit log key")
     return AuditLog(store, f"audit.{settings.super_origin}", key)
 
 

@@ -120,6 +120,7 @@ def _config(keeper: Keeper, settings: CloudSettings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         http=PatientProtocol,
+        proxy_headers=False,  # `cloud.web.proxies` believes whom the settings name
         log_config=None,
         access_log=False,
         lifespan="off",

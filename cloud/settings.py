@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 from cloud.cosigners import Cosigners, read_cosigners
 from cloud.errors import SettingsError
+from cloud.identity.loads import LimitSettings, limits_from_settings
 from cloud.ingest_log.settings import IngestLogSettings, ingest_log_from_settings
+from cloud.proxies import Network, networks
 from cloud.retention.periods import Periods, periods_from_settings
 from cloud.segments.archive import SEGMENT_BYTES
 from cloud.telemetry import TelemetrySettings, telemetry_from_settings
@@ -44,6 +46,7 @@ _TABLES = {
     "identity",
     "ingest",
     "ingest_log",
+    "limits",
     "mail",
     "maintenance",
     "segments",
@@ -117,6 +120,7 @@ class CloudSettings:
     claims_file: Path | None
     keys_dir: Path
     master_key_file: Path
+    audit_key_file: Path
     block_mail_seconds: float
     segments: SegmentSettings
     copies: tuple[CopySettings, ...] = ()
@@ -126,6 +130,8 @@ class CloudSettings:
     retention: Periods = field(default_factory=Periods)
     telemetry: TelemetrySettings | None = None
     ingest_log: IngestLogSettings | None = None  # None: the store is the log
+    trusted_proxies: tuple[Network, ...] = ()  # whose X-Forwarded-For is believed
+    limits: LimitSettings = field(default_factory=LimitSettings)
 
     @property
     def site(self) -> str:
@@ -198,6 +204,7 @@ def load_settings(file: Path) -> CloudSettings:
         claims_file=ingest.path("claims_file", None),
         keys_dir=keys_dir,
         master_key_file=identity.path("master_key_file", None) or keys_dir / "master.key",
+        audit_key_file=identity.path("audit_key_file", None) or data_dir / "audit.pem",
         block_mail_seconds=mail.take("block_seconds", float, 60.0),
         segments=_segments(segments, data_dir),
         copies=_copies(file, document),
@@ -205,9 +212,10 @@ def load_settings(file: Path) -> CloudSettings:
         webhooks=webhooks_from_settings(file, document.get("webhook", ())),
         ingest_log=ingest_log_from_settings(file, document),
         telemetry=telemetry_from_settings(telemetry),
+        trusted_proxies=networks(cloud.take("trusted_proxies", list, [])),
+        limits=limits_from_settings(_Table(file, "limits", document.get("limits", {}))),
     )
-    if settings.ingest_log is not None and not settings.store_url.startswith("postgresql"):
-        raise SettingsError(f"{file}: [ingest_log] needs PostgreSQL: replicas share one store; set [store] url")
+    _check_replicas(file, settings, document.get("identity", {}))
     for table in (cloud, superlog, identity, ingest, mail, store, segments, retention, chain, maintenance, telemetry):
         if table is not None:
             table.done()
@@ -226,6 +234,20 @@ def _hosts(file: Path, table: _Table, public_url: str) -> tuple[str, ...]:
     if hosts and own not in [host.strip("[]") for host in hosts]:
         raise SettingsError(f"{file}: [cloud] hosts lacks {own}, the host of public_url; add it")
     return hosts
+
+
+def _check_replicas(file: Path, settings: CloudSettings, identity: Mapping[str, Any]) -> None:
+    """What several clouds on one database share cannot lie in the data_dir of each."""
+    if settings.ingest_log is None:
+        return
+    if not settings.store_url.startswith("postgresql"):
+        raise SettingsError(f"{file}: [ingest_log] needs PostgreSQL: replicas share one store; set [store] url")
+    missing = [key for key in ("keys_dir", "audit_key_file") if key not in identity]
+    if missing:
+        raise SettingsError(
+            f"{file}: [ingest_log] is for replicas, and each would make its own keys in its data_dir; "
+            f"name what they share in [identity]: {', '.join(missing)} (docs/operations.md, Keys of replicas)"
+        )
 
 
 def _workers(file: Path, table: _Table, store_url: str) -> int:

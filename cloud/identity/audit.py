@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.errors import StoreError
+from cloud.errors import SettingsError, StoreError
 from cloud.store import Store, insert_new, tables
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint
 from contracts.detail import canonical_json
+from contracts.errors import ContractsError
 from contracts.superlog import open_superlog, sign_superlog
 from contracts.tree import Frontier, leaf_hash
 
@@ -110,6 +111,22 @@ class AuditLog:
         self.public = ed25519.public_bytes(key)
         self._store, self._key = store, key
 
+    async def check_key(self) -> None:
+        """Whether the key is the one that signed before: of replicas, all must have one.
+
+        Raises:
+            SettingsError: it is another one.
+        """
+        note = await self.latest_note()
+        try:
+            if note is not None:
+                open_superlog(note, self.origin, self.public)
+        except ContractsError as error:
+            raise SettingsError(
+                f"audit log key: {error}; the audit log in this database was signed with another key: name that one "
+                "as [identity] audit_key_file, for all replicas"
+            ) from error
+
     async def write(self, act: Act, *, at_ms: int, **facts: Any) -> None:
         """Append one entry in a transaction of its own."""
         async with self._store.write(LOCK) as connection:
@@ -131,7 +148,8 @@ class AuditLog:
             return [_entry(json.loads(body)) for body in (await connection.execute(query)).scalars()]
 
     async def sign_head(self, *, now_ms: int) -> str | None:
-        """The signed note of the present head, kept; None while the log is empty."""
+        """The signed note of the present head, kept; None while the log is empty. Raises `SettingsError` (key)."""
+        await self.check_key()
         async with self._store.write(LOCK) as connection:
             row = (await connection.execute(select(tables.audit_head))).one_or_none()
             if row is None:
@@ -197,7 +215,13 @@ class AuditLog:
     def _hold(self, note: str | None, frontier: Frontier) -> None:
         if note is None:
             return
-        if open_superlog(note, self.origin, self.public).root != frontier.root():
+        try:
+            is_same = open_superlog(note, self.origin, self.public).root == frontier.root()
+        except ContractsError as error:
+            raise StoreError(
+                f"audit log: the head of size {frontier.size} is not signed with its key: {error}"
+            ) from error
+        if not is_same:
             raise StoreError(
                 f"audit log: its first {frontier.size} entries are not those that were signed; an entry was changed"
             )

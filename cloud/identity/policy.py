@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cloud.identity.loads import Load
 from cloud.identity.roles import Role
 from cloud.identity.tokens import Scope
 
-__all__ = ["RULES", "Gate", "Rule", "rule_of"]
+__all__ = ["RULES", "Gate", "Rule", "is_limited", "load_of", "rule_of"]
 
 _M, _C, _R, _O = Role.MANAGER, Role.COMMITTEE, Role.REGULATOR, Role.OPERATOR
 
@@ -33,6 +34,7 @@ class Rule:
     roles: frozenset[Role] = frozenset()
     scope: Scope | None = None
     is_act: bool = False  # not in a session that a one-time code opened
+    load: Load | None = None  # None: a read or a write, as its method says
 
     def admits(self, role: Role | None) -> bool:
         """Whether somebody with this role, or the public, gets past the table."""
@@ -41,7 +43,10 @@ class Rule:
         return self.gate in (Gate.EVERYBODY, Gate.SIGNED)
 
 
-_EVERYBODY, _OWN, _SIGNED = Rule(gate=Gate.EVERYBODY), Rule(gate=Gate.OWN), Rule(gate=Gate.SIGNED)
+_EVERYBODY, _OWN = Rule(gate=Gate.EVERYBODY), Rule(gate=Gate.OWN, load=Load.ELSEWHERE)
+_PROBE, _HASHES = Rule(gate=Gate.EVERYBODY, load=Load.ELSEWHERE), Rule(gate=Gate.EVERYBODY, load=Load.HASHES)
+_PROOF, _SIGNED = Rule(gate=Gate.EVERYBODY, load=Load.COSTLY), Rule(gate=Gate.SIGNED, load=Load.COSTLY)
+_BILL = Rule(gate=Gate.TOKEN, scope=Scope.BILLS, load=Load.COSTLY)
 _HOUSEHOLD = frozenset({Role.OWNER, Role.TENANT})
 
 
@@ -88,16 +93,16 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/tokens"): _acts(_M, _C, _R, _O),
     ("POST", "/tokens/revoke"): _acts(_M, _C, _R, _O),
     ("GET", "/audit"): _reads(_M, _C, _R, _O),
-    ("GET", "/audit/checkpoint"): _EVERYBODY,
+    ("GET", "/audit/checkpoint"): _HASHES,
     # A household's own.
     ("GET", "/bills/{door}"): _reads(*_HOUSEHOLD),
     ("GET", "/bills/{door}/{period}"): _reads(*_HOUSEHOLD),
-    ("GET", "/bills/{door}/{period}/bill.json"): _reads(*_HOUSEHOLD),
+    ("GET", "/bills/{door}/{period}/bill.json"): Rule(gate=Gate.ROLES, roles=_HOUSEHOLD, load=Load.COSTLY),
     ("GET", "/bills/{door}/{period}/lines/{number}"): _reads(*_HOUSEHOLD),
     ("GET", "/bills/{door}/{period}/lines/{number}/dispute"): _reads(Role.OWNER),
     ("POST", "/bills/{door}/{period}/lines/{number}/dispute"): _acts(Role.OWNER),
     # Readings: lifts' and gateways' are everybody's, the others are asked for entry by entry.
-    ("GET", "/readings/{origin:path}/{index}/evidence.json"): _EVERYBODY,
+    ("GET", "/readings/{origin:path}/{index}/evidence.json"): _PROOF,
     ("GET", "/readings/{origin:path}/{index}"): _EVERYBODY,
     # The site.
     ("GET", "/lifts"): _EVERYBODY,
@@ -108,20 +113,21 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/site"): _reads(_M, _C, _R, _O),
     ("GET", "/balance"): _reads(*_HOUSEHOLD, _M, _C, _R, _O),
     # Programs.
-    ("GET", "/healthz"): _EVERYBODY,
-    ("GET", "/readyz"): _EVERYBODY,
-    ("GET", "/metrics"): Rule(gate=Gate.OWN),  # this machine, or a token with metrics:read
+    ("GET", "/healthz"): _PROBE,
+    ("GET", "/readyz"): _PROBE,
+    ("GET", "/metrics"): _OWN,  # this machine, or a token with metrics:read
     ("GET", "/v1/status"): _EVERYBODY,
-    ("GET", "/v1/evidence/{origin:path}/{index}"): _EVERYBODY,  # a household's with a token alone
+    ("GET", "/v1/evidence/{origin:path}/{index}"): _PROOF,  # a household's with a token alone
     ("GET", "/v1/logs/{origin:path}/entries"): Rule(gate=Gate.TOKEN, scope=Scope.ENTRIES),
     ("GET", "/v1/bills/{period}"): _EVERYBODY,  # how many are held
     ("POST", "/v1/bills/{period}/units"): _SIGNED,  # only what leads to the root on chain
-    ("GET", "/v1/bills/{period}/units/{unit_index}"): Rule(gate=Gate.TOKEN, scope=Scope.BILLS),
-    ("GET", "/v1/bills/{period}/units/{unit_index}/derivations"): Rule(gate=Gate.TOKEN, scope=Scope.BILLS),
-    ("GET", "/v1/bills/{period}/units/{unit_index}/keys"): Rule(gate=Gate.TOKEN, scope=Scope.BILLS),
+    ("GET", "/v1/bills/{period}/units/{unit_index}"): _BILL,
+    ("GET", "/v1/bills/{period}/units/{unit_index}/derivations"): _BILL,
+    ("GET", "/v1/bills/{period}/units/{unit_index}/keys"): _BILL,
     ("POST", "/v1/bills/{period}/volumes"): _SIGNED,  # only what makes the table on chain
     ("POST", "/v1/bills/{period}/compare"): _SIGNED,
-    ("GET", "/v1/exports/{what}.{form}"): _EVERYBODY,  # what the asker may see; a household's to nobody else
+    # What the asker may see; a household's to nobody else.
+    ("GET", "/v1/exports/{what}.{form}"): Rule(gate=Gate.EVERYBODY, load=Load.EXPORTS),
     ("POST", "/v1/relay/challenge"): _SIGNED,
     ("POST", "/v1/relay/withdraw"): _SIGNED,
     ("POST", "/v1/cut-off/{service}"): _EVERYBODY,  # refused, always
@@ -135,13 +141,24 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/v1/copies/frames/{origin:path}"): _OWN,
     ("POST", "/v1/copies/acknowledgements"): _OWN,
     # Logs' hashes: salted, they tell nothing.
-    ("GET", "/log/checkpoint"): _EVERYBODY,
-    ("GET", "/log/checkpoint/{size}"): _EVERYBODY,
-    ("GET", "/log/tile/{path:path}"): _EVERYBODY,
-    ("GET", "/v1/logs/{origin:path}/checkpoint"): _EVERYBODY,
-    ("GET", "/v1/logs/{origin:path}/checkpoint/{size}"): _EVERYBODY,
-    ("GET", "/v1/logs/{origin:path}/tile/{path:path}"): _EVERYBODY,
+    ("GET", "/log/checkpoint"): _HASHES,
+    ("GET", "/log/checkpoint/{size}"): _HASHES,
+    ("GET", "/log/tile/{path:path}"): _HASHES,
+    ("GET", "/v1/logs/{origin:path}/checkpoint"): _HASHES,
+    ("GET", "/v1/logs/{origin:path}/checkpoint/{size}"): _HASHES,
+    ("GET", "/v1/logs/{origin:path}/tile/{path:path}"): _HASHES,
 }
+
+
+def load_of(method: str, rule: Rule) -> Load:
+    """What a request counts as."""
+    return rule.load or (Load.READS if method in ("GET", "HEAD") else Load.WRITES)
+
+
+def is_limited(method: str, path: str) -> bool:
+    """Whether requests to a route are counted by who asks."""
+    rule = rule_of(method, path)
+    return rule is not None and load_of(method, rule) is not Load.ELSEWHERE
 
 
 def rule_of(method: str, path: str) -> Rule | None:

@@ -135,6 +135,14 @@ class Tokens:
         await self._note_use(token, now_ms)
         return token
 
+    async def in_force(self, authorization: str | None, now_ms: int) -> ApiToken | None:
+        """The token behind a header, whatever it opens; None too while the database is away."""
+        digest = token_of(authorization)
+        try:
+            return None if digest is None else await self._read(digest, now_ms)
+        except (SQLAlchemyError, OSError):
+            return None
+
     async def _read(self, digest: bytes, now_ms: int) -> ApiToken | None:
         column = tables.api_tokens.c
         in_force = (column.token_digest == digest, column.expires_at_ms > now_ms, column.revoked_at_ms.is_(None))

@@ -1,6 +1,7 @@
 """Joins what FastAPI knows of the routes with what `operations` says of them."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -24,6 +25,8 @@ _SECURITY = {
         "description": "A signed-in person's, as the pages set it.",
     },
 }
+_TOO_FAST = ("too_fast", "more than 600 reads a minute by one account; wait 7 s, then ask again")
+_CONVERTER = re.compile(r":\w+}")
 _DESCRIPTION = (
     "Every refusal is `{error, message}`: a stable word for programs, and a sentence that says what to do. Integers "
     "that may pass 2^53 are decimal strings, bytes lower-case hex, instants UTC milliseconds. A log's name holds "
@@ -31,19 +34,24 @@ _DESCRIPTION = (
 )
 
 
-def describe(app: FastAPI) -> None:
-    """Let the application serve the whole document at /openapi.json."""
+def describe(app: FastAPI, limited: Collection[tuple[str, str]] = ()) -> None:
+    """Let the application serve the whole document at /openapi.json.
+
+    Args:
+        limited: routes, as (method, path), that answer 429 to who asks too often.
+    """
 
     def whole() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = document_of(app)
+            app.openapi_schema = document_of(app, limited)
         return app.openapi_schema
 
     app.openapi = whole  # type: ignore[method-assign]
 
 
-def document_of(app: FastAPI) -> dict[str, Any]:
+def document_of(app: FastAPI, limited: Collection[tuple[str, str]] = ()) -> dict[str, Any]:
     """The document of this application's routes."""
+    counted = {(method.lower(), _CONVERTER.sub("}", path)) for method, path in limited}
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -60,11 +68,11 @@ def document_of(app: FastAPI) -> dict[str, Any]:
         for method, operation in operations.items():
             described = OPERATIONS.get((method, path))
             if described is not None:
-                _complete(operation, described)
+                _complete(operation, described, is_limited=(method, path) in counted)
     return document
 
 
-def _complete(operation: dict[str, Any], described: Described) -> None:
+def _complete(operation: dict[str, Any], described: Described, *, is_limited: bool) -> None:
     # Who asks is said once, as a security scheme; a header parameter beside it would say it twice.
     parameters = [one for one in operation.get("parameters", ()) if one["name"].lower() != "authorization"]
     for parameter in parameters:
@@ -78,7 +86,7 @@ def _complete(operation: dict[str, Any], described: Described) -> None:
         operation["security"] = [{name: []} if name else {} for name in described.security]
     if described.request is not None:
         operation["requestBody"] = {"required": True, "content": _content(described.request)}
-    refusals = _refusals(described, has_inputs=bool(parameters))
+    refusals = _refusals(described, has_inputs=bool(parameters), is_limited=is_limited)
     operation["responses"] = {
         **{str(status): _answer(says, content) for status, (says, content) in described.answers.items()},
         **{str(status): _refusal(codes) for status, codes in sorted(refusals.items())},
@@ -99,11 +107,13 @@ def _content(content: Content) -> dict[str, Any]:
     return dict.fromkeys(content.media, entry)
 
 
-def _refusals(described: Described, *, has_inputs: bool) -> Mapping[int, Sequence[tuple[str, str]]]:
-    """The operation's own, and the one that every operation with parameters or fields shares."""
+def _refusals(described: Described, *, has_inputs: bool, is_limited: bool) -> Mapping[int, Sequence[tuple[str, str]]]:
+    """The operation's own, and those that many share: with parameters or fields, and to who asks too often."""
     refusals: dict[int, list[tuple[str, str]]] = {status: list(codes) for status, codes in described.refusals.items()}
     if has_inputs or described.reads_json:
         refusals.setdefault(422, []).append(("malformed", "path.index: Input should be a valid integer"))
+    if is_limited:
+        refusals.setdefault(429, []).append(_TOO_FAST)
     return refusals
 
 

@@ -60,6 +60,12 @@ class Figures:
             labelnames=(_SITE, "reason"),
             registry=self._registry,
         )
+        self.limited = Counter(
+            "minglou_requests_limited",
+            "Requests over a limit, by kind of request and of asker",
+            labelnames=(_SITE, "load", "by"),
+            registry=self._registry,
+        )
         self.of_chain = _SharedChain(self._registry) if self._is_shared else None
         self.seconds = Histogram(
             "minglou_http_answer_seconds",
@@ -101,6 +107,7 @@ class SiteFigures:
     def __init__(self, figures: Figures, site: str) -> None:
         self._figures, self._site = figures, site
         self._noted: Counted[str] = Counted()
+        self._limited: Counted[tuple[str, str]] = Counted()
 
     def answered(self, answer: Answer) -> None:
         """Count one answer."""
@@ -114,6 +121,9 @@ class SiteFigures:
             counter = figures.accepted.labels(site) if reason == _ACCEPTED else figures.refused.labels(site, reason)
             counter.inc(count - self._noted[reason])
             self._noted[reason] = count
+        for (load, by), count in cloud.limits.refused.items():
+            figures.limited.labels(site, load, by).inc(count - self._limited[load, by])
+            self._limited[load, by] = count
         chain = cloud.chain_status()
         if chain is not None and figures.of_chain is not None:
             figures.of_chain.note(site, chain)

@@ -90,7 +90,8 @@ def _handle_problems(app: FastAPI, pages: Pages) -> None:
     async def on_refusal(request: Request, refusal: Exception) -> Response:
         assert isinstance(refusal, IdentityRefused)
         headers = {"retry-after": str(refusal.retry_after)} if refusal.retry_after else {}
-        if request.headers.get("content-type", "").startswith("application/json"):
+        is_json = request.headers.get("content-type", "").startswith("application/json")
+        if is_json or request.url.path.startswith(API_PREFIXES):
             body = {"error": refusal.code, "message": refusal.message}
             return JSONResponse(body, status_code=refusal.status, headers=headers)
         page = problem_page(pages, await pages.visit(request), problem_of_refusal(refusal.code))

@@ -37,6 +37,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         _n("Too many attempts"),
         _n("Wait ten minutes, then try again. Nothing was changed."),
     ),
+    "too_fast": (
+        429,
+        _n("Too many requests at once"),
+        _n("Wait a minute, then load the page again. Nothing was changed."),
+    ),
     "code": (
         401,
         _n("This code opens nothing"),

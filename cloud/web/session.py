@@ -7,7 +7,7 @@ opens no door.
 import hashlib
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +19,7 @@ from cloud.web.settings import WebSettings
 COOKIE = "minglou_session"
 TOKEN_BYTES = 32
 _COOKIE_SECONDS = 30 * 86_400  # the store ends sessions earlier
+_FORWARDING = ("forwarded", "x-forwarded-for", "x-real-ip")
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -48,6 +49,8 @@ def is_from_this_machine(request: Request) -> bool:
     host = request.headers.get("host", "").rsplit(":", 1)[0].lower()
     if request.client is None or host not in _LOOPBACK_HOSTS:
         return False
+    if any(name in request.headers for name in _FORWARDING):
+        return False  # a proxy on this machine speaks for somebody who need not be
     try:
         return ip_address(request.client.host).is_loopback
     except ValueError:
@@ -121,8 +124,13 @@ async def close_session(
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from, for counting attempts."""
-    return request.client.host if request.client else ""
+    """Where a request comes from, for counting: of IPv6 the network of 64 bits, which is what one household has."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else host
 
 
 def session_digest(request: Request, settings: WebSettings) -> bytes | None:

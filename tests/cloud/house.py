@@ -130,9 +130,11 @@ async def house(
     store_url: str | None = None,
     links: Sequence[tuple[str, str, bytes]] = (),
     public_url: str = ORIGIN,
+    of_cloud: str = "",
+    more: str = "",
 ) -> AsyncIterator[House]:
-    """A cloud without a chain and without workers, until the block ends."""
-    _write_settings(folder, store_url, links, public_url)
+    """A cloud without a chain and without workers, until the block ends; `of_cloud` and `more` go into its settings."""
+    _write_settings(folder, store_url, links, public_url, of_cloud=of_cloud, more=more)
     clock = Hands()
     settings = replace(load_settings(folder / "cloud.toml"), clock=clock)
     async with open_cloud(settings) as cloud:
@@ -145,7 +147,13 @@ async def house(
 
 
 def _write_settings(
-    folder: Path, store_url: str | None, links: Sequence[tuple[str, str, bytes]], public_url: str
+    folder: Path,
+    store_url: str | None,
+    links: Sequence[tuple[str, str, bytes]],
+    public_url: str,
+    *,
+    of_cloud: str,
+    more: str,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "directory.json").write_text(json.dumps(directory(links)))
@@ -153,6 +161,6 @@ def _write_settings(
     store = f'[store]\nurl = "{store_url}"\n' if store_url else ""
     (folder / "cloud.toml").write_text(
         f'[cloud]\nlisten = "127.0.0.1:8600"\npublic_url = "{public_url}"\ndata_dir = "data"\n'
-        f'directory_file = "directory.json"\ntrust_file = "trust.json"\n[super_log]\n'
-        f'origin = "demo.minglou.example/log"\n{store}'
+        f'directory_file = "directory.json"\ntrust_file = "trust.json"\n{of_cloud}[super_log]\n'
+        f'origin = "demo.minglou.example/log"\n{store}{more}'
     )

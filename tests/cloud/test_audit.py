@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from cloud.errors import StoreError
+from cloud.errors import SettingsError, StoreError
 from cloud.identity.audit import Act
 from cloud.identity.roles import Role
 from cloud.identity.tokens import Scope
@@ -71,5 +71,20 @@ def test_a_programs_token_opens_its_scopes_until_it_ends_and_each_look_is_told(r
             assert await status(again) == 200
             await tokens.revoke(None, token.digest, clock.at_ms)
             assert await status(again) == 401
+
+    run(scenario())
+
+
+def test_a_replica_with_another_audit_key_does_not_start(run: Run, tmp_path: Path, store_url: str) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path / "one", store_url=store_url) as site:
+            await site.member(Role.MANAGER)
+            assert await site.cloud.identity.audit.sign_head(now_ms=1) is not None
+        with pytest.raises(SettingsError, match="audit_key_file, for all replicas"):
+            async with house(tmp_path / "two", store_url=store_url):
+                pass
+        shared = '[identity]\naudit_key_file = "../one/data/audit.pem"\n'
+        async with house(tmp_path / "two", store_url=store_url, more=shared) as site:
+            assert await site.cloud.identity.audit.check() > 0
 
     run(scenario())

@@ -147,7 +147,34 @@ def test_the_cloud_reads_the_settings_that_are_deployed(tmp_path: Path) -> None:
         assert settings.ingest_log is not None
         assert (len(settings.ingest_log.servers), settings.ingest_log.replicas) == (3, 3)
         assert settings.data_dir == Path("/var/lib/minglou")
+        assert settings.trusted_proxies, "all residents would be one address"
         assert settings.chain is not None and settings.chain.chain_id == _chain_id()
+
+
+def test_replicas_share_one_key_store_and_one_audit_key(tmp_path: Path) -> None:
+    clouds = {name: one for name, one in compose()["services"].items() if name.startswith("cloud-")}
+    mounts = [{path: name for name, path in (at.split(":")[:2] for at in one["volumes"])} for one in clouds.values()]
+    keys_dir, secrets = "/var/lib/minglou-keys", {"master-key", "audit-key"}
+    assert len(mounts) == 2 and len({one[keys_dir] for one in mounts}) == 1
+    assert len({one["/var/lib/minglou"] for one in mounts}) == 2
+    assert all(secrets <= set(one["secrets"]) for one in clouds.values())
+    made = next(one for one in kustomization()["secretGenerator"] if one["name"] == "minglou-cloud")
+    assert {f"secrets/{name}" for name in secrets} <= set(made["files"])
+    claim = of_kind("PersistentVolumeClaim")["minglou-keys"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    for pod in (one for one in pods() if any("minglou" in container["image"] for container in one["containers"])):
+        volumes = {one["name"]: one.get("persistentVolumeClaim") for one in pod["volumes"]}
+        for container in pod["containers"]:
+            mounted = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+            assert volumes[mounted[keys_dir]] == {"claimName": "minglou-keys"}
+    for unit in (DEPLOY / "systemd").glob("*.service"):
+        assert "minglou/keys" in unit.read_text(encoding="utf-8"), unit
+    in_compose = (DEPLOY / "compose" / "cloud.toml").read_text(encoding="utf-8")
+    for text in (in_compose, of_kind("ConfigMap")["minglou-cloud"]["data"]["cloud.toml"]):
+        (tmp_path / "cloud.toml").write_text(text, encoding="utf-8")
+        settings = load_settings(tmp_path / "cloud.toml")
+        shared = (settings.keys_dir, settings.master_key_file, settings.audit_key_file)
+        assert not any(path.is_relative_to(settings.data_dir) for path in shared)
 
 
 def _chain_id() -> int:

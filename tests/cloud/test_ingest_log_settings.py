@@ -59,6 +59,21 @@ def test_replicas_need_one_store_that_all_of_them_reach(tmp_path: Path) -> None:
         load_settings(file)
 
 
+def test_replicas_need_one_key_store_and_one_audit_key(tmp_path: Path) -> None:
+    file = tmp_path / "cloud.toml"
+    start = (
+        '[cloud]\nlisten = "127.0.0.1:1"\ndata_dir = "data"\n[super_log]\norigin = "a.example/log"\n'
+        '[store]\nurl = "postgresql+asyncpg://a@/a"\n[ingest_log]\nservers = ["nats://127.0.0.1:4222"]\n'
+    )
+    for identity, says in (("", "keys_dir, audit_key_file"), ('keys_dir = "/keys"\n', r"\[identity\]: audit_key_file")):
+        file.write_text(f"{start}[identity]\n{identity}")
+        with pytest.raises(SettingsError, match=says):
+            load_settings(file)
+    file.write_text(f'{start}[identity]\nkeys_dir = "/keys"\naudit_key_file = "/keys/audit.pem"\n')
+    settings = load_settings(file)
+    assert (settings.keys_dir, settings.audit_key_file) == (Path("/keys"), Path("/keys/audit.pem"))
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsCluster]:
     with nats_cluster(tmp_path_factory.mktemp("nats"), count=1) as started:

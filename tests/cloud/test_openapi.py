@@ -18,6 +18,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cloud.app import build_app
+from cloud.identity.loads import LimitSettings
 from cloud.openapi.operations import OPERATIONS
 from cloud.service import open_cloud
 from cloud.settings import load_settings
@@ -28,6 +29,8 @@ from tests.processes import REPOSITORY, free_port, is_listening, program, runnin
 
 Run = Callable[[Any], Any]
 WRITTEN = REPOSITORY / "docs" / "openapi.json"
+# Whoever tries every request that a stranger can think of comes more often than anybody may.
+NO_LIMITS = "".join(["[limits]\n", *(f"{load}_per_minute = 0\n" for load in LimitSettings().per_minute)])
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -53,7 +56,7 @@ def write_site(folder: Path, port: int, *, store_url: str = "") -> Path:
     store = f'[store]\nurl = "{store_url}"\n' if store_url else ""
     (folder / "cloud.toml").write_text(
         f'[cloud]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://localhost:{port}"\ndata_dir = "data"\n'
-        f'[super_log]\norigin = "cuiyuan.example/log"\n{store}'
+        f'[super_log]\norigin = "cuiyuan.example/log"\n{store}{NO_LIMITS}'
     )
     return folder / "cloud.toml"
 

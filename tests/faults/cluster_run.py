@@ -131,7 +131,8 @@ def _cloud_settings(folder: Path, site: ChainSite, port: int, store_url: str, in
     folder.mkdir()
     config = write_settings(folder, site, port)
     text = config.read_text().replace("finality_depth = 2\n", 'finality_depth = 2\nlost_finality = "resend"\n')
-    config.write_text(f'{text}[store]\nurl = "{store_url}"\n{ingest_log}gib = 1.0\nredeliver_seconds = 5\n')
+    keys = '[identity]\nkeys_dir = "../keys"\naudit_key_file = "../keys/audit.pem"\n'
+    config.write_text(f'{text}[store]\nurl = "{store_url}"\n{keys}{ingest_log}gib = 1.0\nredeliver_seconds = 5\n')
     return config
 
 
