@@ -27,10 +27,14 @@ BINDING = "dea0a934"  # Bindings.binding(device, number) -> subject, commitment,
 PERIOD = "d4b08aee"  # UsageFees.period(period) -> root, sums, unit_count, closed_at, window_end, area, corrections
 TARIFFS = "79073d58"  # UsageFees.tariffs() -> the contract of tariffs
 TARIFF = "16b51928"  # Tariffs.tariff(version) -> digest, valid_from, valid_to, approved_at, needs a resolution
+UTC_OFFSET_SECONDS = "8502f0b9"  # Tariffs.utc_offset_seconds() -> the site's clocks, an int256
+UNIT_AT = "ca025796"  # Roll.unit_at(index) -> alias
+RESIDENTS = "0e8c2dc3"  # Roll.residents(alias, date)
 VOLUMES = "3c235312"  # Tariffs.volumes(pool, period) -> SHA-256 of the table that shares the pool
 ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a"  # Anchored(size indexed, root)
 
 BINDINGS = b"bindings".ljust(32, b"\0")  # the contract's name in the Registry's directory
+ROLL = b"roll".ljust(32, b"\0")
 CONFIRMED_BY_OWNER, CONFIRMED_BY_COMMITTEE, CONTESTED = 1, 2, 3
 _ROLES: tuple[BindingRole, ...] = ("own", "pool")
 _RECORDS_MAX = 256
@@ -169,6 +173,22 @@ class ChainView:
         (address,) = self._words(TARIFFS, 1, to=self._trust.usage_fees)
         digest, *_ = self._words(TARIFF, 5, version.to_bytes(32), to=address.to_bytes(32)[12:])
         return digest.to_bytes(32)
+
+    def utc_offset_seconds(self) -> int:
+        """How far the site's clocks are from UTC when they are not put forward."""
+        (address,) = self._words(TARIFFS, 1, to=self._trust.usage_fees)
+        (offset,) = self._words(UTC_OFFSET_SECONDS, 1, to=address.to_bytes(32)[12:])
+        return offset - (offset >> 255 << 256)
+
+    def unit_at(self, index: int) -> bytes:
+        """The alias of a unit of the roll."""
+        (alias,) = self._words(UNIT_AT, 1, index.to_bytes(32), to=self._named(ROLL))
+        return alias.to_bytes(32)
+
+    def residents(self, unit: bytes, day: int) -> int:
+        """How many people live in a unit on a boundary date."""
+        (count,) = self._words(RESIDENTS, 1, unit, day.to_bytes(32), to=self._named(ROLL))
+        return count
 
     def _named(self, name: bytes) -> bytes:
         """The address of another contract of the site, from the Registry's directory."""

@@ -11,12 +11,14 @@ choice. Needs `pip install minglou[client]`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -27,12 +29,13 @@ from contracts.bill_verifier import verify_bill_file
 from contracts.checkpoint import Checkpoint
 from contracts.errors import ContractsError
 from contracts.evidence import EVIDENCE_BYTES_MAX, parse_evidence
+from contracts.interval_line import LineEntry, usage_by_price
 from contracts.key_table import decode_table, key_before, key_proof_from_json
 from contracts.onchain import ChainView
 from contracts.quantities import unit_of
 from contracts.report import Check, Outcome, Report, State
 from contracts.superlog import open_superlog, verify_cosignatures
-from contracts.tariff import decode_terms
+from contracts.tariff import Terms, decode_terms
 from contracts.tiles import Tile, TileNodes, tile_path
 from contracts.tree import consistency_path, verify_consistency
 from contracts.trust import Trust, parse_trust
@@ -48,6 +51,7 @@ __all__ = [
     "VerifiedBill",
     "VerifiedEntry",
     "VerifiedShare",
+    "VerifiedTimeOfUse",
     "read_trust",
 ]
 
@@ -55,6 +59,8 @@ _TIMEOUT_SECONDS = 30.0
 _NOTE_BYTES_MAX = 16_384
 _TILE_BYTES_MAX = 65_536
 _BILL_BYTES_MAX = 65_536
+_DERIVATIONS_BYTES_MAX = 2**22
+_ENTRIES_MAX = 2_000
 _FILE_BYTES_MAX = 2**40
 _STATES = tuple(State)
 
@@ -120,6 +126,17 @@ class VerifiedShare:
     key_sum: int  # all units together
     amount: int  # fen, as the bill's line says
     pool_amount: int | None  # fen of the whole pool; None where tiers or several registers take the readings to tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedTimeOfUse:
+    """What one line by readings between boundaries rests on."""
+
+    used: Mapping[str, int]  # base units by register of the tariff
+    amount: int  # fen
+    zone: str  # by whose clocks prices change
+    entries: int  # that were verified
+    bridged: int  # changes of price without a reading, told by time between two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +244,61 @@ class Client:
             raise NotProven(f"the cloud answered {what} with another one; keep it")
         return VerifiedBill(
             period=period, unit_index=unit_index, amounts=bill.amounts, lines=bill.lines, checks=checks, file=file
+        )
+
+    def time_of_use(self, bill: VerifiedBill, number: int) -> VerifiedTimeOfUse:
+        """What a line by readings between boundaries rests on: each entry that the cloud names is verified, usage and
+        amount are computed again from them.
+
+        Raises:
+            NotProven: an entry is not proven, or the entries do not give what the line charges.
+            Refused: the cloud does not give it, or the line is none by readings.
+        """
+        line, what = bill.lines[number], f"line {number} of unit {bill.unit_index}"
+        if line.kind is not LineKind.INTERVAL:
+            raise Refused("unknown_line", f"{what} is {line.kind.name.lower()}, not by readings between boundaries")
+        if self._rpc is None:
+            raise NotProven(f"{what}: only the chain knows whose meters they are; name a node")
+        chain = ChainView(self._rpc, self._trust)
+        address = f"/v1/bills/{bill.period}/units/{bill.unit_index}/derivations"
+        answer = self._get(address, bytes_max=_DERIVATIONS_BYTES_MAX)
+        try:
+            derivation = json.loads(answer)["lines"][number]["derivation"]
+            named, zone = _entries_named(derivation), ZoneInfo(derivation["intervals"][0]["zone"])
+            _refuse_other_clocks(zone, line, chain.utc_offset_seconds())
+            unit = chain.unit_at(bill.unit_index)
+            entries = [self._line_entry(origin, index, unit, line) for origin, index in named]
+            terms = _terms_of(bill, line)
+            counted = usage_by_price(line, terms, entries, zone)
+            season = terms.season(line.from_date, line.to_date)
+            residents = chain.residents(unit, line.from_date) if season.extra else 0
+            amount = season.charge(used=counted.used, prior=counted.prior, residents=residents)
+        except (ContractsError, ValueError, TypeError, KeyError, IndexError) as error:
+            raise NotProven(f"{what}: {error}; keep the answer and tell the committee") from error
+        if (sum(counted.used), amount) != (line.usage, line.amount):
+            raise NotProven(f"{what}: its entries give {amount} fen, the line charges {line.amount}; dispute it")
+        return VerifiedTimeOfUse(
+            used=dict(zip(terms.registers, counted.used, strict=True)),
+            amount=amount,
+            zone=str(zone),
+            entries=len(entries),
+            bridged=counted.bridged,
+        )
+
+    def _line_entry(self, origin: str, index: int, unit: bytes, line: Line) -> LineEntry:
+        """A verified entry of a meter that counts for the unit."""
+        found = self.entry(origin, index)
+        assignment = parse_evidence(found.file).assignment
+        binding = assignment.binding if assignment is not None else None
+        if binding is None or (binding.unit, binding.role) != (unit, "own"):
+            raise NotProven(f"entry {index} of {origin} is of a meter that does not count for the unit")
+        return LineEntry(
+            device=found.device,
+            quantity=found.quantity,
+            value=found.value,
+            observed_at_ms=found.observed_at_ms,
+            bound_from=int(f"{binding.from_date:%Y%m%d}"),
+            bound_to=int(f"{binding.to_date:%Y%m%d}") if binding.to_date else 0,
         )
 
     def share(self, bill: VerifiedBill, number: int) -> VerifiedShare:
@@ -343,6 +415,37 @@ def _refusal(answer: httpx.Response) -> Refused:
         return Refused(str(fields["error"]), str(fields["message"]))
     except (ValueError, TypeError, KeyError):
         return Refused("refused", f"{answer.request.url.path} answers {answer.status_code}")
+
+
+def _entries_named(derivation: Any) -> list[tuple[str, int]]:
+    """Every entry that a derivation names, each once. Raises ValueError, TypeError, KeyError."""
+    spans = [*derivation["spans"], *derivation.get("before", ())]
+    entries = [span[end] for span in spans for end in ("opening", "closing")]
+    entries += [
+        one
+        for interval in derivation["intervals"]
+        for point in interval["points"]
+        for one in point["inputs"]
+        if "origin" in one
+    ]
+    named = sorted({(str(one["origin"]), int(one["index"])) for one in entries})
+    if len(named) > _ENTRIES_MAX:
+        raise ValueError(f"the cloud names {len(named)} entries; {_ENTRIES_MAX} is this program's limit")
+    return named
+
+
+def _refuse_other_clocks(zone: ZoneInfo, line: Line, held_seconds: int) -> None:
+    """The chain says how far the site's clocks are from UTC when they are not put forward; the cloud names the zone."""
+    year = line.from_date // 10_000
+    offsets = [datetime(year, month, 1, tzinfo=zone).utcoffset() for month in (1, 7)]
+    if min(offset.total_seconds() for offset in offsets if offset is not None) != held_seconds:
+        raise ValueError(f"the clocks of {zone} are not those that the chain names")
+
+
+def _terms_of(bill: VerifiedBill, line: Line) -> Terms:
+    """The line's terms, which the bill's checks held against the chain."""
+    terms = dict(bill_from_json(json.loads(bill.file)).terms)
+    return decode_terms(terms[line.tariff])
 
 
 def _refuse_failed(what: str, checks: tuple[Check, ...]) -> None:

@@ -50,6 +50,7 @@ class MeteredPart:
     spans: Sequence[MeterSpan] = ()
     estimates: Sequence[Estimate] = ()
     intervals: Sequence[IntervalUsage] = ()
+    before: Sequence[MeterSpan] = ()  # that the usage before the line rests on
 
 
 class _NoReadingsError(BillingError):
@@ -96,9 +97,7 @@ class Metering:
         terms = record.terms
         used, spans, intervals = (self._by_price if timed else self._by_register)(subject, terms, first, last, timed)
         since = self._tiers_since(subject, terms, first)
-        prior = 0
-        if since < first:
-            prior = sum(span.usage for span in self._spans(subject, terms.quantity, since, first))
+        before = self._spans(subject, terms.quantity, since, first) if since < first else ()
         return MeteredPart(
             subject=subject,
             residents=self._residents(subject, first),
@@ -106,7 +105,8 @@ class Metering:
             from_date=first,
             to_date=last,
             since=since,
-            prior=prior,
+            prior=sum(span.usage for span in before),
+            before=before,
             device=self._meters(subject, terms.quantity if timed else terms.registers[0], first, last)[-1][2],
             used=used,
             spans=spans,

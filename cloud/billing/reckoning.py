@@ -320,6 +320,8 @@ class Reckoning:
             steps=metered_steps(season, used=part.used, prior=part.prior, residents=part.residents),
             spans=[_span_json(span) for span in part.spans],
         )
+        if part.before:
+            derivation["before"] = [_span_json(span) for span in part.before]
         if part.intervals:
             derivation["intervals"] = [intervals_to_json(one) for one in part.intervals]
         if part.estimates:

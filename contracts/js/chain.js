@@ -24,6 +24,7 @@ export const SELECTORS = Object.freeze({
   period: "d4b08aee", // (period) -> root, sums, unit_count, closed_at, window_end, total area, corrections
   tariffs: "79073d58", // () -> the contract of tariffs
   volumes: "3c235312", // of the tariffs: (pool, period) -> digest of the table that shares the pool
+  utc_offset_seconds: "8502f0b9", // of the tariffs: () -> the site's clocks, an int256
   tariff: "16b51928", // (version) -> digest, valid_from, valid_to, approved_at, needs a resolution
 });
 export const ANCHORED_TOPIC = "0x2946f6d79e30b36612401c9600819a1e622cf156a41e314844f4d582f06d242a";
@@ -224,6 +225,12 @@ export class ChainView {
     const [digest, validFrom, validTo, approvedAt] = words;
     const isApproved = approvedAt !== 0n && approvedAt !== VETOED;
     return { digest: fromBigInt(digest, 32), validFrom, validTo, isApproved };
+  }
+
+  /** How far the site's clocks are from UTC, in seconds, when they are not put forward. */
+  async utcOffsetSeconds() {
+    const [word] = await this.words(await this.tariffs(), SELECTORS.utc_offset_seconds, 1);
+    return BigInt.asIntN(256, word);
   }
 
   async tariffs() {

@@ -15,11 +15,12 @@ import { parseJson } from "./json.js";
 import { keyInTable, tableOf } from "./keytable.js";
 import { sha256 } from "./sha256.js";
 import { BASIS, COUNTING, KEY, chargeOf, decodeTerms, seasonOf, standingOf } from "./tariff.js";
+import { clockOf, priceCalendar, timeOfUse } from "./timeofuse.js";
 import { parseTrust } from "./trust.js";
 import { NotChecked, runStep } from "./verifier.js";
 
 export const LINE_CHECK_NAMES = Object.freeze(["readings", "tariff"]);
-const METERED = [LINE_KIND.OWN, LINE_KIND.SHARED];
+const METERED = [LINE_KIND.OWN, LINE_KIND.SHARED, LINE_KIND.INTERVAL];
 const KEY_NAMES = ["table", "key", "salt", "path"];
 const SUM_END = 1n << 64n;
 
@@ -27,8 +28,9 @@ const SUM_END = 1n << 64n;
  * Whether a line's usage is what its signed readings say, and its amount what the published tariff makes of it.
  * @param {object} bill what `parseBill` made.
  * @param {number} number of the line, from 0.
- * @param {{readings: object[], key?: object | null}} evidence what `parseEvidence` made of the readings, in any order,
- *   and where the unit's key stands in a table that shares a pool (see `parseKey`).
+ * @param {{readings: object[], key?: object | null, zone?: string | null}} evidence what `parseEvidence` made of the
+ *   readings, in any order; where the unit's key stands in a table that shares a pool (see `parseKey`); and by whose
+ *   clocks prices change, for a meter without tariff registers.
  * @returns {Promise<{checks: object[], amount: bigint | null, passed: boolean}>} the amount is what the line should say.
  */
 export async function verifyLine(bill, number, evidence, { trust = null, rpc = null, onCheck = () => {} } = {}) {
@@ -68,10 +70,12 @@ export function parseKey(source) {
 
 /** One run over one line. */
 class Reckoning {
-  constructor(bill, line, { readings, key = null }, chain) {
-    Object.assign(this, { bill, line, chain, key, amount: null });
-    this.isOwn = line.kind === LINE_KIND.OWN;
-    this.readings = readings.map(readingOf);
+  constructor(bill, line, { readings, key = null, zone = null }, chain) {
+    Object.assign(this, { bill, line, chain, key, zone, amount: null });
+    this.isOwn = line.kind !== LINE_KIND.SHARED;
+    const isTimed = ({ entry }) => line.kind === LINE_KIND.INTERVAL && entry.kind === 1 && !entry.quantity.includes("*");
+    this.timed = readings.filter(isTimed).map(({ entry }) => entry);
+    this.readings = readings.filter((reading) => !isTimed(reading)).map(readingOf);
   }
 
   /** The first step: what the meters counted. */
@@ -81,6 +85,7 @@ class Reckoning {
     if (line.kind === LINE_KIND.STANDING) return this.checkCount();
     if (!METERED.includes(line.kind)) throw new NotChecked("this line rests on a right, not on readings");
     const brought = this.brought();
+    if (line.kind === LINE_KIND.INTERVAL) return this.checkTimeOfUse(brought);
     const registers = brought ? brought.registers : [line.quantity];
     const parts = this.meters();
     const spans = registers.map((register) => this.spans(parts, register, line.from, line.to));
@@ -93,6 +98,58 @@ class Reckoning {
     const usage = this.used.reduce((sum, used) => sum + used, 0n);
     if (usage !== line.usage) throw new ContractsError(`the line charges ${line.usage}, the readings say ${usage}`);
     return spans.flat().map(({ opened, closed }) => `${closed} - ${opened}`).join(" + ") + ` = ${usage}`;
+  }
+
+  /** A line by readings between boundaries: how much the boundary entries say, at which price the readings do. */
+  async checkTimeOfUse(terms) {
+    const { line } = this;
+    if (!terms) throw new NotChecked("the file does not bring the terms of the line's tariff");
+    if (!this.zone || this.timed.length === 0) throw new NotChecked("the readings between boundaries are not on this page");
+    await this.checkZone();
+    const parts = this.meters();
+    const whole = this.spans(parts, line.quantity, line.from, line.to);
+    const before = this.spans(parts, line.quantity, terms.counting === COUNTING.NONE ? line.from : line.since, line.from);
+    this.prior = usageOf(before);
+    this.used = terms.registers.map(() => 0n);
+    const beside = [];
+    let bridged = 0;
+    for (const span of whole) {
+      const own = terms.registers.map((register) => this.spans(parts.filter((meter) => meter.device === span.device), register, span.first, span.last));
+      const hasRegisters = own.some((some) => some.some(({ used }) => used.length > 0));
+      if (hasRegisters) beside.push(...own.flat());
+      const counted = hasRegisters ? own.map(usageOf) : this.shareOut(terms, span, (count) => (bridged += count));
+      this.used = this.used.map((sum, i) => sum + counted[i]);
+    }
+    this.checkComplete([...whole, ...before, ...beside]);
+    await this.checkSubject(whole);
+    const usage = this.used.reduce((sum, used) => sum + used, 0n);
+    if (usage !== line.usage) throw new ContractsError(`the line charges ${line.usage}, the readings say ${usage}`);
+    return `${this.used.join(" + ")} = ${usage}, ${bridged} changes of price without a reading`;
+  }
+
+  /** One meter's usage by price, by the readings that were made while it counted. */
+  shareOut(terms, span, onBridged) {
+    if (span.opened === null || span.closed === null) return terms.registers.map(() => 0n); // named by checkComplete
+    const calendar = priceCalendar(seasonOf(terms, span.first, span.last).windows, this.zone, span.first, span.last);
+    const readings = this.timed
+      .filter((entry) => equalBytes(entry.device, span.device) && entry.quantity === this.line.quantity)
+      .map((entry) => ({ atMs: Number(entry.observedAtMs), value: entry.value }))
+      .filter(({ atMs }) => atMs > calendar.changes[0].atMs && atMs < calendar.endMs)
+      .sort((a, b) => a.atMs - b.atMs || (a.value < b.value ? -1 : 1));
+    const counted = { opening: span.opened, closing: span.closed, readings, registers: terms.registers.length };
+    const { used, told } = timeOfUse(calendar, counted);
+    onBridged(told.filter(({ isBetween }) => isBetween).length);
+    return used;
+  }
+
+  /** The page names a zone; the chain says how far the site's clocks are from UTC when they are not put forward. */
+  async checkZone() {
+    const offsetAt = clockOf(this.zone);
+    if (!this.chain) return;
+    const year = Number(this.line.from / 10000n);
+    const standard = Math.min(offsetAt(Date.UTC(year, 0, 1)), offsetAt(Date.UTC(year, 6, 1)));
+    const held = await this.chain.utcOffsetSeconds();
+    if (BigInt(standard / 1000) !== held) throw new ContractsError(`the clocks of ${this.zone} are not those that the chain names`);
   }
 
   /** The meters of the readings, in the order in which they counted, each with the days for which it was bound. */

@@ -44,6 +44,7 @@ class Month:
     site: ChainSite
     opening: date
     closing: date
+    flat: Terms = FLAT  # by which flats are charged
     gateway: SimulatedGateway = field(default_factory=SimulatedGateway)
     owners: list[p256.PrivateKey] = field(default_factory=lambda: [p256.key_from_secret(7 + unit) for unit in range(3)])
 
@@ -52,13 +53,13 @@ class Month:
         return number_of(self.opening) * 10**8 + number_of(self.closing)
 
     @classmethod
-    async def prepare(cls, site: ChainSite) -> "Month":
+    async def prepare(cls, site: ChainSite, flat: Terms = FLAT) -> "Month":
         """Enrol, register, bind, fund, announce tariffs; the chain then stands before the month's opening."""
         now_s = (await site.client.latest()).timestamp
         first = datetime.fromtimestamp(now_s, UTC).date().replace(day=1)
         months = first.year * 12 + first.month - 1 + 3
         opening, closing = (date(at // 12, at % 12 + 1, 1) for at in (months, months + 1))
-        month = cls(site=site, opening=opening, closing=closing)
+        month = cls(site=site, opening=opening, closing=closing, flat=flat)
         await month._register()
         await month._announce_tariffs()
         await month._fund()
@@ -93,7 +94,7 @@ class Month:
         assert origin_id(self.gateway.origin)
 
     async def _announce_tariffs(self) -> None:
-        for version, terms in enumerate((FLAT, COMMON), 1):
+        for version, terms in enumerate((self.flat, COMMON), 1):
             begins = number_of(self.opening)
             await self.site.send("manager", "Tariffs", "announce", terms.encode(), begins, 0, 0)
             await self.site.send("committee", "Tariffs", "approve", version, 0)

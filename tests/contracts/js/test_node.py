@@ -11,7 +11,7 @@ from eth_utils import keccak
 from contracts.evidence import format_evidence
 from contracts.trust import format_trust
 from contracts.vyper.compile import artifact
-from tests.contracts.js import make, make_act, make_assembly, make_due, make_fund
+from tests.contracts.js import make, make_act, make_assembly, make_due, make_fund, make_time_of_use
 from tests.vectors.deployment import TRUST, Deployment
 
 HERE = Path(__file__).parent
@@ -44,6 +44,12 @@ def test_the_acts_vectors_are_what_the_contracts_package_writes() -> None:
 
 def test_the_funds_vectors_are_what_the_contracts_package_writes() -> None:
     assert make_fund.PATH.read_text() == make_fund.written(), "run python -m tests.contracts.js.make_fund"
+
+
+def test_the_time_of_uses_vectors_are_what_the_contracts_package_writes() -> None:
+    assert make_time_of_use.PATH.read_text() == make_time_of_use.written(), (
+        "run python -m tests.contracts.js.make_time_of_use"
+    )
 
 
 def test_selectors_are_those_of_the_compiled_contracts() -> None:
