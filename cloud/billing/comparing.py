@@ -31,10 +31,9 @@ class Comparing:
         self._turn = asyncio.Lock()
         self._under_way: dict[int, asyncio.Future[list[str]]] = {}
 
-    @property
-    def is_full(self) -> bool:
-        """Whether so many periods wait that another one is not taken."""
-        return len(self._under_way) >= _WAITING_MAX
+    def has_room(self, period: int) -> bool:
+        """Whether a period is being compared or can still wait for its turn."""
+        return period in self._under_way or len(self._under_way) < _WAITING_MAX
 
     async def of(self, period: int) -> list[str]:
         """What differs in a period, in words. Raises BillingError where its bills are not all held."""

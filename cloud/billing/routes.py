@@ -28,7 +28,7 @@ _MISMATCHES_MAX = 100
 
 def billing_router(cloud: Cloud) -> APIRouter:
     """Routes under /v1/bills and /v1/relay."""
-    router, comparing = APIRouter(tags=["billing"]), Comparing(cloud)
+    router, comparing, one_table = APIRouter(tags=["billing"]), Comparing(cloud), asyncio.Lock()
 
     @router.get("/v1/bills/{period}", summary="How many of a closed period's bills are held, for whoever uploads them")
     async def get_held(period: Period) -> JSONResponse:
@@ -77,16 +77,19 @@ def billing_router(cloud: Cloud) -> APIRouter:
     async def post_volumes(period: Period, request: Request) -> JSONResponse:
         if cloud.chain is None:
             return _refused(503, "no_chain", "this cloud follows no chain")
-        from cloud.billing.volumes import VOLUMES_BYTES_MAX, decode_volumes, keep_volumes
+        from cloud.billing.volumes import VOLUMES_BYTES_MAX, decode_volumes, is_held, keep_volumes, pool_of
 
         view = cloud.chain.view
-        # Anyone may hand them in; so nothing is read for a period of which no table stands on chain.
+        # Anyone may hand them in; so nothing is read for a period of which no table stands on chain, and what is sent
+        # is made a table only while that one is not held, one at a time.
         if not any(of_period == period for _, of_period in view.volumes):
             says = f"no volumes for {period} are on the followed chain; post them first"
             return _refused(409, "bad_volumes", says)
         try:
             body = await read_body(request, VOLUMES_BYTES_MAX)
-            await keep_volumes(cloud.store, view, period, await asyncio.to_thread(decode_volumes, body))
+            async with one_table:
+                if not await is_held(cloud.store, view, period, pool_of(body)):
+                    await keep_volumes(cloud.store, view, period, await asyncio.to_thread(decode_volumes, body))
         except IngestRefused as refusal:
             return refusal_answer(refusal)
         except (BillError, BillingError) as error:
@@ -166,7 +169,7 @@ def billing_router(cloud: Cloud) -> APIRouter:
         from cloud.billing.bill_block import SALTS_HEADER, salts_digest
         from cloud.billing.kept import read_contents
 
-        if comparing.is_full:
+        if not comparing.has_room(period):
             return _refused(503, "busy", "other periods are being compared; ask again in a minute")
         try:
             mismatches = await comparing.of(period)

@@ -20,8 +20,8 @@ from contracts.bill import BLOCK, BLOCK_LEVEL, BillError, BillTree, Node
 from contracts.key_table import KeyProof, KeyTable, PostedTable, decode_table, key_before, key_leaf
 
 __all__ = [
-    "VOLUMES_BYTES_MAX", "VOLUMES_MEDIA_TYPE", "UnitShare", "decode_volumes", "encode_volumes", "keep_volumes",
-    "read_key", "read_shares", "read_volumes",
+    "VOLUMES_BYTES_MAX", "VOLUMES_MEDIA_TYPE", "UnitShare", "decode_volumes", "encode_volumes", "is_held",
+    "keep_volumes", "pool_of", "read_key", "read_shares", "read_volumes",
 ]  # fmt: skip
 
 VOLUMES_MEDIA_TYPE = "application/vnd.minglou.volumes"
@@ -60,11 +60,21 @@ def _opened(content: bytes) -> tuple[int, bytes]:
     return int.from_bytes(content[:_KEY_BYTES]), content[_KEY_BYTES:].ljust(32, b"\0")
 
 
-def decode_volumes(body: bytes) -> KeyTable:
-    """A table from its bytes. Raises BillError naming the fault."""
+def pool_of(body: bytes) -> bytes:
+    """Whose table some bytes begin. Raises BillError."""
+    return bytes.fromhex(_header(body)[1].decode())
+
+
+def _header(body: bytes) -> re.Match[bytes]:
     header = _HEADER.match(body[:_HEADER_BYTES_MAX])
     if header is None:
         raise BillError("not a table of volumes: it begins with minglou-volumes/1, a pool and a number")
+    return header
+
+
+def decode_volumes(body: bytes) -> KeyTable:
+    """A table from its bytes. Raises BillError naming the fault."""
+    header = _header(body)
     pool, count = bytes.fromhex(header[1].decode()), int(header[2])
     units = body[header.end() :]
     if count > UNITS_MAX or len(units) != count * _UNIT_BYTES:
@@ -114,6 +124,16 @@ def _nodes(period: int, table: KeyTable) -> list[tuple[int, bytes, int, int, byt
         for place, node in enumerate(tree.row(level))
         if level == tree.height or count - (place << level) >= BLOCK
     ]
+
+
+async def is_held(store: Store, view: ChainView, period: int, pool: bytes) -> bool:
+    """Whether the table that stands on chain is held already."""
+    words = view.volumes.get((pool, period))
+    if words is None:
+        return False
+    posted = decode_table(words)
+    async with store.read() as connection:
+        return await _root(connection, period, posted) == posted.root
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

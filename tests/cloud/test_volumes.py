@@ -1,5 +1,6 @@
 """Pools shared by volume: what each unit's own meter counted shares them, by a table whose root the chain holds."""
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from cloud.billing.bill_block import BillPlace
 from cloud.billing.derivation import sentence
+from cloud.billing.derive import derive_lines
 from cloud.billing.draft import draft_from_json, draft_period, draft_to_json
 from cloud.billing.period_columns import reckon_period
 from cloud.billing.pool_keys import key_in_table
@@ -22,7 +24,8 @@ from cloud.billing.volumes import decode_volumes, encode_volumes, keep_volumes, 
 from cloud.chain.deployment import Deployment
 from cloud.directory import EMPTY
 from cloud.errors import BillingError
-from cloud.store import Store, tables
+from cloud.questions.line_evidence import key_proof
+from cloud.store import Store, insert_rows, tables
 from contracts.bill import LINE_BYTES, BillError, Line, LineKind, decode_line, share
 from contracts.key_table import KeyTable, decode_table, key_before, key_proof_from_json, key_proof_to_json
 from contracts.quantities import COLD_WATER
@@ -179,6 +182,42 @@ def test_every_owner_is_shown_the_own_key_in_the_posted_table_and_can_reckon_the
         blocks = [sum(used[first : first + 64]) for first in (0, 64)]
         assert sorted(nodes) == sorted([*blocks, sum(blocks), sum(used)]), "no sum of a few households is in the clear"
         assert len(kept) == UNITS
+        await store.close()
+
+    run(scenario())
+
+
+def test_page_and_derivation_go_by_the_posted_table_whatever_is_read_later(
+    run: Run, store: Store, tmp_path: Path
+) -> None:
+    site, used = watered_site()
+    view = site.view
+
+    async def scenario() -> None:
+        await site.write(store)
+        table, lines = await posted(store, site, tmp_path / "run")
+        later = BillingSite(view, next_index={1: 10**5, 2: 10**5})
+        later.entry(water_of(9), COLD_WATER, CLOSING, 1)  # the lower of two values stands: this unit counted nothing
+        async with store.write() as connection:
+            await insert_rows(connection, tables.boundaries, later.rows)
+        line, record = lines[9], view.tariffs[lines[9].tariff]
+        bill = PLACE.bill(9, bytes(16) + line.encode())
+        async with store.read() as connection:
+            shown = await key_proof(connection, view, bill, line, record)
+            (told,) = await derive_lines(
+                connection, view, EMPTY, period=PERIOD, unit=view.roll[9], lines=[line], with_notes=False
+            )
+            again = await reckon_period(
+                connection, view=view, directory=EMPTY, period=PERIOD,
+                volumes=await read_volumes(connection, view, PERIOD),
+            )  # fmt: skip
+        assert json.loads(shown) == key_proof_to_json(table.proof(9, posted=True)), "as contracts/js/line.js takes it"
+        share = told["share"]
+        assert told["matches"] and share["by"] == "volume" and share["register"] == COLD_WATER
+        assert (share["key"], share["key_before"], share["key_sum"]) == (
+            str(used[9]), str(sum(used[:9])), str(sum(used)),
+        )  # fmt: skip
+        assert pump_lines(again.contents([bytes(16)] * UNITS, 0)) == lines, "a replay finds no share changed"
         await store.close()
 
     run(scenario())
