@@ -1,4 +1,4 @@
-"""`minglou cloud`: serve, migrate, rebuild, back up, export. Loads web server and database only when one needs them."""
+"""`minglou cloud`: up, serve, migrate, rebuild, back up, export. Loads web server and database only where needed."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cloud import up
 from cloud.errors import CloudError
 from cloud.settings import CloudSettings, load_settings
 
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
     _add_export(actions)
     _add_backup(actions)
+    up.add_arguments(actions)
 
 
 def _add_serve(action: argparse.ArgumentParser) -> None:
@@ -91,6 +93,8 @@ def _add_erase(action: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run one sub-command; 0 for success, 2 for wrong settings."""
     try:
+        if arguments.action == "up":
+            return up.run_up(arguments)
         if arguments.action == "serve":
             from cloud.serving import serve
             from cloud.sites import SiteFiles
