@@ -100,7 +100,7 @@ def _exports(cloud: Cloud, questions: StoreQuestions, settings: WebSettings) -> 
     async def viewer(request: Request) -> Person | None:
         return await viewer_of(request, questions, settings, cloud.settings.clock.now_ms())
 
-    return exports_router(cloud, viewer)
+    return exports_router(cloud, questions, viewer)
 
 
 def _copies(cloud: Cloud) -> APIRouter:

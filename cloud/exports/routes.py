@@ -1,4 +1,4 @@
-"""HTTP for exports: `GET /v1/exports/readings.parquet`."""
+"""HTTP for exports: `GET /v1/exports/readings.parquet`, `GET /v1/personal.zip`."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -14,12 +14,17 @@ from starlette.types import Scope as AsgiScope
 from cloud.chain.view import ChainView
 from cloud.exports.export import export
 from cloud.exports.formats import FORMATS
+from cloud.exports.personal import PersonalFile
 from cloud.exports.portion import Asked, Source
 from cloud.exports.records import RECORDS
 from cloud.exports.scope import Scope, scope_of, scope_of_role
+from cloud.exports.zip_stream import zipped
 from cloud.identity.audit import EVERY_UNIT, Act
+from cloud.identity.roles import HOUSEHOLD, Role
 from cloud.identity.tokens import ApiToken
 from cloud.identity.tokens import Scope as TokenScope
+from cloud.questions import StoreQuestions
+from cloud.questions.ground import title
 from cloud.service import Cloud
 from cloud.web.answers import Person
 
@@ -33,10 +38,13 @@ What = Literal["readings", "bills", "bill-lines", "payments", "visits", "anchors
 Form = Literal["csv", "xlsx", "parquet"]
 
 
-def exports_router(cloud: Cloud, viewer_of: Callable[[Request], Awaitable[Person | None]]) -> APIRouter:
+def exports_router(
+    cloud: Cloud, questions: StoreQuestions, viewer_of: Callable[[Request], Awaitable[Person | None]]
+) -> APIRouter:
     """The route under /v1/exports.
 
     Args:
+        questions: what a household's pages are made of.
         viewer_of: who asks, by the pages' session.
     """
     router = APIRouter(tags=["exports"])
@@ -79,7 +87,52 @@ def exports_router(cloud: Cloud, viewer_of: Callable[[Request], Awaitable[Person
         }
         return _Download(pieces, places, media_type=FORMATS[form], headers=headers)
 
+    @router.get(
+        "/v1/personal.zip",
+        summary="All that is kept about one flat, with its proofs: for its owner or tenant, or for whoever serves them",
+        response_class=StreamingResponse,
+    )
+    async def get_personal(
+        request: Request,
+        unit: Annotated[
+            str | None, Query(description="for programs: the flat, such as b07-0501", max_length=64)
+        ] = None,
+        authorization: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        now_ms = cloud.settings.clock.now_ms()
+        token = await cloud.tokens.open(authorization, TokenScope.EXPORTS, now_ms)
+        viewer = await viewer_of(request) if token is None else _served(cloud, token, unit)
+        if viewer is None or viewer.role not in HOUSEHOLD or len(viewer.units) != 1:
+            says = (
+                "sign in as the flat's owner or tenant, or name it as unit= with an operator's token for exports:read"
+            )
+            return _refused(403, "not_yours", says)
+        if not viewer.can_act:
+            return _refused(403, "needs_passkey", "a whole file leaves only by a passkey; sign in with yours")
+        if places.locked():
+            return _busy()
+        source = _source(cloud)
+        file = PersonalFile(cloud, questions, source, viewer)
+        scope = Scope(units=[file.unit.alias])
+        await _note(cloud, "personal.zip", token, viewer, scope)
+        made_at = datetime.fromtimestamp(now_ms / 1000, UTC).timetuple()[:6]
+        headers = {
+            "content-disposition": f'attachment; filename="minglou-{viewer.units[0]}.zip"',
+            "cache-control": "no-store",
+            "x-content-type-options": "nosniff",
+        }
+        pieces = zipped(file.members(), made_at=made_at)
+        return _Download(pieces, places, media_type="application/zip", headers=headers)
+
     return router
+
+
+def _served(cloud: Cloud, token: ApiToken, door: str | None) -> Person | None:
+    """Whom an operator's program asks for: the flat's owner, who is told of it."""
+    unit = cloud.directory.read().unit_named(door or "")
+    if unit is None or token.role is not Role.OPERATOR:
+        return None
+    return Person(key=token.name, role=Role.OWNER, title=title(unit.title), units=(unit.name,))
 
 
 class _Download(StreamingResponse):

@@ -128,6 +128,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/v1/bills/{period}/compare"): _SIGNED,
     # What the asker may see; a household's to nobody else.
     ("GET", "/v1/exports/{what}.{form}"): Rule(gate=Gate.EVERYBODY, load=Load.EXPORTS),
+    # The flat's people by passkey, an operator's token; nobody else.
+    ("GET", "/v1/personal.zip"): Rule(gate=Gate.EVERYBODY, load=Load.EXPORTS),
     ("POST", "/v1/relay/challenge"): _SIGNED,
     ("POST", "/v1/relay/withdraw"): _SIGNED,
     ("POST", "/v1/cut-off/{service}"): _EVERYBODY,  # refused, always

@@ -428,6 +428,18 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
             503: [("busy", "2 exports are under way; ask again in 10 s")],
         },
     ),
+    ("get", "/v1/personal.zip"): Described(
+        security=["program", "session", ""],
+        parameters={"unit": "b07-0101"},
+        answers={200: ("the file, as it is made", Content(schema=_BYTES, media=("application/zip",), example="PK"))},
+        refusals={
+            403: [
+                ("not_yours", "sign in as the flat's owner or tenant, or name it as unit= with an operator's token"),
+                ("needs_passkey", "a whole file leaves only by a passkey; sign in with yours"),
+            ],
+            503: [("busy", "2 exports are under way; ask again in 10 s")],
+        },
+    ),
 }
 OPERATIONS: Mapping[tuple[str, str], Described] = MappingProxyType(_OPERATIONS)
 """By method and path."""

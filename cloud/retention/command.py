@@ -1,15 +1,17 @@
 """`minglou cloud retain` and `minglou cloud erase`: beside a running cloud, or without one."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from cloud.chain.stored import stored_view
 from cloud.directory import DirectoryFile
 from cloud.errors import ArchiveError, SettingsError
+from cloud.identity.vault import open_vault
 from cloud.months import month_of
 from cloud.retention.holds import read_holds
 from cloud.retention.keeper import Retention
-from cloud.retention.requests import erase_devices, erase_places
+from cloud.retention.requests import erase_devices, erase_places, logs_with_all_epochs
+from cloud.retention.shredding import shred_devices
 from cloud.sealed_store import open_store
 from cloud.segments import Archive
 from cloud.segments.writer import SegmentWriter
@@ -56,13 +58,13 @@ async def run_erase(
                 raise SettingsError(f"{entry!r} is no entry; write ORIGIN/INDEX")
             erased = await erase_places(store, origin, [int(index)], says=reason, now_ms=now_ms)
         else:
-            erased = await _erase_unit(settings, store, unit or "", reason, now_ms)
+            erased = await _erase_unit(settings, store, unit or "", reason, now_ms, say)
         say(f"{erased} entries were erased down to their hashes")
         await _let_segments_follow(settings, store, say)
     return 0
 
 
-async def _erase_unit(settings: CloudSettings, store: Store, name: str, reason: str, now_ms: int) -> int:
+async def _erase_unit(settings: CloudSettings, store: Store, name: str, reason: str, now_ms: int, say: Say) -> int:
     directory = DirectoryFile(settings.directory_file).read()
     unit = directory.unit_named(name)
     if unit is None:
@@ -70,15 +72,15 @@ async def _erase_unit(settings: CloudSettings, store: Store, name: str, reason: 
     theirs = [one for one in directory.devices if one.unit == unit.alias]
     due = settings.retention.last_due("boundaries", month_of(now_ms))
     holds = await read_holds(store, _chain_id(settings), now_ms=now_ms, boundaries_due=due)
-    return await erase_devices(
-        store,
-        {one.device for one in theirs},
-        {one.origin for one in theirs} | await _assigned(store, _chain_id(settings), [one.device for one in theirs]),
-        says=reason,
-        now_ms=now_ms,
-        holds=holds,
-        boundaries_due=due,
-    )
+    devices = {one.device for one in theirs}
+    origins = {one.origin for one in theirs} | await _assigned(store, _chain_id(settings), devices)
+    erased = await erase_devices(store, devices, origins, says=reason, now_ms=now_ms, holds=holds, boundaries_due=due)
+    vault = open_vault(settings.keys_dir, settings.master_key_file)
+    with closing(vault):
+        logs = await logs_with_all_epochs(store, origins)
+        keys = await shred_devices(store, vault, devices, logs, says=reason, now_ms=now_ms)
+    say(f"{keys} data keys were destroyed: what an older backup holds of them does not open any more")
+    return erased
 
 
 async def _assigned(store: Store, chain_id: int | None, devices: Iterable[bytes]) -> set[str]:

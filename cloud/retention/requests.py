@@ -14,7 +14,7 @@ from cloud.retention.holds import Holds
 from cloud.store import Store, log_id_of, tables
 from cloud.store.logs import log_ids_of, log_ids_of_gateway
 
-__all__ = ["erase_devices", "erase_places"]
+__all__ = ["erase_devices", "erase_places", "logs_with_all_epochs"]
 
 _ENTRIES = tables.entries.c
 _AT_ONCE = 10_000
@@ -65,10 +65,7 @@ async def erase_devices(
     """
     if not holds.is_known:
         raise StoreError("the chain was not followed today, so nobody knows what is disputed; start the cloud first")
-    async with store.read() as connection:
-        log_ids = set(await log_ids_of(connection, origins))
-        for gateway in {origin.rpartition("/")[0] for origin in origins}:
-            log_ids.update(await log_ids_of_gateway(connection, gateway))
+    log_ids = await logs_with_all_epochs(store, origins)
     why, erased = Erasure(cause="request", says=says, now_ms=now_ms), 0
     theirs = _ENTRIES.device.in_(sorted(devices))
     for log_id in sorted(log_ids):
@@ -78,6 +75,15 @@ async def erase_devices(
             spared = or_(*_spared(log_id, start, end, holds, boundaries_due))
             erased += await erase_range(store, log_id, start, end, and_(theirs, not_(spared)), why, moves_all=False)
     return erased
+
+
+async def logs_with_all_epochs(store: Store, origins: Collection[str]) -> set[int]:
+    """The numbers of these logs, and of the same gateways' other epochs, as far as they are held."""
+    async with store.read() as connection:
+        log_ids = set(await log_ids_of(connection, origins))
+        for gateway in {origin.rpartition("/")[0] for origin in origins}:
+            log_ids.update(await log_ids_of_gateway(connection, gateway))
+    return log_ids
 
 
 async def _span_of(store: Store, log_id: int, theirs: ColumnElement[bool]) -> tuple[int, int]:

@@ -74,15 +74,24 @@ async def open_bench(
     keys = HeldKeys()
     clock = options.pop("clock", SystemClock())
     ingest = Ingest(store=store, keys=keys, clock=clock, limits=limits or IngestLimits(), **options)
+    try:
+        async with sending(ingest):
+            yield Bench(store, ingest, keys, super_log)
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def sending(ingest: Ingest) -> AsyncIterator[None]:
+    """An ingest that takes batches until the block ends."""
     await ingest.load()
     running = asyncio.create_task(ingest.run())
     try:
-        yield Bench(store, ingest, keys, super_log)
+        yield
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
-        await store.close()
 
 
 @pytest.fixture

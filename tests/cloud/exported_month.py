@@ -2,14 +2,21 @@
 
 import csv
 import io
+import json
+from zipfile import ZipFile
 
 import httpx
 
 from contracts.bill_file import bill_from_json
-from tests.cloud.month import AREAS, Month
+from contracts.bill_verifier import verify_bill_file
+from contracts.entry import device_id
+from contracts.report import Check, Outcome
+from contracts.trust import parse_trust
+from contracts.verifier import verify_evidence
+from tests.cloud.month import AREAS, REGISTERS, Month, alias, urn
 from tests.cloud.served import ServedCloud
 
-__all__ = ["exports_tell_the_month"]
+__all__ = ["exports_tell_the_month", "personal_file_tells_the_flat"]
 
 
 def exports_tell_the_month(cloud: ServedCloud, month: Month, owner: httpx.Client, unit: int) -> None:
@@ -31,6 +38,46 @@ def exports_tell_the_month(cloud: ServedCloud, month: Month, owner: httpx.Client
     assert anchors and {anchor["contract"] for anchor in anchors} == {month.site.deployment.anchor_log}
     sizes = [int(anchor["super_log_size"]) for anchor in anchors]
     assert sizes == sorted(set(sizes))
+
+
+def personal_file_tells_the_flat(
+    cloud: ServedCloud, month: Month, owner: httpx.Client, neighbour: httpx.Client, unit: int
+) -> None:
+    """All of one flat, with proofs that hold, and nothing of another; kept in the audit log, and shown there."""
+    door, others = f"b07-010{unit + 1}", [at for at in range(len(AREAS)) if at != unit]
+    assert httpx.get(f"{cloud.url}/v1/personal.zip", timeout=70, trust_env=False).status_code == 403, "a stranger"
+    held = _members(owner.get("/v1/personal.zip"))
+    assert held["README.txt"].decode().startswith(door)
+    assert held[f"bills/{month.period}.json"] == owner.get(f"/bills/{door}/{month.period}/bill.json").content
+    trust = parse_trust(held["trust.json"])
+    assert not [check for check in verify_bill_file(held[f"bills/{month.period}.json"], trust) if _failed(check)]
+    proofs = {name: verify_evidence(file, trust) for name, file in held.items() if name.startswith("evidence/")}
+    assert len(proofs) == 2 and all(proof.state and not proof.broken_at for proof in proofs.values()), proofs
+    readings = list(csv.DictReader(io.StringIO(held["readings.csv"].decode())))
+    assert {one["device_urn"] for one in readings} == {urn(unit)}
+    assert {int(one["value"]) for one in readings} >= set(REGISTERS[unit])
+    everything = b"".join(held.values())
+    for other in others:
+        assert urn(other).encode() not in everything and device_id(urn(other)).hex().encode() not in everything
+        assert alias(other).hex().encode() not in everything
+    assert f"b07-010{others[0] + 1}".encode() not in everything
+    looks = json.loads(held["looks.json"])["entries"]
+    assert [one for one in looks if one["act"] == "exported" and one["what"] == "personal.zip"], "and is told so"
+    assert alias(unit).hex().encode() not in b"".join(_members(neighbour.get("/v1/personal.zip")).values())
+    served = _members(cloud.get(f"/v1/personal.zip?unit={door}", cloud.program_token))
+    assert served["bill-lines.csv"] == held["bill-lines.csv"] and "sessions" not in json.loads(served["person.json"])
+    assert "sessions" in json.loads(held["person.json"])
+
+
+def _members(answer: httpx.Response) -> dict[str, bytes]:
+    assert answer.status_code == 200, answer.text
+    with ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _failed(check: Check) -> bool:
+    return check.outcome is Outcome.FAILED
 
 
 def _table(answer: httpx.Response) -> list[dict[str, str]]:

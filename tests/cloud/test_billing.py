@@ -16,7 +16,7 @@ from contracts.bill_file import bill_from_json
 from contracts.person import Purpose
 from contracts.tariff import Terms
 from tests.cloud.api_calls import answers_are_as_described
-from tests.cloud.exported_month import exports_tell_the_month
+from tests.cloud.exported_month import exports_tell_the_month, personal_file_tells_the_flat
 from tests.cloud.month import AREAS, COMMON, FLAT, REGISTERS, Month
 from tests.cloud.served import ServedCloud, minglou, serving
 from tests.cloud.test_serving import with_site
@@ -177,6 +177,7 @@ async def dispute(cloud: ServedCloud, month: Month, tokens: dict[str, bytes]) ->
     payments = "/v1/exports/payments.csv"
     wait_until(lambda: "Debited" in cloud.get(payments, token).text, seconds=20, what="the final debits")
     exports_tell_the_month(cloud, month, owner, PADDED_UNIT)
+    personal_file_tells_the_flat(cloud, month, owner, neighbour, PADDED_UNIT)
     answers_are_as_described(cloud, month)
     owner.close()
     neighbour.close()

@@ -17,14 +17,21 @@ from cloud.chain.records import AssignmentRecord
 from cloud.chain.view import ChainView
 from cloud.errors import StoreError
 from cloud.identity.vault import Vault, open_vault
+from cloud.retention.holds import Holds
+from cloud.retention.requests import erase_devices
+from cloud.retention.shredding import shred_devices
 from cloud.store import Store, tables
-from cloud.store.readings import CLEAR, mask, open_entries
+from cloud.store.logs import log_number
+from cloud.store.readings import CLEAR, mask, open_entries, open_entry
+from cloud.store.trees import LogTree
 from contracts.entry import Kind, device_id
 from contracts.onchain import origin_id
+from contracts.tree import leaf_hash
 from tests.cloud.conftest import open_bench
 from tests.cloud.gateway import SimulatedGateway
 from tests.postgres import installed_programs
 
+ENTRIES = tables.entries.c
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 METER = "urn:minglou:cuiyuan:b07:meter:0101-abc"
 OTHER = "urn:minglou:cuiyuan:b07:meter:0102-def"
@@ -182,5 +189,52 @@ def test_a_store_whose_key_store_is_lost_makes_no_new_one(run: Run, tmp_path: Pa
         again = Store(store_url, vault_at(tmp_path))
         await again.migrate()
         await again.close()
+
+    run(scene())
+
+
+def test_what_is_erased_opens_in_no_older_copy_and_what_bills_rest_on_stays(
+    run: Run, tmp_path: Path, store_url: str
+) -> None:
+    gateway, theirs = household(), {device_id(METER)}
+    held_until = Holds(boundaries=((20260101, 20261231),))
+
+    async def scene() -> None:
+        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+            bench.keys.enrol(gateway)
+            await bench.send(gateway)
+            async with bench.store.read() as connection:
+                taken = (await connection.execute(select(tables.entries).order_by(ENTRIES.entry_index))).all()
+            keys_before = (tmp_path / "keys" / "units.sqlite3").read_bytes()
+            await erase_devices(
+                bench.store, theirs, {gateway.origin}, says="asked", now_ms=1, holds=held_until, boundaries_due=999912
+            )
+            with closing(vault_at(tmp_path)) as vault:
+                logs = {log_number(gateway.origin)}
+                assert await shred_devices(bench.store, vault, theirs, logs, says="asked", now_ms=1) == 1
+            async with bench.store.read() as connection:
+                for row in taken:
+                    if row.device in theirs:
+                        with pytest.raises(StoreError, match="destroyed on request"):
+                            open_entry(connection, row)
+                    else:
+                        assert open_entry(connection, row) is not None, "another's stays"
+                left = (await connection.execute(select(tables.entries).where(ENTRIES.device.in_(theirs)))).all()
+                assert sorted(row.value for row in open_entries(connection, left)) == VALUES[8:10]
+                found = (await connection.execute(select(tables.boundaries))).all()
+                assert sorted(row.value for row in open_entries(connection, found)) == VALUES[8:10]
+                assert await LogTree(logs.pop()).leaf_hashes(connection, 0, gateway.size) == [
+                    leaf_hash(entry) for entry in gateway.entries
+                ]
+            start = gateway.size
+            gateway.log(Kind.READING, METER, REGISTER, VALUES[0])
+            await bench.send(gateway, start)
+        (tmp_path / "keys" / "units.sqlite3").write_bytes(keys_before)
+        restored = Store(store_url, vault_at(tmp_path))
+        await restored.migrate()
+        async with restored.read() as connection:
+            with pytest.raises(StoreError, match="destroyed on request"):
+                open_entry(connection, next(row for row in taken if row.device in theirs))
+        await restored.close()
 
     run(scene())
