@@ -64,7 +64,7 @@ def personal_file_tells_the_flat(
     looks = json.loads(held["looks.json"])["entries"]
     assert [one for one in looks if one["act"] == "exported" and one["what"] == "personal.zip"], "and is told so"
     assert alias(unit).hex().encode() not in b"".join(_members(neighbour.get("/v1/personal.zip")).values())
-    served = _members(cloud.get(f"/v1/personal.zip?unit={door}", cloud.program_token))
+    served = _members(cloud.get("/v1/personal.zip", cloud.program_token, unit=door))
     assert served["bill-lines.csv"] == held["bill-lines.csv"] and "sessions" not in json.loads(served["person.json"])
     assert "sessions" in json.loads(held["person.json"])
 
