@@ -5,7 +5,6 @@ their places. Notes are signed and stored when an anchor is due, never two for o
 witnesses gave since.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,11 @@ from pathlib import Path
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.errors import SettingsError
+from cloud.key_file import open_key_file
 from cloud.standing import cosignature_lines
 from cloud.store import Store, insert_new, insert_rows, tables
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint
-from contracts.errors import KeyFormatError
 from contracts.superlog import sign_superlog, superlog_leaf_of
 from contracts.tree import Frontier, Node, leaf_hash
 
@@ -50,21 +48,8 @@ class SignedHead:
 
 
 def open_super_key(path: Path, what: str = "super-log key") -> ed25519.PrivateKey:
-    """An Ed25519 key from its PEM file; made there, readable by its owner only, where the file does not exist.
-
-    Raises:
-        SettingsError: the file is readable by others or is no Ed25519 key.
-    """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(ed25519.dump_pem(ed25519.generate_key()))
-    if path.stat().st_mode & 0o077:
-        raise SettingsError(f"{what} {path} can be read by others; run: chmod 600 {path}")
-    try:
-        return ed25519.load_pem(path.read_bytes())
-    except KeyFormatError as error:
-        raise SettingsError(f"{what} {path}: {error}") from error
+    """An Ed25519 key from its PEM file; made there where there is none. Raises `SettingsError`."""
+    return open_key_file(path, what)
 
 
 class SuperLog:

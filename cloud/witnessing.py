@@ -30,6 +30,7 @@ __all__ = ["WitnessClient", "WitnessFailure", "witness_workers"]
 _log = logging.getLogger("cloud.witnesses")
 _POLL_SECONDS = 0.25
 _SAID_MAX = 200
+_NOTICE_SECONDS = 3_600.0  # between two notices about one witness
 
 
 class WitnessFailure(CloudError):
@@ -61,6 +62,7 @@ class WitnessClient:
         self._known: int | None = None  # the size that it cosigned last, as far as we know
         self._try_at = -1e9
         self._said: str | None = None
+        self._notice_at = -1e9
 
     async def step(self) -> bool:
         """Ask for the newest head, unless it is cosigned or the witness was asked a moment ago."""
@@ -199,7 +201,9 @@ class WitnessClient:
                 logging.WARNING if says else logging.INFO, "cloud: witness %s %s", self._name, says or "cosigns again"
             )
         self._said = says
-        if is_grave:
+        # Its words are its own: one that worded each answer anew would fill the notices.
+        if is_grave and self._monotonic() >= self._notice_at:
+            self._notice_at = self._monotonic() + _NOTICE_SECONDS
             await self._store.notice(f"witness {self._name} {says}", at_ms=now_ms)
 
     @property

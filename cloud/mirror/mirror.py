@@ -25,6 +25,7 @@ __all__ = ["Mirror", "Round"]
 _log = logging.getLogger("cloud.mirror")
 _FAILURE_SECONDS_MAX = 60.0
 _LOGS_MAX = 200_000
+_REFUSALS_SAID = 3
 _OF_ONE_LOG = (MirrorError, ArchiveError, RpcError, SegmentError)
 """What is wrong with one log, in the cloud or in the copy, and keeps from no other."""
 
@@ -234,11 +235,14 @@ class Mirror:
                 sizes[origin] = held.size
         if not notes:
             return 0
-        for says in await self._cloud.acknowledge(notes):
-            self._complain("acknowledgement", says)
-        self._acknowledged.update(sizes)
+        refusals = await self._cloud.acknowledge(notes)
+        self._complain("acknowledgement", "; ".join(refusals[:_REFUSALS_SAID]))
+        # What was refused is given again: the cloud may have come back from an older copy, and will grow.
+        words = {word.strip(":;,.") for says in refusals for word in says.split()}
+        given = {origin: size for origin, size in sizes.items() if origin not in words}
+        self._acknowledged.update(given if len(sizes) - len(given) >= len(refusals) else {})
         self._acknowledge_at = self._monotonic() + self._acknowledge_seconds
-        return len(notes)
+        return len(given)
 
     def _head(self, origin: str) -> Checkpoint | None:
         return self._archive.log(origin).head
@@ -249,9 +253,11 @@ class Mirror:
             self._refused[found.origin] = found.says
 
     def _complain(self, about: str, says: str) -> None:
-        """Once for each new sentence."""
-        if self._said.get(about) != says:
-            self._said[about] = says
+        """Once for each new sentence; an empty one says that all is well again."""
+        if self._said.get(about, "") == says:
+            return
+        self._said[about] = says
+        if says:
             _log.warning("mirror: %s (trying again)", says)
 
 

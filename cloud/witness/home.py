@@ -4,18 +4,17 @@ A key without its state has forgotten what it signed, and could be led to sign a
 start. So whoever loses one of the two begins again with a new key, under which nothing was signed yet.
 """
 
-import os
-from pathlib import Path
-
 from cloud.errors import SettingsError
+from cloud.key_file import make_key_file, open_key_file
 from cloud.witness.settings import WitnessSettings
 from cloud.witness.state import WitnessState
 from cloud.witness.witness import Witness
 from contracts import ed25519
-from contracts.errors import KeyFormatError
 from contracts.note import COSIGNATURE_V1, VerifierKey, format_vkey
 
 __all__ = ["open_witness"]
+
+_KEY = "witness key"
 
 
 def open_witness(settings: WitnessSettings) -> Witness:
@@ -38,8 +37,8 @@ def open_witness(settings: WitnessSettings) -> Witness:
                 f"witness key {settings.key_file} is gone but its state {settings.state_file} is here; bring the key "
                 "back, or move the state away to begin as a new witness with a new vkey"
             )
-        _make_key(settings.key_file)
-    key = _read_key(settings.key_file)
+        make_key_file(settings.key_file, _KEY)
+    key = open_key_file(settings.key_file, _KEY)
     vkey = format_vkey(VerifierKey(name=settings.name, signature_type=COSIGNATURE_V1, public=ed25519.public_bytes(key)))
     bound = state.vkey()
     if bound != vkey and state.has_heads():
@@ -49,20 +48,3 @@ def open_witness(settings: WitnessSettings) -> Witness:
         )
     state.bind(vkey)
     return Witness(name=settings.name, key=key, vkey=vkey, logs=settings.logs, state=state)
-
-
-def _make_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(ed25519.dump_pem(ed25519.generate_key()))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _read_key(path: Path) -> ed25519.PrivateKey:
-    if path.stat().st_mode & 0o077:
-        raise SettingsError(f"witness key {path} can be read by others; run: chmod 600 {path}")
-    try:
-        return ed25519.load_pem(path.read_bytes())
-    except (OSError, KeyFormatError) as error:
-        raise SettingsError(f"witness key {path}: {error}") from error

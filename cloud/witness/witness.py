@@ -1,6 +1,7 @@
 """The witness itself: judges a request, writes the new head down, and only then cosigns."""
 
 import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 
 from cloud.witness.judgement import Genuine, Refused, check_genuine, check_growth
@@ -45,15 +46,29 @@ class Witness:
         except Refused as refusal:
             self._remember(genuine, refusal)
             raise
+        except sqlite3.Error as error:
+            _log.error("witness: nothing is cosigned: the state cannot be written (%s); make room on its disk", error)
+            raise Refused(
+                503,
+                f"the witness cannot write down what it would cosign ({error}), so nothing was signed: its keeper must "
+                "make room on its disk; ask again then\n",
+            ) from error
         return format_signature_line(line)
 
     def _remember(self, genuine: Genuine, refusal: Refused) -> None:
-        if refusal.status == 422 and self._state.remember_refused(genuine):
+        if refusal.status != 422:
+            return
+        try:
+            is_new, kept = self._state.remember_refused(genuine), "kept"
+        except sqlite3.Error as error:  # refused all the same; its sender has it, and so has whoever reads this
+            is_new, kept = True, f"not kept ({error}: make room on the state's disk), {genuine.request.note!r}"
+        if is_new:
             _log.warning(
-                "witness: %s signed size %d, which was not shown to extend size %d; kept, not cosigned: %s",
+                "witness: %s signed size %d, which was not shown to extend size %d; %s, not cosigned: %s",
                 genuine.head.origin,
                 genuine.head.size,
                 genuine.request.old_size,
+                kept,
                 refusal.text.strip(),
             )
 

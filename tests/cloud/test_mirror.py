@@ -147,6 +147,28 @@ def test_a_copy_is_fetched_verified_kept_and_acknowledged_to_the_gateway(
     run(scene())
 
 
+def test_an_acknowledgement_that_the_cloud_refused_is_given_again(
+    tmp_path: Path, store_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cloud has come back from an older copy of its database, and grows as far again."""
+
+    async def scene() -> None:
+        async with town(tmp_path, store_url) as here:
+            await here.grow()
+            with monkeypatch.context() as patched:
+
+                async def refuse(_room: object, _connection: object, _keeper: object, _note: str) -> str:
+                    return f"{here.gateway.origin}: no checkpoint of size 9 is held here"
+
+                patched.setattr(Acknowledgements, "_take", refuse)
+                assert (await here.mirror.round()).acknowledged == 0
+            assert await here.mail.fetch(here.gateway.origin, after=0, wait_seconds=0) == []
+            assert (await here.mirror.round()).acknowledged == 1, "though nothing grew"
+            assert await here.mail.fetch(here.gateway.origin, after=0, wait_seconds=0)
+
+    run(scene())
+
+
 def test_without_its_token_nobody_reads_and_without_its_key_nobody_acknowledges(
     tmp_path: Path, store_url: str, run: Run
 ) -> None:

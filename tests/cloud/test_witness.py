@@ -1,9 +1,11 @@
 """A witness: the answers of C2SP tlog-witness, and a memory that no race, no kill and no lost file deceives."""
 
 import random
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from cloud.errors import SettingsError
 from cloud.witness import WitnessSettings, load_witness_settings, open_witness
 from cloud.witness.app import build_witness_app
 from cloud.witness.judgement import Refused
+from cloud.witness.state import WitnessState
 from cloud.witness.witness import Witness
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint
@@ -350,3 +353,36 @@ def test_what_it_answered_it_remembers_after_kill_9(served: tuple[Program, str])
         assert conflict.status_code == 409 and int(conflict.text) in (answered[-1], answered[-1] + 1)
     assert started.stop() == 0, started.said()
     assert started.said().count(started.said().split("\n")[0]) == 3, "its vkey at every start, the same"
+
+
+def test_a_witness_that_cannot_write_signs_nothing_and_says_what_to_do(
+    tmp_path: Path, run: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: SQLite takes no row."""
+    real = WitnessState._connection
+
+    @contextmanager
+    def full(state: WitnessState) -> Iterator[sqlite3.Connection]:
+        with real(state) as connection:
+            connection.set_authorizer(
+                lambda action, *_names: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_INSERT else sqlite3.SQLITE_OK
+            )
+            yield connection
+
+    async def scenario() -> None:
+        app = build_witness_app(open_witness(settings_in(tmp_path)), requests_per_second=1e6)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://w.example") as client:
+            tree = history(20)
+            with monkeypatch.context() as patched:
+                patched.setattr(WitnessState, "_connection", full)
+                refused = await client.post("/add-checkpoint", content=request(tree, 5, 0))
+                assert refused.status_code == 503
+                assert "nothing was signed: its keeper must make room on its disk" in refused.text
+            assert (await client.post("/add-checkpoint", content=request(tree, 5, 0))).status_code == 200
+            with monkeypatch.context() as patched:
+                patched.setattr(WitnessState, "_connection", full)
+                other = await client.post("/add-checkpoint", content=request(history(20, branch=1, at=3), 9, 5))
+                assert other.status_code == 422, "what is wrong is refused all the same"
+            assert (await client.post("/add-checkpoint", content=request(tree, 9, 5))).status_code == 200
+
+    run(scenario())

@@ -288,3 +288,28 @@ def test_settings_and_trust_file_must_ask_for_the_same(tmp_path: Path) -> None:
 
 def trust_with(*, quorum: int, vkeys: list[str]) -> Trust:
     return replace(TRUST, witness_policy=policy_of(vkeys, quorum))
+
+
+def test_a_witness_that_words_each_refusal_anew_does_not_fill_the_notices(
+    run: Run, store_url: str, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with witnessed(store_url, tmp_path) as log:
+            words = iter(range(1_000))
+
+            async def anew(_request: httpx.Request) -> httpx.Response:
+                return httpx.Response(422, text=f"no. {next(words)}")
+
+            log.wires[0].instead = anew
+            await log.grow()
+            for _ in range(30):  # 100 s apart
+                await log.ask()
+            assert "(no. 29)" in await log.says(0), "its newest words are shown"
+            notices = [one for one in await log.bench.store.latest_notices(50) if "history does not extend" in one]
+            assert len(notices) == 1
+            log.seconds[0] += 3_600
+            await log.ask()
+            notices = [one for one in await log.bench.store.latest_notices(50) if "history does not extend" in one]
+            assert len(notices) == 2, "once an hour it may say more"
+
+    run(scenario())
