@@ -31,9 +31,13 @@ def figures() -> dict[str, Figure]:
         print(f"cluster: {seconds:.0f} s are too short for a figure")
         return {}
     kills = ", ".join(f"{count} x {name}" for name, count in outcome["kills"].items())
+    felt = ", ".join(
+        f"{kind} {one['acknowledged_s_max']}/{one['stored_s_max']}" for kind, one in outcome["recoveries"].items()
+    )
     note = (
         f"{outcome['acknowledged']:,} entries acknowledged in {outcome['batches']:,} batches, {outcome['wishes']} "
-        f"wishes for anchors, in {seconds / 60:.0f} min; killed with -9: {kills}"
+        f"wishes for anchors, in {seconds / 60:.0f} min; killed with -9: {kills}; "
+        f"longest seconds until acknowledged/stored again: {felt}"
     )
     return {
         "cloud.cluster_lost": Figure(value=outcome["lost"], unit="count", note=note, seed=SEED),

@@ -66,9 +66,10 @@ def write_secret(path: Path, secret: str) -> None:
 
 
 def write_settings(
-    folder: Path, site: ChainSite, port: int, *, directory: str | None = None, workers: int = 1, store_url: str = ""
-) -> Path:
-    """Everything a cloud reads, in one folder; the path of its cloud.toml."""
+    folder: Path, site: ChainSite, port: int, *, directory: str | None = None, workers: int = 1, store_url: str = "",
+    more: str = "",
+) -> Path:  # fmt: skip
+    """Everything a cloud reads, in one folder; the path of its cloud.toml. `more`: tables that stand behind it."""
     write_deployment(folder / "deployment.json", site.deployment)
     public = ed25519.public_bytes(SUPER_KEY)
     write_trust(
@@ -91,7 +92,7 @@ def write_settings(
         + (f'[store]\nurl = "{store_url}"\n' if store_url else "")
         + f'[chain]\n{chain}relayer_key_file = "relayer.key"\nfinality_depth = 2\npoll_seconds = 0.1\n'
         + f'[super_log]\norigin = "{SUPER_ORIGIN}"\nkey_file = "superlog.pem"\nanchor_seconds = 0.3\n'
-        + "[mail]\nblock_seconds = 0.5\n"
+        + f"[mail]\nblock_seconds = 0.5\n{more}"
     )
     (folder / "operator.toml").write_text(
         f'[cloud]\nurl = "http://127.0.0.1:{port}"\n[chain]\n{chain}operator_key_file = "operator.key"\n'
@@ -101,11 +102,12 @@ def write_settings(
 
 @contextmanager
 def serving(
-    folder: Path, site: ChainSite, *, directory: str | None = None, workers: int = 1, store_url: str = ""
-) -> Iterator[ServedCloud]:
+    folder: Path, site: ChainSite, *, directory: str | None = None, workers: int = 1, store_url: str = "",
+    more: str = "",
+) -> Iterator[ServedCloud]:  # fmt: skip
     """A cloud that serves until the block ends."""
     port = free_port()
-    config = write_settings(folder, site, port, directory=directory, workers=workers, store_url=store_url)
+    config = write_settings(folder, site, port, directory=directory, workers=workers, store_url=store_url, more=more)
     command = [minglou(), "cloud", "serve", "--config", config]
     with running(command, name="cloud", output_dir=folder, ready=lambda: is_listening(port), seconds=40) as program:
         yield ServedCloud(program, port, folder)

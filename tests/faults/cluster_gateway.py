@@ -1,13 +1,17 @@
-"""A gateway for long loads: its log, and how it sends through whatever happens to the cloud."""
+"""Gateways for long loads: their logs, how they send through whatever happens to the cloud, and what came of it."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
 
 import httpx
+from sqlalchemy import select
 
+from cloud.store import Store, tables
+from cloud.store.logs import log_number
 from contracts.batch import MEDIA_TYPE, encode_batch
 from contracts.checkpoint import Checkpoint, sign_checkpoint
 from contracts.entry import ENTRY_BYTES
@@ -20,10 +24,14 @@ _OPEN_MAX = 2_000  # entries, beyond which it logs no more until some are acknow
 class LoadGateway:
     """One gateway and what it was told: `acknowledged` entries of its log, which only ever grow at its side."""
 
-    def __init__(self, origin: str, seed: int) -> None:
+    def __init__(
+        self, origin: str, seed: int, on_answer: Callable[[LoadGateway, str, float], None] = lambda *_answer: None
+    ) -> None:
+        """`on_answer` is told who was answered well, from where, and when that request began."""
         self.log = SimulatedGateway(origin=origin, seed=seed)
         self.acknowledged = 0
         self.answers = 0
+        self._on_answer = on_answer
         self._rng = random.Random(seed)
         self._frontier = Frontier()
         self._known = 0
@@ -48,7 +56,7 @@ class LoadGateway:
 
     async def _send(self, client: httpx.AsyncClient, url: str) -> None:
         """One try. An answer that does not come leaves open what became of the batch: it is sent again, longer."""
-        body = self._batch()
+        body, begun = self._batch(), time.monotonic()
         headers = {"Content-Type": MEDIA_TYPE, "Authorization": f"Bearer {self.log.token.hex()}"}
         try:
             answer = await client.post(f"{url}/v1/logs/{self.origin}/entries", content=body, headers=headers)
@@ -58,6 +66,7 @@ class LoadGateway:
         if answer.status_code == 200:
             self.acknowledged, self._next = max(self.acknowledged, told["size"]), told["size"]
             self.answers += 1
+            self._on_answer(self, url, begun)
         elif answer.status_code == 409 and told["error"] == "gap":
             self._next = told["size"]
         elif answer.status_code not in (429, 503) and told.get("error") != "unknown_gateway":
@@ -71,3 +80,25 @@ class LoadGateway:
         start = min(self._next, log.size - 1)
         checkpoint = Checkpoint(origin=log.origin, size=log.size, root=self._frontier.root())
         return encode_batch(start, sign_checkpoint(checkpoint, log.key), log.entries[start:], log.details[start:])
+
+
+async def judge_entries(store: Store, gateways: Sequence[LoadGateway]) -> tuple[int, int]:
+    """Acknowledged entries that are not where they were signed to be, and leaves that are there twice."""
+    lost = doubled = 0
+    column = tables.entries.c
+    for one in gateways:
+        query = select(column.entry_index, column.leaf_hash).where(column.log_id == log_number(one.origin))
+        async with store.read() as connection:
+            rows = [(int(row.entry_index), bytes(row.leaf_hash)) for row in await connection.execute(query)]
+        held, leaves = dict(rows), one.leaves()
+        lost += sum(held.get(index) != leaves[index] for index in range(one.acknowledged))
+        doubled += len(rows) - len({leaf for _index, leaf in rows})
+    return lost, doubled
+
+
+async def stored_sizes(store: Store, gateways: Sequence[LoadGateway]) -> dict[str, int]:
+    """How much of each log is stored, by its origin."""
+    logs = tables.logs.c
+    query = select(logs.origin, logs.size).where(logs.log_id.in_([log_number(one.origin) for one in gateways]))
+    async with store.read() as connection:
+        return {row.origin: row.size for row in await connection.execute(query)}

@@ -2,10 +2,11 @@
 
     python -m tests.faults.cluster_run --seconds 600 --seed 7
 
-Three NATS servers, two `minglou cloud serve`, PostgreSQL and the chain's node are real processes. Gateways send all the
-time; every few seconds one part dies, sometimes while another is still down. Each comes back by itself, as systemd or
-Kubernetes would bring it back. In the end every acknowledged entry must be in PostgreSQL once, and every wish for an
-anchor on the chain once.
+Three NATS servers, two `minglou cloud serve` of which one has two workers, PostgreSQL and the chain's node are real
+processes. Gateways send all the time; every few seconds one part dies, sometimes while another is still down. Each
+comes back by itself, as systemd or Kubernetes would bring it back, and a worker as its supervisor does. How long each
+kill is felt is printed. In the end every acknowledged entry must be in PostgreSQL once, and every wish for an anchor on
+the chain once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
+import re
+import signal
 import sys
 import tempfile
 import time
@@ -22,6 +26,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from sqlalchemy import select
@@ -32,14 +37,19 @@ from contracts.onchain import ANCHORED_TOPIC
 from provisioning.demo.anvil import anvil_command
 from tests.cloud.chain_site import ChainSite
 from tests.cloud.served import minglou, write_settings
-from tests.faults.cluster_gateway import LoadGateway
+from tests.faults.cluster_gateway import LoadGateway, judge_entries, stored_sizes
+from tests.faults.cluster_recovery import Recoveries
 from tests.nats_cluster import nats_cluster
 from tests.postgres import postgres_server
 from tests.processes import Program, free_port, is_listening, running, wait_until
 
 GATEWAYS = 6
 CLOUDS = 2
+WORKERS = 2  # of the last of them
+CHAIN = "chain node"
 SETTLE_SECONDS = 600  # what a run may take after its load is over
+_TELL_SECONDS = 15.0
+_WORKER = re.compile(r"ready .* \(worker \d+ of \d+, process (\d+)\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +62,7 @@ class Outcome:
     acknowledged: int  # entries
     batches: int
     wishes: int  # anchors
+    recoveries: dict[str, dict[str, Any]]  # by kind of part: kills and the longest seconds until it was overcome
     lost: int  # acknowledged entries that are not stored, and wishes that are not on chain
     doubled: int
 
@@ -61,14 +72,33 @@ class Part:
     """One process that may be killed."""
 
     name: str
+    kind: str
     program: Program
     restart: Callable[[], None]
+    url: str = ""  # where it takes batches
 
     async def die(self, rng: random.Random) -> None:
         """Killed, and brought back after a while."""
         await asyncio.to_thread(self.program.kill)
         await asyncio.sleep(rng.uniform(0.2, 5.0))
         await asyncio.to_thread(self.restart)
+
+
+class Worker(Part):
+    """One of a cloud's processes, whichever; its supervisor brings another one."""
+
+    async def die(self, rng: random.Random) -> None:
+        living = [pid for pid in _WORKER.findall(self.program.said())[-WORKERS:] if _is_worker(pid)]
+        if living:
+            os.kill(int(rng.choice(living)), signal.SIGKILL)
+
+
+def _is_worker(pid: str) -> bool:
+    """Whether it still runs: its number may be another process's by now."""
+    try:
+        return b"cloud.serving" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 @dataclass
@@ -84,9 +114,10 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(folder: Path, seed: int) -> AsyncIterator[World]:
+async def open_world(folder: Path, seed: int, recoveries: Recoveries) -> AsyncIterator[World]:
     """All parts, started; the clouds take batches."""
-    gateways = [LoadGateway(f"soak.minglou.example/s/g{number}/e0", seed * 100 + number) for number in range(GATEWAYS)]
+    names = [f"soak.minglou.example/s/g{number}/e0" for number in range(GATEWAYS)]
+    gateways = [LoadGateway(name, seed * 100 + at, recoveries.answered) for at, name in enumerate(names)]
     with ExitStack() as stack:
         postgres = stack.enter_context(postgres_server())
         nats = stack.enter_context(nats_cluster(folder))
@@ -100,15 +131,19 @@ async def open_world(folder: Path, seed: int) -> AsyncIterator[World]:
         clouds, urls = [], []
         for number in range(CLOUDS):
             listens = free_port()
-            config = _cloud_settings(folder / f"cloud-{number}", site, listens, store_url, nats.settings())
+            workers = WORKERS if number == CLOUDS - 1 else 1
+            config = _cloud_settings(folder / f"cloud-{number}", site, listens, store_url, nats.settings(), workers)
             command = [minglou(), "cloud", "serve", "--config", config]
             clouds.append(stack.enter_context(running(command, name=f"cloud-{number}", output_dir=folder)))
             urls.append(f"http://127.0.0.1:{listens}")
+        last = clouds[-1]
         parts = [
-            *(Part(node.name, node.program, lambda node=node: nats.restart(node)) for node in nats.nodes),  # type: ignore[misc]
-            *(Part(cloud.name, cloud, lambda: None) for cloud in clouds),  # their keeper brings them back
-            Part("postgres", postgres.program, postgres.restart),
-            Part("anvil", anvil, lambda: _restart(anvil, port)),
+            *(Part(node.name, "NATS node", node.program, lambda node=node: nats.restart(node)) for node in nats.nodes),  # type: ignore[misc]
+            # Their keeper brings them back.
+            *(Part(one.name, "cloud", one, lambda: None, url) for one, url in zip(clouds, urls, strict=True)),
+            Worker(f"{last.name}-worker", "worker", last, lambda: None),
+            Part("postgres", "PostgreSQL", postgres.program, postgres.restart),
+            Part("anvil", CHAIN, anvil, lambda: _restart(anvil, port)),
         ]
         world = World(site, store_url, clouds, urls, parts, gateways)
         try:
@@ -127,12 +162,13 @@ async def _site(url: str, gateways: Sequence[LoadGateway]) -> ChainSite:
     return site
 
 
-def _cloud_settings(folder: Path, site: ChainSite, port: int, store_url: str, ingest_log: str) -> Path:
+def _cloud_settings(folder: Path, site: ChainSite, port: int, store_url: str, ingest_log: str, workers: int) -> Path:
     folder.mkdir()
-    config = write_settings(folder, site, port)
-    text = config.read_text().replace("finality_depth = 2\n", 'finality_depth = 2\nlost_finality = "resend"\n')
     keys = '[identity]\nkeys_dir = "../keys"\naudit_key_file = "../keys/audit.pem"\n'
-    config.write_text(f'{text}[store]\nurl = "{store_url}"\n{keys}{ingest_log}gib = 1.0\nredeliver_seconds = 5\n')
+    more = f"{keys}{ingest_log}gib = 1.0\nredeliver_seconds = 5\n"
+    config = write_settings(folder, site, port, workers=workers, store_url=store_url, more=more)
+    text = config.read_text().replace("finality_depth = 2\n", 'finality_depth = 2\nlost_finality = "resend"\n')
+    config.write_text(text)
     return config
 
 
@@ -144,31 +180,42 @@ def _restart(program: Program, port: int) -> None:
 async def run(folder: Path, *, seconds: float, seed: int) -> Outcome:
     """One load with its kills, settled and judged."""
     rng, started, kills = random.Random(seed), time.monotonic(), Counter[str]()
-    async with open_world(folder, seed) as world, AsyncExitStack() as stack:
+
+    def say(line: str) -> None:
+        print(f"cluster: {time.monotonic() - started:5.0f} s  {line}", flush=True)
+
+    recoveries = Recoveries(say)
+    async with open_world(folder, seed, recoveries) as world, AsyncExitStack() as stack:
+        store = Store(world.store_url)
+        stack.push_async_callback(store.close)
         keepers = [asyncio.create_task(_keep(cloud), name=cloud.name) for cloud in world.clouds]
         keepers.append(asyncio.create_task(_mine(world.site), name="blocks"))
         stack.push_async_callback(_end, keepers)
         await _until(lambda: _all_ready(world.urls), SETTLE_SECONDS)
+        say(f"all parts are ready; {seconds:.0f} s of load begin")
+        keepers.append(asyncio.create_task(recoveries.watch(store, world.gateways), name="recoveries"))
+        keepers.append(asyncio.create_task(_tell(world, recoveries, kills, say), name="progress"))
         ends_at = time.monotonic() + seconds
         async with asyncio.timeout(seconds + SETTLE_SECONDS), asyncio.TaskGroup() as tasks:
             for gateway in world.gateways:
                 tasks.create_task(gateway.live(world.urls, lambda: time.monotonic() >= ends_at), name=gateway.origin)
-            tasks.create_task(_kill(world.parts, rng, kills, ends_at), name="kills")
+            tasks.create_task(_kill(world.parts, rng, kills, recoveries, ends_at), name="kills")
+        say("the load is over and all of it is acknowledged; waiting until it is stored and anchored")
         await _until(lambda: _all_ready(world.urls), SETTLE_SECONDS)
-        store = Store(world.store_url)
-        stack.push_async_callback(store.close)
         await _until(lambda: _is_settled(store, world), SETTLE_SECONDS)
-        lost, doubled = await _judge_entries(store, world.gateways)
+        lost, doubled = await judge_entries(store, world.gateways)
         wishes, wishes_lost, wishes_doubled = await _judge_wishes(store, world.site)
     return Outcome(
         seed=seed, seconds=round(time.monotonic() - started, 1), kills=dict(sorted(kills.items())), wishes=wishes,
-        acknowledged=sum(one.acknowledged for one in world.gateways),
+        acknowledged=sum(one.acknowledged for one in world.gateways), recoveries=recoveries.summary(),
         batches=sum(one.answers for one in world.gateways),
         lost=lost + wishes_lost, doubled=doubled + wishes_doubled,
     )  # fmt: skip
 
 
-async def _kill(parts: Sequence[Part], rng: random.Random, kills: Counter[str], ends_at: float) -> None:
+async def _kill(
+    parts: Sequence[Part], rng: random.Random, kills: Counter[str], recoveries: Recoveries, ends_at: float
+) -> None:
     """Every few seconds one that lives dies; up to three are down at a time."""
     dying: dict[str, asyncio.Task[None]] = {}
     async with asyncio.TaskGroup() as tasks:
@@ -178,7 +225,16 @@ async def _kill(parts: Sequence[Part], rng: random.Random, kills: Counter[str], 
             part = rng.choice(parts)
             if part.name not in dying and len(dying) < 3 and part.program.is_running():
                 kills[part.name] += 1
+                recoveries.begin(part.name, part.kind, url=part.url, needs_anchor=part.kind == CHAIN)
                 dying[part.name] = tasks.create_task(part.die(rng), name=f"death of {part.name}")
+
+
+async def _tell(world: World, recoveries: Recoveries, kills: Counter[str], say: Callable[[str], None]) -> None:
+    """How it goes."""
+    while True:
+        await asyncio.sleep(_TELL_SECONDS)
+        acknowledged, stored = sum(one.acknowledged for one in world.gateways), sum(recoveries.stored.values())
+        say(f"{acknowledged:,} entries acknowledged, {stored:,} stored, {kills.total()} kills")
 
 
 async def _keep(program: Program) -> None:
@@ -226,13 +282,10 @@ async def _all_ready(urls: Sequence[str]) -> bool:
 
 async def _is_settled(store: Store, world: World) -> bool:
     """Whether everything that was acknowledged is stored, has its place and is anchored for good."""
-    logs, checkpoints, intents = tables.logs.c, tables.checkpoints.c, tables.intents.c
+    checkpoints, intents = tables.checkpoints.c, tables.intents.c
     numbers = [log_number(one.origin) for one in world.gateways]
+    stored = await stored_sizes(store, world.gateways)
     async with store.read() as connection:
-        stored = {
-            row.log_id: row.size
-            for row in await connection.execute(select(logs.log_id, logs.size).where(logs.log_id.in_(numbers)))
-        }
         waiting = select(checkpoints.size).where(checkpoints.log_id.in_(numbers), checkpoints.super_index.is_(None))
         if (await connection.execute(waiting.limit(1))).first() is not None:
             return False
@@ -240,22 +293,8 @@ async def _is_settled(store: Store, world: World) -> bool:
         anchored = (await connection.execute(select(intents.business_key).where(intents.state == "final"))).scalars()
         sizes = [int(key.partition(":")[2]) for key in anchored if key.startswith("anchor:")]
         places = (await connection.execute(select(tables.super_head.c.size))).scalar_one_or_none() or 0
-    whole = all(stored.get(log_number(one.origin), 0) >= one.acknowledged for one in world.gateways)
+    whole = all(stored.get(one.origin, 0) >= one.acknowledged for one in world.gateways)
     return whole and states <= {"final"} and max(sizes, default=0) == places
-
-
-async def _judge_entries(store: Store, gateways: Sequence[LoadGateway]) -> tuple[int, int]:
-    """Acknowledged entries that are not where they were signed to be, and leaves that are there twice."""
-    lost = doubled = 0
-    column = tables.entries.c
-    for one in gateways:
-        query = select(column.entry_index, column.leaf_hash).where(column.log_id == log_number(one.origin))
-        async with store.read() as connection:
-            rows = [(int(row.entry_index), bytes(row.leaf_hash)) for row in await connection.execute(query)]
-        held, leaves = dict(rows), one.leaves()
-        lost += sum(held.get(index) != leaves[index] for index in range(one.acknowledged))
-        doubled += len(rows) - len({leaf for _index, leaf in rows})
-    return lost, doubled
 
 
 async def _judge_wishes(store: Store, site: ChainSite) -> tuple[int, int, int]:
