@@ -70,6 +70,7 @@ def test_a_witness_stands_alone() -> None:
     ours = {name for name in loaded if name.startswith("cloud.")}
     assert {name for name in ours if not name.startswith("cloud.witness")} == {
         "cloud.errors",
+        "cloud.key_file",
         "cloud.toml_table",
         "cloud.web_server",
     }
