@@ -15,7 +15,7 @@ from provisioning.demo.supervisor import Program
 from provisioning.errors import ChainSetupError
 from provisioning.rpc import Rpc
 
-__all__ = ["ChainClock", "ChainMiner", "chain_program", "repair_state"]
+__all__ = ["ChainClock", "ChainMiner", "chain_program", "keep_state", "repair_state"]
 
 _QUIET_BLOCKS = 3  # blocks after the last transaction, so that it becomes final
 
@@ -56,14 +56,29 @@ def chain_program(
 
 def repair_state(state: Path) -> None:
     """Put back the last whole state if a kill has left a half-written one, and keep a copy of a whole one."""
-    copy = state.with_name("state.copy.json")
-    if _is_whole(state):
-        shutil.copyfile(state, copy.with_suffix(".new"))
-        copy.with_suffix(".new").replace(copy)
-    elif _is_whole(copy):
-        shutil.copyfile(copy, state)
+    if keep_state(state):
+        return
+    if _is_whole(_copy_of(state)):
+        shutil.copyfile(_copy_of(state), state)
     else:
         state.unlink(missing_ok=True)
+
+
+def keep_state(state: Path) -> bool:
+    """Keep a copy of the state, unless anvil is just writing it or was killed while it did; whether it is whole."""
+    fresh = state.with_name("state.copy.new")
+    try:
+        shutil.copyfile(state, fresh)
+    except OSError:
+        return False
+    if _is_whole(fresh):
+        fresh.replace(_copy_of(state))
+        return True
+    return False
+
+
+def _copy_of(state: Path) -> Path:
+    return state.with_name("state.copy.json")
 
 
 def _is_whole(path: Path) -> bool:

@@ -35,6 +35,7 @@ from cloud.store import Store, tables
 from cloud.store.logs import log_number
 from contracts.onchain import ANCHORED_TOPIC
 from provisioning.demo.anvil import anvil_command
+from provisioning.demo.chain import keep_state, repair_state
 from tests.cloud.chain_site import ChainSite
 from tests.cloud.served import minglou, write_settings
 from tests.faults.cluster_gateway import LoadGateway, judge_entries, stored_sizes
@@ -122,9 +123,10 @@ async def open_world(folder: Path, seed: int, recoveries: Recoveries) -> AsyncIt
         postgres = stack.enter_context(postgres_server())
         nats = stack.enter_context(nats_cluster(folder))
         port = free_port()
-        state = ("--state", str(folder / "chain.json"), "--state-interval", "1")
+        state = folder / "chain.json"
+        saved = ("--state", str(state), "--state-interval", "1")
         anvil = stack.enter_context(
-            running(anvil_command(port, *state), name="anvil", output_dir=folder, ready=lambda: is_listening(port))
+            running(anvil_command(port, *saved), name="anvil", output_dir=folder, ready=lambda: is_listening(port))
         )
         site = await _site(f"http://127.0.0.1:{port}", gateways)
         store_url = postgres.url(postgres.new_database())
@@ -143,7 +145,7 @@ async def open_world(folder: Path, seed: int, recoveries: Recoveries) -> AsyncIt
             *(Part(one.name, "cloud", one, lambda: None, url) for one, url in zip(clouds, urls, strict=True)),
             Worker(f"{last.name}-worker", "worker", last, lambda: None),
             Part("postgres", "PostgreSQL", postgres.program, postgres.restart),
-            Part("anvil", CHAIN, anvil, lambda: _restart(anvil, port)),
+            Part("anvil", CHAIN, anvil, lambda: _restart(anvil, port, state)),
         ]
         world = World(site, store_url, clouds, urls, parts, gateways)
         try:
@@ -172,7 +174,8 @@ def _cloud_settings(folder: Path, site: ChainSite, port: int, store_url: str, in
     return config
 
 
-def _restart(program: Program, port: int) -> None:
+def _restart(program: Program, port: int, state: Path) -> None:
+    repair_state(state)  # anvil, unlike chains' nodes, leaves half a file where it is killed while it writes
     program.restart()
     wait_until(lambda: is_listening(port), seconds=30, what=f"{program.name} to come back")
 
@@ -189,7 +192,7 @@ async def run(folder: Path, *, seconds: float, seed: int) -> Outcome:
         store = Store(world.store_url)
         stack.push_async_callback(store.close)
         keepers = [asyncio.create_task(_keep(cloud), name=cloud.name) for cloud in world.clouds]
-        keepers.append(asyncio.create_task(_mine(world.site), name="blocks"))
+        keepers.append(asyncio.create_task(_mine(world.site, folder / "chain.json"), name="blocks"))
         stack.push_async_callback(_end, keepers)
         await _until(lambda: _all_ready(world.urls), SETTLE_SECONDS)
         say(f"all parts are ready; {seconds:.0f} s of load begin")
@@ -246,11 +249,12 @@ async def _keep(program: Program) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _mine(site: ChainSite) -> None:
-    """Blocks come all the time, as on any chain."""
+async def _mine(site: ChainSite, state: Path) -> None:
+    """Blocks come all the time, as on any chain; what stands of it on the disk is copied while it is whole."""
     while True:
         with suppress(httpx.HTTPError, ValueError, AssertionError):
             await site.mine()
+        await asyncio.to_thread(keep_state, state)
         await asyncio.sleep(1.0)
 
 
