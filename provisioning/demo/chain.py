@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -66,15 +67,17 @@ def repair_state(state: Path) -> None:
 
 def keep_state(state: Path) -> bool:
     """Keep a copy of the state, unless anvil is just writing it or was killed while it did; whether it is whole."""
-    fresh = state.with_name("state.copy.new")
+    fresh = state.with_name(f"state.copy.{secrets.token_hex(4)}")
     try:
         shutil.copyfile(state, fresh)
+        is_whole = _is_whole(fresh)
+        if is_whole:
+            fresh.replace(_copy_of(state))
     except OSError:
         return False
-    if _is_whole(fresh):
-        fresh.replace(_copy_of(state))
-        return True
-    return False
+    finally:
+        fresh.unlink(missing_ok=True)
+    return is_whole
 
 
 def _copy_of(state: Path) -> Path:
