@@ -142,9 +142,14 @@ def _disk_errors(folder: Path) -> Iterator[None]:
 
 
 def _copy_segments(source: Path, target: Path, folder: Path) -> int:
-    """Copy them; what the backup before holds unchanged is the same file on disk. Bytes that are new."""
+    """Copy them; what the backup before holds unchanged is the same file on disk. Bytes that are new.
+
+    Unchanged is what has the digest that the backup before lists, here and there: a file that a disk has damaged since
+    is not handed on.
+    """
     target.mkdir()
     previous = _newest_before(folder)
+    listed = json.loads((previous / LIST).read_text())["files"] if previous else {}
     copied = 0
     for path in _files(source):
         name = path.relative_to(source)
@@ -153,7 +158,7 @@ def _copy_segments(source: Path, target: Path, folder: Path) -> int:
         to = target / name
         to.parent.mkdir(parents=True, exist_ok=True)
         before = previous / "segments" / name if previous else None
-        if before is not None and before.exists() and _is_same(before, path):
+        if before is not None and _is_same(before, path, listed.get(f"segments/{name.as_posix()}")):
             os.link(before, to)
         else:
             shutil.copy2(path, to)
@@ -161,9 +166,11 @@ def _copy_segments(source: Path, target: Path, folder: Path) -> int:
     return copied
 
 
-def _is_same(one: Path, other: Path) -> bool:
-    a, b = one.stat(), other.stat()
-    return (a.st_size, a.st_mtime_ns) == (b.st_size, b.st_mtime_ns)
+def _is_same(before: Path, path: Path, listed: dict[str, Any] | None) -> bool:
+    """Whether a file is what the backup before lists, and that backup's file still is too."""
+    if listed is None or not before.exists() or path.stat().st_size != listed["bytes"]:
+        return False
+    return bool(_digest(path) == listed["sha256"] == _digest(before))
 
 
 def _newest_before(folder: Path) -> Path | None:

@@ -22,7 +22,7 @@ async def _backup(settings: CloudSettings, arguments: Any) -> int:
     made = await take_backup(settings, arguments.to, programs=arguments.programs)
     print(f"{made.folder}: whole; {made.files} files, {made.bytes_new} bytes of them new")
     print("The keys are not in it: keep these elsewhere, mode 0600:")
-    for path in _secrets(settings):
+    for path in (arguments.config.resolve(), *_secrets(settings)):
         print(f"  {path}")
     return 0
 
@@ -52,11 +52,15 @@ async def _drill(settings: CloudSettings, arguments: Any) -> int:
 
 
 def _secrets(settings: CloudSettings) -> list[Path]:
+    """Files that the settings name and that open something."""
+    log = settings.ingest_log
     named = (
         settings.super_key_file,
         settings.relayer_key_file,
         settings.claims_file,
-        settings.data_dir / "audit.pem",
+        settings.audit_key_file,
+        log.password_file if log else None,
+        log.key_file if log else None,
         settings.master_key_file,
         settings.keys_dir / "units.sqlite3",
     )

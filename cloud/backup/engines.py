@@ -16,7 +16,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from cloud.errors import BackupError
 from cloud.store import Store
 
-__all__ = ["Snapshot", "database_of_its_own", "dump", "dump_name", "is_empty", "load", "run_program", "snapshot_of"]
+__all__ = [
+    "Snapshot",
+    "check_loadable",
+    "clear",
+    "database_of_its_own",
+    "dump",
+    "dump_name",
+    "is_empty",
+    "load",
+    "run_program",
+    "snapshot_of",
+]
 
 
 class Snapshot:
@@ -96,16 +107,46 @@ async def is_empty(url: str) -> bool:
         await engine.dispose()
 
 
-async def load(path: Path, url: str, programs: Path | None) -> None:
-    """Fill an empty database from a dump.
+async def check_loadable(url: str, programs: Path | None) -> None:
+    """Whether a dump can be brought back here.
 
     Raises:
-        BackupError: something stands there already; pg_restore is missing or refuses.
+        BackupError: something stands there already, or pg_restore is missing.
     """
+    if make_url(url).get_backend_name() == "postgresql":
+        _program("pg_restore", programs)
     if not await is_empty(url):
         raise BackupError(
             f"{_shown(url)} holds something already; a backup is restored into an empty database: move it away first"
         )
+
+
+async def clear(url: str) -> None:
+    """Take away what was brought into a database that was empty."""
+    if make_url(url).get_backend_name() != "postgresql":
+        await asyncio.to_thread(_remove_sqlite, _sqlite_file(url))
+        return
+    engine = create_async_engine(url, hide_parameters=True)
+    asked = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+    try:
+        async with engine.begin() as connection:
+            for name in (await connection.execute(text(asked))).scalars().all():
+                quoted = name.replace('"', '""')
+                await connection.execute(text(f'DROP TABLE IF EXISTS public."{quoted}" CASCADE'))
+    except (DBAPIError, OSError) as error:
+        says = f"{_shown(url)} holds part of a backup; empty it, then restore again"
+        raise BackupError(says) from error
+    finally:
+        await engine.dispose()
+
+
+def _remove_sqlite(file: Path) -> None:
+    for path in (file, file.with_name(file.name + "-wal"), file.with_name(file.name + "-shm")):
+        path.unlink(missing_ok=True)
+
+
+async def load(path: Path, url: str, programs: Path | None) -> None:
+    """Fill a database that `check_loadable` found empty. Raises `BackupError` where pg_restore refuses."""
     if make_url(url).get_backend_name() == "postgresql":
         words = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", str(path)]
         await run_program("pg_restore", words, url, programs)
@@ -151,12 +192,7 @@ async def run_program(name: str, words: list[str], url: str, programs: Path | No
     Raises:
         BackupError: it is not installed, or ended with another code than 0; its last words stand in the message.
     """
-    found = shutil.which(name, path=str(programs) if programs else None)
-    if found is None:
-        raise BackupError(
-            f"{name} is not installed; install PostgreSQL's client programs of the server's version, "
-            "or name their folder with --programs"
-        )
+    found = _program(name, programs)
     asked = make_url(url)
     # A password in the arguments would be read by every user of the machine.
     address = URL.create("postgresql", asked.username, None, asked.host, asked.port, asked.database, asked.query)
@@ -167,6 +203,17 @@ async def run_program(name: str, words: list[str], url: str, programs: Path | No
     _, told = await running.communicate()
     if running.returncode:
         raise BackupError(f"{name} ended with {running.returncode}: {told.decode(errors='replace').strip()[-500:]}")
+
+
+def _program(name: str, programs: Path | None) -> str:
+    """Where one of PostgreSQL's own programs is. Raises `BackupError`."""
+    found = shutil.which(name, path=str(programs) if programs else None)
+    if found is None:
+        raise BackupError(
+            f"{name} is not installed; install PostgreSQL's client programs of the server's version, "
+            "or name their folder with --programs"
+        )
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from cloud.backup.backup import read_list
-from cloud.backup.engines import dump_name, load
+from cloud.backup.engines import check_loadable, clear, dump_name, load
 from cloud.errors import BackupError
 from cloud.store import Store
 
@@ -25,7 +27,8 @@ async def restore(
         programs: the folder of PostgreSQL's own programs, where they are not on PATH.
 
     Raises:
-        BackupError: the backup is not whole, of the other kind of database, or something stands there already.
+        BackupError: the backup is not whole, of the other kind of database, or something stands there already; or it
+            could not be brought back, and then nothing of it is left.
     """
     document = await asyncio.to_thread(read_list, folder)
     path = folder / dump_name(url)
@@ -33,20 +36,50 @@ async def restore(
         kind = "SQLite" if path.suffix == ".dump" else "PostgreSQL"
         raise BackupError(f"{folder} is a backup of a {kind} store; name one of the same kind in [store] url")
     say(f"restore: {len(document['files'])} files are as they were when they were backed up, {document['taken_at']}")
-    await asyncio.to_thread(_bring_segments_back, folder / "segments", segments)
-    await load(path, url, programs)
-    store = Store(url)
+    await asyncio.to_thread(_check_folder, segments)
+    await check_loadable(url, programs)
+    partial = segments.with_name(segments.name + ".partial")
     try:
-        await store.migrate()
+        await asyncio.to_thread(_copy_segments, folder / "segments", partial)
+        await check_loadable(url, programs)  # copying takes its time
+        await _fill(path, url, programs, then=lambda: _give_name(partial, segments))
+    except (OSError, DBAPIError) as error:
+        says = f"{folder} was not restored ({error}), and nothing of it is left; remove the cause and restore again"
+        raise BackupError(says) from error
     finally:
-        await store.close()
+        await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
     say(f"restore: the store holds {document['super_log_size']} checkpoints of the super-log")
     return document
 
 
-def _bring_segments_back(source: Path, target: Path) -> None:
-    if target.exists() and any(target.iterdir()):
-        raise BackupError(f"{target} holds segments already; move it away first, and keep it until all is well")
-    target.mkdir(parents=True, exist_ok=True)
+async def _fill(path: Path, url: str, programs: Path | None, *, then: Callable[[], None]) -> None:
+    """All of the store, or nothing of it: it was empty before, so whatever a failure leaves is ours to take away."""
+    try:
+        await load(path, url, programs)
+        store = Store(url)
+        try:
+            await store.migrate()
+        finally:
+            await store.close()
+        await asyncio.to_thread(then)
+    except BaseException:
+        await clear(url)
+        raise
+
+
+def _check_folder(segments: Path) -> None:
+    if segments.exists() and any(segments.iterdir()):
+        raise BackupError(f"{segments} holds segments already; move it away first, and keep it until all is well")
+
+
+def _copy_segments(source: Path, partial: Path) -> None:
+    shutil.rmtree(partial, ignore_errors=True)  # of a restore that was killed
+    partial.mkdir(parents=True)
     if source.exists():
-        shutil.copytree(source, target, dirs_exist_ok=True)
+        shutil.copytree(source, partial, dirs_exist_ok=True)
+
+
+def _give_name(partial: Path, segments: Path) -> None:
+    if segments.exists():
+        segments.rmdir()  # empty, as was asked before
+    partial.rename(segments)

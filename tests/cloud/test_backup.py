@@ -1,7 +1,9 @@
 """Backups that come back: beside a running ingest, to the last row, and never over something or from something else."""
 
+import argparse
 import asyncio
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -11,15 +13,16 @@ from pathlib import Path
 import pytest
 
 import cloud.backup.restore as restoring
-from cloud.backup.backup import take_backup
+from cloud.backup.backup import read_list, take_backup
+from cloud.backup.command import run_backup
 from cloud.backup.drill import drill
-from cloud.backup.engines import dump_name, run_program, snapshot_of
+from cloud.backup.engines import dump_name, is_empty, run_program, snapshot_of
 from cloud.backup.restore import restore
 from cloud.errors import BackupError
 from cloud.rebuild.compare import compare_stores
 from cloud.segments import Archive
 from cloud.segments.writer import SegmentWriter
-from cloud.settings import CloudSettings
+from cloud.settings import CloudSettings, load_settings
 from cloud.store import Store, sqlite_url
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.test_rebuild import Run, filled
@@ -112,6 +115,104 @@ def test_segments_that_did_not_change_take_no_second_room(tmp_path: Path, store_
             assert second.bytes_new < first.bytes_new
 
     run(scene())
+
+
+def test_a_file_that_was_damaged_in_the_backup_before_is_copied_anew(tmp_path: Path, run: Run) -> None:
+    url = fresh_sqlite(tmp_path)
+
+    async def scene() -> None:
+        async with filled(url, tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+            first = await take_backup(settings, tmp_path / "20260101T000000Z" / "..", programs=None)
+            before = first.folder.rename(first.folder.with_name("20260101T000000Z"))
+            path = next(path for path in (before / "segments").rglob("*") if path.is_file() and path.stat().st_size)
+            damage(path)
+            second = await take_backup(settings, tmp_path, programs=None)
+            again = second.folder / path.relative_to(before)
+            assert not again.samefile(path)
+            source = settings.segments.folder / path.relative_to(before / "segments")
+            assert again.read_bytes() == source.read_bytes()
+            read_list(second.folder)
+
+    run(scene())
+
+
+def damage(path: Path) -> None:
+    """Another byte in the middle; size and time stay, as when a disk fails."""
+    times = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def fresh_sqlite(folder: Path) -> str:
+    """The URL of a new store."""
+    url = sqlite_url(folder / "cloud.sqlite3")
+
+    async def migrate() -> None:
+        store = Store(url)
+        await store.migrate()
+        await store.close()
+
+    asyncio.run(migrate())
+    return url
+
+
+def test_a_restore_that_failed_leaves_nothing_and_may_be_tried_again(
+    tmp_path: Path, store_url: str, run: Run, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+            backup = await take_backup(settings, tmp_path / "backups", programs=installed_programs())
+            url, segments = empty_place(store_url, tmp_path, request), tmp_path / "again" / "segments"
+
+            async def attempt(programs: Path | None) -> None:
+                await restore(backup.folder, url=url, segments=segments, programs=programs, say=quiet)
+
+            if "postgres" in url:
+                with pytest.raises(BackupError, match="pg_restore is not installed"):
+                    await attempt(tmp_path)
+                assert not segments.exists()
+            with monkeypatch.context() as patched:
+                patched.setattr(Store, "migrate", fails)
+                with pytest.raises(BackupError, match="nothing of it is left; remove the cause and restore again"):
+                    await attempt(installed_programs())
+            assert not segments.exists() and await is_empty(url)
+            segments.with_name("segments.partial").mkdir()  # as one leaves it that was killed
+            await attempt(installed_programs())
+            assert any(segments.iterdir())
+
+    run(scene())
+
+
+async def fails(*_: object) -> None:
+    raise OSError("no room")
+
+
+def test_every_secret_that_the_settings_name_is_listed(
+    tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = fresh_sqlite(tmp_path)
+    names = ("pass", "nats.pem", "master.key", "audit.pem", "relayer", "superlog.pem")
+    (tmp_path / "deployment.json").write_text("{}")
+    config = tmp_path / "cloud.toml"
+    config.write_text(
+        '[cloud]\nlisten = "127.0.0.1:1"\ndata_dir = "data"\n[store]\nurl = "postgresql+asyncpg://a@/a"\n'
+        '[super_log]\norigin = "a.example/log"\nkey_file = "superlog.pem"\n'
+        '[identity]\nkeys_dir = "keys"\nmaster_key_file = "master.key"\naudit_key_file = "audit.pem"\n'
+        '[chain]\nrpc = ["http://a"]\nchain_id = 1\ndeployment_file = "deployment.json"\nrelayer_key_file = "relayer"\n'
+        '[ingest_log]\nservers = ["tls://a:1"]\nuser = "a"\npassword_file = "pass"\n'
+        'certificate_file = "nats.crt"\nkey_file = "nats.pem"\n'
+    )
+    (tmp_path / "data").mkdir()
+    settings = replace(load_settings(config), store_url=url)
+    words = argparse.Namespace(action="backup", config=config, to=tmp_path / "backups", programs=None)
+    assert run(run_backup(settings, words)) == 0
+    said = capsys.readouterr().out.splitlines()
+    for path in (config, tmp_path / "keys" / "units.sqlite3", *(tmp_path / name for name in names)):
+        assert f"  {path}" in said, path
 
 
 def test_what_is_not_whole_or_not_empty_is_refused_by_name(
