@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("migrate", "bring the database to this program's schema"),
         ("retain", "erase down to their hashes what was kept long enough; may be stopped, and goes on next time"),
         ("erase", "erase single entries, or a unit's, down to their hashes because somebody asked for it"),
+        ("seal", "seal readings that were stored before there were keys; may be stopped, and goes on next time"),
         ("rebuild", "fill a fresh database from segments and chain; 0 if it is the present one, or a lost one is back"),
     ):
         action = actions.add_parser(name, help=says, description=says)
@@ -101,8 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
 
             return serve(SiteFiles(named=tuple(arguments.config or ()), folder=arguments.sites))
         settings = load_settings(arguments.config)
-        if arguments.action in ("retain", "erase"):
-            return _retain_or_erase(arguments, settings)
+        if arguments.action in ("retain", "erase", "seal"):
+            return _look_after(arguments, settings)
         if arguments.action == "rebuild":
             from cloud.rebuild.rebuild import run_rebuild
 
@@ -131,11 +132,11 @@ async def _export(settings: CloudSettings, arguments: argparse.Namespace) -> int
     return 0
 
 
-def _retain_or_erase(arguments: argparse.Namespace, settings: CloudSettings) -> int:
-    from cloud.retention.command import run_erase, run_retain
+def _look_after(arguments: argparse.Namespace, settings: CloudSettings) -> int:
+    from cloud.retention.command import run_erase, run_retain, run_seal
 
-    if arguments.action == "retain":
-        return asyncio.run(run_retain(settings))
+    if arguments.action != "erase":
+        return asyncio.run((run_retain if arguments.action == "retain" else run_seal)(settings))
     return asyncio.run(run_erase(settings, entry=arguments.entry, unit=arguments.unit, reason=arguments.reason))
 
 

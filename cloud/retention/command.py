@@ -11,6 +11,7 @@ from cloud.months import month_of
 from cloud.retention.holds import read_holds
 from cloud.retention.keeper import Retention
 from cloud.retention.requests import erase_devices, erase_places, logs_with_all_epochs
+from cloud.retention.sealing import seal_store
 from cloud.retention.shredding import shred_devices
 from cloud.sealed_store import open_store
 from cloud.segments import Archive
@@ -19,7 +20,7 @@ from cloud.settings import CloudSettings
 from cloud.store import Store
 from cloud.super_log import SuperLog, open_super_key
 
-__all__ = ["run_erase", "run_retain"]
+__all__ = ["run_erase", "run_retain", "run_seal"]
 
 Say = Callable[[str], None]
 
@@ -43,6 +44,14 @@ async def run_retain(settings: CloudSettings, say: Say = _print) -> int:
         for line in done.says:
             say(line)
         await _let_segments_follow(settings, store, say)
+    return 0
+
+
+async def run_seal(settings: CloudSettings, say: Say = _print) -> int:
+    """Seal readings that were stored before there were keys; 0 when it is done."""
+    async with _open_store(settings) as store:
+        count = await seal_store(store, say)
+    say(f"{count} entries that stood in clear are sealed; back up the key store {settings.keys_dir} now")
     return 0
 
 

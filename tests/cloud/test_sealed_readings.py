@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import make_url, select
+from sqlalchemy import insert, make_url, select
 
 from cloud.billing.register_columns import load_register_columns
 from cloud.billing.usage import load_registers
@@ -19,6 +19,7 @@ from cloud.errors import StoreError
 from cloud.identity.vault import Vault, open_vault
 from cloud.retention.holds import Holds
 from cloud.retention.requests import erase_devices
+from cloud.retention.sealing import seal_store
 from cloud.retention.shredding import shred_devices
 from cloud.store import Store, tables
 from cloud.store.logs import log_number
@@ -236,5 +237,39 @@ def test_what_is_erased_opens_in_no_older_copy_and_what_bills_rest_on_stays(
             with pytest.raises(StoreError, match="destroyed on request"):
                 open_entry(connection, next(row for row in taken if row.device in theirs))
         await restored.close()
+
+    run(scene())
+
+
+def test_a_database_that_held_clear_readings_is_sealed_while_it_goes_on(
+    run: Run, tmp_path: Path, store_url: str
+) -> None:
+    gateway = household()
+
+    async def scene() -> None:
+        async with open_bench(store_url) as older:
+            older.keys.enrol(gateway)
+            await older.send(gateway)
+            async with older.store.write() as connection:
+                await connection.execute(insert(tables.key_store).values(one=1, seals_readings=0))  # as 0015 finds it
+        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+            bench.keys.enrol(gateway)
+            gateway.log(Kind.READING, METER, REGISTER, VALUES[0])
+            await bench.send(gateway, gateway.size - 1)
+            private = len(gateway.entries) - 3  # not the opening, the lift, and the one that comes now
+            said = list[str]()
+            assert await seal_store(bench.store, said.append) == private + 1 and len(said) == 1
+            assert await seal_store(bench.store, said.append) == 0, "and nothing twice"
+            gateway.log(Kind.READING, METER, REGISTER, VALUES[1])
+            await bench.send(gateway, gateway.size - 1)
+            async with bench.store.read() as connection:
+                rows = (await connection.execute(select(tables.entries).order_by(ENTRIES.entry_index))).all()
+                dates = (await connection.execute(select(tables.boundaries))).all()
+                opened, bounds = open_entries(connection, rows), open_entries(connection, dates)
+            assert [row.value for row in opened] == [
+                int.from_bytes(one[152:160], signed=True) for one in gateway.entries
+            ]
+            assert sorted(row.value for row in bounds) == VALUES[8:10] and all(row.sealed_by for row in dates)
+            assert [row.sealed_by != CLEAR for row in rows] == [False, *[True] * 13, False, True, True]
 
     run(scene())
