@@ -8,7 +8,9 @@ from schemathesis import SerializationContext
 __all__: list[str] = []
 
 
-@schemathesis.serializer("application/vnd.minglou.batch", "application/vnd.minglou.bills")
+@schemathesis.serializer(
+    "application/vnd.minglou.batch", "application/vnd.minglou.bills", "application/vnd.minglou.volumes"
+)
 def as_bytes(_context: SerializationContext, value: Any) -> bytes:
     """Bytes as they are, everything else as its text: a stranger may send anything."""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
