@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from cloud.errors import IngestRefused
 from cloud.ingest.ingest import Ingest
@@ -78,14 +79,21 @@ def read_token(authorization: str | None) -> bytes:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The request's body, never holding more than `limit` bytes and one received piece. Raises `IngestRefused` 413."""
+    """The request's body, never holding more than `limit` bytes and one received piece.
+
+    Raises:
+        IngestRefused: 413 too_large; 400 malformed where the client hung up, which nobody hears any more.
+    """
     pieces: list[bytes] = []
     length = 0
-    async for piece in request.stream():
-        length += len(piece)
-        if length > limit:
-            raise IngestRefused(413, "too_large", f"the body passes {limit} bytes; send less at once")
-        pieces.append(piece)
+    try:
+        async for piece in request.stream():
+            length += len(piece)
+            if length > limit:
+                raise IngestRefused(413, "too_large", f"the body passes {limit} bytes; send less at once")
+            pieces.append(piece)
+    except ClientDisconnect:
+        raise IngestRefused(400, "malformed", "the body was cut off; send it again") from None
     return b"".join(pieces)
 
 

@@ -47,7 +47,8 @@ async def write_content(connection: AsyncConnection, parts: Sequence[Continuatio
     """
     stored = await seal_parts(connection, parts)
     if connection.dialect.name == "postgresql":
-        await copy_binary(connection, tables.entries, [piece for one in stored for piece in _pieces(one, month)])
+        # Made one by one as they are sent: PostgreSQL works on the first while the next are still being made.
+        await copy_binary(connection, tables.entries, (piece for one in stored for piece in _pieces(one, month)))
     else:
         await insert_entries(connection, stored, month=month)
     await insert_rows(connection, tables.nodes, [(part.head.log_id, *node) for part in parts for node in part.nodes])

@@ -5,7 +5,7 @@ that costs a thread switch a row. One INSERT with many rows of VALUES is one ste
 only, so that their text is cached. On PostgreSQL the rows go through COPY.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from itertools import chain
@@ -41,7 +41,7 @@ async def insert_rows(connection: AsyncConnection, table: Table, rows: Sequence[
         at += step
 
 
-async def copy_binary(connection: AsyncConnection, table: Table, rows: Sequence[bytes]) -> None:
+async def copy_binary(connection: AsyncConnection, table: Table, rows: Iterable[bytes]) -> None:
     """Insert rows that are encoded already, by PostgreSQL's COPY: pieces of any number of binary rows in the table's
     column order, without header and trailer. Raises `IntegrityError` on a key that exists.
     """

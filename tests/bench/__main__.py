@@ -31,6 +31,7 @@ GROUPS = (
     "compounds",
     "bills",
     "cloud",
+    "overload",
     "cloud_rebuild",
     "pages",
     "cluster",

@@ -43,7 +43,8 @@ from contracts.clock import SystemClock
 from contracts.ending import end_tasks
 from provisioning.demo.anvil import anvil_command
 from tests.bench.bill_ground import GATEWAYS, Ground, gateway_batches
-from tests.bench.cloud import POSTGRES_SETTINGS, _ingest
+from tests.bench.cloud import POSTGRES_SETTINGS
+from tests.bench.cloud_target import ingest_of
 from tests.bench.figure import Figure
 from tests.cloud.chain_site import ChainSite, secret_of
 from tests.postgres import postgres_server
@@ -200,7 +201,7 @@ async def _fill(store_url: str, ground: Ground) -> None:
     """Every gateway's log, through ingest; two processes encode and sign while this one verifies and stores."""
     store = Store(store_url)
     await store.migrate()
-    ingest = _ingest(store, ground.keys())
+    ingest = ingest_of(store, ground.keys())
     await ingest.load()
     ingesting = asyncio.create_task(ingest.run())
     loop = asyncio.get_running_loop()

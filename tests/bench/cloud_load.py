@@ -42,6 +42,11 @@ class Load:
                     )
                 batches.append((gateway.origin, gateway.token, gateway.batch(start)))
 
+    @property
+    def entries(self) -> int:
+        """Of all rounds."""
+        return len(self.keys) * len(self.rounds) * ENTRIES_A_BATCH
+
 
 @dataclass(frozen=True, slots=True)
 class Paced:
@@ -58,7 +63,7 @@ class Paced:
         return 1000 * percentile(self.late, percent)
 
 
-class _Connection:
+class Connection:
     """One keep-alive HTTP/1.1 connection: a client lean enough not to be what is measured."""
 
     def __init__(self, port: int) -> None:
@@ -68,6 +73,11 @@ class _Connection:
 
     async def post(self, batch: Batch) -> None:
         """One batch up to its answer. Raises AssertionError for another answer than 200."""
+        status, content = await self.ask(batch)
+        assert status == 200, (status, content)
+
+    async def ask(self, batch: Batch) -> tuple[int, bytes]:
+        """One batch; the answer's status and content."""
         origin, token, body = batch
         if self._streams is None or time.perf_counter() - self._used_at > IDLE_SECONDS_MAX:
             self.close()
@@ -81,20 +91,21 @@ class _Connection:
         answer = await reader.readuntil(b"\r\n\r\n")
         length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         content = await reader.readexactly(length)
-        assert answer.startswith(b"HTTP/1.1 200"), (answer, content)
         self._used_at = time.perf_counter()
+        return int(answer[9:12]), content
 
     def close(self) -> None:
         if self._streams is not None:
             self._streams[1].close()
+            self._streams = None
 
 
 async def flood(batches: Sequence[Batch], port: int, connections: int = CONNECTIONS) -> float:
     """Entries per second with as many batches under way as there are connections."""
-    clients = [_Connection(port) for _ in range(connections)]
+    clients = [Connection(port) for _ in range(connections)]
     waiting = iter(batches)
 
-    async def pump(connection: _Connection, waiting: Iterator[Batch]) -> None:
+    async def pump(connection: Connection, waiting: Iterator[Batch]) -> None:
         for batch in waiting:
             await connection.post(batch)
 
@@ -115,7 +126,7 @@ async def pace(batches: Sequence[Batch], port: int, entries_per_second: float) -
     async def send(batch: Batch, due: float, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await before
-        connection = _Connection(port)
+        connection = Connection(port)
         await connection.post(batch)
         delays.append(time.perf_counter() - due)
         connection.close()

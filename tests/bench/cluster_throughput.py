@@ -19,10 +19,10 @@ from cloud.ingest_log.journal import ReplicatedJournal
 from cloud.ingest_log.log import IngestLog
 from cloud.ingest_log.settings import IngestLogSettings
 from cloud.ingest_log.storing import Storing
-from cloud.store import Store
 from contracts.clock import SystemClock
 from contracts.ending import end_tasks
-from tests.bench.cloud import Load, _in_process, _Keys
+from tests.bench.cloud import Load, run_in_process
+from tests.bench.cloud_target import KeysInForce, sealed_store
 from tests.nats_cluster import PASSWORD, USER, NatsCluster, nats_cluster
 from tests.postgres import postgres_server
 
@@ -30,10 +30,10 @@ GATEWAYS = 100
 ROUNDS = 5
 
 
-async def _replicated(load: Load, url: str, cluster: NatsCluster) -> tuple[float, float]:
+async def _replicated(load: Load, url: str, cluster: NatsCluster, folder: Path) -> tuple[float, float]:
     """Entries a second until the last acknowledgement, and until the last commit; the first round is not counted."""
     settings = IngestLogSettings(servers=tuple(cluster.urls), user=USER, bytes_max=2**30)
-    store, log, keys = Store(url), IngestLog(settings, password=PASSWORD), _Keys(load.keys)
+    store, log, keys = sealed_store(url, folder), IngestLog(settings, password=PASSWORD), KeysInForce(load.keys)
     await store.migrate()
     await log.open()
     journal = ReplicatedJournal(log, store)
@@ -79,13 +79,14 @@ def main() -> int:
     """Print rates, and the processor time of an entry, which another load on the machine changes less."""
     load = Load(GATEWAYS, ROUNDS)
     with tempfile.TemporaryDirectory() as folder, postgres_server() as postgres, nats_cluster(Path(folder)) as cluster:
-        alone = asyncio.run(_in_process(load, postgres.url(postgres.new_database())))
+        alone = run_in_process(load, postgres.url(postgres.new_database()))
         used = [time.process_time()]
         servers = -sum(_cpu_seconds(node.program.pid) for node in cluster.nodes)
-        acknowledged, stored = asyncio.run(_replicated(load, postgres.url(postgres.new_database()), cluster))
+        url = postgres.url(postgres.new_database())
+        acknowledged, stored = asyncio.run(_replicated(load, url, cluster, Path(folder)))
         used.append(time.process_time())
         servers += sum(_cpu_seconds(node.program.pid) for node in cluster.nodes)
-        again = asyncio.run(_in_process(load, postgres.url(postgres.new_database())))
+        again = run_in_process(load, postgres.url(postgres.new_database()))
         used.append(time.process_time())
     replicated_us, alone_us, servers_us = (
         seconds / load.entries * 1e6 for seconds in (used[1] - used[0], used[2] - used[1], servers)

@@ -100,6 +100,40 @@ def test_who_dribbles_or_stalls_is_told_and_others_are_served(
     run(scenario())
 
 
+def test_who_hangs_up_in_the_middle_of_a_body_is_no_error_of_ours(run: Run, tmp_path: Path) -> None:
+    gateway = SimulatedGateway()
+    gateway.log_readings(9)
+    received = [
+        {"type": "http.request", "body": gateway.batch()[:100], "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Any:
+        return received.pop(0)
+
+    async def send(_message: Any) -> None:
+        """Nobody is there any more."""
+
+    async def scenario() -> None:
+        async with open_bench(tmp_path / "c.sqlite3") as bench:
+            bench.keys.enrol(gateway)
+            app = FastAPI()
+            mail = MailRoom(store=bench.store, news=Unchained(), clock=SystemClock(), bell=Bell(), block_seconds=60)
+            app.include_router(gateway_router(bench.ingest, mail))
+            headers = [
+                (b"content-type", MEDIA_TYPE.encode()),
+                (b"authorization", b"Bearer " + gateway.token.hex().encode()),
+            ]
+            scope = {
+                "type": "http", "method": "POST", "path": f"/v1/logs/{gateway.origin}/entries", "headers": headers,
+                "query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("t", 80), "root_path": "",
+            }  # fmt: skip
+            await app(scope, receive, send)  # an exception here would be a page of log for whoever likes to fill it
+            assert not received and bench.ingest.accepted_entries == 0
+
+    run(scenario())
+
+
 def test_huge_heads_and_packed_bodies_are_refused(run: Run, tmp_path: Path) -> None:
     gateway = SimulatedGateway()
     gateway.log_readings(9)
