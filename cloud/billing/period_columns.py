@@ -120,7 +120,10 @@ class _Period:
             if (rows := versions[record.version]).any()
             for part in split_at_seasons(record.terms, self._opening, self._closing)
         ]
-        timed = {record.version: await self._timed(connection, record, rows, held) for record, rows, _ in parts}
+        timed = {
+            record.version: await self._timed(connection, record, versions[record.version], held)
+            for record in self._records
+        }
         prepared = []
         for record, rows, part in parts:
             by_price = timed[record.version]
@@ -180,8 +183,6 @@ class _Period:
             for first, last in split_at_seasons(terms, self._opening, self._closing):
                 asked |= {(register, day) for register in terms.registers for day in (first, last)}
                 asked.add((terms.quantity, first))
-                if has_registers_by_price(terms):
-                    asked.add((terms.quantity, last))  # of meters that have none of those registers
                 if terms.counting is not Counting.NONE:
                     since = tier_start(terms, self._opening, first, 0)
                     asked |= {(terms.quantity, since), (terms.quantity, first)}
@@ -247,7 +248,15 @@ class _Period:
         if elsewhere:  # of another day than this period's: their entries are missing
             has_some = np.fromiter((one in elsewhere for one in self._meters.devices), np.bool_, held.count)
             found &= ~has_some
+        if found.any():  # the others' total is not asked for at the end: their registers are what counts
+            asked = [(record.terms.quantity, last) for _, last in self._parts(record)]
+            more = await load_register_columns(connection, self._view, devices=self._meters.devices, asked=asked)
+            held.values.update(more.values)
+            held.held.update(more.held)
         return found
+
+    def _parts(self, record: TariffRecord) -> list[tuple[int, int]]:
+        return split_at_seasons(record.terms, self._opening, self._closing)
 
     def _measured(
         self, record: TariffRecord, rows: Mask, part: tuple[int, int], held: RegisterColumns
