@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.corrections import CORRECTION, corrections_of
 from cloud.billing.derivation import describe
-from cloud.billing.kept import read_note
+from cloud.billing.kept import read_notes
 from cloud.billing.reckoning import DraftLine, Reckoning
 from cloud.billing.usage import bindings_of
 from cloud.billing.volumes import read_shares
@@ -27,19 +27,24 @@ async def derive_lines(
     period: int,
     unit: UnitRecord,
     lines: Sequence[Line],
+    numbers: Sequence[int] | None = None,
     with_notes: bool = True,
 ) -> list[dict[str, Any]]:
     """Each line's derivation, in the lines' order. One that the entries do not give says only what it charges, and has
     `matches` false.
 
     Args:
+        numbers: which of the lines; all of them where it is None.
         with_notes: whether lines may rest on what was noted when they were posted.
     """
-    computed = {one.line: one.derivation for one in await _computed(connection, view, directory, period, unit, lines)}
+    notes = await read_notes(connection, period, unit.index, unit.alias) if with_notes else {}
+    asked = {number: lines[number] for number in (range(len(lines)) if numbers is None else numbers)}
+    bare = [line for number, line in asked.items() if number not in notes]
+    drafts = await _computed(connection, view, directory, period, unit, bare) if bare else []
+    computed = {one.line: one.derivation for one in drafts}
     derivations = []
-    for number, line in enumerate(lines):
-        note = await read_note(connection, period, unit.index, unit.alias, number) if with_notes else None
-        found = computed.get(line) if note is None else json.loads(note)
+    for number, line in asked.items():
+        found = json.loads(notes[number]) if number in notes else computed.get(line)
         derivations.append({"matches": found is not None, **(found or describe(line))})
     return derivations
 

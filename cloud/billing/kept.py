@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.bill_block import BILLS_AT_ONCE, BillPlace
@@ -34,6 +34,7 @@ __all__ = [
     "read_held",
     "read_note",
     "read_noted",
+    "read_notes",
     "terms_named",
 ]
 
@@ -134,6 +135,18 @@ async def keep_notes(connection: AsyncConnection, period: int, notes: Sequence[t
     await insert_rows(connection, tables.line_notes, rows)
 
 
+# What pages ask again and again, made once: making a statement costs more than running it.
+_BILL, _WHOLE, _NOTE = tables.posted_bills.c, tables.posted_periods.c, tables.line_notes.c
+_CONTENT = (
+    select(_BILL.unit, _BILL.content)
+    .join(tables.posted_periods, _WHOLE.period == _BILL.period)
+    .where(_BILL.period == bindparam("period"), _BILL.unit_index == bindparam("unit_index"))
+    .where(_WHOLE.held == _WHOLE.unit_count, _WHOLE.unit_count > _BILL.unit_index)
+)
+_NOTES = select(_NOTE.line, _NOTE.content).where(
+    _NOTE.period == bindparam("period"), _NOTE.unit_index == bindparam("unit_index")
+)
+
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +178,13 @@ async def read_note(connection: AsyncConnection, period: int, unit_index: int, u
     query = select(column.content).where(column.period == period, column.unit_index == unit_index, column.line == line)
     stored = (await connection.execute(query)).scalar_one_or_none()
     return None if stored is None else unseal(connection, LINE_NOTES, [(unit, stored)])[0]
+
+
+async def read_notes(connection: AsyncConnection, period: int, unit_index: int, unit: bytes) -> dict[int, bytes]:
+    """What a bill's lines rest on beyond the entries, by line; few have a note."""
+    rows = (await connection.execute(_NOTES, {"period": period, "unit_index": unit_index})).all()
+    opened = unseal(connection, LINE_NOTES, [(unit, row.content) for row in rows])
+    return {row.line: content for row, content in zip(rows, opened, strict=True)}
 
 
 async def read_noted(connection: AsyncConnection, period: int) -> set[tuple[int, int]]:
@@ -210,10 +230,10 @@ async def read_content(
     connection: AsyncConnection, deployment: Deployment, period: int, unit_index: int
 ) -> Bill | None:
     """One unit's posted bill without its path; None while the upload is not whole."""
-    held = await read_held(connection, period)
-    if held is None or not held.is_whole or unit_index >= held.unit_count:
+    row = (await connection.execute(_CONTENT, {"period": period, "unit_index": unit_index})).one_or_none()
+    if row is None:
         return None
-    ((_, content),) = await read_contents(connection, period, unit_index, 1)
+    (content,) = unseal(connection, BILLS, [(row.unit, row.content)])
     return bill_place(deployment, period).bill(unit_index, content)
 
 

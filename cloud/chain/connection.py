@@ -47,18 +47,6 @@ class ChainConnection:
     anchoring: Anchoring
     settlement: Settlement
     known_terms: list[usage_fees.Terms] = field(default_factory=list)
-    known_accounts: dict[tuple[int, str], dict[int, usage_fees.Account]] = field(default_factory=dict)
-
-    async def account(self, unit_index: int) -> usage_fees.Account:
-        """A unit's prepaid account, asked once for each followed block. Raises `ChainError`."""
-        block = self.follower.followed
-        if block not in self.known_accounts:
-            self.known_accounts.clear()
-        known = self.known_accounts.setdefault(block, {})
-        if unit_index not in known:
-            asked = usage_fees.account(self.deployment.usage_fees, unit_index=unit_index)
-            known[unit_index] = usage_fees.parse_account(await self.client.call(asked.to, asked.data))
-        return known[unit_index]
 
     async def terms(self) -> usage_fees.Terms:
         """What was fixed at deployment, so asked once. Raises `ChainError`."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+from cloud.chain.balances import Balances
 from cloud.chain.events import StoredEvent
 from cloud.chain.follower import BlockEvents
 from cloud.chain.parsers import PARSERS
@@ -81,6 +82,7 @@ class ChainView:
         self.tariffs: dict[int, TariffRecord] = {}
         self.periods: dict[int, PeriodRecord] = {}
         self.challenges: dict[tuple[int, int, int], ChallengeRecord] = {}
+        self.balances = Balances()
         self.credits: list[tuple[int, int, int, int]] = []  # unit index, amount, reason, block time
         self._forget_indexes()
 
@@ -109,6 +111,7 @@ class ChainView:
         if stored.contract not in _FOLDED:
             return
         event = PARSERS[stored.contract](stored.topics, stored.data)
+        self.balances.take(event)
         taker = _TAKERS.get(type(event))
         if taker is not None:
             taker(self, event, stored)

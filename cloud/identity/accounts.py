@@ -14,6 +14,7 @@ __all__ = [
     "account_of_link",
     "end_grant",
     "give_role",
+    "grant_in",
     "grant_of",
     "grants_in_roles",
     "grants_of",
@@ -101,15 +102,17 @@ async def _grants(
     column = tables.grants.c
     query = select(tables.grants).where(column.ended_at_ms.is_(None), *conditions).order_by(column.grant_id)
     query = query.offset(skipped).limit(at_most)
-    return [
-        Grant(
-            number=row.grant_id,
-            account=row.account_id,
-            role=Role(row.role),
-            unit=row.unit,
-            firm=row.firm,
-            granted_at_ms=row.granted_at_ms,
-            ended_at_ms=row.ended_at_ms,
-        )
-        for row in await connection.execute(query)
-    ]
+    return [grant_in(row) for row in await connection.execute(query)]
+
+
+def grant_in(row: Any) -> Grant:
+    """The role of a row with the columns of grants."""
+    return Grant(
+        number=row.grant_id,
+        account=row.account_id,
+        role=Role(row.role),
+        unit=row.unit,
+        firm=row.firm,
+        granted_at_ms=row.granted_at_ms,
+        ended_at_ms=row.ended_at_ms,
+    )

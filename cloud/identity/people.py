@@ -27,6 +27,7 @@ class SignedIn:
     grant: Grant
     strength: Strength
     opened_at_ms: int
+    idle_until_ms: int  # ends then, unless somebody uses it before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

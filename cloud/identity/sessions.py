@@ -1,9 +1,9 @@
 """Sessions in the store: a hash, an account, a role, two ends. Ending one is deleting its row."""
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import BindParameter, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.identity.accounts import grant_of
+from cloud.identity.accounts import grant_in
 from cloud.identity.people import Grant, SignedIn
 from cloud.identity.roles import OFFICERS, Strength
 from cloud.store import tables
@@ -74,17 +74,28 @@ async def opened_at(connection: AsyncConnection, digest: bytes) -> int | None:
     return (await connection.execute(query)).scalar_one_or_none()
 
 
+_COLUMN = tables.sessions.c
+_NOW: BindParameter[int] = bindparam("now_ms")
+# Every page asks it: made once, for making a statement costs more than running it.
+_SESSION = (
+    select(tables.grants, _COLUMN.strength, _COLUMN.opened_at_ms, _COLUMN.idle_until_ms)
+    .join(tables.sessions, _COLUMN.grant_id == tables.grants.c.grant_id)
+    .where(_COLUMN.session_digest == bindparam("digest"), _COLUMN.idle_until_ms > _NOW, _COLUMN.expires_at_ms > _NOW)
+    .where(tables.grants.c.ended_at_ms.is_(None))
+)
+
+
 async def session_of(connection: AsyncConnection, digest: bytes, now_ms: int) -> SignedIn | None:
     """Who is behind a session that has not ended, with a role that is still in force."""
-    column = tables.sessions.c
-    query = select(tables.sessions).where(
-        column.session_digest == digest, column.idle_until_ms > now_ms, column.expires_at_ms > now_ms
-    )
-    row = (await connection.execute(query)).one_or_none()
-    grant = None if row is None else await grant_of(connection, row.grant_id)
-    if row is None or grant is None:
+    row = (await connection.execute(_SESSION, {"digest": digest, "now_ms": now_ms})).one_or_none()
+    if row is None:
         return None
-    return SignedIn(grant=grant, strength=Strength(row.strength), opened_at_ms=row.opened_at_ms)
+    return SignedIn(
+        grant=grant_in(row),
+        strength=Strength(row.strength),
+        opened_at_ms=row.opened_at_ms,
+        idle_until_ms=row.idle_until_ms,
+    )
 
 
 async def touch(connection: AsyncConnection, digest: bytes, signed_in: SignedIn, now_ms: int) -> None:
@@ -96,14 +107,10 @@ async def touch(connection: AsyncConnection, digest: bytes, signed_in: SignedIn,
     )
 
 
-async def needs_touch(connection: AsyncConnection, digest: bytes, signed_in: SignedIn, now_ms: int) -> bool:
+def needs_touch(signed_in: SignedIn, now_ms: int) -> bool:
     """Whether the idle time was last counted a while ago: one write a minute is enough, or idle/100 for long ones."""
     idle, _at_most = lifetime_ms(signed_in.grant, signed_in.strength)
-    column = tables.sessions.c
-    until = (
-        await connection.execute(select(column.idle_until_ms).where(column.session_digest == digest))
-    ).scalar_one_or_none()
-    return until is not None and now_ms + idle - int(until) > max(_TOUCHED_AGAIN_MS, idle // 100)
+    return now_ms + idle - signed_in.idle_until_ms > max(_TOUCHED_AGAIN_MS, idle // 100)
 
 
 async def end_session(connection: AsyncConnection, digest: bytes) -> None:

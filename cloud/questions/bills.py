@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from cloud.billing.derivation import sentence
 from cloud.billing.derive import derive_lines
@@ -14,12 +14,13 @@ from cloud.billing.kept import read_bill, read_content
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.relay import Relay, SignedAct
 from cloud.billing.volumes import UnitShare, read_shares
-from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord
+from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord, UnitRecord
 from cloud.directory import DirectoryUnit
 from cloud.errors import BillingError, ChainError
 from cloud.identity.roles import Role
 from cloud.questions.charges import line_title, month_so_far, tier_parts
-from cloud.questions.ground import Ground, day_of, title
+from cloud.questions.days import MeterDays
+from cloud.questions.ground import day_of, title
 from cloud.questions.line_evidence import METERED, BillEntries, key_proof
 from cloud.store import tables
 from cloud.web.answers import (
@@ -29,6 +30,7 @@ from cloud.web.answers import (
     BillSummary,
     ChallengeRequest,
     ChallengeTerms,
+    DayPoint,
     Dispute,
     DisputeState,
     MonthSoFar,
@@ -51,6 +53,16 @@ from contracts.tariff import Counting, Key
 __all__ = ["BillQuestions", "dispute_state"]
 
 _SIGNATURE_SECONDS = 3600
+# Made once: making a statement costs more than running it.
+_POSTED, _INTENT = tables.posted_bills.c, tables.intents.c
+_BILLS_OF_UNIT = (
+    select(_POSTED.period, _POSTED.unit_index, _POSTED.total)
+    .where(_POSTED.unit == bindparam("unit"))
+    .order_by(_POSTED.period.desc())
+)
+_WAITING = select(_INTENT.business_key, _INTENT.created_at_ms).where(
+    _INTENT.business_key.in_(bindparam("keys", expanding=True)), _INTENT.state != "refused"
+)
 
 
 def dispute_state(challenge: ChallengeRecord) -> DisputeState:
@@ -61,7 +73,7 @@ def dispute_state(challenge: ChallengeRecord) -> DisputeState:
     return DisputeState.WON if is_won else DisputeState.LOST
 
 
-class BillQuestions(Ground):
+class BillQuestions(MeterDays):
     """Units, bills, disputes."""
 
     async def unit(self, viewer: Person, door: str) -> Unit | None:
@@ -86,6 +98,14 @@ class BillQuestions(Ground):
         begins = datetime.combine(opening, time(), self.directory.timezone)
         return not viewer.since_ms or begins.timestamp() * 1000 >= viewer.since_ms
 
+    async def flat(self, viewer: Person, door: str) -> Title | None:
+        unit = self.directory.unit_named(door)
+        if unit is None or not self.is_mine(viewer, door):
+            return None
+        if viewer.role is not Role.OWNER:
+            await self.note_look(viewer, unit.alias, f"/bills/{door}")
+        return title(unit.title)
+
     async def bills(self, viewer: Person, door: str) -> Sequence[BillSummary]:
         unit = self.directory.unit_named(door)
         if unit is None or not self.is_mine(viewer, door):
@@ -94,14 +114,8 @@ class BillQuestions(Ground):
 
     async def bills_of_unit(self, unit: DirectoryUnit) -> list[BillSummary]:
         """All posted bills of a unit, newest first."""
-        column = tables.posted_bills.c
-        query = (
-            select(column.period, column.unit_index, column.total)
-            .where(column.unit == unit.alias)
-            .order_by(column.period.desc())
-        )
-        async with self.store.read() as connection:
-            rows = list(await connection.execute(query))
+        async with self.store.glance() as connection:
+            rows = list(await connection.execute(_BILLS_OF_UNIT, {"unit": unit.alias}))
         view = self.view
         return [
             self._bill_summary(view, view.periods[row.period], unit, row.unit_index, row.total)
@@ -109,48 +123,71 @@ class BillQuestions(Ground):
             if view is not None and row.period in view.periods
         ]
 
-    async def bill(self, viewer: Person, door: str, period: str) -> Bill | None:
-        found = await self._posted(viewer, door, period)
-        if found is None:
+    async def bill(self, viewer: Person, door: str, period: str, *, line: int | None = None) -> Bill | None:
+        place = await self._closed(viewer, door, period)
+        if place is None:
             return None
-        unit, closed, posted = found
+        unit, closed, roll = place
         assert self.view is not None
-        async with self.store.read() as connection:
-            derivations = await derive_lines(
-                connection,
-                self.view,
-                self.directory,
-                period=closed.period,
-                unit=self.view.roll[posted.unit_index],
-                lines=posted.lines,
-            )
-            entries = await BillEntries.read(self, connection, self.view, posted)
-            lines = [
-                replace(
-                    await self._line(connection, self.view, closed, posted, number, entries),
-                    sentence=_said(derivation),
-                )
-                for number, derivation in enumerate(derivations)
-            ]
+        async with self.store.glance() as connection:
+            posted = await self._read(connection, closed, roll)
+            if posted is None:
+                return None
+            if line is None:
+                lines = await self._charges(connection, self.view, closed, posted)
+            else:
+                lines = await self._told(connection, self.view, closed, posted, line, viewer)
         return Bill(
             summary=self._bill_summary(self.view, closed, unit, posted.unit_index, posted.amounts.total),
             unit_title=title(unit.title),
             posted_at_ms=closed.closed_at_s * 1000,
             window_ends_at_ms=closed.window_end_s * 1000,
-            lines=tuple(lines),
+            lines=lines,
             transaction=closed.transaction_hash,
         )
 
+    async def _charges(
+        self, connection: Any, view: ChainView, closed: PeriodRecord, posted: PostedBill
+    ) -> tuple[BillLine, ...]:
+        """Every line with what a bill's page says of it."""
+        numbers = range(len(posted.lines))
+        entries = await BillEntries.read(connection, view, posted, posted.lines)
+        disputes = await self._disputes_of(connection, view, closed, posted, numbers)
+        return tuple(
+            _charge(self._title(posted.lines[number]), posted.lines[number], number, entries, disputes.get(number))
+            for number in numbers
+        )
+
+    async def _told(
+        self, connection: Any, view: ChainView, closed: PeriodRecord, posted: PostedBill, number: int, viewer: Person
+    ) -> tuple[BillLine, ...]:
+        """One line with all that its own page tells; none where the bill has no such line."""
+        if not 0 <= number < len(posted.lines):
+            return ()
+        line, unit = posted.lines[number], view.roll[posted.unit_index]
+        entries = await BillEntries.read(connection, view, posted, [line])
+        await entries.refer(self, connection, line)
+        disputes = await self._disputes_of(connection, view, closed, posted, [number])
+        (derivation,) = await derive_lines(
+            connection, view, self.directory, period=closed.period, unit=unit, lines=posted.lines, numbers=[number]
+        )
+        charge = _charge(self._title(line), line, number, entries, disputes.get(number))
+        told = await self._line(connection, view, posted, line, charge, entries)
+        last = told.evidence[-1] if told.evidence else None
+        meter, days = entries.last_meter(line), tuple[DayPoint, ...]()
+        if meter is not None and last is not None:
+            register = last.quantity.partition("*")[0]
+            days = tuple(await self.days_of(connection, viewer, meter, register, last.observed_at_ms))
+        return (replace(told, sentence=_said(derivation), days=days),)
+
     async def bill_file(self, viewer: Person, door: str, period: str) -> bytes | None:
-        found = await self._posted(viewer, door, period)
-        if found is None:
+        place = await self._closed(viewer, door, period)
+        if place is None:
             return None
-        _, closed, posted = found
+        _, closed, roll = place
         assert self.view is not None and self.cloud.chain is not None
-        async with self.store.read() as connection:
-            proof = await read_bill(
-                connection, self.view, self.cloud.chain.deployment, closed.period, posted.unit_index
-            )
+        async with self.store.glance() as connection:
+            proof = await read_bill(connection, self.view, self.cloud.chain.deployment, closed.period, roll.index)
         return None if proof is None else json.dumps(bill_to_json(proof), separators=(",", ":")).encode()
 
     async def challenge_terms(self, viewer: Person, door: str, period: str, line: int) -> ChallengeTerms | None:
@@ -174,7 +211,7 @@ class BillQuestions(Ground):
             unit_index=posted.unit_index,
             line=line,
             line_amount_fen=posted.lines[line].amount,
-            deposit_fen=await self._deposit(),
+            deposit_fen=await self._deposit() or 0,
             window_ends_at_ms=closed.window_end_s * 1000,
         )
 
@@ -197,6 +234,18 @@ class BillQuestions(Ground):
         self, viewer: Person, door: str, period: str
     ) -> tuple[DirectoryUnit, PeriodRecord, PostedBill] | None:
         """A posted bill that is the viewer's."""
+        place = await self._closed(viewer, door, period)
+        if place is None:
+            return None
+        unit, closed, roll = place
+        async with self.store.glance() as connection:
+            posted = await self._read(connection, closed, roll)
+        return None if posted is None else (unit, closed, posted)
+
+    async def _closed(
+        self, viewer: Person, door: str, period: str
+    ) -> tuple[DirectoryUnit, PeriodRecord, UnitRecord] | None:
+        """Where the viewer's bill of a closed period stands; a look at it is kept before anything is read."""
         unit = self.directory.unit_named(door)
         closed = self.view.periods.get(int(period)) if self.view and period.isdecimal() else None
         roll = self.view.units.get(unit.alias) if self.view and unit else None
@@ -206,10 +255,11 @@ class BillQuestions(Ground):
             return None
         if viewer.role is not Role.OWNER:
             await self.note_look(viewer, unit.alias, f"/bills/{door}/{period}")
-        assert self.view is not None and self.cloud.chain is not None
-        async with self.store.read() as connection:
-            posted = await read_content(connection, self.cloud.chain.deployment, closed.period, roll.index)
-        return None if posted is None else (unit, closed, posted)
+        return unit, closed, roll
+
+    async def _read(self, connection: Any, closed: PeriodRecord, roll: UnitRecord) -> PostedBill | None:
+        assert self.cloud.chain is not None
+        return await read_content(connection, self.cloud.chain.deployment, closed.period, roll.index)
 
     def _bill_summary(
         self, view: ChainView, closed: PeriodRecord, unit: DirectoryUnit, index: int, total: int
@@ -226,16 +276,10 @@ class BillQuestions(Ground):
         )
 
     async def _line(
-        self,
-        connection: Any,
-        view: ChainView,
-        closed: PeriodRecord,
-        bill: PostedBill,
-        number: int,
-        entries: BillEntries,
+        self, connection: Any, view: ChainView, bill: PostedBill, line: Line, charge: BillLine, entries: BillEntries
     ) -> BillLine:
-        line, index = bill.lines[number], bill.unit_index
-        record = view.tariffs.get(line.tariff)
+        """A charge with its readings, steps and share."""
+        index, record = bill.unit_index, view.tariffs.get(line.tariff)
         spans = entries.spans(line, line.quantity, line.from_date, line.to_date)
         prior = 0
         if record is not None and line.since not in (0, line.from_date):
@@ -244,14 +288,8 @@ class BillQuestions(Ground):
         first = entries.reference(spans[0].opening) if spans else None
         last = entries.reference(spans[-1].closing) if spans else None
         by_year = record is not None and record.terms.counting is Counting.YEAR
-        return BillLine(
-            number=number,
-            kind=LANES.get(line.kind, "other"),
-            title=self._title(line),
-            quantity=line.quantity,
-            amount_fen=line.amount,
-            usage_wh=line.usage,
-            meter_confirmed=bool(spans) and all(span.confirmed for span in spans),
+        return replace(
+            charge,
             opening=first,
             closing=last,
             tiers=self._tiers(view, line, index, record, prior),
@@ -259,7 +297,6 @@ class BillQuestions(Ground):
             tier_period="year" if by_year else "month",
             counts_from=day_of(line.since) if by_year and line.since else None,
             share=await self._share(connection, view, bill, line, record, prior, (first, last)),
-            dispute=await self._dispute(connection, view, closed, line, index, number),
             readings=entries.readings(line),
             key_proof=await key_proof(connection, view, bill, line, record),
         )
@@ -327,12 +364,20 @@ class BillQuestions(Ground):
         named = self.directory.pool_of(pool)
         return unit_of(named.volume_register if named else COLD_WATER) or ""
 
-    async def _dispute(
-        self, connection: Any, view: ChainView, closed: PeriodRecord, line: Line, index: int, number: int
-    ) -> Dispute | None:
-        challenge = view.challenges.get((closed.period, index, number))
-        if challenge is None:
-            return await self._sent(connection, closed, line, index, number)
+    async def _disputes_of(
+        self, connection: Any, view: ChainView, closed: PeriodRecord, bill: PostedBill, numbers: Sequence[int]
+    ) -> Mapping[int, Dispute]:
+        """Challenges of these lines, by line: those on the followed chain, and those that wait to come there."""
+        index = bill.unit_index
+        places = {number: view.challenges.get((closed.period, index, number)) for number in numbers}
+        found = {number: await self._dispute(one) for number, one in places.items() if one is not None}
+        waiting = {f"challenge:{closed.period}:{index}:{number}": number for number in numbers if number not in found}
+        for row in await connection.execute(_WAITING, {"keys": sorted(waiting)}) if waiting else ():
+            number = waiting[row.business_key]
+            found[number] = await self._sent(closed, bill.lines[number], row.created_at_ms)
+        return found
+
+    async def _dispute(self, challenge: ChallengeRecord) -> Dispute:
         is_settled = challenge.state != "open"
         refund = challenge.amount - (challenge.charge or 0) if is_settled else 0
         return Dispute(
@@ -343,29 +388,22 @@ class BillQuestions(Ground):
             old_fen=challenge.amount,
             new_fen=challenge.charge if is_settled else None,
             refund_fen=refund,
-            deposit_fen=await self._deposit(),
+            deposit_fen=await self._deposit() or 0,
             deposit_returned=refund > 0,
             transaction=challenge.transaction_hash,
         )
 
-    async def _sent(self, connection: Any, closed: PeriodRecord, line: Line, index: int, number: int) -> Dispute | None:
+    async def _sent(self, closed: PeriodRecord, line: Line, created_at_ms: int) -> Dispute:
         """A challenge that is signed and queued but not on the followed chain yet."""
-        column = tables.intents.c
-        query = select(column.state, column.created_at_ms).where(
-            column.business_key == f"challenge:{closed.period}:{index}:{number}", column.state != "refused"
-        )
-        row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            return None
         return Dispute(
             state=DisputeState.SENT,
-            opened_at_ms=row.created_at_ms,
+            opened_at_ms=created_at_ms,
             answer_due_at_ms=closed.window_end_s * 1000,
             settled_at_ms=None,
             old_fen=line.amount,
             new_fen=None,
             refund_fen=0,
-            deposit_fen=await self._deposit(),
+            deposit_fen=await self._deposit() or 0,
             deposit_returned=False,
             transaction=None,
         )
@@ -373,7 +411,7 @@ class BillQuestions(Ground):
     async def _month(self, unit: DirectoryUnit) -> MonthSoFar | None:
         if self.view is None:
             return None
-        async with self.store.read() as connection:
+        async with self.store.glance() as connection:
             return await month_so_far(self, connection, self.view, unit, now_ms=self.cloud.settings.clock.now_ms())
 
     def _owner_key(self, unit: DirectoryUnit) -> bytes | None:
@@ -382,23 +420,38 @@ class BillQuestions(Ground):
         return next((key.public for key in keys if key.is_in_force and key.kind == KeyKind.SOFTWARE), None)
 
     async def _balance(self, unit: DirectoryUnit) -> int | None:
+        """What the followed events leave of a unit's prepaid account; None where that cannot be told."""
         roll = self.view.units.get(unit.alias) if self.view else None
-        if roll is None or self.cloud.chain is None:
-            return None
-        try:
-            account = await self.cloud.chain.account(roll.index)
-        except ChainError:
-            return None  # the page says that the balance was not read
-        return account.balance
+        deposit = await self._deposit()
+        return (
+            None if self.view is None or roll is None or deposit is None else self.view.balances.of(roll.index, deposit)
+        )
 
-    async def _deposit(self) -> int:
+    async def _deposit(self) -> int | None:
+        """What a challenge sets aside, fixed at deployment; None while no node has told it."""
         if self.cloud.chain is None:
-            return 0
+            return None
         try:
             terms = await self.cloud.chain.terms()
         except ChainError:
-            return 0
+            return None
         return terms.deposit
+
+
+def _charge(named: Title, line: Line, number: int, entries: BillEntries, dispute: Dispute | None) -> BillLine:
+    """What a line charges, and what the signed readings say to it."""
+    spans = entries.spans(line, line.quantity, line.from_date, line.to_date)
+    return BillLine(
+        number=number,
+        kind=LANES.get(line.kind, "other"),
+        title=named,
+        quantity=line.quantity,
+        amount_fen=line.amount,
+        usage_wh=line.usage,
+        signed_usage_wh=sum(span.usage for span in spans) if spans else None,
+        meter_confirmed=bool(spans) and all(span.confirmed for span in spans),
+        dispute=dispute,
+    )
 
 
 def _said(derivation: Mapping[str, Any]) -> Title | None:

@@ -1,16 +1,16 @@
 """What a tariff makes of usage, in the pieces that pages show."""
 
+from datetime import date, datetime, time
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_
 
-from cloud.billing.usage import read_boundaries
+from cloud.billing.usage import load_registers
 from cloud.chain.view import ChainView, TariffRecord
 from cloud.directory import DirectoryUnit
 from cloud.questions.ground import Ground, day_of
 from cloud.store import tables
-from cloud.store.months import entries_at
 from cloud.web.answers import MonthSoFar, TierPart, Title
 from contracts.quantities import ENERGY_IMPORT
 from contracts.tariff import Counting, Season, next_month
@@ -71,24 +71,26 @@ async def month_so_far(
     for device, binding in bound:
         closings = [period % 10**8 for period in view.periods if period % 10**8 >= binding.from_date]
         opening_date = max(closings, default=binding.from_date)
-        openings = await read_boundaries(connection, view, device, ENERGY_IMPORT, opening_date)
-        column = tables.entries.c
-        is_register = or_(column.quantity == ENERGY_IMPORT, column.quantity.like(f"{ENERGY_IMPORT}*%"))
-        last = await ground.latest_entry(connection, device, is_register) if openings else None
+        record = _tariff(view, unit, opening_date)
+        if record is None or len(record.terms.registers) != 1:
+            continue  # an estimate by time of use would need more registers than this page reads
+        since = _steps_since(record, opening_date, binding.from_date)
+        held = await load_registers(connection, view, dates={opening_date, since}, devices=[device])
+        openings, starts = (held.at(device, ENERGY_IMPORT, day) for day in (opening_date, since))
+        last = await _last_reading(ground, connection, device) if openings else None
         if last is None:
             continue
         usage = last.value - openings[0].value
-        prior, record = await _prior(connection, view, device, opening_date, openings[0].value, binding.from_date, unit)
-        if record is None or usage < 0 or len(record.terms.registers) != 1:
-            return None  # an estimate by time of use would need more registers than this page reads
-        until = next_month(opening_date // 100) * 100 + 1
-        season = record.terms.season(opening_date, until)
+        prior = openings[0].value - starts[0].value if starts else 0
+        season = record.terms.season(opening_date, next_month(opening_date // 100) * 100 + 1)
         residents = view.residents(unit.alias, opening_date)
+        if usage < 0:
+            return None
         tier, left = _tier_at(season, prior + usage, residents)
-        opened_ms = await _observed_at(connection, openings[0].log_id, openings[0].index)
-        elapsed_ms = max(1, last.observed_at_ms - opened_ms)
+        opening = day_of(opening_date)
+        elapsed_ms = max(1, last.observed_at_ms - _midnight_ms(ground, opening))
         return MonthSoFar(
-            opening=day_of(opening_date),
+            opening=opening,
             until_ms=last.observed_at_ms,
             usage_wh=usage,
             amount_fen=season.charge(used=[usage], prior=prior, residents=residents),
@@ -100,25 +102,27 @@ async def month_so_far(
     return None
 
 
-async def _prior(
-    connection: Any,
-    view: ChainView,
-    device: bytes,
-    opening_date: int,
-    opening_value: int,
-    bound_from: int,
-    unit: DirectoryUnit,
-) -> tuple[int, TariffRecord | None]:
-    """Usage of the tariff's year before the opening, and the tariff in force."""
+def _tariff(view: ChainView, unit: DirectoryUnit, opening_date: int) -> TariffRecord | None:
+    """The tariff in force when a period began that has not ended yet."""
     roll = view.units.get(unit.alias)
-    category = roll.category if roll else 0
-    open_ended = opening_date * 10**8 + opening_date
-    record = view.tariff_for(ENERGY_IMPORT, category, open_ended)
-    if record is None or record.terms.counting is not Counting.YEAR:
-        return 0, record
-    since = max(opening_date // 10_000 * 10_000 + 101, bound_from)
-    starts = await read_boundaries(connection, view, device, ENERGY_IMPORT, since) if since < opening_date else []
-    return (opening_value - starts[0].value if starts else 0), record
+    return view.tariff_for(ENERGY_IMPORT, roll.category if roll else 0, opening_date * 10**8 + opening_date)
+
+
+def _steps_since(record: TariffRecord, opening_date: int, bound_from: int) -> int:
+    """The boundary date from which the tariff's steps count."""
+    by_year = record.terms.counting is Counting.YEAR
+    return min(opening_date, max(opening_date // 10_000 * 10_000 + 101, bound_from)) if by_year else opening_date
+
+
+async def _last_reading(ground: Ground, connection: Any, device: bytes) -> Any:
+    column = tables.entries.c
+    is_register = or_(column.quantity == ENERGY_IMPORT, column.quantity.like(f"{ENERGY_IMPORT}*%"))
+    return await ground.latest_entry(connection, device, is_register)
+
+
+def _midnight_ms(ground: Ground, day: date) -> int:
+    """When a boundary date begins on the site's wall clock."""
+    return int(datetime.combine(day, time(), ground.directory.timezone).timestamp() * 1000)
 
 
 def _tier_at(season: Season, total: int, residents: int) -> tuple[int, int | None]:
@@ -127,8 +131,3 @@ def _tier_at(season: Season, total: int, residents: int) -> tuple[int, int | Non
         if upper is None or total < upper:
             return number, None if upper is None else upper - total
     raise AssertionError("the last step has no end")
-
-
-async def _observed_at(connection: Any, log_id: int, index: int) -> int:
-    query = select(tables.entries.c.observed_at_ms).where(await entries_at(connection, log_id, index))
-    return int((await connection.execute(query)).scalar_one())

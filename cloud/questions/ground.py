@@ -1,6 +1,6 @@
 """What all answers stand on: the cloud, who may see which device, and how far up an entry has come."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -14,14 +14,13 @@ from cloud.identity.roles import HOUSEHOLD, Role
 from cloud.segments.rows import ERASED_KIND
 from cloud.service import Cloud
 from cloud.store import log_id_of, tables
-from cloud.store.logs import log_ids_of, log_ids_of_gateway
+from cloud.store.logs import log_ids_of
 from cloud.store.months import entries_at
 from cloud.store.readings import open_entries, open_entry
 from cloud.visits.letters import gateway_of
 from cloud.web.answers import Person, ReadingRef, Title
 from contracts.entry import Kind
 from contracts.quantities import unit_of
-from contracts.tree import SIZE_END
 
 __all__ = ["Ground", "day_of", "title"]
 
@@ -32,6 +31,22 @@ _SHARES = HOUSEHOLD | {Role.MANAGER, Role.COMMITTEE}
 def title(words: Words) -> Title:
     """A directory's name as pages take it."""
     return Title(zh=words.zh or words.en, en=words.en or words.zh)
+
+
+def _covering() -> tuple[Any, Any]:
+    """Size and place in the super-log of the first checkpoint that covers an entry, as columns beside it."""
+    column, entry = tables.checkpoints.c, tables.entries.c
+    first = (
+        select(column.size, column.super_index)
+        .where(column.log_id == entry.log_id, column.size > entry.entry_index)
+        .order_by(column.size)
+        .limit(1)
+        .correlate(tables.entries)
+    )
+    return (
+        first.with_only_columns(column.size).scalar_subquery().label("covering_size"),
+        first.with_only_columns(column.super_index).scalar_subquery().label("super_index"),
+    )
 
 
 def day_of(number: int) -> date:
@@ -144,11 +159,11 @@ class Ground:
                     column.device,
                     column.leaf_hash,
                     column.sealed_by,
+                    *_covering(),
                 )
                 .where(await entries_at(connection, log_id, min(indexes), max(indexes) + 1))
                 .where(column.entry_index.in_(sorted(indexes)), column.kind != ERASED_KIND)
             )
-            states = await self._states(connection, log_id, sorted(indexes))
             for row in open_entries(connection, (await connection.execute(query)).all()):
                 found[origin, row.entry_index] = ReadingRef(
                     origin=origin,
@@ -157,27 +172,9 @@ class Ground:
                     quantity=row.quantity,
                     value=row.value,
                     unit=unit_of(row.quantity) or "",
-                    state=states[row.entry_index],
+                    state="recorded" if row.covering_size is None else self._state_of(row.super_index),
                 )
         return found
-
-    async def _states(self, connection: Any, log_id: int, indexes: Sequence[int]) -> dict[int, str]:
-        """How far entries have come, by index; those that one checkpoint covers first are asked of together."""
-        column, states, covered = tables.checkpoints.c, dict[int, str](), 0
-        state = "recorded"
-        for index in indexes:
-            if index >= covered:
-                query = (
-                    select(column.size, column.super_index)
-                    .where(column.log_id == log_id, column.size > index)
-                    .order_by(column.size)
-                    .limit(1)
-                )
-                checkpoint = (await connection.execute(query)).one_or_none()
-                covered = SIZE_END if checkpoint is None else checkpoint.size
-                state = "recorded" if checkpoint is None else self._state_of(checkpoint.super_index)
-            states[index] = state
-        return states
 
     def _state_of(self, place: int | None) -> str:
         """How far a checkpoint has come that has this place in the super-log."""
@@ -206,8 +203,8 @@ class Ground:
     async def logs_of(self, connection: Any, device: bytes) -> list[int]:
         """The logs that may hold entries of a device: those that the Registry gave it to, and its gateway's."""
         named = self.directory.device_of(device)
-        logs = await log_ids_of(connection, self.view.origins_of(device)) if self.view else []
-        return logs + (await log_ids_of_gateway(connection, gateway_of(named.origin)) if named else [])
+        given = self.view.origins_of(device) if self.view else ()
+        return await log_ids_of(connection, given, gateway=gateway_of(named.origin) if named else None)
 
     async def latest_entry(self, connection: Any, device: bytes, *conditions: Any) -> Any:
         """A device's last entry (by its own time) that meets the conditions, or None."""

@@ -33,7 +33,7 @@ class LiftQuestions(VisitQuestions):
     """Lifts, for everybody."""
 
     async def lifts(self) -> Sequence[LiftSummary]:
-        async with self.store.read() as connection:
+        async with self.store.glance() as connection:
             return [await self._lift_summary(connection, device) for device in self.directory.of_kind("lift")]
 
     async def lift(self, name: str) -> Lift | None:

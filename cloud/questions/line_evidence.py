@@ -35,18 +35,19 @@ class BillEntries:
         self._references: Mapping[tuple[str, int], ReadingRef] = {}
 
     @classmethod
-    async def read(cls, ground: Ground, connection: Any, view: ChainView, bill: Bill) -> "BillEntries":
-        """Every register of the lines' meters at the lines' dates, then what pages show of them."""
-        lines = [line for line in bill.lines if line.kind in METERED]
-        bound = {subject: view.bound().get(subject, ()) for subject in (_subject(view, bill, line) for line in lines)}
-        dates = {day for line in lines for day in (line.since, line.from_date, line.to_date) if day}
+    async def read(cls, connection: Any, view: ChainView, bill: Bill, lines: Sequence[Line]) -> "BillEntries":
+        """Every register of these lines' meters at the lines' dates."""
+        metered = [line for line in lines if line.kind in METERED]
+        bound = {subject: view.bound().get(subject, ()) for subject in (_subject(view, bill, line) for line in metered)}
+        dates = {day for line in metered for day in (line.since, line.from_date, line.to_date) if day}
         devices = {device for some in bound.values() for device, _ in some}
         dates |= dates_of_changes(bound)
-        registers = await load_registers(connection, view, dates=dates, devices=devices) if lines else Registers()
-        entries = cls(view, bill, registers)
-        needed = [entry for line in lines for entry in entries._entries(line)]
-        entries._references = await ground.references(connection, needed)
-        return entries
+        registers = await load_registers(connection, view, dates=dates, devices=devices) if metered else Registers()
+        return cls(view, bill, registers)
+
+    async def refer(self, ground: Ground, connection: Any, line: Line) -> None:
+        """Read what pages show of the entries that a line rests on."""
+        self._references = await ground.references(connection, self._entries(line)) if line.kind in METERED else {}
 
     def spans(self, line: Line, register: str, from_date: int, to_date: int) -> Sequence[MeterSpan]:
         """What one register of the line's meters counted between two boundary dates, meter by meter; empty where an
@@ -60,6 +61,11 @@ class BillEntries:
             return spans_of(self._registers, bindings, subject, register=register, from_date=from_date, to_date=to_date)
         except BillingError:
             return ()
+
+    def last_meter(self, line: Line) -> bytes | None:
+        """The meter that counted at the line's end."""
+        spans = self.spans(line, line.quantity, line.from_date, line.to_date)
+        return spans[-1].device if spans else None
 
     def reference(self, entry: BoundaryEntry) -> ReadingRef | None:
         """An entry as pages refer to it; None where it was erased."""

@@ -2,27 +2,22 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import select
-
 from cloud.errors import SettingsError
-from cloud.questions.ground import Ground, day_of, title
-from cloud.store import tables
-from cloud.store.readings import open_entries
+from cloud.questions.days import MeterDays
+from cloud.questions.ground import title
 from cloud.web.answers import DayPoint, Person, Reading, Title
+from contracts.entry import Kind
 
 __all__ = ["ReadingQuestions"]
 
-_DAYS_MAX = 40
 
-
-class ReadingQuestions(Ground):
+class ReadingQuestions(MeterDays):
     """Readings and evidence."""
 
     async def reading(self, viewer: Person | None, origin: str, index: int) -> Reading | None:
-        async with self.store.read() as connection:
+        async with self.store.glance() as connection:
             row = await self.entry(connection, origin, index)
             if row is None or not self.may_see(viewer, row.kind, row.device, row.observed_at_ms):
                 return None
@@ -43,7 +38,7 @@ class ReadingQuestions(Ground):
         )
 
     async def evidence_file(self, viewer: Person | None, origin: str, index: int) -> bytes | None:
-        async with self.store.read() as connection:
+        async with self.store.glance() as connection:
             row = await self.entry(connection, origin, index)
         if row is None or not self.may_see(viewer, row.kind, row.device, row.observed_at_ms):
             return None
@@ -52,35 +47,12 @@ class ReadingQuestions(Ground):
         return await self.cloud.evidence.evidence(origin, index, urn=named.urn if named else None)
 
     async def day_series(self, viewer: Person | None, origin: str, index: int) -> Sequence[DayPoint]:
-        """Differences of neighbouring boundary entries; a day whose boundary is missing has no use."""
-        async with self.store.read() as connection:
+        async with self.store.glance() as connection:
             row = await self.entry(connection, origin, index)
-            if row is None or row.kind != 1 or not self.may_see(viewer, row.kind, row.device, row.observed_at_ms):
+            if row is None or row.kind != Kind.READING:
                 return ()
             register = row.quantity.partition("*")[0]
-            column = tables.boundaries.c
-            query = (
-                select(column.boundary_date, column.device, column.leaf_hash, column.sealed_by, column.value)
-                .where(column.log_id.in_(await self.logs_of(connection, row.device)))
-                .where(column.device == row.device, column.register == register)
-                .order_by(column.boundary_date.desc())
-                .limit(_DAYS_MAX + 1)
-            )
-            found = open_entries(connection, (await connection.execute(query)).all())
-            values = {day_of(one.boundary_date): one.value for one in found}
-        if viewer is not None and viewer.since_ms:
-            moved_in = datetime.fromtimestamp(viewer.since_ms / 1000, self.directory.timezone).date()
-            values = {day: value for day, value in values.items() if day >= moved_in}
-        if len(values) < 2:
-            return ()
-        first, last = min(values), max(values)
-        points: list[DayPoint] = []
-        for offset in range(min((last - first).days, _DAYS_MAX)):
-            day = last - timedelta(days=offset + 1)
-            opening, closing = values.get(day), values.get(day + timedelta(days=1))
-            usage = None if opening is None or closing is None else closing - opening
-            points.append(DayPoint(day=day, usage=usage, suspect=usage is not None and usage < 0))
-        return points[::-1]
+            return await self.days_of(connection, viewer, row.device, register, row.observed_at_ms)
 
     async def trust_file(self) -> bytes:
         path = self.cloud.settings.trust_file

@@ -12,7 +12,7 @@ from cloud.errors import StoreError
 from cloud.retention.erasing import Erasure, erase_range, is_kind, needed
 from cloud.retention.holds import Holds
 from cloud.store import Store, log_id_of, tables
-from cloud.store.logs import log_ids_of, log_ids_of_gateway
+from cloud.store.logs import log_ids_of
 
 __all__ = ["erase_devices", "erase_places", "logs_with_all_epochs"]
 
@@ -82,7 +82,7 @@ async def logs_with_all_epochs(store: Store, origins: Collection[str]) -> set[in
     async with store.read() as connection:
         log_ids = set(await log_ids_of(connection, origins))
         for gateway in {origin.rpartition("/")[0] for origin in origins}:
-            log_ids.update(await log_ids_of_gateway(connection, gateway))
+            log_ids.update(await log_ids_of(connection, gateway=gateway))
     return log_ids
 
 

@@ -3,12 +3,19 @@
 import hashlib
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import String, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.store import tables
 
-__all__ = ["log_id_of", "log_ids_of", "log_ids_of_gateway", "log_number"]
+__all__ = ["log_id_of", "log_ids_of", "log_number"]
+
+_COLUMN = tables.origins.c
+_GATEWAY = bindparam("gateway", type_=String)
+_IS_NAMED = _COLUMN.origin.in_(bindparam("origins", expanding=True))
+_IS_OF_GATEWAY = func.substr(_COLUMN.origin, 1, func.length(_GATEWAY)) == _GATEWAY
+_NAMED = select(_COLUMN.log_id).where(_IS_NAMED).order_by(_COLUMN.log_id)
+_OF_GATEWAY = select(_COLUMN.log_id).where(or_(_IS_NAMED, _IS_OF_GATEWAY)).order_by(_COLUMN.log_id)
 
 
 def log_number(origin: str) -> int:
@@ -28,19 +35,16 @@ async def log_id_of(connection: AsyncConnection, origin: str) -> int | None:
     return found
 
 
-async def log_ids_of(connection: AsyncConnection, origins: Iterable[str]) -> list[int]:
-    """The numbers of those of these logs that are held."""
-    column = tables.origins.c
-    query = select(column.log_id).where(column.origin.in_(sorted(origins))).order_by(column.log_id)
-    return list((await connection.execute(query)).scalars())
-
-
-async def log_ids_of_gateway(connection: AsyncConnection, gateway: str) -> list[int]:
-    """The numbers of the logs of all epochs of a gateway.
+async def log_ids_of(
+    connection: AsyncConnection, origins: Iterable[str] = (), *, gateway: str | None = None
+) -> list[int]:
+    """The numbers of those of these logs that are held, and of the logs of all epochs of a gateway.
 
     Args:
         gateway: `HOST/SITE/GATEWAY`, what the origins of its epochs share.
     """
-    column = tables.origins.c
-    query = select(column.log_id).where(column.origin.startswith(gateway + "/", autoescape=True))
-    return list((await connection.execute(query.order_by(column.log_id))).scalars())
+    if gateway is None:
+        found = await connection.execute(_NAMED, {"origins": sorted(origins)})
+    else:
+        found = await connection.execute(_OF_GATEWAY, {"origins": sorted(origins), "gateway": gateway + "/"})
+    return list(found.scalars())

@@ -21,12 +21,14 @@ from cloud.store import tables
 from cloud.store.key_record import meet
 from cloud.store.months import Partition, add_partition, drop_if_empty, months_later, partitions
 from cloud.store.sealing import SEALER, Sealer
-from cloud.store.sqlite_driver import connect
+from cloud.store.sqlite_driver import connect, connect_in_place
 
 __all__ = ["Store", "sqlite_url"]
 
 _BUSY_TIMEOUT_MS = 15_000
 _CACHE_KIB = 64_000
+_GLANCES = 8
+_GLANCE_TIMEOUT_MS = 1_000  # a reader of a WAL waits only while somebody brings a file back after a crash
 _POSTGRES_WRITERS = 6
 _MIGRATING = "migration"
 _MONTHS = "months"
@@ -73,6 +75,24 @@ def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
     _set_sqlite_up(writer, "BEGIN IMMEDIATE")
     _set_sqlite_up(reader, "BEGIN")
     return writer, reader
+
+
+def _sqlite_glancer(url: str) -> AsyncEngine:
+    """For `Store.glance`: connections without threads, which change nothing and wait for nobody for long."""
+    engine = _engine(url, pool_size=_GLANCES, connect_args={"async_creator_fn": connect_in_place})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in (f"busy_timeout={_GLANCE_TIMEOUT_MS}", "query_only=ON", f"cache_size=-{_CACHE_KIB // _GLANCES}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _on_begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
 
 
 def _postgres_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
@@ -124,7 +144,8 @@ class Store:
         self.url = url
         self.is_postgres = make_url(url).get_backend_name() == "postgresql"
         self._writer, self._reader = _postgres_engines(url) if self.is_postgres else _sqlite_engines(url)
-        for engine in (self._writer, self._reader):
+        self._glancer = self._reader if self.is_postgres else _sqlite_glancer(url)
+        for engine in {self._writer, self._reader, self._glancer}:
             _lend_keys(engine, sealer)
         self._sealer = sealer
         self._writing = asyncio.Lock()
@@ -151,6 +172,15 @@ class Store:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """One snapshot for reading."""
         async with self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def glance(self) -> AsyncIterator[AsyncConnection]:
+        """One snapshot for a few questions that an index answers, such as a page's; anything longer is for `read`.
+
+        SQLite answers them in the event loop's own thread, because waking another takes longer than the answer.
+        """
+        async with self._glancer.connect() as connection:
             yield connection
 
     async def prepare_month(self, month: int) -> None:
@@ -272,6 +302,7 @@ class Store:
     async def close(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
+        await self._glancer.dispose()
         if self._sealer is not None:
             self._sealer.close()
 

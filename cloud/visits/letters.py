@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import delete, select, tuple_, update
 
 from cloud.store import tables
-from cloud.store.logs import log_ids_of_gateway
+from cloud.store.logs import log_ids_of
 from cloud.store.months import entries_at
 from contracts.entry import Kind
 
@@ -83,7 +83,7 @@ async def find_judgement(connection: Any, visit: Any) -> Any:
         query = query.where(await entries_at(connection, visit.entry_log_id, visit.entry_index))
     else:
         query = query.where(
-            column.log_id.in_(await log_ids_of_gateway(connection, visit.gateway)),
+            column.log_id.in_(await log_ids_of(connection, gateway=visit.gateway)),
             column.device == visit.device,
             column.observed_at_ms >= visit.ended_at_s * 1000 - _EARLY_MS,
             column.kind == int(Kind.VISIT),

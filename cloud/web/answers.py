@@ -225,17 +225,20 @@ class BillLine:
     quantity: str
     amount_fen: int
     usage_wh: int
+    signed_usage_wh: int | None  # what the gateway's boundary entries say was used; None while one of them is missing
     meter_confirmed: bool  # the owner's key confirmed the meter's binding
-    opening: ReadingRef | None  # the boundary entries that the gateway signed
-    closing: ReadingRef | None
+    dispute: Dispute | None = None
+    # What only the line's own page tells:
+    opening: ReadingRef | None = None  # the boundary entries that the gateway signed
+    closing: ReadingRef | None = None
     tiers: tuple[TierPart, ...] = ()
     used_before_wh: int = 0  # since `counts_from`, before this period
     tier_period: str = "year"  # year or month
     counts_from: date | None = None  # from which a year's steps count: 1 January, or the day the meter was bound
     share: Share | None = None
-    dispute: Dispute | None = None
     readings: tuple[ReadingRef, ...] = ()  # all that the line rests on; empty where the two ends are all
     sentence: Title | None = None  # the derivation in words; None where the entries do not give the line
+    days: tuple["DayPoint", ...] = ()  # daily use of the meter up to the line's end
     key_proof: str = ""  # JSON: where the unit's key stands in a table that shares the pool
 
     @property
@@ -243,13 +246,6 @@ class BillLine:
         """The entries that whoever checks the line needs, in the order of their days."""
         ends = (self.share.opening, self.share.closing) if self.share else (self.opening, self.closing)
         return self.readings or tuple(reading for reading in ends if reading is not None)
-
-    @property
-    def signed_usage_wh(self) -> int | None:
-        """What the gateway's two boundary entries say was used; None while one of them is missing."""
-        if self.opening is None or self.closing is None:
-            return None
-        return self.closing.value - self.opening.value
 
     @property
     def contradicts_readings(self) -> bool:

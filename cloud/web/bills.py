@@ -24,10 +24,10 @@ def routes(pages: Pages) -> APIRouter:
     async def bills(request: Request, door: str) -> Response:
         visit = await pages.visit(request)
         viewer = _owner_of(visit, door)
-        unit = await pages.questions.unit(viewer, door) if viewer else None
-        if viewer is None or unit is None:
+        flat = await pages.questions.flat(viewer, door) if viewer else None
+        if viewer is None or flat is None:
             return refusal(pages, visit)
-        values = {"unit": unit, "bills": await pages.questions.bills(viewer, door)}
+        values = {"flat": flat, "door": door, "bills": await pages.questions.bills(viewer, door)}
         return pages.render(visit, "bills.html", values=values)
 
     @router.get("/bills/{door}/{period}")
@@ -50,7 +50,7 @@ def routes(pages: Pages) -> APIRouter:
     @router.get("/bills/{door}/{period}/lines/{number}")
     async def line(request: Request, door: str, period: str, number: int) -> Response:
         visit = await pages.visit(request)
-        found = await _bill(pages, visit, door, period)
+        found = await _bill(pages, visit, door, period, number)
         chosen = _line(found, number)
         if found is None or chosen is None:
             return refusal(pages, visit)
@@ -61,7 +61,7 @@ def routes(pages: Pages) -> APIRouter:
             "line": chosen,
             "readings": _roles(chosen),
             "several_registers": len({reading.quantity.partition("*")[0] for reading in readings}) > 1,
-            "chart": await _chart(pages, visit, readings[-1] if readings else None),
+            "chart": day_chart(chosen.days),
             "can_dispute": chosen.dispute is None and visit.now_ms < found.window_ends_at_ms,
         }
         return pages.render(visit, "line.html", values=values)
@@ -70,7 +70,7 @@ def routes(pages: Pages) -> APIRouter:
     async def dispute_page(request: Request, door: str, period: str, number: int) -> Response:
         visit = await pages.visit(request)
         viewer = _owner_of(visit, door)
-        found = await _bill(pages, visit, door, period)
+        found = await _bill(pages, visit, door, period, number)
         chosen = _line(found, number)
         terms = await pages.questions.challenge_terms(viewer, door, period, number) if viewer else None
         if chosen is None or terms is None or chosen.dispute is not None:
@@ -105,9 +105,9 @@ def _owner_of(visit: Visit, door: str) -> Person | None:
     return viewer if owns else None
 
 
-async def _bill(pages: Pages, visit: Visit, door: str, period: str) -> Bill | None:
+async def _bill(pages: Pages, visit: Visit, door: str, period: str, line: int | None = None) -> Bill | None:
     viewer = _owner_of(visit, door)
-    return await pages.questions.bill(viewer, door, period) if viewer else None
+    return await pages.questions.bill(viewer, door, period, line=line) if viewer else None
 
 
 def _line(bill: Bill | None, number: int) -> BillLine | None:
@@ -122,12 +122,6 @@ def _roles(line: BillLine) -> list[tuple[str, ReadingRef]]:
         (roles.get((reading.origin, reading.index), f"reading{at}"), reading)
         for at, reading in enumerate(line.evidence)
     ]
-
-
-async def _chart(pages: Pages, visit: Visit, ref: ReadingRef | None) -> object:
-    if ref is None:
-        return None
-    return day_chart(await pages.questions.day_series(visit.viewer, ref.origin, ref.index))
 
 
 def _parse_request(body: bytes | None, door: str, period: str, number: int) -> ChallengeRequest | None:

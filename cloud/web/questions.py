@@ -21,6 +21,7 @@ from cloud.web.answers import (
     Reading,
     RelayAnswer,
     Site,
+    Title,
     Unit,
 )
 
@@ -42,10 +43,14 @@ class Questions(Protocol):
 
     async def unit(self, viewer: Person, door: str) -> Unit | None: ...
 
+    async def flat(self, viewer: Person, door: str) -> Title | None:
+        """The name of a unit whose bills the viewer opens; None for one that is not theirs."""
+
     async def bills(self, viewer: Person, door: str) -> Sequence[BillSummary]:
         """Newest first; empty for a unit that is not the viewer's."""
 
-    async def bill(self, viewer: Person, door: str, period: str) -> Bill | None: ...
+    async def bill(self, viewer: Person, door: str, period: str, *, line: int | None = None) -> Bill | None:
+        """A bill with all its lines, as its page shows them; or with one (if there is such a line), as its own does."""
 
     async def bill_file(self, viewer: Person, door: str, period: str) -> bytes | None:
         """The `minglou-bill/1` JSON that the browser checks."""

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cloud.web.figures import money
 from contracts import p256
 from contracts.bill import share
 from contracts.bill_file import bill_from_json
@@ -112,6 +113,12 @@ def test_a_padded_bill_is_flagged_challenged_and_corrected_and_the_rest_is_debit
     with_site(anvil.url, scenario)
 
 
+async def balance_is_shown(browser: httpx.Client, account: tuple[int, int, int]) -> None:
+    """The page folds the balance from events and asks no node; it must be the contract's."""
+    shown = money(account[0])
+    wait_until(lambda: shown in browser.get("/home").text, seconds=30, what=f"a balance of {shown} at home")
+
+
 async def dispute(cloud: ServedCloud, month: Month, tokens: dict[str, bytes]) -> None:
     period = month.period
     owner, neighbour = sign_in(cloud, tokens["owner:1"]), sign_in(cloud, tokens["owner:0"])
@@ -173,6 +180,8 @@ async def dispute(cloud: ServedCloud, month: Month, tokens: dict[str, bytes]) ->
     assert owner.get(f"/bills/b07-0102/{period}").status_code == 200
     for _ in range(4):
         await month.site.mine()  # what was debited is final
+    await balance_is_shown(owner, await view("UsageFees", "account", PADDED_UNIT))
+    await balance_is_shown(neighbour, await view("UsageFees", "account", 0))
     token = cloud.program_token
     payments = "/v1/exports/payments.csv"
     wait_until(lambda: "Debited" in cloud.get(payments, token).text, seconds=20, what="the final debits")

@@ -109,6 +109,13 @@ def word(value: bytes | int | str) -> bytes:
     return value if isinstance(value, bytes) else value.to_bytes(32)
 
 
+_SHAPE = (31, 28, 35, 40, 52, 61, 33, 30, 29, 36, 38, 55, 63, 31, 27, 30, 0, 34, 58, 66, 30, 28, 33, 35, 49, 60)
+DAYS = tuple(
+    DayPoint(day=OPENING + timedelta(days=n), usage=None if value == 0 else value * 100, suspect=n == 9)
+    for n, value in enumerate(_SHAPE)
+)
+
+
 @dataclass
 class World:
     """The protocol's answers, and what has been done to them."""
@@ -195,7 +202,11 @@ class World:
     async def bills(self, viewer: Person, door: str) -> list[BillSummary]:
         return [self._bill().summary] if self._owns(viewer, door) else []
 
-    async def bill(self, viewer: Person, door: str, period: str) -> Bill | None:
+    async def flat(self, viewer: Person, door: str) -> Title | None:
+        unit = await self.unit(viewer, door)
+        return None if unit is None else unit.title
+
+    async def bill(self, viewer: Person, door: str, period: str, *, line: int | None = None) -> Bill | None:
         return self._bill() if self._owns(viewer, door) and period == PERIOD else None
 
     def _bill(self) -> Bill:
@@ -206,8 +217,9 @@ class World:
         )  # fmt: skip
         own = BillLine(
             number=0, kind="own", title=ELECTRICITY, quantity="1-0:1.8.0", amount_fen=fen(usage), usage_wh=usage,
-            meter_confirmed=True, opening=self.ref(OPENING_INDEX), closing=self.ref(CLOSING_INDEX), tiers=(part,),
-            counts_from=OPENING, dispute=self.dispute,
+            signed_usage_wh=self.ref(CLOSING_INDEX).value - self.ref(OPENING_INDEX).value, meter_confirmed=True,
+            opening=self.ref(OPENING_INDEX), closing=self.ref(CLOSING_INDEX), tiers=(part,), counts_from=OPENING,
+            dispute=self.dispute, days=DAYS,
         )  # fmt: skip
         share = Share(
             pool=POOL, pool_usage_wh=412_000, pool_amount_fen=fen(412_000), key=8930, key_before=71_440,
@@ -215,7 +227,7 @@ class World:
         )  # fmt: skip
         common = BillLine(
             number=1, kind="shared", title=COMMON, quantity="1-0:1.8.0", amount_fen=self._share_fen(),
-            usage_wh=412_000, meter_confirmed=True, opening=None, closing=None, share=share,
+            usage_wh=412_000, signed_usage_wh=None, meter_confirmed=True, share=share,
         )  # fmt: skip
         state = BillState.DISPUTED if self.dispute else BillState.OPEN
         if self.dispute and self.dispute.state is DisputeState.WON:
@@ -298,11 +310,7 @@ class World:
     async def day_series(self, viewer: Person | None, origin: str, index: int) -> list[DayPoint]:
         if not self._may_read(viewer, origin, index) or index == LIFT_INDEX:
             return []
-        shape = [31, 28, 35, 40, 52, 61, 33, 30, 29, 36, 38, 55, 63, 31, 27, 30, 0, 34, 58, 66, 30, 28, 33, 35, 49, 60]
-        return [
-            DayPoint(day=OPENING + timedelta(days=n), usage=None if value == 0 else value * 100, suspect=n == 9)
-            for n, value in enumerate(shape)
-        ]
+        return list(DAYS)
 
     # The dispute.
 
