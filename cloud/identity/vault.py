@@ -21,7 +21,7 @@ from cloud.store.sealing import SEALED
 
 __all__ = ["Vault", "open_vault"]
 
-_HELD_MAX = 16_384
+_HELD_MAX = 32_768
 """Keys of devices that are kept ready, at about 1 KB each."""
 
 
