@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing
 from cloud.chain.stored import stored_view
 from cloud.directory import DirectoryFile
 from cloud.errors import ArchiveError, SettingsError
+from cloud.identity.audit import LOCK, Act, write_entry
 from cloud.identity.vault import open_vault
 from cloud.months import month_of
 from cloud.retention.holds import read_holds
@@ -65,6 +66,7 @@ async def run_erase(
             origin, _, index = entry.rpartition("/")
             if not index.isdecimal():
                 raise SettingsError(f"{entry!r} is no entry; write ORIGIN/INDEX")
+            await _write_down(store, now_ms, what=f"entry {entry}")
             erased = await erase_places(store, origin, [int(index)], says=reason, now_ms=now_ms)
         else:
             erased = await _erase_unit(settings, store, unit or "", reason, now_ms, say)
@@ -78,6 +80,7 @@ async def _erase_unit(settings: CloudSettings, store: Store, name: str, reason: 
     unit = directory.unit_named(name)
     if unit is None:
         raise SettingsError(f"no unit is named {name!r}; names are as in public addresses, such as b07-0501")
+    await _write_down(store, now_ms, what=f"all of {name}", unit=unit.alias)
     theirs = [one for one in directory.devices if one.unit == unit.alias]
     due = settings.retention.last_due("boundaries", month_of(now_ms))
     holds = await read_holds(store, _chain_id(settings), now_ms=now_ms, boundaries_due=due)
@@ -90,6 +93,12 @@ async def _erase_unit(settings: CloudSettings, store: Store, name: str, reason: 
         keys = await shred_devices(store, vault, devices, logs, says=reason, now_ms=now_ms)
     say(f"{keys} data keys were destroyed: what an older backup holds of them does not open any more")
     return erased
+
+
+async def _write_down(store: Store, now_ms: int, *, what: str, unit: bytes | None = None) -> None:
+    """In the audit log, and before anything is gone: so nothing is erased untold."""
+    async with store.write(LOCK) as connection:
+        await write_entry(connection, Act.ERASED, at_ms=now_ms, unit=unit, what=what)
 
 
 async def _assigned(store: Store, chain_id: int | None, devices: Iterable[bytes]) -> set[str]:

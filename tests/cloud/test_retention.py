@@ -335,6 +335,10 @@ def test_a_units_entries_are_erased_but_for_what_bills_rest_on(tmp_path: Path, s
                 "and from the segments",
             ]
             await town.check_proofs()
+            async with town.bench.store.read() as connection:
+                column = tables.audit_entries.c
+                told = (await connection.execute(select(column.act, column.unit, column.body))).one()
+            assert (told.act, told.unit) == ("erased", bytes.fromhex("ab" * 32)) and "all of b07-0101" in told.body
             with pytest.raises(SettingsError, match="no unit is named 'b99'"):
                 await run_erase(settings, entry=None, unit="b99", reason="r")
 
