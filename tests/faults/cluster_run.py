@@ -207,6 +207,7 @@ async def run(folder: Path, *, seconds: float, seed: int) -> Outcome:
         await _until(lambda: _all_ready(world.urls), SETTLE_SECONDS)
         await _until(lambda: _is_settled(store, world), SETTLE_SECONDS)
         lost, doubled = await judge_entries(store, world.gateways)
+        say(f"{lost} entries lost, {doubled} doubled")
         wishes, wishes_lost, wishes_doubled = await _judge_wishes(store, world.site)
     return Outcome(
         seed=seed, seconds=round(time.monotonic() - started, 1), kills=dict(sorted(kills.items())), wishes=wishes,
@@ -261,7 +262,9 @@ async def _mine(site: ChainSite, state: Path) -> None:
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    for task, result in zip(tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
+        if isinstance(result, Exception):
+            print(f"cluster: {task.get_name()} ended with {result!r}", flush=True)
 
 
 async def _until(condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
@@ -305,12 +308,14 @@ async def _judge_wishes(store: Store, site: ChainSite) -> tuple[int, int, int]:
     """Wishes for an anchor, those that the chain does not hold, and those that it holds twice."""
     column = tables.intents.c
     async with store.read() as connection:
-        keys = list((await connection.execute(select(column.business_key).where(column.kind == "anchor"))).scalars())
+        rows = list(await connection.execute(select(tables.intents).where(column.kind == "anchor")))
     asked = {"fromBlock": "0x0", "toBlock": "latest", "address": site.address("AnchorLog"), "topics": [ANCHORED_TOPIC]}
     events = Counter(int(log["topics"][1], 16) for log in await site.rpc("eth_getLogs", asked))
-    sizes = [int(key.partition(":")[2]) for key in keys]
-    lost = sum(events[size] == 0 for size in sizes)
-    return len(sizes), lost, sum(count - 1 for count in events.values()) + len(events.keys() - set(sizes))
+    wished = {int(row.business_key.partition(":")[2]): row for row in rows}
+    lost = [row for size, row in wished.items() if not events[size]]
+    for row in lost:
+        print(f"cluster: LOST {row.business_key}, which stands as {row.state}: {row.says}; on chain: {dict(events)}")
+    return len(rows), len(lost), sum(count - 1 for count in events.values()) + len(events.keys() - wished.keys())
 
 
 def main() -> int:
