@@ -15,6 +15,7 @@ from cloud.web.session import is_from_this_machine
 __all__ = ["Dispatch"]
 
 _REQUESTS_MAX = 3_072  # under way in all; the server refuses connections above 4,096
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
 _UNKNOWN = {
     "error": "unknown_site",
     "message": "no site answers to this host here; ask by the address that the site gives out, which stands in "
@@ -74,7 +75,8 @@ class Dispatch:
 
     async def _speak_for_all(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Probes and monitors that ask the process: how all sites are. Only this machine learns their names."""
-        is_ours = is_from_this_machine(Request(scope, receive))
+        # A proxy on this machine brings strangers who may call us whatever they like.
+        is_ours = is_from_this_machine(Request(scope, receive)) and not _is_forwarded(scope)
         path = scope["path"] if scope["method"] in ("GET", "HEAD") else ""
         if path == "/healthz":
             await _send(send, 200, b"ok\n", "text/plain; charset=utf-8")
@@ -102,6 +104,10 @@ async def _speak_for_absent(scope: Scope, send: Send) -> None:
         check = {"name": "site", "passed": False, "needed": True, "says": _DOWN["message"]}
         told = {"ready": False, "checks": [check]}
     await _answer(send, 503, told, retry_after=5)
+
+
+def _is_forwarded(scope: Scope) -> bool:
+    return any(key in _FORWARDED for key, _ in scope["headers"])
 
 
 def _host(scope: Scope) -> str:

@@ -98,7 +98,8 @@ class Site:
         settings = self.file.settings
         opening = open_cloud(settings, migrating=self._migrating, waiting_bytes_max=self._waiting_bytes_max)
         async with opening as cloud:
-            app = build_app(cloud, self._figures)
+            # In a thread: it takes a good part of a second, which the other sites' answers would have to wait.
+            app = await asyncio.to_thread(build_app, cloud, self._figures)
             tasks = [
                 asyncio.create_task(cloud.run(), name=f"workers of {self.name}"),
                 asyncio.create_task(self._count(app, cloud), name=f"figures of {self.name}"),

@@ -73,6 +73,9 @@ def test_a_request_goes_to_the_site_whose_host_it_names(tmp_path: Path) -> None:
         figures = figures_of(one.ask("GET", "/metrics", host="localhost").text)
         assert {f"minglou_entries,site={site.host}" for site in (one, other)} <= set(figures)
         assert one.ask("GET", "/metrics", host="10.0.0.7").status_code == 403
+        by_proxy = [("X-Forwarded-For", "203.0.113.7")]
+        assert one.ask("GET", "/metrics", host="localhost", headers=by_proxy).status_code == 403
+        assert "each" not in one.ask("GET", "/readyz", host="localhost", headers=by_proxy).json()
         of_one = one.ask("GET", "/metrics", bearer=tokens[one.host]).text
         assert f'site="{one.host}"' in of_one and other.host not in of_one
         assert program.stop() == 0, program.said()
