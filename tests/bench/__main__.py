@@ -34,6 +34,7 @@ GROUPS = (
     "overload",
     "cloud_rebuild",
     "pages",
+    "sites",
     "cluster",
     "web",
     "demo_page",

@@ -100,6 +100,8 @@ BARS: dict[str, Bar] = {
     "cloud.bills_s_per_million": Bar("<= 120", "a million bills", "一百万份账单"),
     "cloud.rebuild_s_10m": Bar("<= 600", "rebuild from logs of ten million entries", "一千万条记录重建"),
     "cloud.page_p95_ms": Bar("<= 60", "owner pages at 100 requests/s", "业主页面 100 次/秒的 p95"),
+    "cloud.site_idle_rss_mb": Bar("<= 20", "one more idle site in a process", "同一进程多一个空闲小区"),
+    "cloud.site_idle_cpu_ms": Bar("<= 40", "its processor time in a second", "它每秒占用的处理器时间"),
     "cloud.cluster_lost": Bar("== 0", "entries lost when cluster parts are killed", "集群部件被杀时丢失"),
     "cloud.cluster_doubled": Bar("== 0", "entries doubled then", "集群部件被杀时重复"),
     "chain.fault_runs": Bar(">= 10000", "seeded chain faults", "按种子的链故障次数"),
