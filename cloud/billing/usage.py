@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.chain.view import BindingRecord, ChainView
@@ -124,6 +125,34 @@ def bindings_of(view: ChainView, subjects: Collection[Subject]) -> Bindings:
     return {subject: held[subject] for subject in subjects if subject in held}
 
 
+@lru_cache
+def _questions(*, of_some: bool, with_history: bool) -> tuple[Any, Any]:
+    """Which registers have entries at all, and what is held at some dates. Pages ask it again and again, and making a
+    statement costs more than running it.
+    """
+    column = tables.boundaries.c
+    at_dates = column.boundary_date.in_(bindparam("dates", expanding=True))
+    dated = (
+        select(
+            column.device,
+            column.register,
+            column.boundary_date,
+            column.log_id,
+            column.entry_index,
+            column.value,
+            column.leaf_hash,
+            column.sealed_by,
+            tables.logs.c.origin,
+        )
+        .join(tables.logs, tables.logs.c.log_id == column.log_id)
+        .where(or_(at_dates, column.boundary_date >= bindparam("since")) if with_history else at_dates)
+        .order_by(column.log_id, column.entry_index)
+    )
+    only = (column.device.in_(bindparam("devices", expanding=True)),) if of_some else ()
+    named = select(column.device, column.register).distinct()
+    return _everywhere(named.where(*only)), _everywhere(dated.where(*only))
+
+
 async def load_registers(
     connection: AsyncConnection,
     view: ChainView,
@@ -138,30 +167,13 @@ async def load_registers(
         since: also whatever is held from this date on.
     """
     registers = Registers()
-    column = tables.boundaries.c
-    at_dates = column.boundary_date.in_(sorted(dates))
-    named = select(column.device, column.register).distinct()
-    dated = (
-        select(
-            column.device,
-            column.register,
-            column.boundary_date,
-            column.log_id,
-            column.entry_index,
-            column.value,
-            column.leaf_hash,
-            column.sealed_by,
-            tables.logs.c.origin,
-        )
-        .join(tables.logs, tables.logs.c.log_id == column.log_id)
-        .where(at_dates if since is None else or_(at_dates, column.boundary_date >= since))
-        .order_by(column.log_id, column.entry_index)
-    )
+    named, dated = _questions(of_some=devices is not None, with_history=since is not None)
+    asked = {"dates": sorted(dates)} if since is None else {"dates": sorted(dates), "since": since}
     for some in portions_of(devices):
-        only = () if some is None else (column.device.in_(some),)
-        for row in await connection.execute(_everywhere(named.where(*only))):
+        only = {} if some is None else {"devices": some}
+        for row in await connection.execute(named, only):
             registers.name(row.device, row.register)
-        found = (await connection.execute(_everywhere(dated.where(*only)))).all()
+        found = (await connection.execute(dated, {**asked, **only})).all()
         counting = [row for row in found if view.assignment(row.device, row.origin, row.entry_index) is not None]
         for row in open_entries(connection, counting):
             entry = BoundaryEntry(origin=row.origin, log_id=row.log_id, index=row.entry_index, value=row.value)

@@ -4,8 +4,10 @@ The database holds what a month of 100,000 units is: every meter's boundary entr
 verified and kept (tests/bench/bills.py tells how, and which of the roll's records are made in memory rather than
 mined). A server process of its own answers with the real application, directory, sessions and chain connection; the
 load generator and, where it is measured, PostgreSQL share the machine's two cores with it. Each request's time counts
-from when it was due, not from when it could be sent. `MINGLOU_BENCH_UNITS` takes fewer units, for a quick look; the
-figure is then left out.
+from when it was due, not from when it could be sent. A visit is four pages of one owner (home, bills, a bill, a line);
+in the runs that count every visit is another owner's, so none finds what an earlier one left. Before the load each
+page is asked for alone, to tell what it costs: processor time of the server, PostgreSQL and the generator together.
+`MINGLOU_BENCH_UNITS` takes fewer units, for a quick look; the figure is then left out.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,11 @@ from tests.postgres import postgres_server
 from tests.processes import free_port, is_listening, wait_until
 
 UNITS = 100_000
-OWNERS = 200
+OWNERS = 2_000
 PER_SECOND = 100
 SECONDS = 20
-RUNS = 3
+RUNS = 3  # and one before them, that nobody counts
+ALONE = 40  # of each page, to tell its cost
 # What the followed chain's events would have made, for units that are made in memory.
 FOLDED = ("units", "roll", "pools", "bindings", "assignments", "tariffs")
 
@@ -100,6 +103,7 @@ async def _measure(rpc: str, store_url: str, units: int, folder: Path) -> dict[s
         await site.mine()
     print(f"  {units:,} units with their bills in {time.perf_counter() - started:.0f} s", flush=True)
     config = _write_site(folder, site, store_url, rpc, ground)
+    print(f"  opening the pages; {OWNERS:,} owners sign in", flush=True)
     with _pages(config, view) as address:
         times = await _load(address, ground)
     await site.close()
@@ -115,7 +119,7 @@ def _token(owner: int) -> bytes:
 
 def _door(ground: Ground, owner: int) -> int:
     """An owner's unit, far from the others'."""
-    return owner * (ground.units // OWNERS)
+    return owner * ground.units // OWNERS
 
 
 def _write_site(folder: Path, site: ChainSite, store_url: str, rpc: str, ground: Ground) -> Path:
@@ -152,6 +156,8 @@ def _write_site(folder: Path, site: ChainSite, store_url: str, rpc: str, ground:
         f'directory_file = "directory.json"\n[store]\nurl = "{store_url}"\n'
         f'[chain]\nrpc = ["{rpc}"]\nchain_id = 31337\ndeployment_file = "deployment.json"\nfinality_depth = 1\n'
         '[super_log]\norigin = "bench.example/log"\n'
+        # Everybody comes from one address here.
+        "[limits]\nreads_per_minute = 0\nwrites_per_minute = 0\ncostly_per_minute = 0\nexports_per_minute = 0\n"
     )
     return folder / "cloud.toml"
 
@@ -210,8 +216,41 @@ async def _load(address: str, ground: Ground) -> dict[str, list[float]]:
         cookies = [await _sign_in(client, address, owner) for owner in range(OWNERS)]
         reading = await _reading_of(client, address, cookies[0], ground)
         assert reading, "a line's page leads to its readings"
-        runs = [await _run(client, address, cookies, ground) for _ in range(RUNS + 1)][1:]
-    return sorted(runs, key=_p95)[len(runs) // 2]
+        print(f"  processor time a page: {await _costs(client, address, cookies, ground)}", flush=True)
+        runs = []
+        for number in range(RUNS + 1):
+            runs.append(await _run(client, address, cookies, ground, number))
+            print(f"  run {number}: {_said(runs[-1])}", flush=True)
+    return sorted(runs[1:], key=_p95)[RUNS // 2]
+
+
+async def _costs(client: aiohttp.ClientSession, address: str, cookies: list[str], ground: Ground) -> str:
+    """What each page costs, of all processes of this bench together."""
+    said = []
+    for name in _paths(ground, 0):
+        before = _processor_seconds()
+        for owner in range(ALONE):
+            async with client.get(address + _paths(ground, owner)[name], headers=_headers(cookies[owner])) as answer:
+                await answer.read()
+                assert answer.status == 200, (name, answer.status)
+        said.append(f"{name} {(_processor_seconds() - before) / ALONE * 1000:.1f} ms")
+    return ", ".join(said)
+
+
+def _processor_seconds() -> float:
+    """Of this process and of all that it started."""
+    tick, used, parents = os.sysconf("SC_CLK_TCK"), dict[int, float](), dict[int, int]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            parents[int(folder.name)], used[int(folder.name)] = (
+                int(fields[1]),
+                (int(fields[11]) + int(fields[12])) / tick,
+            )
+    ours = {os.getpid()}
+    while more := {one for one, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    return sum(used[one] for one in ours)
 
 
 async def _sign_in(client: aiohttp.ClientSession, address: str, owner: int) -> str:
@@ -238,9 +277,9 @@ def _paths(ground: Ground, owner: int) -> dict[str, str]:
 
 
 async def _run(
-    client: aiohttp.ClientSession, address: str, cookies: list[str], ground: Ground
+    client: aiohttp.ClientSession, address: str, cookies: list[str], ground: Ground, run: int
 ) -> dict[str, list[float]]:
-    """One open-loop run; a page after the other of one owner after the other."""
+    """One open-loop run; a page after the other of one owner after the other, each owner in one run."""
     times: dict[str, list[float]] = defaultdict(list)
     loop = asyncio.get_running_loop()
     begun = loop.time() + 0.2
@@ -248,7 +287,7 @@ async def _run(
     async def one(number: int) -> None:
         due = begun + number / PER_SECOND
         await asyncio.sleep(due - loop.time())
-        owner = number // 4 * 7 % OWNERS
+        owner = (run * PER_SECOND * SECONDS + number) // 4 % OWNERS
         name, path = list(_paths(ground, owner).items())[number % 4]
         async with client.get(address + path, headers=_headers(cookies[owner])) as answer:
             await answer.read()
