@@ -13,6 +13,7 @@ from hashlib import sha256
 import asyncpg
 
 from cloud.store import Store, tables
+from cloud.store.readings import CLEAR
 from contracts import p256
 from contracts.batch import Batch, decode_batch
 from contracts.checkpoint import open_checkpoint
@@ -64,7 +65,8 @@ async def measure_floor(
 def _rows(log_id: int, batch: Batch) -> list[tuple[object, ...]]:
     found = zip(batch.rows, batch.details, batch.leaf_hashes(), strict=True)
     return [
-        (log_id, at, *row, detail or None, leaf, MONTH) for at, (row, detail, leaf) in enumerate(found, batch.start)
+        (log_id, at, *row, detail or None, leaf, MONTH, CLEAR)
+        for at, (row, detail, leaf) in enumerate(found, batch.start)
     ]
 
 
