@@ -36,7 +36,8 @@ def figures() -> dict[str, Figure]:
     )
     note = (
         f"{outcome['acknowledged']:,} entries acknowledged in {outcome['batches']:,} batches, {outcome['wishes']} "
-        f"wishes for anchors, in {seconds / 60:.0f} min; killed with -9: {kills}; "
+        f"wishes for anchors ({outcome['overtaken']} overtaken by larger ones), in {seconds / 60:.0f} min; "
+        f"killed with -9: {kills}; "
         f"longest seconds until acknowledged/stored again: {felt}"
     )
     return {

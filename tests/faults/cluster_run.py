@@ -63,6 +63,7 @@ class Outcome:
     acknowledged: int  # entries
     batches: int
     wishes: int  # anchors
+    overtaken: int  # of these, by a larger anchor, after the chain had lost its last blocks
     recoveries: dict[str, dict[str, Any]]  # by kind of part: kills and the longest seconds until it was overcome
     lost: int  # acknowledged entries that are not stored, and wishes that are not on chain
     doubled: int
@@ -208,10 +209,11 @@ async def run(folder: Path, *, seconds: float, seed: int) -> Outcome:
         await _until(lambda: _is_settled(store, world), SETTLE_SECONDS)
         lost, doubled = await judge_entries(store, world.gateways)
         say(f"{lost} entries lost, {doubled} doubled")
-        wishes, wishes_lost, wishes_doubled = await _judge_wishes(store, world.site)
+        wishes, overtaken, wishes_lost, wishes_doubled = await _judge_wishes(store, world.site)
     return Outcome(
         seed=seed, seconds=round(time.monotonic() - started, 1), kills=dict(sorted(kills.items())), wishes=wishes,
         acknowledged=sum(one.acknowledged for one in world.gateways), recoveries=recoveries.summary(),
+        overtaken=overtaken,
         batches=sum(one.answers for one in world.gateways),
         lost=lost + wishes_lost, doubled=doubled + wishes_doubled,
     )  # fmt: skip
@@ -304,18 +306,31 @@ async def _is_settled(store: Store, world: World) -> bool:
     return whole and states <= {"final"} and max(sizes, default=0) == places
 
 
-async def _judge_wishes(store: Store, site: ChainSite) -> tuple[int, int, int]:
-    """Wishes for an anchor, those that the chain does not hold, and those that it holds twice."""
+async def _judge_wishes(store: Store, site: ChainSite) -> tuple[int, int, int, int]:
+    """Wishes for an anchor, those that a larger one has overtaken, those that the chain does not hold, and those that
+    it holds twice.
+
+    anvil comes back without its last blocks, and a newer anchor may then be sent before the one that was lost: the
+    contract holds the proof that it extends all before it, and the older wish stands as done by it.
+    """
     column = tables.intents.c
     async with store.read() as connection:
         rows = list(await connection.execute(select(tables.intents).where(column.kind == "anchor")))
     asked = {"fromBlock": "0x0", "toBlock": "latest", "address": site.address("AnchorLog"), "topics": [ANCHORED_TOPIC]}
     events = Counter(int(log["topics"][1], 16) for log in await site.rpc("eth_getLogs", asked))
     wished = {int(row.business_key.partition(":")[2]): row for row in rows}
-    lost = [row for size, row in wished.items() if not events[size]]
-    for row in lost:
-        print(f"cluster: LOST {row.business_key}, which stands as {row.state}: {row.says}; on chain: {dict(events)}")
-    return len(rows), len(lost), sum(count - 1 for count in events.values()) + len(events.keys() - wished.keys())
+    missing = {size: row for size, row in wished.items() if not events[size]}
+    overtaken = [
+        size
+        for size, row in missing.items()
+        if (row.state, (row.says or "").partition(" size ")[0]) == ("final", "anchored at")
+        and any(at > size for at in events)
+    ]
+    for size, row in missing.items():
+        how = "overtaken" if size in overtaken else "LOST"
+        print(f"cluster: {how}: {row.business_key} stands as {row.state}: {row.says}; on chain: {sorted(events)}")
+    doubled = sum(count - 1 for count in events.values()) + len(events.keys() - wished.keys())
+    return len(rows), len(overtaken), len(missing) - len(overtaken), doubled
 
 
 def main() -> int:
