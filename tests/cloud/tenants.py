@@ -112,6 +112,9 @@ class Tenant:
             + (self._chain_text() if self.chain else "")
             + f'[super_log]\norigin = "{self.host}/log"\nkey_file = "{self.folder}/superlog.pem"\n'
             + "anchor_seconds = 0.3\n[mail]\nblock_seconds = 0.5\n"
+            # A matrix of all routes is asked faster than anybody may ask.
+            + "[limits]\nreads_per_minute = 0\nwrites_per_minute = 0\nexports_per_minute = 0\n"
+            + "costly_per_minute = 0\nhashes_per_minute = 0\n"
             + f'[[copy]]\nname = "{self._keeper.name}"\nkey = "{self._keeper.public.hex()}"\n'
             + f'token_file = "{self.folder}/copy.token"\n'
         )
