@@ -52,7 +52,8 @@ def test_a_killed_node_and_a_killed_worker_lose_and_double_nothing_that_gateways
     async def scenario(site: ChainSite) -> None:
         for gateway in gateways:
             await site.enrol(gateway.log)
-        more = nats.settings(gib=1.0, redeliver_seconds=5)
+        keys = '[identity]\nkeys_dir = "keys"\naudit_key_file = "keys/audit.pem"\n'
+        more = keys + nats.settings(gib=1.0, redeliver_seconds=5)
         with serving(tmp_path, site, workers=WORKERS, store_url=database_url, more=more) as cloud:
             await until(lambda: len(workers_of(cloud)) == WORKERS, "all workers")
             is_over = asyncio.Event()
