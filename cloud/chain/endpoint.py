@@ -62,6 +62,7 @@ class Endpoint:
         number = self._number
         question = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
         limit = _LOGS_BYTES_MAX if method == "eth_getLogs" else _ANSWER_BYTES_MAX
+        await self.open()
         started = self._monotonic()
         try:
             async with asyncio.timeout(self._timeout):
@@ -83,10 +84,13 @@ class Endpoint:
             raise self._refusal(method, answer["error"])
         return answer["result"]
 
-    async def exchange(self, question: bytes, limit: int) -> bytes:
-        """Bytes out, bytes in, at most `limit` of them. Raises `Unreachable`, `OSError` or an error of aiohttp's."""
+    async def open(self) -> None:
+        """Load web3, which takes seconds on a busy machine: our own slowness is not held against the node."""
         if self._provider is None:
             self._provider = await asyncio.to_thread(_provider, self.url)
+
+    async def exchange(self, question: bytes, limit: int) -> bytes:
+        """Bytes out, bytes in, at most `limit` of them. Raises `Unreachable`, `OSError` or an error of aiohttp's."""
         return bytes(await self._provider.exchange(question, limit))
 
     async def close(self) -> None:

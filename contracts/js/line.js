@@ -15,7 +15,6 @@ import { parseJson } from "./json.js";
 import { keyInTable, tableOf } from "./keytable.js";
 import { sha256 } from "./sha256.js";
 import { BASIS, COUNTING, KEY, chargeOf, decodeTerms, seasonOf, standingOf } from "./tariff.js";
-import { clockOf, priceCalendar, timeOfUse } from "./timeofuse.js";
 import { parseTrust } from "./trust.js";
 import { NotChecked, runStep } from "./verifier.js";
 
@@ -105,6 +104,7 @@ class Reckoning {
     const { line } = this;
     if (!terms) throw new NotChecked("the file does not bring the terms of the line's tariff");
     if (!this.zone || this.timed.length === 0) throw new NotChecked("the readings between boundaries are not on this page");
+    this.clocks = await import("./timeofuse.js"); // few lines need it, and every page would have to load it
     await this.checkZone();
     const parts = this.meters();
     const whole = this.spans(parts, line.quantity, line.from, line.to);
@@ -130,21 +130,21 @@ class Reckoning {
   /** One meter's usage by price, by the readings that were made while it counted. */
   shareOut(terms, span, onBridged) {
     if (span.opened === null || span.closed === null) return terms.registers.map(() => 0n); // named by checkComplete
-    const calendar = priceCalendar(seasonOf(terms, span.first, span.last).windows, this.zone, span.first, span.last);
+    const calendar = this.clocks.priceCalendar(seasonOf(terms, span.first, span.last).windows, this.zone, span.first, span.last);
     const readings = this.timed
       .filter((entry) => equalBytes(entry.device, span.device) && entry.quantity === this.line.quantity)
       .map((entry) => ({ atMs: Number(entry.observedAtMs), value: entry.value }))
       .filter(({ atMs }) => atMs > calendar.changes[0].atMs && atMs < calendar.endMs)
       .sort((a, b) => a.atMs - b.atMs || (a.value < b.value ? -1 : 1));
     const counted = { opening: span.opened, closing: span.closed, readings, registers: terms.registers.length };
-    const { used, told } = timeOfUse(calendar, counted);
+    const { used, told } = this.clocks.timeOfUse(calendar, counted);
     onBridged(told.filter(({ isBetween }) => isBetween).length);
     return used;
   }
 
   /** The page names a zone; the chain says how far the site's clocks are from UTC when they are not put forward. */
   async checkZone() {
-    const offsetAt = clockOf(this.zone);
+    const offsetAt = this.clocks.clockOf(this.zone);
     if (!this.chain) return;
     const year = Number(this.line.from / 10000n);
     const standard = Math.min(offsetAt(Date.UTC(year, 0, 1)), offsetAt(Date.UTC(year, 6, 1)));
