@@ -80,10 +80,11 @@ def test_a_replica_with_another_audit_key_does_not_start(run: Run, tmp_path: Pat
         async with house(tmp_path / "one", store_url=store_url) as site:
             await site.member(Role.MANAGER)
             assert await site.cloud.identity.audit.sign_head(now_ms=1) is not None
+        keys = '[identity]\nkeys_dir = "../one/data/keys"\n'
         with pytest.raises(SettingsError, match="audit_key_file, for all replicas"):
-            async with house(tmp_path / "two", store_url=store_url):
+            async with house(tmp_path / "two", store_url=store_url, more=keys):
                 pass
-        shared = '[identity]\naudit_key_file = "../one/data/audit.pem"\n'
+        shared = f'{keys}audit_key_file = "../one/data/audit.pem"\n'
         async with house(tmp_path / "two", store_url=store_url, more=shared) as site:
             assert await site.cloud.identity.audit.check() > 0
 

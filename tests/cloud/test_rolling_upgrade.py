@@ -89,7 +89,8 @@ def replica(folder: Path, site: ChainSite, url: str) -> Iterator[ServedCloud]:
     folder.mkdir()
     port = free_port()
     config = write_settings(folder, site, port)
-    config.write_text(config.read_text() + f'[store]\nurl = "{url}"\n')
+    keys = f'[identity]\nkeys_dir = "{folder.parent}/keys"\naudit_key_file = "{folder.parent}/keys/audit.pem"\n'
+    config.write_text(config.read_text() + f'[store]\nurl = "{url}"\n{keys}')
     command = [minglou(), "cloud", "serve", "--config", config]
     with running(command, name="cloud", output_dir=folder, directory=folder) as program:
         yield ServedCloud(program, port, folder)

@@ -50,6 +50,11 @@ def status_of(site: Tenant) -> int:
     return site.ask("GET", "/v1/status").status_code
 
 
+def said_of(site: Tenant) -> str:
+    """What this machine is told of how the site does."""
+    return json.dumps(site.ask("GET", "/readyz", host="localhost").json()["each"][site.host])
+
+
 def test_a_request_goes_to_the_site_whose_host_it_names(tmp_path: Path) -> None:
     port = free_port()
     one, other = tenants(tmp_path, "a", "b", port=port)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, upd
 
 from cloud.errors import IngestRefused
 from cloud.ingest import rows
+from cloud.ingest.sealing import StoredPart
 from cloud.store import Store, tables, trees
 from cloud.store.logs import log_number
 from cloud.store.migration import alembic_config
@@ -36,6 +37,16 @@ NEW = {
 }  # columns of entries and boundaries that the older process does not know
 
 
+def rows_of_then(stored: StoredPart, month: int) -> Iterator[tuple[Any, ...]]:
+    """One batch's entries as rows of the table, as they were sent before COPY's bytes were laid out by hand."""
+    part, columns = stored.part, stored.columns
+    for position in range(part.skipped, columns.count):
+        index, quantity = part.content.parts.start + position, columns.quantities[position]
+        kind, device, at_ms, *content = columns.fields(position)
+        kept = (*content, columns.details.get(position), part.content.leaves[position], month)
+        yield (part.head.log_id, index, kind, device, at_ms, quantity, *kept, int(stored.sealed_by[position]))
+
+
 @pytest.fixture
 def as_before_partitions(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Storing and comparing as the version before partitions did it: it knew no months, and no keys of readings."""
@@ -55,7 +66,7 @@ def as_before_partitions(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         records = [row[: len(columns)] for row in stored]  # what is new stands last
         await driver.copy_records_to_table(table.name, records=records, columns=columns)
 
-    monkeypatch.setattr(rows, "_pieces", rows._entry_rows)
+    monkeypatch.setattr(rows, "_pieces", rows_of_then)
     monkeypatch.setattr(rows, "copy_binary", copy_old)
     monkeypatch.setattr(rows, "insert_rows", copy_old)
     monkeypatch.setattr(Store, "prepare_month", prepare_nothing)
