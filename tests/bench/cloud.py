@@ -58,6 +58,10 @@ def run_in_process(load: Load, url: str) -> float:
         return asyncio.run(_in_process(load, url, Path(folder)))
 
 
+def _say(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
 @contextmanager
 def _fresh_sqlite() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
@@ -78,6 +82,7 @@ def _sqlite_figures(load: Load) -> _SqliteFigures:
             in_process.append(run_in_process(load, url))
         with _fresh_sqlite() as url, served(load.keys, url) as target:
             http.append(asyncio.run(flood([batch for batches in load.rounds for batch in batches], target.port)))
+        _say(f"SQLite: {in_process[-1]:,.0f} entries/s in process, {http[-1]:,.0f} over HTTP")
     with _fresh_sqlite() as url, served(load.keys, url) as target:
         delays = _delays(load, target.port, SQLITE_PACE)
     said = f"99th percentile {delays.delay_ms(99):.0f} ms, slowest {delays.delay_ms(100):.0f} ms"
@@ -119,10 +124,12 @@ def _postgres_figures() -> _PostgresFigures:
             with served(load.keys, server.url(server.new_database()), processes=2) as target:
                 asyncio.run(flood(load.rounds[0], target.port))
                 by_two.append(asyncio.run(flood(later, target.port)))
+            _say(f"PostgreSQL: {rates[-1]:,.0f} entries/s, {http[-1]:,.0f} over HTTP, {by_two[-1]:,.0f} by two processes")
         delays = []
         for _ in range(RUNS):
             with served(load.keys, server.url(server.new_database())) as target:
                 delays.append(_delays(load, target.port, POSTGRES_PACE))
+            _say(f"PostgreSQL: 99th percentile of the delay {delays[-1].delay_ms(99):.0f} ms")
     delays.sort(key=lambda one: one.delay_ms(99))
     return _PostgresFigures(
         in_process=median(rates), over_http=median(http), by_two=median(by_two), ratio=median(ratios),
