@@ -124,7 +124,7 @@ def _postgres_figures() -> _PostgresFigures:
             with served(load.keys, server.url(server.new_database()), processes=2) as target:
                 asyncio.run(flood(load.rounds[0], target.port))
                 by_two.append(asyncio.run(flood(later, target.port)))
-            _say(f"PostgreSQL: {rates[-1]:,.0f} entries/s, {http[-1]:,.0f} over HTTP, {by_two[-1]:,.0f} by two processes")
+            _say(f"PostgreSQL: {rates[-1]:,.0f} entries/s, {http[-1]:,.0f} over HTTP, {by_two[-1]:,.0f} by two")
         delays = []
         for _ in range(RUNS):
             with served(load.keys, server.url(server.new_database())) as target:
