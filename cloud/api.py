@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from cloud.identity.audit import EVERY_UNIT, Act
 from cloud.identity.tokens import ApiToken, Scope
-from cloud.segments.rows import ERASED_KIND
 from cloud.service import Cloud
 from cloud.status import read_status
 from cloud.store import log_id_of, tables
+from cloud.store.erasing import ERASED_KIND
 from cloud.store.months import entries_at
 from cloud.store.readings import open_entries
 from contracts.entry import Kind

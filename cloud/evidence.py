@@ -17,8 +17,8 @@ from cloud.chain.deployment import Deployment
 from cloud.chain.view import AnchorRecord, BindingRecord, ChainView
 from cloud.errors import StoreError
 from cloud.retention.record import ErasedEntry, read_record
-from cloud.segments.rows import ERASED_KIND
 from cloud.store import Store, log_id_of, tables
+from cloud.store.erasing import ERASED_KIND
 from cloud.store.months import entries_at
 from cloud.store.readings import open_entry
 from cloud.store.trees import LogTree, SuperTree, walk

@@ -22,8 +22,8 @@ from cloud.chain.reading import ContractReader
 from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
 from cloud.errors import BillingError
-from cloud.segments.rows import ERASED_KIND
 from cloud.store import Store, log_id_of, tables
+from cloud.store.erasing import ERASED_KIND
 from cloud.store.months import entries_at
 from cloud.store.readings import open_entry
 from cloud.store.trees import LogTree, walk

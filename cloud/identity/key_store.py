@@ -19,11 +19,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cloud.errors import SettingsError, StoreError
+from cloud.store.sealing import DEVICES, UNITS
 
-__all__ = ["DEVICES", "UNITS", "DataKey", "KeyStore", "new_master", "read_master"]
-
-UNITS, DEVICES = "unit_keys", "device_keys"
-"""Whose keys a table holds."""
+__all__ = ["DataKey", "KeyStore", "new_master", "read_master"]
 
 _MASTER_BYTES = 32
 _NONCE_BYTES = 12
@@ -96,6 +94,11 @@ class KeyStore:
         query = "SELECT owner, tag FROM {table} WHERE owner IN ({marks}) AND wrapped IS NULL"
         return {(owner, tag) for owner, tag in self._ask(table, query, sorted(owners))}
 
+    def marks(self, table: str) -> list[tuple[bytes, int, int]]:
+        """Owner, tag and time of every key that was destroyed."""
+        query = f"SELECT owner, tag, destroyed_at_ms FROM {table} WHERE wrapped IS NULL"  # noqa: S608 - our name
+        return self._database.execute(f"{query} ORDER BY owner, generation").fetchall()
+
     def renew(self, table: str, owners: Collection[bytes]) -> None:
         """A next generation for each owner that has a key; it seals from now on."""
         rows = []
@@ -105,18 +108,14 @@ class KeyStore:
             rows.append(self._new_row(table, owner, generation + 1))
         self._insert(table, rows)
 
-    def destroy(self, table: str, keys: Iterable[tuple[bytes, int]], *, at_ms: int) -> int:
-        """Destroy keys by owner and tag; how many were there. Their marks stay."""
-        count = 0
+    def destroy(self, table: str, keys: Iterable[tuple[bytes, int, int]]) -> int:
+        """Destroy keys by owner, tag and time; how many were there. Their marks stay."""
+        change = (
+            f"UPDATE {table} SET wrapped = NULL, destroyed_at_ms = ? "  # noqa: S608 - our name
+            "WHERE owner = ? AND tag = ? AND wrapped IS NOT NULL"
+        )
         with self._transaction():
-            for owner, tag in keys:
-                done = self._database.execute(
-                    f"UPDATE {table} SET wrapped = NULL, destroyed_at_ms = ? "  # noqa: S608 - our name
-                    "WHERE owner = ? AND tag = ? AND wrapped IS NOT NULL",
-                    (at_ms, owner, tag),
-                )
-                count += done.rowcount
-        return count
+            return self._database.executemany(change, [(at_ms, owner, tag) for owner, tag, at_ms in keys]).rowcount
 
     def rewrap(self, master: bytes) -> int:
         """Wrap every key under another master key, in one transaction; how many."""

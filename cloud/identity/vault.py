@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from cloud.errors import SettingsError, StoreError
-from cloud.identity.key_store import DEVICES, UNITS, DataKey, KeyStore, new_master, read_master
-from cloud.store.sealing import SEALED
+from cloud.identity.key_store import DataKey, KeyStore, new_master, read_master
+from cloud.store.sealing import DEVICES, SEALED, UNITS
 
 __all__ = ["Vault", "open_vault"]
 
@@ -150,10 +150,10 @@ class Vault:
         """Wrap every key under another master key, in one transaction; how many."""
         return self.keys.rewrap(master)
 
-    def destroy(self, table: str, keys: Collection[tuple[bytes, int]], *, at_ms: int) -> int:
-        """Destroy keys by owner and tag; how many were there."""
+    def destroy(self, table: str, keys: Collection[tuple[bytes, int, int]]) -> int:
+        """Destroy keys by owner, tag and time; how many were there."""
         with self._lock:
-            count = self.keys.destroy(table, keys, at_ms=at_ms)
+            count = self.keys.destroy(table, keys) if keys else 0
             self._forget()
         return count
 

@@ -11,9 +11,9 @@ from cloud.chain.view import ChainView
 from cloud.directory import Directory, DirectoryDevice, Words
 from cloud.identity.audit import Act
 from cloud.identity.roles import HOUSEHOLD, Role
-from cloud.segments.rows import ERASED_KIND
 from cloud.service import Cloud
 from cloud.store import log_id_of, tables
+from cloud.store.erasing import ERASED_KIND
 from cloud.store.logs import log_ids_of
 from cloud.store.months import entries_at
 from cloud.store.readings import open_entries, open_entry

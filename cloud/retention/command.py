@@ -1,17 +1,15 @@
 """`minglou cloud retain` and `minglou cloud erase`: beside a running cloud, or without one."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-from cloud.chain.stored import stored_view
 from cloud.directory import DirectoryFile
 from cloud.errors import ArchiveError, SettingsError
 from cloud.identity.audit import LOCK, Act, write_entry
-from cloud.identity.vault import open_vault
 from cloud.months import month_of
 from cloud.retention.holds import read_holds
 from cloud.retention.keeper import Retention
-from cloud.retention.requests import erase_devices, erase_places, logs_with_all_epochs
+from cloud.retention.requests import erase_devices, erase_places
 from cloud.retention.sealing import seal_store
 from cloud.retention.shredding import shred_devices
 from cloud.sealed_store import open_store
@@ -81,17 +79,13 @@ async def _erase_unit(settings: CloudSettings, store: Store, name: str, reason: 
     if unit is None:
         raise SettingsError(f"no unit is named {name!r}; names are as in public addresses, such as b07-0501")
     await _write_down(store, now_ms, what=f"all of {name}", unit=unit.alias)
-    theirs = [one for one in directory.devices if one.unit == unit.alias]
+    devices = {one.device for one in directory.devices if one.unit == unit.alias}
     due = settings.retention.last_due("boundaries", month_of(now_ms))
     holds = await read_holds(store, _chain_id(settings), now_ms=now_ms, boundaries_due=due)
-    devices = {one.device for one in theirs}
-    origins = {one.origin for one in theirs} | await _assigned(store, _chain_id(settings), devices)
-    erased = await erase_devices(store, devices, origins, says=reason, now_ms=now_ms, holds=holds, boundaries_due=due)
-    vault = open_vault(settings.keys_dir, settings.master_key_file)
-    with closing(vault):
-        logs = await logs_with_all_epochs(store, origins)
-        keys = await shred_devices(store, vault, devices, logs, says=reason, now_ms=now_ms)
-    say(f"{keys} data keys were destroyed: what an older backup holds of them does not open any more")
+    erased = await erase_devices(store, devices, says=reason, now_ms=now_ms, holds=holds, boundaries_due=due)
+    keys = await shred_devices(store, devices, says=reason, now_ms=now_ms)
+    say(f"{keys} data keys were destroyed: no older backup of the database shows what they sealed")
+    say("older backups of segments do: let them go by age, as docs/operations.md says")
     return erased
 
 
@@ -99,14 +93,6 @@ async def _write_down(store: Store, now_ms: int, *, what: str, unit: bytes | Non
     """In the audit log, and before anything is gone: so nothing is erased untold."""
     async with store.write(LOCK) as connection:
         await write_entry(connection, Act.ERASED, at_ms=now_ms, unit=unit, what=what)
-
-
-async def _assigned(store: Store, chain_id: int | None, devices: Iterable[bytes]) -> set[str]:
-    """The logs that the Registry ever gave these devices to."""
-    if chain_id is None:
-        return set()
-    view = await stored_view(store, chain_id)
-    return {origin for device in devices for origin in view.origins_of(device)}
 
 
 async def _let_segments_follow(settings: CloudSettings, store: Store, say: Say) -> None:

@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.lease import Lease
 from cloud.months import month_end_ms, month_of
 from cloud.retention.copies import Awaited, Waited, acknowledged_by
-from cloud.retention.erasing import RETENTION_LOCK, Erasure, erase_range, is_kind, needed
 from cloud.retention.holds import Holds, read_holds
+from cloud.retention.kinds import is_kind, needed
 from cloud.retention.periods import KINDS, Periods
 from cloud.store import Store, tables
+from cloud.store.erasing import RETENTION_LOCK, Erasure, erase_range
 from cloud.store.months import entries_at
 from cloud.store.upsert import put
 from contracts.clock import Clock

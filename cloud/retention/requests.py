@@ -6,18 +6,17 @@ names a single place must know what is there.
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from sqlalchemy import ColumnElement, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, and_, func, not_, or_
 
 from cloud.errors import StoreError
-from cloud.retention.erasing import Erasure, erase_range, is_kind, needed
 from cloud.retention.holds import Holds
+from cloud.retention.kinds import is_kind, needed
 from cloud.store import Store, log_id_of, tables
-from cloud.store.logs import log_ids_of
+from cloud.store.erasing import AT_ONCE, Erasure, erase_range, logs_with, span_of
 
-__all__ = ["erase_devices", "erase_places", "logs_with_all_epochs"]
+__all__ = ["erase_devices", "erase_places"]
 
 _ENTRIES = tables.entries.c
-_AT_ONCE = 10_000
 
 
 async def erase_places(store: Store, origin: str, places: Iterable[int], *, says: str, now_ms: int) -> int:
@@ -42,21 +41,19 @@ async def erase_places(store: Store, origin: str, places: Iterable[int], *, says
         raise StoreError(f"{origin}: entry 0 opens the log and tells of nobody; name entries from 1 on")
     why, erased = Erasure(cause="request", says=says, now_ms=now_ms), 0
     for first, last in _runs(wanted):
-        for start in range(first, last + 1, _AT_ONCE):
-            end = min(last + 1, start + _AT_ONCE)
+        for start in range(first, last + 1, AT_ONCE):
+            end = min(last + 1, start + AT_ONCE)
             erased += await erase_range(store, log_id, start, end, _ENTRIES.kind >= 0, why, moves_all=False)
     return erased
 
 
 async def erase_devices(
-    store: Store, devices: Collection[bytes], origins: Collection[str], *, says: str, now_ms: int, holds: Holds,
-    boundaries_due: int,
-) -> int:  # fmt: skip
-    """Erase everything that some devices told, but for what bills and disputes still need.
+    store: Store, devices: Collection[bytes], *, says: str, now_ms: int, holds: Holds, boundaries_due: int
+) -> int:
+    """Erase everything that some devices told, in whatever log it stands, but for what bills and disputes still need.
 
     Args:
         devices: SHA-256 of their URNs: all meters of one unit, say.
-        origins: logs that may hold entries of them; those of the same gateways' other epochs are looked at too.
         holds: what is still needed.
         boundaries_due: the last month whose boundary entries need not be kept any more.
 
@@ -65,33 +62,15 @@ async def erase_devices(
     """
     if not holds.is_known:
         raise StoreError("the chain was not followed today, so nobody knows what is disputed; start the cloud first")
-    log_ids = await logs_with_all_epochs(store, origins)
     why, erased = Erasure(cause="request", says=says, now_ms=now_ms), 0
     theirs = _ENTRIES.device.in_(sorted(devices))
-    for log_id in sorted(log_ids):
-        first, end_of_all = await _span_of(store, log_id, theirs)
-        for start in range(first, end_of_all, _AT_ONCE):
-            end = min(end_of_all, start + _AT_ONCE)
+    for log_id in await logs_with(store, devices):
+        first, end_of_all = await span_of(store, log_id, theirs)
+        for start in range(first, end_of_all, AT_ONCE):
+            end = min(end_of_all, start + AT_ONCE)
             spared = or_(*_spared(log_id, start, end, holds, boundaries_due))
             erased += await erase_range(store, log_id, start, end, and_(theirs, not_(spared)), why, moves_all=False)
     return erased
-
-
-async def logs_with_all_epochs(store: Store, origins: Collection[str]) -> set[int]:
-    """The numbers of these logs, and of the same gateways' other epochs, as far as they are held."""
-    async with store.read() as connection:
-        log_ids = set(await log_ids_of(connection, origins))
-        for gateway in {origin.rpartition("/")[0] for origin in origins}:
-            log_ids.update(await log_ids_of(connection, gateway=gateway))
-    return log_ids
-
-
-async def _span_of(store: Store, log_id: int, theirs: ColumnElement[bool]) -> tuple[int, int]:
-    place = _ENTRIES.entry_index
-    async with store.read() as connection:
-        query = select(func.min(place), func.max(place)).where(_ENTRIES.log_id == log_id, theirs)
-        first, last = (await connection.execute(query)).one()
-    return (0, 0) if first is None else (first, last + 1)
 
 
 def _spared(log_id: int, start: int, end: int, holds: Holds, boundaries_due: int) -> Iterator[ColumnElement[bool]]:

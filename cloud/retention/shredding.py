@@ -1,7 +1,8 @@
-"""Destroying the keys of what was erased, so that no older copy of it opens any more: a backup, a dump, a disk.
+"""Destroying the keys of what was erased, so that no older copy of the database opens it any more: a backup, a dump.
 
 What bills or disputes still rest on is sealed under a new key before the old one is destroyed. That it is to be
-destroyed stands in the store before it is, so an older copy of the key store does not bring it back.
+destroyed stands in the store before it is, so an older copy of the key store does not bring it back. Segments hold
+entries in clear: the present ones follow what was erased, older backups of them go by their age.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,12 +11,12 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.identity.key_store import DEVICES
-from cloud.identity.vault import Vault
 from cloud.store import Store, tables
-from cloud.store.key_record import note_destroyed
+from cloud.store.erasing import RETENTION_LOCK, logs_with
+from cloud.store.key_record import KEYS_LOCK, DestroyedKey, note_destroyed
 from cloud.store.months import entries_at
 from cloud.store.readings import heads_of, mask, open_entries, parts_of
+from cloud.store.sealing import DEVICES
 
 __all__ = ["shred_devices"]
 
@@ -23,43 +24,35 @@ _AT_ONCE = 500
 _ENTRIES, _BOUNDARIES = tables.entries.c, tables.boundaries.c
 
 
-async def shred_devices(
-    store: Store, vault: Vault, devices: Collection[bytes], log_ids: Collection[int], *, says: str, now_ms: int
-) -> int:
-    """Destroy every key that these devices' entries were sealed by until now; how many.
+async def shred_devices(store: Store, devices: Collection[bytes], *, says: str, now_ms: int) -> int:
+    """Destroy every key that these devices' entries were sealed by until now, in whatever log; how many.
 
     Args:
-        vault: the store's own keys.
-        log_ids: the logs that may hold entries of these devices.
+        store: with its keys.
         says: why, for the record: no person's name.
     """
-    old = {device: [key.tag for key in keys] for device, keys in vault.keys.all_of(DEVICES, devices).items()}
+    vault: Any = store.sealer
+    old = vault.keys.all_of(DEVICES, devices)
     if not old:
         return 0
     vault.renew(DEVICES, old)
-    tags = sorted(tag for some in old.values() for tag in some)
-    for log_id in sorted(log_ids):
-        await _let_writers_finish(store, log_id)
-        while await _seal_again(store, vault, log_id, sorted(old), tags):
-            pass
-    keys = [(device, tag) for device, some in old.items() for tag in some]
-    async with store.write("keys") as connection:
-        for device, tag in keys:
-            await note_destroyed(connection, DEVICES, device, tag, says, now_ms=now_ms)
-    return vault.destroy(DEVICES, keys, at_ms=now_ms)
+    keys = [DestroyedKey(DEVICES, device, key.tag, now_ms) for device, some in old.items() for key in some]
+    tags = [key.tag for key in keys]
+    await store.let_writers_finish()
+    while logs := await logs_with(store, old, tags):  # none is left when the keys are destroyed
+        for log_id in logs:
+            while await _seal_again(store, vault, log_id, sorted(old), tags):
+                pass
+    async with store.write(KEYS_LOCK) as connection:
+        await note_destroyed(connection, keys, says)
+    destroyed: int = vault.destroy(DEVICES, [(key.owner, key.tag, key.at_ms) for key in keys])
+    return destroyed
 
 
-async def _let_writers_finish(store: Store, log_id: int) -> None:
-    """Whoever stores into this log has its row locked, and whoever locks it later finds the new keys."""
-    async with store.write() as connection:
-        column = tables.logs.c
-        await connection.execute(select(column.log_id).where(column.log_id == log_id).with_for_update())
-
-
-async def _seal_again(store: Store, vault: Vault, log_id: int, devices: Sequence[bytes], tags: Sequence[int]) -> int:
+async def _seal_again(store: Store, vault: Any, log_id: int, devices: Sequence[bytes], tags: Sequence[int]) -> int:
     """Seal some of what is left of a log's entries of these devices under their new keys; how many."""
     theirs = (_ENTRIES.log_id == log_id, _ENTRIES.device.in_(devices), _ENTRIES.sealed_by.in_(tags))
-    async with store.write("retention") as connection:
+    async with store.write(RETENTION_LOCK) as connection:
         rows = (await connection.execute(select(tables.entries).where(*theirs).limit(_AT_ONCE))).all()
         if not rows:
             return 0

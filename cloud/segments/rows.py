@@ -5,18 +5,11 @@ An erased entry is a row of kind 0 with nothing but its place and its leaf hash.
 
 from typing import Any
 
-from cloud.store.readings import CLEAR
+from cloud.store.erasing import ERASED_KIND
 from contracts.entry import NO_DETAIL, EntryRow, Kind, encode_row
 from contracts.segment import erased_slot
 
-__all__ = ["ERASED_KIND", "NOTHING", "entry_row", "slot_of"]
-
-ERASED_KIND = 0
-NOTHING = {
-    "kind": ERASED_KIND, "device": b"", "observed_at_ms": 0, "quantity": "", "value": 0, "detail_digest": b"",
-    "salt": b"", "detail": None, "sealed_by": CLEAR,
-}  # fmt: skip
-"""What stands in the other columns of an erased entry's row: as little as they take."""
+__all__ = ["entry_row", "slot_of"]
 
 
 def slot_of(row: Any) -> tuple[bytes, bytes | None]:

@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.errors import ArchiveError
 from cloud.segments.archive import Archive, LogFiles
 from cloud.segments.notes import NotesFile
-from cloud.segments.rows import ERASED_KIND, slot_of
+from cloud.segments.rows import slot_of
 from cloud.store import Store, tables
+from cloud.store.erasing import ERASED_KIND
 from cloud.store.months import entries_at
 from cloud.store.readings import open_entries
 from contracts.errors import ContractsError

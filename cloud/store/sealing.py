@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
 
-__all__ = ["BILLS", "LINE_NOTES", "SEALED", "SEALER", "VOLUMES", "Sealer", "seal", "unseal"]
+__all__ = ["BILLS", "DEVICES", "LINE_NOTES", "SEALED", "SEALER", "UNITS", "VOLUMES", "Sealer", "seal", "unseal"]
 
 SEALED = b"\xffMv1"
 """How sealed bytes begin."""
@@ -18,6 +18,8 @@ SEALER = "sealer"
 """Where a connection's `info` holds the keys."""
 BILLS, LINE_NOTES, VOLUMES = "bills", "line notes", "volumes"
 """What is sealed, as a key's purpose says it."""
+UNITS, DEVICES = "unit_keys", "device_keys"
+"""Whose keys they are, as the key store's tables are called."""
 
 
 class Sealer(Protocol):

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from cloud.store import tables
-from cloud.store.key_record import meet
+from cloud.store.erasing import RETENTION_LOCK
+from cloud.store.key_record import KEYS_LOCK, erase_again, meet
 from cloud.store.months import Partition, add_partition, drop_if_empty, months_later, partitions
 from cloud.store.sealing import SEALER, Sealer
 from cloud.store.sqlite_driver import connect, connect_in_place
@@ -147,7 +148,7 @@ class Store:
         self._glancer = self._reader if self.is_postgres else _sqlite_glancer(url)
         for engine in {self._writer, self._reader, self._glancer}:
             _lend_keys(engine, sealer)
-        self._sealer = sealer
+        self.sealer = sealer
         self._writing = asyncio.Lock()
         self._prepared: dict[bool, int] = {}  # the last month, and the last one of which something is left
 
@@ -182,6 +183,16 @@ class Store:
         """
         async with self._glancer.connect() as connection:
             yield connection
+
+    async def let_writers_finish(self) -> None:
+        """Return when every transaction that was storing entries has ended; those that begin later see what stands now.
+
+        Whoever stores entries locks rows of `logs` before asking for keys; whoever seals them later holds the lock of
+        retention. On SQLite there is one writer.
+        """
+        async with self.write(RETENTION_LOCK) as connection:
+            if self.is_postgres:
+                await connection.execute(text("LOCK TABLE logs IN EXCLUSIVE MODE"))
 
     async def prepare_month(self, month: int) -> None:
         """See to it that PostgreSQL has a partition for entries of this month. Before the transaction that stores
@@ -228,7 +239,8 @@ class Store:
             return False
 
     async def migrate(self, turn: AbstractAsyncContextManager[Any] | None = None) -> None:
-        """Bring the schema to the newest revision, and let the store and its key store meet.
+        """Bring the schema to the newest revision, and let the store and its key store meet: what stands here under a
+        key that was destroyed since is erased.
 
         Args:
             turn: held meanwhile, where a process has several stores: Alembic can do one at a time.
@@ -238,9 +250,11 @@ class Store:
         """
         if await self._revision() != newest_revision():
             await self._migrate(turn)
-        if self._sealer is not None:
-            async with self.write("keys") as connection:
-                await meet(connection, self._sealer)
+        if self.sealer is not None:
+            async with self.write(KEYS_LOCK) as connection:
+                destroyed = await meet(connection, self.sealer)
+            if destroyed:
+                await erase_again(self, destroyed)
 
     async def _migrate(self, turn: AbstractAsyncContextManager[Any] | None) -> None:
         from cloud.store.migration import upgrade  # Alembic costs a second of import: only who migrates pays.
@@ -303,8 +317,8 @@ class Store:
         await self._writer.dispose()
         await self._reader.dispose()
         await self._glancer.dispose()
-        if self._sealer is not None:
-            self._sealer.close()
+        if self.sealer is not None:
+            self.sealer.close()
 
     async def notice(self, says: str, *, at_ms: int) -> None:
         """Keep one line that people should see (status, manager's page)."""

@@ -4,32 +4,38 @@ What was derived from them goes with them; that and why they were erased is reco
 partition of what is left of its year by the same UPDATE, so that a month's partition empties and is dropped whole.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.retention.holds import Holds
-from cloud.segments.rows import ERASED_KIND, NOTHING
-from cloud.store import Store, insert_rows, tables
+from cloud.store import tables
+from cloud.store.bulk import insert_rows
 from cloud.store.months import entries_at, left_of, months_at
-from contracts.entry import Kind
-from contracts.quantities import VISIT_VERDICT
+from cloud.store.readings import CLEAR
 
-__all__ = ["RETENTION_LOCK", "Erasure", "erase_range", "is_kind", "needed"]
+if TYPE_CHECKING:
+    from cloud.store.store import Store
+
+__all__ = [
+    "AT_ONCE", "ERASED_KIND", "NOTHING", "RETENTION_LOCK", "Erasure", "erase_range", "erase_sealed_by", "logs_with",
+    "span_of",
+]  # fmt: skip
 
 RETENTION_LOCK = "retention"
-_ENTRIES = tables.entries.c
-_BOUNDARIES = tables.boundaries.c
-_IS_BOUNDARY = _ENTRIES.quantity.contains("*")
-_IS_VERDICT = _ENTRIES.quantity == VISIT_VERDICT
-_KINDS: dict[str, ColumnElement[bool]] = {
-    "access": _ENTRIES.kind == int(Kind.ACCESS),
-    "readings": and_(_ENTRIES.kind == int(Kind.READING), ~_IS_BOUNDARY),
-    "status": and_(_ENTRIES.kind == int(Kind.STATUS), ~_IS_VERDICT),
-    "visits": or_(_ENTRIES.kind == int(Kind.VISIT), and_(_ENTRIES.kind == int(Kind.STATUS), _IS_VERDICT)),
-    "boundaries": and_(_ENTRIES.kind == int(Kind.READING), _IS_BOUNDARY),
-}
+AT_ONCE = 10_000
+"""How many of a log's places one transaction looks at."""
+
+ERASED_KIND = 0
+NOTHING = {
+    "kind": ERASED_KIND, "device": b"", "observed_at_ms": 0, "quantity": "", "value": 0, "detail_digest": b"",
+    "salt": b"", "detail": None, "sealed_by": CLEAR,
+}  # fmt: skip
+"""What stands in the other columns of an erased entry's row: as little as they take."""
+
+_ENTRIES, _BOUNDARIES = tables.entries.c, tables.boundaries.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,24 +47,41 @@ class Erasure:
     now_ms: int
 
 
-def is_kind(name: str) -> ColumnElement[bool]:
-    """The condition on entries that are kept equally long."""
-    return _KINDS[name]
+async def logs_with(store: "Store", devices: Collection[bytes], tags: Collection[int] | None = None) -> Sequence[int]:
+    """The logs that hold entries of these devices, whoever wrote them down; with `tags`, entries sealed by these keys.
+
+    A meter is heard by gateways that no directory and no Registry names for it: a neighbour's while its own was away.
+    """
+    query = select(_ENTRIES.log_id).where(_ENTRIES.device.in_(sorted(devices))).distinct()
+    if tags is not None:
+        query = query.where(_ENTRIES.sealed_by.in_(sorted(tags)))
+    query = query.execution_options(every_shard="any gateway's log may hold what a device told")
+    async with store.read() as connection:
+        return sorted((await connection.execute(query)).scalars())
 
 
-def needed(name: str, log_id: int, start: int, end: int, holds: Holds) -> ColumnElement[bool] | None:
-    """The condition on a log's entries of one kind that are still needed; None where nothing can be."""
-    if name == "readings" and holds.readings:
-        return or_(*(_ENTRIES.observed_at_ms.between(first, last) for first, last in holds.reading_times()))
-    if name == "boundaries" and holds.boundaries:
-        days = or_(*(_BOUNDARIES.boundary_date.between(first, last) for first, last in holds.boundaries))
-        here = and_(_BOUNDARIES.log_id == log_id, _BOUNDARIES.entry_index >= start, _BOUNDARIES.entry_index < end)
-        return _ENTRIES.entry_index.in_(select(_BOUNDARIES.entry_index).where(here, days))
-    return None
+async def span_of(store: "Store", log_id: int, theirs: ColumnElement[bool]) -> tuple[int, int]:
+    """The first place of a log's entries for which a condition holds, and the one behind the last; 0, 0 for none."""
+    place = _ENTRIES.entry_index
+    async with store.read() as connection:
+        query = select(func.min(place), func.max(place)).where(_ENTRIES.log_id == log_id, theirs)
+        first, last = (await connection.execute(query)).one()
+    return (0, 0) if first is None else (first, last + 1)
+
+
+async def erase_sealed_by(store: "Store", device: bytes, tag: int, why: Erasure) -> int:
+    """Erase whatever one key of one device has sealed; how many entries."""
+    theirs, erased = and_(_ENTRIES.device == device, _ENTRIES.sealed_by == tag), 0
+    for log_id in await logs_with(store, [device], [tag]):
+        first, end_of_all = await span_of(store, log_id, theirs)
+        for start in range(first, end_of_all, AT_ONCE):
+            end = min(end_of_all, start + AT_ONCE)
+            erased += await erase_range(store, log_id, start, end, theirs, why, moves_all=False)
+    return erased
 
 
 async def erase_range(
-    store: Store, log_id: int, start: int, end: int, chosen: ColumnElement[bool], why: Erasure, *, moves_all: bool
+    store: "Store", log_id: int, start: int, end: int, chosen: ColumnElement[bool], why: Erasure, *, moves_all: bool
 ) -> int:
     """Erase what is chosen of a log's entries `start` to `end` - 1; how many were still there.
 
