@@ -55,6 +55,8 @@ def metered_steps(season: Season, *, used: Sequence[int], prior: int, residents:
 def sentence(derivation: Derivation, language: Language) -> str:
     """The derivation in words. Both languages say the same numbers in the same order."""
     words = _WORDS[language]
+    if not derivation.get("matches", True):
+        return words["unmatched"].format(**_fields(derivation, language))
     is_debit = "corrects" in derivation and derivation["kind"] == "standing"
     parts = [words["debit" if is_debit else derivation["kind"]].format(**_fields(derivation, language))]
     parts += [
@@ -199,6 +201,10 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "joint": " ",
         "and": ", ",
+        "unmatched": (
+            "From {from_date} to {to_date}: charged {amount} yuan; "
+            "the signed readings that are held do not give this line."
+        ),
         "own": "From {from_date} to {to_date} the meter counted {usage}, by readings that the gateway signed.",
         "estimated": "From {from_date} to {to_date} {usage} are estimated, because a signed reading is missing.",
         "interval": (
@@ -246,6 +252,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
     "zh": {
         "joint": "",
         "and": "，",
+        "unmatched": "{from_date} 至 {to_date}：收取 {amount} 元；现有的签名读数得不出这一行。",
         "own": "{from_date} 至 {to_date}，网关签名的读数表明用量为 {usage}。",
         "estimated": "{from_date} 至 {to_date}，因缺少签名读数，用量估计为 {usage}。",
         "interval": "{from_date} 至 {to_date}，网关签名的读数表明用量为 {usage}；该表没有分时寄存器。",

@@ -83,7 +83,7 @@ async def draft_period(
     """Compute all bills of a period. What cannot be computed is a problem in words, and its line is missing."""
     together = await reckon_period(connection, view=view, directory=directory, period=period)
     run = await Reckoning.read(connection, view, directory, period, volumes=together.volumes)
-    ordinary = [unit for unit in view.roll if unit.index not in together.apart]
+    ordinary = [unit for unit in view.roll_of(period) if unit.index not in together.apart]
     own = {**together.apart, **dict(zip((unit.index for unit in ordinary), run.own_lines(ordinary), strict=True))}
     shared = [run.shared_lines(pool) for pool in view.pools]
     units = [
@@ -99,7 +99,7 @@ async def draft_period(
                 *together.corrections.get(unit.index, ()),
             ],
         )
-        for unit in view.roll
+        for unit in view.roll_of(period)
     ]
     return Draft(
         chain_id=deployment.chain_id,

@@ -95,11 +95,12 @@ class _Period:
     ) -> None:
         self._posted_volumes = volumes
         self._view, self._directory, self._period, self._say = view, directory, period, say
+        self._roll = view.roll_of(period)
         self._opening, self._closing = divmod(period, 10**8)
         self._records = [one for one in view.tariffs_over(period) if one.terms.basis is Basis.METER]
         self._meters = self._bound_meters()
-        self._categories = np.array([unit.category for unit in view.roll], np.int64)
-        self._apart = np.zeros(len(view.roll), np.bool_)
+        self._categories = np.array([unit.category for unit in self._roll], np.int64)
+        self._apart = np.zeros(len(self._roll), np.bool_)
         self._times = PriceTimes(Registers(), directory.timezone)
         self._own: dict[Order, LineColumn] = {}
         by_volume = any(one.terms.key is Key.VOLUME for one in self._records)
@@ -145,7 +146,7 @@ class _Period:
         groups = [*own.items(), *shared.items(), *standing.items(), *corrected.items()]
         columns = [column for _, column in sorted(groups, key=_by_order)]
         return PeriodColumns(
-            unit_count=len(self._view.roll),
+            unit_count=len(self._roll),
             columns=columns,
             problems=[*run.problems, *corrections.problems],
             corrections=corrections_by_unit(corrections.lines),
@@ -167,7 +168,9 @@ class _Period:
         for device, records in self._view.bindings.items():
             for record in records:
                 unit = self._view.units.get(record.subject) if record.role == 1 else None
-                if unit is not None and record.from_date < self._closing and not 0 < record.to_date <= year:
+                if unit is None or unit.index >= len(self._roll):
+                    continue  # joined the roll after the period was closed
+                if record.from_date < self._closing and not 0 < record.to_date <= year:
                     devices.append(device)
                     rows.append((unit.index, record.from_date, record.to_date or _OPEN))
         columns = np.array(rows, np.int64).reshape(-1, 3).T
@@ -331,7 +334,7 @@ class _Period:
         season = terms.season(first, last)
         residents = np.zeros(len(unit), np.int64)
         if season.extra:
-            residents += [self._view.residents(self._view.roll[at].alias, first) for at in unit.tolist()]
+            residents += [self._view.residents(self._roll[at].alias, first) for at in unit.tolist()]
         order = (_OWN, terms.quantity, record.version, first, int(kind), since)
         self._own[order] = LineColumn(
             kind=kind,
@@ -377,7 +380,7 @@ class _Period:
             whole = keys.tolist()
             try:
                 for at in np.flatnonzero(alone).tolist():
-                    whole[at] = run.volume_of(self._view.roll[at], register)
+                    whole[at] = run.volume_of(self._roll[at], register)
                 run.volumes[pool] = whole
             except BillingError as error:
                 run.volumes[pool] = error
@@ -388,7 +391,7 @@ class _Period:
         """The rules for whatever is not ordinary, with what is held of those meters and the pools' alone."""
         view = self._view
         units = np.flatnonzero(self._apart).tolist()
-        subjects = [*((view.roll[at].alias, 1) for at in units), *((pool, 2) for pool in view.pools)]
+        subjects = [*((self._roll[at].alias, 1) for at in units), *((pool, 2) for pool in view.pools)]
         bindings = bindings_of(view, subjects)
         self._say(f"{len(units)} units one by one, {len(view.pools)} pools")
         posted = self._posted_volumes
@@ -396,7 +399,7 @@ class _Period:
 
     def _one_by_one(self, run: Reckoning) -> tuple[dict[Order, LineColumn], dict[int, Sequence[DraftLine]]]:
         """The lines of units set apart, joined with the columns that they belong to."""
-        units = [self._view.roll[at] for at in np.flatnonzero(self._apart).tolist()]
+        units = [self._roll[at] for at in np.flatnonzero(self._apart).tolist()]
         found: dict[Order, list[tuple[int, Line]]] = defaultdict(list)
         apart: dict[int, Sequence[DraftLine]] = dict(
             zip((unit.index for unit in units), run.own_lines(units), strict=True)
@@ -425,7 +428,7 @@ class _Period:
         for at, pool in enumerate(self._view.pools):
             self._say(f"sharing pool {at + 1} of {len(self._view.pools)}")
             for number, (whole, keys) in enumerate(run.pool_lines(pool)):
-                line, units = whole.line, len(self._view.roll)
+                line, units = whole.line, len(self._roll)
                 if self._view.tariffs[line.tariff].terms.key is Key.VOLUME:
                     self._shared_by_volume.add(pool)
                 columns[_SHARED, at, number] = LineColumn(
@@ -466,7 +469,7 @@ class _Period:
         return columns
 
     def _counts(self, basis: Basis, rows: Integers, day: int) -> Integers:
-        units = [self._view.roll[at] for at in rows.tolist()]
+        units = [self._roll[at] for at in rows.tolist()]
         if basis is Basis.AREA:
             return np.array([unit.area_centi_m2 for unit in units], np.int64)
         return np.array([self._view.residents(unit.alias, day) for unit in units], np.int64)

@@ -40,27 +40,30 @@ class PoolShares:
         return UnitShare(key=self.keys[unit_index], before=self._sums[unit_index], key_sum=self.key_sum)
 
 
-def pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int]) -> PoolShares:
+def pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int], *, units: int) -> PoolShares:
     """The keys by which a pool is shared over a line's days (boundary dates).
+
+    Args:
+        units: how many the bills are of: who joined the roll after a period was closed has no part in it.
 
     Raises:
         BillingError: they cannot be told from the chain alone.
     """
-    asked = (pool, key, days)
+    asked = (pool, key, days, units)
     if asked not in view.pool_shares:  # the view forgets them when the roll or a table changes
-        view.pool_shares[asked] = _pool_shares(view, pool, key, days)
+        view.pool_shares[asked] = _pool_shares(view, pool, key, days, units)
     held: PoolShares = view.pool_shares[asked]
     return held
 
 
-def _pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int]) -> PoolShares:
+def _pool_shares(view: ChainView, pool: bytes, key: Key, days: tuple[int, int], units: int) -> PoolShares:
     if key is Key.AREA:
-        return PoolShares(keys=[unit.area_centi_m2 for unit in view.roll])
+        return PoolShares(keys=[unit.area_centi_m2 for unit in view.roll[:units]])
     if key is Key.EQUAL:
-        return PoolShares(keys=[1] * len(view.roll))
+        return PoolShares(keys=[1] * units)
     if key is Key.VOLUME:
         raise BillingError("the pool is shared by volumes, which only the period's table holds")
-    return _by_table(view, pool, days)
+    return _by_table(view, pool, days, units)
 
 
 async def key_in_table(
@@ -76,7 +79,8 @@ async def key_in_table(
         return NO_KEY
     if terms.key is Key.VOLUME:
         return await _key_by_volume(connection, view, line.subject, period, unit_index)
-    table = pool_shares(view, line.subject, terms.key, (line.from_date, line.to_date)).table
+    units = len(view.roll_of(period))
+    table = pool_shares(view, line.subject, terms.key, (line.from_date, line.to_date), units=units).table
     return table.proof(unit_index) if table is not None and unit_index < len(table.keys) else NO_KEY
 
 
@@ -94,7 +98,7 @@ async def _key_by_volume(
     return held
 
 
-def _by_table(view: ChainView, pool: bytes, days: tuple[int, int]) -> PoolShares:
+def _by_table(view: ChainView, pool: bytes, days: tuple[int, int], count: int) -> PoolShares:
     """A table that follows from the roll is made again; its root must be the one that the chain holds."""
     held, last = (view.pool_table(pool, day) for day in days)
     if held is None or last is None or last.valid_from not in (held.valid_from, days[1]):
@@ -109,7 +113,7 @@ def _by_table(view: ChainView, pool: bytes, days: tuple[int, int]) -> PoolShares
         raise BillingError(
             "the pool is shared by a table of keys that does not follow from the roll; enter its lines by hand"
         )
-    return PoolShares(keys=[*keys, *[0] * (len(view.roll) - len(keys))], table=table)
+    return PoolShares(keys=[*keys, *[0] * (count - len(keys))], table=table)
 
 
 def _key(kind: int, unit: UnitRecord) -> int:

@@ -17,7 +17,7 @@ from cloud.billing.intervals import (
     timed_devices,
 )
 from cloud.billing.metering import MeteredPart, Metering
-from cloud.billing.pool_keys import pool_shares
+from cloud.billing.pool_keys import PoolShares, pool_shares
 from cloud.billing.pricing_columns import charge_column, share_column
 from cloud.billing.seasons import split_at_seasons
 from cloud.billing.usage import (
@@ -74,7 +74,7 @@ class Reckoning:
         """
         self._registers, self._view, self._directory = registers, view, directory
         self._bindings = view.bound() if bindings is None else bindings
-        self._period = period
+        self._period, self._roll = period, view.roll_of(period)
         self._opening, self._closing = divmod(period, 10**8)
         # Where lines begin and end: two estimated lines that meet in a missing boundary join there.
         self._anchors = {day for period in (*view.periods, period) for day in divmod(period, 10**8)}
@@ -171,7 +171,7 @@ class Reckoning:
 
     def shared_lines(self, pool: bytes) -> list[list[DraftLine]]:
         """For each unit of the roll its lines of a pool; or none at all, with a problem that says why."""
-        shared: list[list[DraftLine]] = [[] for _ in self._view.roll]
+        shared: list[list[DraftLine]] = [[] for _ in self._roll]
         for whole, keys in self.pool_lines(pool):
             amounts = share_column(whole.line.amount, np.array(keys, np.int64)).tolist()
             by, key_sum, before = self._shared_by(whole), sum(keys), 0
@@ -191,7 +191,7 @@ class Reckoning:
 
         def place(whole: DraftLine, key: Key) -> UnitShare:
             if key is not Key.VOLUME:
-                return pool_shares(self._view, pool, key, (whole.line.from_date, whole.line.to_date)).of(unit_index)
+                return self._keys_of(whole, key).of(unit_index)
             if pool not in posted:
                 raise BillingError("the period's volumes were not posted and handed in")
             return posted[pool]
@@ -214,10 +214,10 @@ class Reckoning:
 
         def keys(whole: DraftLine, key: Key) -> Sequence[int]:
             if key is not Key.VOLUME:
-                return pool_shares(self._view, pool, key, (whole.line.from_date, whole.line.to_date)).keys
+                return self._keys_of(whole, key).keys
             if pool not in self.volumes:
                 register = self.volume_register(pool)
-                self.volumes[pool] = [self.volume_of(unit, register) for unit in self._view.roll]
+                self.volumes[pool] = [self.volume_of(unit, register) for unit in self._roll]
             counted = self.volumes[pool]
             if isinstance(counted, BillingError):
                 raise counted
@@ -243,6 +243,10 @@ class Reckoning:
             except (BillingError, TariffError) as error:
                 self.problems.append(f"{name}: {error}")
         return found
+
+    def _keys_of(self, whole: DraftLine, key: Key) -> PoolShares:
+        line = whole.line
+        return pool_shares(self._view, line.subject, key, (line.from_date, line.to_date), units=len(self._roll))
 
     def volume_register(self, pool: bytes) -> str:
         """The register of the units' own meters whose counts share a pool by volume."""

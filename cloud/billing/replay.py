@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.billing.bill_block import BILLS_AT_ONCE, SALT_BYTES
+from cloud.billing.corrections import CORRECTION
 from cloud.billing.derivation import sentence
 from cloud.billing.derive import derive_lines
 from cloud.billing.kept import bill_place, read_contents, read_held, read_noted
@@ -50,11 +51,11 @@ class Change:
     @property
     def difference_fen(self) -> int:
         """What would be charged more, or, below zero, less."""
-        return (self.new.amount if self.new else 0) - (self.old.amount if self.old else 0)
+        return _charged(self.new) - _charged(self.old)
 
     def says(self) -> str:
         """For the operator: old and new, and why."""
-        old, new = (f"{line.amount / 100:.2f}" if line else "-" for line in (self.old, self.new))
+        old, new = (f"{_charged(line) / 100:.2f}" if line else "-" for line in (self.old, self.new))
         line = self.old or self.new
         assert line is not None
         reasons = "; ".join(_WHY[name] for name in self.why)
@@ -73,6 +74,13 @@ class Change:
             "difference_fen": str(self.difference_fen),
             "derivation": self.derivation,
         }
+
+
+def _charged(line: Line | None) -> int:
+    """What a line asks for, in fen: below zero where it gives back."""
+    if line is None:
+        return 0
+    return -line.amount if line.kind is LineKind.CREDIT else line.amount
 
 
 async def replay_period(
@@ -105,7 +113,8 @@ def changes_of(posted: Bill, right: Bill, noted: set[tuple[int, int]]) -> list[C
     found = []
     for number, line in enumerate(posted.lines):
         mine = new.pop(_key(line), None)
-        if mine != line and line.kind is not LineKind.CREDIT:
+        # Credits of their own the operator gives freely; those that correct an estimate follow from entries.
+        if mine != line and (line.kind is not LineKind.CREDIT or line.quantity == CORRECTION):
             was_noted = (posted.unit_index, number) in noted
             found.append(
                 Change(

@@ -127,7 +127,7 @@ class BillRun:
             self.finish()  # a run that was cut off while it forgot
             raise BillingError(f"{self.folder} was posted and its bills are gone; the cloud and the owners hold them")
         if not all(self._file(first).exists() for first in self._firsts()):
-            with span("bills.compute", attributes={"minglou.units": len(view.roll)}):
+            with span("bills.compute", attributes={"minglou.units": self._state.unit_count}):
                 await self._compute(connection, view, directory, say)
         say("joining all portions")
         contents = list(chain.from_iterable(self._portion(first) for first in self._firsts()))

@@ -172,13 +172,13 @@ async def read_shares(
 
 
 async def read_volumes(connection: AsyncConnection, view: ChainView, period: int) -> dict[bytes, list[int]]:
-    """All keys of every table that is held of a period, by pool, in unit order and as long as the roll."""
-    found = {}
+    """All keys of every table that is held of a period, by pool, in unit order, for each unit of the period's roll."""
+    found, units = {}, len(view.roll_of(period))
     for (pool, of_period), words in view.volumes.items():
         posted = decode_table(words)
         if of_period == period and await _root(connection, period, posted) == posted.root:
             keys = [key for key, _ in await _contents(connection, period, pool, 0, posted.unit_count)]
-            found[pool] = [*keys, *[0] * (len(view.roll) - len(keys))]
+            found[pool] = [*keys, *[0] * (units - len(keys))]
     return found
 
 

@@ -203,14 +203,16 @@ class ChainView:
                 self._keys_of_units.setdefault(key.unit, []).append(key)
         return self._keys_of_units.get(unit, ())
 
+    def roll_of(self, period: int) -> Sequence[UnitRecord]:
+        """The units that a period's bills are of: those of the roll when it was closed, or now while it is not."""
+        closed = self.periods.get(period)
+        return self.roll if closed is None else self.roll[: closed.unit_count]
+
     def tariff_for(self, quantity: str, category: int, period: int) -> TariffRecord | None:
         """The approved tariff that is valid over a whole period, the latest version where several are."""
-        fitting = (
-            record
-            for record in reversed(self.tariffs_over(period))
-            if record.terms.category == category and record.terms.quantity == quantity
-        )
-        return next(fitting, None)
+        asked = (quantity, category)
+        found = [one for one in self.tariffs_over(period) if (one.terms.quantity, one.terms.category) == asked]
+        return found[-1] if found else None
 
     def tariffs_over(self, period: int) -> list[TariffRecord]:
         """Every approved tariff that is valid over a whole period, by version."""

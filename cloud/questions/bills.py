@@ -355,7 +355,10 @@ class BillQuestions(MeterDays):
         if record.terms.key is Key.VOLUME:
             return (await read_shares(connection, view, bill.period, bill.unit_index)).get(line.subject)
         try:
-            keys = pool_shares(view, line.subject, record.terms.key, (line.from_date, line.to_date))
+            keys = pool_shares(
+                view, line.subject, record.terms.key, (line.from_date, line.to_date),
+                units=len(view.roll_of(bill.period)),
+            )  # fmt: skip
         except BillingError:
             return None
         return keys.of(bill.unit_index)

@@ -98,6 +98,11 @@ def test_a_posted_bills_derivations_are_made_again_and_a_padded_line_has_none(ru
                 padded = [decode_line(bytes(words[:LINE_BYTES])), *lines[1:]]
                 again = await derive_lines(connection, site.view, EMPTY, period=PERIOD, unit=unit, lines=padded)
                 assert [one["matches"] for one in again] == [False, *[True] * (len(lines) - 1)]
+                assert sentence(again[0], "en").endswith(
+                    "yuan; the signed readings that are held do not give this line."
+                )
+                assert numbers(sentence(again[0], "en")) == numbers(sentence(again[0], "zh"))
+                assert set(numbers(sentence(again[0], "en"))) <= shown(again[0]), "no usage that nobody counted"
         await store.close()
 
     run(scenario())

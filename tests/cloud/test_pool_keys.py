@@ -49,13 +49,13 @@ def key_of(view: ChainView, line: Line, unit_index: int) -> KeyProof:
 
 
 def test_areas_and_equal_parts_need_no_table() -> None:
-    assert pool_shares(view_with(), POOL, Key.AREA, DAYS).keys == list(AREAS)
-    assert pool_shares(view_with(), POOL, Key.EQUAL, DAYS).keys == [1, 1, 1]
+    assert pool_shares(view_with(), POOL, Key.AREA, DAYS, units=3).keys == list(AREAS)
+    assert pool_shares(view_with(), POOL, Key.EQUAL, DAYS, units=3).keys == [1, 1, 1]
 
 
 def test_a_table_of_floor_factors_is_made_again_from_the_roll() -> None:
     view = view_with(table(KEYS))
-    assert pool_shares(view, POOL, Key.TABLE, DAYS).keys == KEYS
+    assert pool_shares(view, POOL, Key.TABLE, DAYS, units=3).keys == KEYS
     proof = key_of(view, LINE, 1)
     assert proof.key == KEYS[1] and len(proof.path) == 2
     assert key_of(view, replace(LINE, kind=LineKind.OWN), 1) is NO_KEY
@@ -63,24 +63,24 @@ def test_a_table_of_floor_factors_is_made_again_from_the_roll() -> None:
 
 def test_a_unit_that_joined_after_the_table_has_no_part() -> None:
     view = view_with(table(KEYS[:2]))
-    assert pool_shares(view, POOL, Key.TABLE, DAYS).keys == [*KEYS[:2], 0]
+    assert pool_shares(view, POOL, Key.TABLE, DAYS, units=3).keys == [*KEYS[:2], 0]
     assert key_of(view, LINE, 2) is NO_KEY
 
 
 def test_a_table_that_does_not_follow_from_the_roll_is_left_to_people() -> None:
     with pytest.raises(BillingError, match="does not follow from the roll"):
-        pool_shares(view_with(table([KEYS[0] + 1, *KEYS[1:]])), POOL, Key.TABLE, DAYS)
+        pool_shares(view_with(table([KEYS[0] + 1, *KEYS[1:]])), POOL, Key.TABLE, DAYS, units=3)
     with pytest.raises(BillingError, match="which only the period's table holds"):
-        pool_shares(view_with(), POOL, Key.VOLUME, DAYS)
+        pool_shares(view_with(), POOL, Key.VOLUME, DAYS, units=3)
 
 
 @pytest.mark.parametrize("starts", [[], [20261115], [20260901, 20261115]])
 def test_a_table_must_hold_over_the_lines_days(starts: list[int]) -> None:
     view = view_with(*(table(KEYS, valid_from=start) for start in starts))
     with pytest.raises(BillingError, match="no table of keys holds"):
-        pool_shares(view, POOL, Key.TABLE, DAYS)
+        pool_shares(view, POOL, Key.TABLE, DAYS, units=3)
 
 
 def test_a_new_table_on_the_day_after_the_last_changes_nothing() -> None:
     view = view_with(table(KEYS), table([1, 2, 3], kind=VOLUMES, valid_from=20261201))
-    assert pool_shares(view, POOL, Key.TABLE, DAYS).keys == KEYS
+    assert pool_shares(view, POOL, Key.TABLE, DAYS, units=3).keys == KEYS

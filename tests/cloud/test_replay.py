@@ -4,14 +4,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from cloud.billing.bill_block import BillBlock, encode_block, leaves_of
+from cloud.billing.bill_block import BillBlock, encode_block, leaves_of, lines_of
+from cloud.billing.corrections import CORRECTION
+from cloud.billing.derive import derive_lines
 from cloud.billing.period_columns import reckon_period
 from cloud.billing.posted import compare_bills, take_block
-from cloud.billing.replay import Change, replay_period
-from cloud.chain.records import PeriodRecord
+from cloud.billing.replay import Change, changes_of, replay_period
+from cloud.chain.records import PeriodRecord, UnitRecord
 from cloud.directory import EMPTY
 from cloud.store import Store, insert_rows, tables
-from contracts.bill import LINE_BYTES, BillTree, LineKind, decode_line
+from contracts.bill import LINE_BYTES, Bill, BillTree, Line, LineKind, decode_line
 from contracts.clock import SystemClock
 from tests.cloud.billing_site import CLOSING, PERIOD, RATES, TOTAL, BillingSite, random_site
 from tests.cloud.test_bill_blocks import PLACE, Deployed
@@ -103,6 +105,56 @@ def test_an_untouched_period_replays_without_a_difference(run: Run, store: Store
         await store.close()
 
     run(scenario())
+
+
+def test_a_unit_that_joins_the_roll_later_changes_no_closed_period(run: Run, store: Store) -> None:
+    site = random_site(12)
+
+    async def scenario() -> None:
+        await site.write(store)
+        contents = await post(store, site)
+        joined(site)
+        assert await replayed(store, site) == []
+        assert not await compare_bills(store, view=site.view, directory=EMPTY, deployment=DEPLOYED, period=PERIOD)
+        async with store.read() as connection:
+            for unit in site.view.roll[:-1:9]:
+                found = await derive_lines(
+                    connection, site.view, EMPTY, period=PERIOD, unit=unit, lines=lines_of(contents[unit.index])
+                )
+                assert all(one["matches"] for one in found), unit.index
+        await store.close()
+
+    run(scenario())
+
+
+def joined(site: BillingSite) -> None:
+    """One unit more, after the period was closed."""
+    added = UnitRecord(alias=b"j" * 32, index=len(site.view.roll), area_centi_m2=12_345, category=0)
+    site.view.roll.append(added)
+    site.view.units[added.alias] = added
+    site.view.pool_shares.clear()
+
+
+def credit(amount: int, *, subject: bytes = b"n" * 32, quantity: str = CORRECTION) -> Line:
+    opening, closing = divmod(PERIOD, 10**8)
+    return Line(
+        kind=LineKind.CREDIT, subject=subject, quantity=quantity, tariff=0, since=opening, from_date=opening,
+        to_date=closing, usage=0, amount=amount,
+    )  # fmt: skip
+
+
+def test_what_a_correction_gives_back_is_a_difference_below_zero() -> None:
+    place = replace(PLACE, period=PERIOD)
+
+    def bill(*lines: Line) -> Bill:
+        return place.bill(0, bytes(16) + b"".join(line.encode() for line in lines))
+
+    (added,) = changes_of(bill(), bill(credit(700)), set())
+    assert (added.difference_fen, added.why) == (-700, ("added",)) and "- -> -7.00 yuan" in added.says()
+    better = changes_of(bill(credit(700)), bill(credit(500, subject=b"o" * 32)), set())
+    assert sorted(change.difference_fen for change in better) == [-500, 700]
+    of_their_own = credit(300, quantity="goodwill")
+    assert changes_of(bill(of_their_own), bill(), set()) == [], "what the operator gives freely is nobody's fault"
 
 
 def test_a_line_that_is_charged_twice_is_found_once(run: Run, store: Store) -> None:
