@@ -18,9 +18,10 @@ from pathlib import Path
 
 from cloud.errors import SettingsError
 from cloud.settings import read_secret
+from cloud.up.anvil_state import keep_state, repair_state
 from cloud.up.places import PARTIES, Places, ensure_chain_key
 
-__all__ = ["CHAIN_ID", "anvil", "deploy_site", "development_chain", "keep_whole_state"]
+__all__ = ["CHAIN_ID", "anvil", "deploy_site", "development_chain"]
 
 CHAIN_ID = 31_337
 _log = logging.getLogger("cloud")
@@ -59,25 +60,6 @@ def free_port() -> int:
     raise SettingsError("no port of this machine is free for a development chain; name a chain with --chain")
 
 
-def keep_whole_state(state: Path) -> None:
-    """Put back the last whole state if a kill has left a half-written one, and keep a copy of a whole one."""
-    copy = state.with_name("state.copy.json")
-    if _is_whole(state):
-        shutil.copyfile(state, copy.with_suffix(".new"))
-        copy.with_suffix(".new").replace(copy)
-    elif _is_whole(copy):
-        shutil.copyfile(copy, state)
-    else:
-        state.unlink(missing_ok=True)
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        return isinstance(json.loads(path.read_bytes()), dict)
-    except (OSError, ValueError):
-        return False
-
-
 @contextmanager
 def development_chain(places: Places, rpc: str) -> Iterator[None]:
     """The chain runs while the block does; started again where it ends by itself.
@@ -95,6 +77,7 @@ def development_chain(places: Places, rpc: str) -> Iterator[None]:
 class _Chain:
     def __init__(self, places: Places, rpc: str) -> None:
         self._folder, self._rpc = places.chain, rpc
+        self._state = self._folder / "state.json"
         self._is_ending = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._keeper = threading.Thread(target=self._keep, name="development chain", daemon=True)
@@ -124,10 +107,10 @@ class _Chain:
             self._keeper.join(_STOP_SECONDS)
 
     def _begin(self) -> None:
-        state, port = self._folder / "state.json", self._rpc.rpartition(":")[2]
-        keep_whole_state(state)
+        port = self._rpc.rpartition(":")[2]
+        repair_state(self._state)
         words = ["--silent", "--host", "127.0.0.1", "--port", port, "--chain-id", str(CHAIN_ID), "--hardfork", "osaka"]
-        words += ["--state", str(state), "--state-interval", "1", "--prune-history", "256", "--accounts", "1"]
+        words += ["--state", str(self._state), "--state-interval", "1", "--prune-history", "256", "--accounts", "1"]
         words += ["--block-time", str(_BLOCK_SECONDS), "--mixed-mining", "--slots-in-an-epoch", "1"]
         with (self._folder / "anvil.log").open("ab") as said:
             # In a session of its own: a ^C is for us, and it ends after the cloud.
@@ -153,11 +136,13 @@ class _Chain:
             return  # it is gone, or never was
 
     def _keep(self) -> None:
-        while not self._is_ending.is_set():
+        """Keep a copy of its state while it runs, and start it again where it has ended."""
+        is_kept = True
+        while not self._is_ending.wait(_PAUSE_SECONDS if is_kept else _LOOK_SECONDS):
             assert self._process is not None
-            self._process.wait()
-            if self._is_ending.wait(_PAUSE_SECONDS):
-                return
+            if self._process.poll() is None:
+                is_kept = keep_state(self._state)
+                continue
             _log.error("cloud: the development chain ended; starting it again")
             self._begin()
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import secrets
-import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from cloud.up import keep_state, repair_state
 from contracts.clock import Clock
 from provisioning.demo.anvil import CHAIN_ID, anvil_command
 from provisioning.demo.supervisor import Program
 from provisioning.errors import ChainSetupError
 from provisioning.rpc import Rpc
 
-__all__ = ["ChainClock", "ChainMiner", "chain_program", "keep_state", "repair_state"]
+__all__ = ["ChainClock", "ChainMiner", "chain_program", "keep_states"]
 
+_KEEP_SECONDS, _LOOK_SECONDS = 1.0, 0.1
 _QUIET_BLOCKS = 3  # blocks after the last transaction, so that it becomes final
 
 
@@ -30,7 +29,7 @@ def chain_program(
         genesis_s: timestamp of block 0, in seconds since 1970; counts only when there is no state yet.
         after_restart: called when it runs again, with the state of the last second saved.
     """
-    state = directory / "state.json"
+    state = _state_in(directory)
 
     async def is_ready() -> bool:
         try:
@@ -55,40 +54,15 @@ def chain_program(
     )
 
 
-def repair_state(state: Path) -> None:
-    """Put back the last whole state if a kill has left a half-written one, and keep a copy of a whole one."""
-    if keep_state(state):
-        return
-    if _is_whole(_copy_of(state)):
-        shutil.copyfile(_copy_of(state), state)
-    else:
-        state.unlink(missing_ok=True)
+async def keep_states(directory: Path) -> None:
+    """Keep a copy of what anvil has saved, until cancelled: a kill while it saves leaves half a file."""
+    while True:
+        is_kept = await asyncio.to_thread(keep_state, _state_in(directory))
+        await asyncio.sleep(_KEEP_SECONDS if is_kept else _LOOK_SECONDS)
 
 
-def keep_state(state: Path) -> bool:
-    """Keep a copy of the state, unless anvil is just writing it or was killed while it did; whether it is whole."""
-    fresh = state.with_name(f"state.copy.{secrets.token_hex(4)}")
-    try:
-        shutil.copyfile(state, fresh)
-        is_whole = _is_whole(fresh)
-        if is_whole:
-            fresh.replace(_copy_of(state))
-    except OSError:
-        return False
-    finally:
-        fresh.unlink(missing_ok=True)
-    return is_whole
-
-
-def _copy_of(state: Path) -> Path:
-    return state.with_name("state.copy.json")
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        return isinstance(json.loads(path.read_bytes()), dict)
-    except (OSError, ValueError):
-        return False
+def _state_in(directory: Path) -> Path:
+    return directory / "state.json"
 
 
 def _chain_id(port: int) -> int:

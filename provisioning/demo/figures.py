@@ -17,7 +17,7 @@ from provisioning.settings import Places
 
 __all__ = ["Figures", "Snapshot"]
 
-_WAIT_SECONDS = 60.0
+_STALL_SECONDS = 150.0  # after an outage a gateway pauses for up to a minute before it tries again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class Figures:
         self._control = places.building / "control.sock"
         self._status_url = f"http://127.0.0.1:{state.ports.status}/status.json"
         self._cloud_url = f"http://127.0.0.1:{state.ports.cloud}/v1/status"
+        self._logs = places.logs
         self._progress = progress
 
     async def snapshot(self) -> Snapshot:
@@ -75,22 +76,40 @@ class Figures:
         """Wait until the gateway's count `name` reaches the entries that it has now.
 
         Raises:
-            DemoError: it took longer than a minute; the message carries the sizes.
+            DemoError: for minutes it did not grow; the message carries the sizes and what hinders.
         """
-        deadline = time.monotonic() + _WAIT_SECONDS
-        logged = 0
+        logged = reached = 0
+        deadline = time.monotonic() + _STALL_SECONDS
         while time.monotonic() < deadline:
             gateway = await asyncio.to_thread(fetch_json, self._status_url)
             logged = logged or int(str(gateway.get("entries", 0)))
-            if logged and int(str(gateway.get(name) or 0)) >= logged:
+            count = int(str(gateway.get(name) or 0))
+            if logged and count >= logged:
                 return
+            if count != reached:
+                reached, deadline = count, time.monotonic() + _STALL_SECONDS
             await asyncio.sleep(0.2)
+        raise DemoError(f"not everything was {name}, nothing more for {_STALL_SECONDS:.0f} s: {await self._why()}")
+
+    async def _why(self) -> str:
+        """What the gateway and the cloud say of themselves, for who sees this message and no log."""
         now = await self.snapshot()
-        raise DemoError(
-            f"not everything was {name} within {_WAIT_SECONDS:.0f} s: gateway {now.gateway.get('entries')} entries, "
-            f"{now.gateway.get('uploaded')} sent, {now.gateway.get('anchored')} anchored; "
-            f"the cloud holds {now.cloud.get('entries')}; look at cloud.log"
-        )
+        gateway, cloud = now.gateway, now.cloud
+        if not gateway or not cloud:
+            return f"the {'cloud' if gateway else 'gateway'} does not answer; look at its log in {self._logs}"
+        says = [
+            f"gateway {gateway['state']}, {gateway['entries']} entries, {gateway['uploaded']} sent, "
+            f"{gateway['anchored']} anchored",
+            gateway["uplink_error"],
+            f"the cloud holds {cloud['entries']}, refused {cloud['refused'] or 'nothing'}, anchored "
+            f"{cloud.get('anchored_final_size')} of {cloud['super_size']} checkpoints at final block "
+            f"{cloud.get('final_block')} of {cloud.get('head_block')}",
+            *(f"sending stopped, {cause}: {what}" for cause, what in cloud.get("stopped", {}).items()),
+            (cloud["witnesses"] or {}).get("waiting"),
+            *cloud["notices"][-3:],
+            f"the logs are in {self._logs}",
+        ]
+        return "; ".join(str(one) for one in says if one)
 
 
 def _cosigned(cloud: dict[str, Any]) -> str:

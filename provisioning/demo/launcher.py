@@ -16,7 +16,7 @@ from typing import Any
 from contracts.clock import Clock, DemoClock
 from provisioning.demo.billing import Billing, UnbillableError
 from provisioning.demo.calendar import Month, last_month, month_clock
-from provisioning.demo.chain import ChainMiner, chain_program
+from provisioning.demo.chain import ChainMiner, chain_program, keep_states
 from provisioning.demo.chain_setup import DAY_MS, SetupClock, SiteOnChain
 from provisioning.demo.cheats.catalogue import cheats_of
 from provisioning.demo.cheats.gateway_log import copy_log
@@ -311,6 +311,7 @@ class Launcher:
         self.places.chain.mkdir(parents=True, exist_ok=True)
         await self.supervisor.start(program)
         self._start_task(self._miner.run(), "chain miner")
+        self._start_task(keep_states(self.places.chain), "chain keeper")
 
     async def _start_carriers(self, site: Site, ports: Ports) -> None:
         programs = [broker_program(self.places, ports)]

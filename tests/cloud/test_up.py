@@ -17,7 +17,6 @@ from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.deployment import read_deployment
 from cloud.errors import SettingsError
 from cloud.settings import load_settings, read_secret
-from cloud.up.development import keep_whole_state
 from cloud.up.places import PARTIES, Places
 from contracts.batch import MEDIA_TYPE
 from contracts.entry import device_id
@@ -165,12 +164,24 @@ def test_what_is_written_holds_and_a_word_that_says_otherwise_is_refused(
 
 def test_the_state_of_a_chain_that_was_cut_off_while_it_wrote_comes_back(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
-    keep_whole_state(state)
+    assert not up.keep_state(state)
     state.write_text('{"block": 1}')
-    keep_whole_state(state)
-    state.write_text('{"block": ')
-    keep_whole_state(state)
-    assert json.loads(state.read_text()) == {"block": 1}
+    up.repair_state(state)
+    state.write_text('{"block": 2}')
+    assert up.keep_state(state)
+    for half in ('{"block": ', ""):
+        state.write_text(half)
+        assert not up.keep_state(state)
+        up.repair_state(state)
+        assert json.loads(state.read_text()) == {"block": 2}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.copy.json", "state.json"]
+
+
+def test_a_first_state_that_was_cut_off_is_begun_anew(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    state.write_text("{")
+    up.repair_state(state)
+    assert not state.exists()
 
 
 def test_the_unit_is_one_that_systemd_accepts_and_carries_no_password(

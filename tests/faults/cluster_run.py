@@ -33,9 +33,9 @@ from sqlalchemy import select
 
 from cloud.store import Store, tables
 from cloud.store.logs import log_number
+from cloud.up import keep_state, repair_state
 from contracts.onchain import ANCHORED_TOPIC
 from provisioning.demo.anvil import anvil_command
-from provisioning.demo.chain import keep_state, repair_state
 from tests.cloud.chain_site import ChainSite
 from tests.cloud.served import minglou, write_settings
 from tests.faults.cluster_gateway import LoadGateway, judge_entries, stored_sizes
