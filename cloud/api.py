@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from cloud.identity.audit import EVERY_UNIT, Act
 from cloud.identity.tokens import ApiToken, Scope
+from cloud.questions import StoreQuestions
 from cloud.service import Cloud
 from cloud.status import read_status
 from cloud.store import log_id_of, tables
@@ -31,8 +32,12 @@ def _refused(status: int, code: str, message: str) -> JSONResponse:
     return JSONResponse({"error": code, "message": message}, status_code=status)
 
 
-def api_router(cloud: Cloud) -> APIRouter:
-    """The routes under /v1 that are not the gateways'."""
+def api_router(cloud: Cloud, questions: StoreQuestions) -> APIRouter:
+    """The routes under /v1 that are not the gateways'.
+
+    Args:
+        questions: what a household's programs ask, as its pages do.
+    """
     router = APIRouter(tags=["programs"])
 
     @router.get("/v1/status", summary="What is stored, followed, sent and noticed")
@@ -63,12 +68,22 @@ def api_router(cloud: Cloud) -> APIRouter:
             now_ms = cloud.settings.clock.now_ms()
             token = await cloud.tokens.open(authorization, Scope.EVIDENCE, now_ms)
             if token is None:
-                says = f"a household's entry: sign in as its owner, or send a token with {Scope.EVIDENCE}"
-                return _refused(403, "not_public", says)
+                return await own_evidence(origin, index, authorization)
             await note_look(cloud, token, named.unit if named else None, f"evidence {origin}/{index}")
         file = await cloud.evidence.evidence(origin, index, urn=named.urn if named else None)
         if file is None:  # in this moment
             return _refused(410, "erased", f"entry {index} of {origin} was erased; ask again for what is left of it")
+        return Response(file, media_type="application/json")
+
+    async def own_evidence(origin: str, index: int, authorization: str | None) -> Response:
+        """A household's entry for a program of that household."""
+        token = await cloud.tokens.open(authorization, Scope.OWN, cloud.settings.clock.now_ms())
+        viewer = await questions.person_of_token(token) if token is not None else None
+        file = await questions.evidence_file(viewer, origin, index)
+        if token is None or viewer is None or file is None:
+            says = f"a household's entry: sign in as its owner, or send a token with {Scope.EVIDENCE}"
+            return _refused(403, "not_public", says)
+        await questions.note_own_look(viewer, token, f"evidence {origin}/{index}")
         return Response(file, media_type="application/json")
 
     @router.get("/v1/logs/{origin:path}/entries", summary="Entries of a log, for programs with a token")

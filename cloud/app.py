@@ -17,6 +17,7 @@ from cloud.ingest.routes import gateway_router
 from cloud.openapi import describe
 from cloud.operations import operations_router
 from cloud.operations.metrics import Figures
+from cloud.own import own_router
 from cloud.proxies import BehindProxies
 from cloud.questions import StoreQuestions
 from cloud.questions.doors import role_title
@@ -67,7 +68,8 @@ def build_app(cloud: Cloud, figures_of_all: Figures | None = None) -> FastAPI:
     guard = Guard(questions=questions, settings=settings, clock=clock, tokens=cloud.tokens, limits=cloud.limits)
     for router in (
         operations_router(cloud, figures),
-        api_router(cloud),
+        api_router(cloud, questions),
+        own_router(questions),
         tile_router(TileRoom(store=cloud.store, super_log=cloud.super_log)),
         gateway_router(cloud.ingest, cloud.mail),
         billing_router(cloud),

@@ -50,6 +50,7 @@ class Act(StrEnum):
     CODES_MADE = "codes_made"
     RECOVERY_BEGUN = "recovery_begun"
     LOOKED = "looked"  # at a household's data, by somebody who is not its owner
+    TOKEN_LOOKED = "token_looked"  # at a household's data, by a program of the household itself  # noqa: S105
     EXPORTED = "exported"
     ERASED = "erased"
     TOKEN_MADE = "token_made"  # noqa: S105 - the name of an act
@@ -132,10 +133,21 @@ class AuditLog:
         async with self._store.write(LOCK) as connection:
             await write_entry(connection, act, at_ms=at_ms, **facts)
 
-    async def of_unit(self, unit: bytes, *, from_ms: int = 0, count: int = 100) -> Sequence[AuditEntry]:
-        """What concerned a household from an instant on, newest first."""
+    async def of_unit(
+        self, unit: bytes, *, from_ms: int = 0, count: int = 100, by_own_programs: bool | None = None
+    ) -> Sequence[AuditEntry]:
+        """What concerned a household from an instant on, newest first.
+
+        Args:
+            by_own_programs: True for their looks alone; False for everything else, which they would hide by their
+                number; None for all of it.
+        """
         column = tables.audit_entries.c
-        return await self._read(column.unit.in_([unit, EVERY_UNIT]), column.at_ms >= from_ms, count=count)
+        conditions = [column.unit.in_([unit, EVERY_UNIT]), column.at_ms >= from_ms]
+        if by_own_programs is not None:
+            act = column.act
+            conditions.append(act == Act.TOKEN_LOOKED if by_own_programs else act != Act.TOKEN_LOOKED)
+        return await self._read(*conditions, count=count)
 
     async def newest(self, count: int = 100) -> Sequence[AuditEntry]:
         """The last entries, newest first."""

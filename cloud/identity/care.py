@@ -87,8 +87,8 @@ class Care:
                 raise IdentityRefused(404, "unknown_role", "there is no such role in your care")
             await accounts.end_grant(connection, number, now_ms)
             await self._stop_letters_of(connection, by, held, now_ms)
-            for name in await tokens.revoke_made_by(connection, held.account, held.role, now_ms):
-                await write_act(connection, Act.TOKEN_REVOKED, by, now_ms, what=name)
+            for name in await tokens.revoke_made_in(connection, held, now_ms):
+                await write_act(connection, Act.TOKEN_REVOKED, by, now_ms, unit=held.unit, what=name)
             await write_act(connection, Act.ROLE_ENDED, by, now_ms, unit=held.unit, what=held.role.value)
             return held
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cloud.errors import CloudError
 from cloud.identity.roles import HOUSEHOLD, Role
-from cloud.identity.tokens import Scope
+from cloud.identity.tokens import SCOPES_OF, Scope
 from cloud.settings import CloudSettings, load_settings
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     invite.add_argument("--firm", metavar="NAME", help="of a crew or firm")
     token = actions.add_parser("token", help="print a new token for a program", description="shown this once")
     token.add_argument("--name", required=True, help="the program that will use it")
-    token.add_argument("--scope", action="append", required=True, choices=[scope.value for scope in Scope])
+    token.add_argument("--scope", action="append", required=True, choices=sorted(SCOPES_OF[Role.OPERATOR]))
     token.add_argument("--days", type=int, default=90, help="how long it is good for (90)")
     says = "who holds which role at present, each with its number"
     held = actions.add_parser("list", help=says, description=says)

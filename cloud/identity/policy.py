@@ -83,6 +83,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/account/passkeys/remove"): _acts(),
     ("POST", "/account/codes"): _acts(),
     ("POST", "/account/invitations/stop"): _acts(),
+    ("POST", "/account/tokens"): _acts(*_HOUSEHOLD),
+    ("POST", "/account/tokens/revoke"): _acts(*_HOUSEHOLD),
     # Others' access, by who looks after it.
     ("GET", "/people"): _reads(Role.OWNER, _M, _C),
     ("POST", "/people/invitations"): _acts(Role.OWNER, _M, _C),
@@ -119,6 +121,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/v1/status"): _EVERYBODY,
     ("GET", "/v1/evidence/{origin:path}/{index}"): _PROOF,  # a household's with a token alone
     ("GET", "/v1/logs/{origin:path}/entries"): Rule(gate=Gate.TOKEN, scope=Scope.ENTRIES),
+    ("GET", "/v1/own"): Rule(gate=Gate.TOKEN, scope=Scope.OWN),
+    ("GET", "/v1/own/bills/{period}"): Rule(gate=Gate.TOKEN, scope=Scope.OWN, load=Load.COSTLY),
     ("GET", "/v1/bills/{period}"): _EVERYBODY,  # how many are held
     ("POST", "/v1/bills/{period}/units"): _SIGNED,  # only what leads to the root on chain
     ("GET", "/v1/bills/{period}/units/{unit_index}"): _BILL,

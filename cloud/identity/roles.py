@@ -24,6 +24,7 @@ class Strength(StrEnum):
     PASSKEY = "passkey"
     LINK = "link"  # a one-time link of the demo, on the machine that it runs on
     CODE = "code"  # a one-time code: reads and does nothing
+    TOKEN = "token"  # no session: a household's own program; reads and does nothing  # noqa: S105
 
 
 HOUSEHOLD = frozenset({Role.OWNER, Role.TENANT})

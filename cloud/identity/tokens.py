@@ -1,6 +1,7 @@
 """Programs' tokens: each has a name, scopes and an end; the store keeps the hash alone.
 
 Shown once when made. A token acts in no role and opens no page: it opens the routes of its scopes and nothing else.
+A household's opens its own flat's, rests on the role that made it, and ends with it.
 """
 
 import hashlib
@@ -12,23 +13,25 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import IdentityRefused
+from cloud.identity import accounts
 from cloud.identity.audit import LOCK, Act, write_entry
 from cloud.identity.people import Grant
-from cloud.identity.roles import Role
+from cloud.identity.roles import HOUSEHOLD, Role
 from cloud.store import Store, tables
 
-__all__ = ["ApiToken", "Scope", "Tokens", "revoke_made_by", "token_of"]
+__all__ = ["ApiToken", "Scope", "Tokens", "revoke_made_in", "token_of"]
 
 _PREFIX = "mlt_"  # so that a scanner for secrets knows one when it sees one
 _SPELLING = re.compile(r"mlt_[A-Za-z0-9_-]{43}")
 _DAY_MS = 86_400_000
 _TOUCHED_AGAIN_MS = 60_000
 DAYS_MAX = 366
+_OF_A_HOUSEHOLD_MAX = 10
 
 
 class Scope(StrEnum):
@@ -39,10 +42,13 @@ class Scope(StrEnum):
     BILLS = "bills:read"  # any household's bill
     METRICS = "metrics:read"
     EXPORTS = "exports:read"  # the site's figures as files
+    OWN = "own:read"  # the flat of the household that made it
 
 
 SCOPES_OF = {
-    Role.OPERATOR: frozenset(Scope),
+    Role.OWNER: frozenset({Scope.OWN}),
+    Role.TENANT: frozenset({Scope.OWN}),
+    Role.OPERATOR: frozenset(Scope) - {Scope.OWN},
     Role.MANAGER: frozenset({Scope.METRICS, Scope.EXPORTS}),
     Role.COMMITTEE: frozenset({Scope.EXPORTS}),
     Role.REGULATOR: frozenset({Scope.EXPORTS}),
@@ -57,6 +63,7 @@ class ApiToken:
     digest: bytes
     name: str
     role: Role
+    grant: int | None  # the number of the role that it was made in
     scopes: frozenset[Scope]
     created_at_ms: int
     expires_at_ms: int
@@ -86,34 +93,34 @@ class Tokens:
             raise IdentityRefused(422, "token", f"give a name of 1 to 64 letters, a scope, and 1 to {DAYS_MAX} days")
         if not set(scopes) <= SCOPES_OF.get(role, frozenset()):
             raise IdentityRefused(403, "not_yours", f"a {role} cannot give a program more than a {role} may see")
-        secret = _PREFIX + urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-        digest = token_of(secret)
-        assert digest is not None, "our own spelling"
-        token = ApiToken(
-            digest=digest,
-            name=name.strip(),
-            role=role,
-            scopes=frozenset(scopes),
-            created_at_ms=now_ms,
-            expires_at_ms=now_ms + days * _DAY_MS,
-            last_used_at_ms=None,
-        )
+        secret, token = _new_token(by, role, name.strip(), scopes, days=days, now_ms=now_ms)
+        account, unit = (by.account, by.unit) if by else (None, None)
+        what = f"{token.name}: {' '.join(sorted(token.scopes))}"
         async with self._store.write(LOCK) as connection:
+            if by is not None and by.role in HOUSEHOLD:
+                await _refuse_too_many(connection, by, now_ms)
             await connection.execute(
                 insert(tables.api_tokens).values(
-                    token_digest=digest,
+                    token_digest=token.digest,
                     name=token.name,
                     role=role.value,
                     scopes=" ".join(sorted(token.scopes)),
-                    created_by=by.account if by else None,
+                    created_by=account,
+                    grant_id=token.grant,
                     created_at_ms=now_ms,
                     expires_at_ms=token.expires_at_ms,
                 )
             )
-            account = by.account if by else None
-            what = f"{token.name}: {' '.join(sorted(token.scopes))}"
-            await write_entry(connection, Act.TOKEN_MADE, at_ms=now_ms, account=account, role=role.value, what=what)
+            who = {"account": account, "role": role.value, "unit": unit}
+            await write_entry(connection, Act.TOKEN_MADE, at_ms=now_ms, what=what, **who)  # type: ignore[arg-type]
         return secret, token
+
+    async def holder(self, token: ApiToken) -> Grant | None:
+        """The role in force that a token was made in; None for one of the machine's own command."""
+        if token.grant is None:
+            return None
+        async with self._store.read() as connection:
+            return await accounts.grant_of(connection, token.grant)
 
     async def open(self, authorization: str | None, scope: Scope, now_ms: int) -> ApiToken | None:
         """The token in force behind a header, if it has the scope; notes its use.
@@ -144,10 +151,9 @@ class Tokens:
             return None
 
     async def _read(self, digest: bytes, now_ms: int) -> ApiToken | None:
-        column = tables.api_tokens.c
-        in_force = (column.token_digest == digest, column.expires_at_ms > now_ms, column.revoked_at_ms.is_(None))
+        query = _in_force(now_ms).where(tables.api_tokens.c.token_digest == digest)
         async with self._store.read() as connection:
-            row = (await connection.execute(select(tables.api_tokens).where(*in_force))).one_or_none()
+            row = (await connection.execute(query)).one_or_none()
         return None if row is None else _token(row)
 
     async def _note_use(self, token: ApiToken, now_ms: int) -> None:
@@ -158,38 +164,82 @@ class Tokens:
         async with self._store.write(LOCK) as connection:
             await connection.execute(used.values(last_used_at_ms=now_ms))
 
-    async def listed(self, role: Role | None, now_ms: int) -> Sequence[ApiToken]:
-        """The tokens in force of a role, or all of them, newest first."""
-        column = tables.api_tokens.c
-        whose = () if role is None else (column.role == role.value,)
-        query = select(tables.api_tokens).where(column.expires_at_ms > now_ms, column.revoked_at_ms.is_(None), *whose)
+    async def listed(self, by: Grant | None, now_ms: int) -> Sequence[ApiToken]:
+        """The tokens in force that somebody looks after, or all of them, newest first."""
+        query = _in_force(now_ms).where(*_cared_for(by)).order_by(tables.api_tokens.c.created_at_ms.desc())
         async with self._store.read() as connection:
-            return [_token(row) for row in await connection.execute(query.order_by(column.created_at_ms.desc()))]
+            return [_token(row) for row in await connection.execute(query)]
 
     async def revoke(self, by: Grant | None, digest: bytes, now_ms: int) -> None:
-        """End a token of one's role at once. Raises `IdentityRefused`."""
+        """End a token that one looks after, at once. Raises `IdentityRefused`."""
         column = tables.api_tokens.c
-        whose = () if by is None else (column.role == by.role.value,)
         async with self._store.write(LOCK) as connection:
             gone = update(tables.api_tokens).where(
-                column.token_digest == digest, column.revoked_at_ms.is_(None), *whose
+                column.token_digest == digest, column.revoked_at_ms.is_(None), *_cared_for(by)
             )
             name = (
                 await connection.execute(gone.values(revoked_at_ms=now_ms).returning(column.name))
             ).scalar_one_or_none()
             if name is None:
                 raise IdentityRefused(404, "unknown_token", "there is no such token in force; look at the list")
-            who = {"account": by.account if by else None, "role": by.role.value if by else Role.OPERATOR.value}
+            who = {
+                "account": by.account if by else None,
+                "role": by.role.value if by else Role.OPERATOR.value,
+                "unit": by.unit if by else None,
+            }
             await write_entry(connection, Act.TOKEN_REVOKED, at_ms=now_ms, what=name, **who)  # type: ignore[arg-type]
 
 
-async def revoke_made_by(connection: AsyncConnection, account: bytes, role: Role, now_ms: int) -> Sequence[str]:
-    """End what an account made for programs of this role, in its own transaction; the tokens' names."""
+async def revoke_made_in(connection: AsyncConnection, held: Grant, now_ms: int) -> Sequence[str]:
+    """End what was made for programs in a role, in its own transaction; the tokens' names."""
     column = tables.api_tokens.c
-    theirs = (column.created_by == account, column.role == role.value)
+    unnumbered = and_(column.grant_id.is_(None), column.created_by == held.account, column.role == held.role.value)
+    theirs = (or_(column.grant_id == held.number, unnumbered),)
     in_force = (column.revoked_at_ms.is_(None), column.expires_at_ms > now_ms)
     gone = update(tables.api_tokens).where(*theirs, *in_force).values(revoked_at_ms=now_ms).returning(column.name)
     return sorted((await connection.execute(gone)).scalars())
+
+
+def _new_token(
+    by: Grant | None, role: Role, name: str, scopes: Collection[Scope], *, days: int, now_ms: int
+) -> tuple[str, ApiToken]:
+    secret = _PREFIX + urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+    digest = token_of(secret)
+    assert digest is not None, "our own spelling"
+    token = ApiToken(
+        digest=digest,
+        name=name,
+        role=role,
+        grant=by.number if by else None,
+        scopes=frozenset(scopes),
+        created_at_ms=now_ms,
+        expires_at_ms=now_ms + days * _DAY_MS,
+        last_used_at_ms=None,
+    )
+    return secret, token
+
+
+def _in_force(now_ms: int) -> Select[Any]:
+    """Neither revoked nor over, nor made in a role that has ended, by whatever way."""
+    column, role = tables.api_tokens.c, tables.grants.c
+    query = select(tables.api_tokens).outerjoin(tables.grants, role.grant_id == column.grant_id)
+    is_held = or_(column.grant_id.is_(None), and_(role.grant_id.is_not(None), role.ended_at_ms.is_(None)))
+    return query.where(column.expires_at_ms > now_ms, column.revoked_at_ms.is_(None), is_held)
+
+
+def _cared_for(by: Grant | None) -> Sequence[ColumnElement[bool]]:
+    """Whose tokens somebody looks after: a household its own of one flat, an officer all of the office."""
+    column = tables.api_tokens.c
+    if by is None:
+        return ()
+    return (column.grant_id == by.number,) if by.role in HOUSEHOLD else (column.role == by.role.value,)
+
+
+async def _refuse_too_many(connection: AsyncConnection, by: Grant, now_ms: int) -> None:
+    held = _in_force(now_ms).where(*_cared_for(by)).subquery()
+    if (await connection.execute(select(func.count()).select_from(held))).scalar_one() >= _OF_A_HOUSEHOLD_MAX:
+        says = f"a flat's programs share {_OF_A_HOUSEHOLD_MAX} tokens; revoke one that is not used any more"
+        raise IdentityRefused(409, "too_many_tokens", says)
 
 
 def _token(row: Any) -> ApiToken:
@@ -197,6 +247,7 @@ def _token(row: Any) -> ApiToken:
         digest=row.token_digest,
         name=row.name,
         role=Role(row.role),
+        grant=row.grant_id,
         scopes=frozenset(map(Scope, row.scopes.split())),
         created_at_ms=row.created_at_ms,
         expires_at_ms=row.expires_at_ms,

@@ -85,8 +85,8 @@ _NO_CHAIN = {503: [("no_chain", "this cloud follows no chain")]}
 _BAD_UPLINK = ("bad_token", "send `Authorization: Bearer <the 32 bytes of the uplink token in hex>`")
 
 
-def _bad_program(scope: str) -> tuple[str, str]:
-    says = f"send `Authorization: Bearer <a token with {scope}>`; `minglou identity token` makes one"
+def _bad_program(scope: str, maker: str = "`minglou identity token`") -> tuple[str, str]:
+    says = f"send `Authorization: Bearer <a token with {scope}>`; {maker} makes one"
     return "bad_token", says
 
 
@@ -276,6 +276,23 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         parameters={"period": _PERIOD},
         answers={200: ("how many of how many", _json("BillsHeld", _KEPT["bills_held"]))},
         refusals={404: [("unknown_period", f"no bills of period {_PERIOD} are held")]},
+    ),
+    ("get", "/v1/own"): Described(
+        security=["program"],
+        answers={200: ("the flat of the household that made the token", _json("OwnFlat", _KEPT["own"]))},
+        refusals={
+            401: [_bad_program("own:read", "the page /account")],
+            404: [("unknown_flat", "the flat is not in the directory any more; ask the property office")],
+        },
+    ),
+    ("get", "/v1/own/bills/{period}"): Described(
+        security=["program"],
+        parameters={"period": _PERIOD},
+        answers={200: ("the bill's file", _json("Bill", _KEPT["bill"]))},
+        refusals={
+            401: [_bad_program("own:read", "the page /account")],
+            404: [("unknown_bill", f"no bill of yours for period {_PERIOD} is held; /v1/own lists them")],
+        },
     ),
     ("post", "/v1/bills/{period}/units"): Described(
         parameters={"period": _PERIOD},

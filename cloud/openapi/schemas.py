@@ -34,6 +34,7 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _FLAG: Schema = {"type": "boolean"}
 _COUNTS: Schema = {"type": "object", "additionalProperties": _COUNT}
 _TEXTS: Schema = {"type": "object", "additionalProperties": _TEXT}
+_WORDS = _object("a name in both languages", {"zh": _TEXT, "en": _TEXT})
 
 _LINE = _object(
     "one line of a bill",
@@ -188,6 +189,66 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "VolumesHeld": _object("the volumes are held", {"held": {"type": "boolean"}}),
     "BillsTaken": _object("how far an upload has come", {"held": _COUNT, "unit_count": _COUNT}),
+    "OwnFlat": _object(
+        "one flat, as its owner's or tenant's pages show it",
+        {
+            "flat": _TEXT,
+            "title": _WORDS,
+            "meters": _list(
+                _object(
+                    "a meter that counts for the flat",
+                    {
+                        "name": _TEXT,
+                        "kind": _TEXT,
+                        "title": _WORDS,
+                        "registers": _list(
+                            _object(
+                                "what a register showed last",
+                                {
+                                    "quantity": {**_TEXT, "description": "OBIS code, or a dotted name"},
+                                    "value": _number("base units"),
+                                    "unit": {**_TEXT, "description": "Wh, mL, …; empty where none is known"},
+                                    "observed_at_ms": _COUNT,
+                                    "origin": {**_TEXT, "description": "the log that holds it"},
+                                    "index": _number("its place there: evidence is asked for by both"),
+                                    "state": {"enum": ["recorded", "logged", "anchored", "final"]},
+                                },
+                            )
+                        ),
+                    },
+                )
+            ),
+            "month": {
+                "anyOf": [
+                    {"type": "null"},
+                    _object(
+                        "electricity since the last closed period: an estimate, not a bill",
+                        {
+                            "opening": _TEXT,
+                            "until_ms": _COUNT,
+                            "usage_wh": _number("Wh"),
+                            "amount_fen": _number("0.01 CNY"),
+                        },
+                    ),
+                ]
+            },
+            "balance_fen": {
+                "anyOf": [{"type": "null"}, _number("0.01 CNY; for the owner alone")],
+            },
+            "bills": _list(
+                _object(
+                    "one bill, newest first",
+                    {
+                        "period": _TEXT,
+                        "opening": _TEXT,
+                        "closing": _TEXT,
+                        "total_fen": _number("0.01 CNY"),
+                        "state": {"enum": ["open", "disputed", "debited", "corrected", "unpaid"]},
+                    },
+                )
+            ),
+        },
+    ),
     "Bill": _object(
         "minglou-bill/1: one bill with its path to the root on chain",
         {

@@ -1,13 +1,13 @@
 """Answers to what pages ask (`cloud.web.questions`), from the store, the followed chain and the directory."""
 
 from cloud.questions.balance import BalanceQuestions
-from cloud.questions.doors import DoorQuestions
 from cloud.questions.lifts import LiftQuestions
+from cloud.questions.own import OwnQuestions
 from cloud.questions.readings import ReadingQuestions
 from cloud.questions.site import SiteQuestions
 
 __all__ = ["StoreQuestions"]
 
 
-class StoreQuestions(DoorQuestions, SiteQuestions, ReadingQuestions, LiftQuestions, BalanceQuestions):
+class StoreQuestions(OwnQuestions, SiteQuestions, ReadingQuestions, LiftQuestions, BalanceQuestions):
     """All of them. Every method filters by viewer itself: a page that forgets to check shows nothing."""

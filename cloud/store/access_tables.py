@@ -149,6 +149,8 @@ api_tokens = Table(
     # Words from cloud.identity.tokens.Scope, separated by blanks.
     Column("scopes", String(200), nullable=False),
     Column("created_by", LargeBinary, nullable=True),
+    # The role that it was made in, with which it ends; None: the machine's own command, or older than this column.
+    Column("grant_id", Integer, nullable=True, index=True),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("last_used_at_ms", BigInteger, nullable=True),

@@ -1,7 +1,7 @@
 """One's own access: passkeys, one-time codes, roles, who looked; and signing out everywhere."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -9,6 +9,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from cloud.errors import IdentityRefused
 from cloud.identity.audit import AuditEntry
 from cloud.identity.people import Grant
+from cloud.identity.roles import HOUSEHOLD
+from cloud.identity.tokens import Scope
 from cloud.web.access import read_json
 from cloud.web.answers import Person
 from cloud.web.desk import Desk
@@ -16,7 +18,7 @@ from cloud.web.doors import read_form
 from cloud.web.page import Pages, Visit
 from cloud.web.session import address_of, open_session, session_digest
 
-_LOOKS = 50
+_LOOKS, _PROGRAM_LOOKS = 50, 20
 
 
 def routes(pages: Pages, desk: Desk) -> APIRouter:
@@ -30,17 +32,22 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
     @router.get("/account")
     async def account(request: Request) -> Response:
         visit = await pages.visit(request)
-        person, grant = who(visit)
-        roles = await identity.grants(grant)
-        values = {
-            "passkeys": [(to_text(one.credential), one) for one in await identity.passkeys(grant)],
-            "roles": [(one, desk.role_title(one.role), desk.door_of(one.unit)) for one in roles],
-            "current": grant.number,
-            "recoveries": [(to_text(one.digest), one) for one in await identity.recoveries(grant, clock.now_ms())],
-            "looks": await _looks(desk, person),
-            "role_title": desk.role_title,
-        }
-        return pages.render(visit, "account.html", values=values)
+        return pages.render(visit, "account.html", values=await _values(desk, visit))
+
+    @router.post("/account/tokens")
+    async def make_token(request: Request) -> Response:
+        visit = await pages.visit(request)
+        _person, grant = who(visit)
+        form = await read_form(request)
+        name, days = form.get("name", ""), days_of(form)
+        secret, _token = await desk.tokens.make(grant, name, [Scope.OWN], days=days, now_ms=clock.now_ms())
+        return pages.render(visit, "account.html", values={**await _values(desk, visit), "secret": secret})
+
+    @router.post("/account/tokens/revoke")
+    async def revoke_token(request: Request) -> Response:
+        _person, grant = who(await pages.visit(request))
+        await desk.tokens.revoke(grant, from_text((await read_form(request)).get("token", "")), clock.now_ms())
+        return RedirectResponse("/account", 303)
 
     @router.post("/account/signout")
     async def sign_out_everywhere(request: Request) -> Response:
@@ -112,11 +119,37 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
     return router
 
 
-async def _looks(desk: Desk, person: Person) -> Sequence[AuditEntry]:
+async def _values(desk: Desk, visit: Visit) -> dict[str, object]:
+    """What the page of one's own access shows."""
+    (person, grant), identity = who(visit), desk.identity
+    roles = await identity.grants(grant)
+    tokens = await desk.tokens.listed(grant, visit.now_ms) if grant.role in HOUSEHOLD else ()
+    return {
+        "passkeys": [(to_text(one.credential), one) for one in await identity.passkeys(grant)],
+        "roles": [(one, desk.role_title(one.role), desk.door_of(one.unit)) for one in roles],
+        "current": grant.number,
+        "recoveries": [(to_text(one.digest), one) for one in await identity.recoveries(grant, visit.now_ms)],
+        "tokens": [(to_text(one.digest), one) for one in tokens],
+        "secret": None,
+        "program_looks": await _looks(desk, person, by_own_programs=True, count=_PROGRAM_LOOKS),
+        "looks": await _looks(desk, person, by_own_programs=False, count=_LOOKS),
+        "role_title": desk.role_title,
+    }
+
+
+async def _looks(desk: Desk, person: Person, *, by_own_programs: bool, count: int) -> Sequence[AuditEntry]:
     """What happened around the flat's data while it was this person's to know."""
     if person.grant is None or person.grant.unit is None:
         return ()
-    return await desk.identity.audit.of_unit(person.grant.unit, from_ms=person.since_ms, count=_LOOKS)
+    return await desk.identity.audit.of_unit(
+        person.grant.unit, from_ms=person.since_ms, count=count, by_own_programs=by_own_programs
+    )
+
+
+def days_of(form: Mapping[str, str]) -> int:
+    """For how many days a form wishes a token; 0 for what is no such number."""
+    days = form.get("days", "")
+    return int(days) if days.isdecimal() and len(days) < 5 else 0
 
 
 def who(visit: Visit) -> tuple[Person, Grant]:

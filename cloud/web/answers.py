@@ -65,8 +65,8 @@ class Person:
 
     @property
     def can_act(self) -> bool:
-        """Whether this session may do things; one by a one-time code only reads."""
-        return self.strength is not Strength.CODE
+        """Whether this session may do things; a one-time code and a program's token only read."""
+        return self.strength in (Strength.PASSKEY, Strength.LINK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

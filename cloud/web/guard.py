@@ -6,7 +6,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from cloud.identity.limits import Asker, Limits
 from cloud.identity.loads import Load
 from cloud.identity.policy import Gate, load_of, rule_of
-from cloud.identity.tokens import Tokens
+from cloud.identity.tokens import Scope, Tokens
 from cloud.web.questions import Questions
 from cloud.web.session import address_of, viewer_of
 from cloud.web.settings import WebSettings
@@ -67,7 +67,8 @@ class Guard:
         given = request.headers.get("authorization")
         token = await self._tokens.open(given, rule.scope, self._clock.now_ms()) if self._tokens else None
         if token is None:
-            says = f"send `Authorization: Bearer <a token with {rule.scope}>`; `minglou identity token` makes one"
+            maker = "the page /account" if rule.scope is Scope.OWN else "`minglou identity token`"
+            says = f"send `Authorization: Bearer <a token with {rule.scope}>`; {maker} makes one"
             raise HTTPException(401, says)
         request.state.token = token
 

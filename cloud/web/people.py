@@ -8,7 +8,7 @@ from cloud.identity.care import SHOWN_AT_ONCE
 from cloud.identity.people import Grant
 from cloud.identity.roles import HOUSEHOLD, INVITES, Role
 from cloud.identity.tokens import SCOPES_OF, Scope
-from cloud.web.account import from_text, to_text, who
+from cloud.web.account import days_of, from_text, to_text, who
 from cloud.web.desk import Desk
 from cloud.web.doors import read_form
 from cloud.web.page import Pages
@@ -86,9 +86,8 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
         _person, grant = who(visit)
         form, now_ms = await read_form(request), clock.now_ms()
         scopes = [scope for scope in Scope if form.get(scope.value)]
-        days = form.get("days", "")
-        wished = int(days) if days.isdecimal() and len(days) < 5 else 0
-        secret, _token = await desk.tokens.make(grant, form.get("name", ""), scopes, days=wished, now_ms=now_ms)
+        name, days = form.get("name", ""), days_of(form)
+        secret, _token = await desk.tokens.make(grant, name, scopes, days=days, now_ms=now_ms)
         return pages.render(visit, "tokens.html", values={**await _tokens(desk, grant, now_ms), "secret": secret})
 
     @router.post("/tokens/revoke")
@@ -141,7 +140,7 @@ async def _number(request: Request) -> int:
 
 
 async def _tokens(desk: Desk, grant: Grant, now_ms: int) -> dict[str, object]:
-    listed = await desk.tokens.listed(grant.role, now_ms)
+    listed = await desk.tokens.listed(grant, now_ms)
     return {
         "tokens": [(to_text(one.digest), one) for one in listed],
         "scopes": [scope for scope in Scope if scope in SCOPES_OF[grant.role]],

@@ -67,6 +67,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         _n("This is your only passkey"),
         _n("Add another one first. Without any, nobody could open your account again."),
     ),
+    "too_many_tokens": (
+        409,
+        _n("There are ten tokens already"),
+        _n("Revoke one that no program uses any more, then make the new one."),
+    ),
     "not_done": (
         422,
         _n("This was not done"),

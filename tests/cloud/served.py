@@ -11,7 +11,8 @@ import httpx
 
 from cloud.chain.deploy import trust_of, write_trust
 from cloud.chain.deployment import write_deployment
-from cloud.identity.tokens import Scope
+from cloud.identity.roles import Role
+from cloud.identity.tokens import SCOPES_OF
 from contracts import ed25519
 from contracts.batch import MEDIA_TYPE
 from tests.cloud.chain_site import SUPER_KEY, SUPER_ORIGIN, ChainSite, secret_of
@@ -54,7 +55,7 @@ class ServedCloud:
 
 def make_token(folder: Path) -> str:
     """A token with every scope for the cloud in a folder, made as an operator makes one."""
-    scopes = [word for scope in Scope for word in ("--scope", scope.value)]
+    scopes = [word for scope in SCOPES_OF[Role.OPERATOR] for word in ("--scope", scope.value)]
     command = [minglou(), "identity", "token", "--name", "tests", *scopes, "--config", "cloud.toml"]
     made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
     return made.stdout.strip()

@@ -18,7 +18,7 @@ from cloud.directory import DirectoryFile
 from cloud.identity.identity import Identity
 from cloud.identity.passkeys import Passkeys
 from cloud.identity.roles import HOUSEHOLD, Role
-from cloud.identity.tokens import Scope, Tokens
+from cloud.identity.tokens import SCOPES_OF, Tokens
 from cloud.service import open_audit_log
 from cloud.settings import load_settings
 from cloud.store import Store
@@ -175,7 +175,7 @@ class Tenant:
         store = Store(settings.store_url)
         try:
             now_ms = settings.clock.now_ms()
-            secret, _ = await Tokens(store).make(None, "tests", list(Scope), days=9, now_ms=now_ms)
+            secret, _ = await Tokens(store).make(None, "tests", SCOPES_OF[Role.OPERATOR], days=9, now_ms=now_ms)
             return secret
         finally:
             await store.close()
