@@ -22,6 +22,7 @@ from cloud.billing.reckoning import DraftLine, Reckoning
 from cloud.billing.register_columns import Mask, RegisterColumns, load_register_columns
 from cloud.billing.seasons import split_at_seasons, tier_start
 from cloud.billing.usage import Registers, bindings_of
+from cloud.chain.tariff_days import TariffDays, unpriced_days
 from cloud.chain.view import ChainView, TariffRecord
 from cloud.directory import Directory
 from cloud.errors import BillingError
@@ -97,13 +98,14 @@ class _Period:
         self._view, self._directory, self._period, self._say = view, directory, period, say
         self._roll = view.roll_of(period)
         self._opening, self._closing = divmod(period, 10**8)
-        self._records = [one for one in view.tariffs_over(period) if one.terms.basis is Basis.METER]
+        self._days = view.tariff_days(period)
+        self._tariffs = self._priced_days()
         self._meters = self._bound_meters()
         self._categories = np.array([unit.category for unit in self._roll], np.int64)
         self._apart = np.zeros(len(self._roll), np.bool_)
         self._times = PriceTimes(Registers(), directory.timezone)
         self._own: dict[Order, LineColumn] = {}
-        by_volume = any(one.terms.key is Key.VOLUME for one in self._records)
+        by_volume = any(one.record.terms.key is Key.VOLUME for one in self._days)
         self._shared_by_volume: set[bytes] = set()
         self._by_volume = [pool for pool in view.pools if pool not in volumes] if by_volume else []
 
@@ -114,25 +116,21 @@ class _Period:
         self._say("pricing")
         self._set_unread_apart(held)
         counted = {register: self._counted(register, held) for register in self._volume_registers()}
-        versions = {record.version: self._units_priced_by(record, held) for record in self._records}
-        parts = [
-            (record, rows, part)
-            for record in self._records
-            if (rows := versions[record.version]).any()
-            for part in split_at_seasons(record.terms, self._opening, self._closing)
+        tariffs = [
+            (one.record, rows, split_at_seasons(one.record.terms, one.first, one.last))
+            for one in self._tariffs
+            if (rows := self._units_priced_by(one.record, held)).any()
         ]
-        timed = {
-            record.version: await self._timed(connection, record, versions[record.version], held)
-            for record in self._records
-        }
         prepared = []
-        for record, rows, part in parts:
-            by_price = timed[record.version]
-            prepared.append((record, part, LineKind.OWN, self._measured(record, rows & ~by_price, part, held)))
+        for record, rows, parts in tariffs:
+            by_price = await self._timed(connection, record, rows, held, parts)
             if by_price.any():
                 self._say(f"readings of {np.count_nonzero(by_price)} meters without tariff registers")
-                measured = await self._measured_by_price(connection, record, by_price, part, held)
-                prepared.append((record, part, LineKind.INTERVAL, measured))
+            for part in parts:
+                prepared.append((record, part, LineKind.OWN, self._measured(record, rows & ~by_price, part, held)))
+                if by_price.any():
+                    measured = await self._measured_by_price(connection, record, by_price, part, held)
+                    prepared.append((record, part, LineKind.INTERVAL, measured))
         for record, part, kind, measured in prepared:
             self._price(record, part, kind, measured)
         run = await self._reckoning(connection)
@@ -159,6 +157,11 @@ class _Period:
             },
         )
 
+    def _priced_days(self) -> list[TariffDays]:
+        """Each day of what a meter counts by the one version that prices it, for every category."""
+        kinds = {(one.record.terms.quantity, one.record.terms.category) for one in self._days if _is_metered(one)}
+        return [days for kind in sorted(kinds) for days in self._view.tariff_for(*kind, self._period)]
+
     # -- who counts for whom ----------------------------------------------------------------------------------------
 
     def _bound_meters(self) -> _Meters:
@@ -181,9 +184,9 @@ class _Period:
         asked: set[tuple[str, int]] = set()
         for register in self._volume_registers():
             asked |= {(register, self._opening), (register, self._closing)}
-        for record in self._records:
-            terms = record.terms
-            for first, last in split_at_seasons(terms, self._opening, self._closing):
+        for one in self._tariffs:
+            terms = one.record.terms
+            for first, last in split_at_seasons(terms, one.first, one.last):
                 asked |= {(register, day) for register in terms.registers for day in (first, last)}
                 asked.add((terms.quantity, first))
                 if terms.counting is not Counting.NONE:
@@ -211,31 +214,32 @@ class _Period:
             if named is None or named.tariff is None or named.quantity is None:
                 continue
             version = self._directory.tariffs.get(named.tariff)
-            usual = self._tariff_for(named.quantity, int(self._categories[self._meters.unit[at]]))
-            other[at] = version is not None and (usual is None or usual.version != version)
+            usual = self._view.tariff_for(named.quantity, int(self._categories[self._meters.unit[at]]), self._period)
+            other[at] = version is not None and (not usual or any(one.record.version != version for one in usual))
         return other
-
-    def _tariff_for(self, quantity: str, category: int) -> TariffRecord | None:
-        found = [one for one in self._records if (one.terms.quantity, one.terms.category) == (quantity, category)]
-        return found[-1] if found else None
 
     def _units_priced_by(self, record: TariffRecord, held: RegisterColumns) -> Mask:
         """Meters that a tariff prices; units for which that cannot be told by columns are set apart."""
         terms, meters = record.terms, self._meters
-        if self._tariff_for(terms.quantity, terms.category) is not record:
-            return np.zeros(held.count, np.bool_)
         days = {day for register, day in held.held if register == terms.quantity}
         counts = held.is_held(terms.quantity, days) & (self._categories[meters.unit] == terms.category)
         several = np.bincount(meters.unit[counts], minlength=len(self._categories)) > 1
         covers = (meters.from_date <= self._opening) & (meters.to_date >= self._closing)
-        self._apart[meters.unit[counts & (several[meters.unit] | ~covers)]] = True
+        kind = (terms.quantity, terms.category)
+        has_gaps = bool(unpriced_days(self._view.tariff_for(*kind, self._period), self._period))
+        self._apart[meters.unit[counts & (several[meters.unit] | ~covers | has_gaps)]] = True
         found: Mask = counts
         return found
 
     # -- ordinary meters --------------------------------------------------------------------------------------------
 
     async def _timed(
-        self, connection: AsyncConnection, record: TariffRecord, rows: Mask, held: RegisterColumns
+        self,
+        connection: AsyncConnection,
+        record: TariffRecord,
+        rows: Mask,
+        held: RegisterColumns,
+        parts: Sequence[tuple[int, int]],
     ) -> Mask:
         """Meters that a tariff by time of use prices by their readings, for they have none of its registers."""
         found = np.zeros(held.count, np.bool_)
@@ -252,14 +256,11 @@ class _Period:
             has_some = np.fromiter((one in elsewhere for one in self._meters.devices), np.bool_, held.count)
             found &= ~has_some
         if found.any():  # the others' total is not asked for at the end: their registers are what counts
-            asked = [(record.terms.quantity, last) for _, last in self._parts(record)]
+            asked = [(record.terms.quantity, last) for _, last in parts]
             more = await load_register_columns(connection, self._view, devices=self._meters.devices, asked=asked)
             held.values.update(more.values)
             held.held.update(more.held)
         return found
-
-    def _parts(self, record: TariffRecord) -> list[tuple[int, int]]:
-        return split_at_seasons(record.terms, self._opening, self._closing)
 
     def _measured(
         self, record: TariffRecord, rows: Mask, part: tuple[int, int], held: RegisterColumns
@@ -446,15 +447,15 @@ class _Period:
 
     def _standing(self) -> dict[Order, LineColumn]:
         columns: dict[Order, LineColumn] = {}
-        for record in self._view.tariffs_over(self._period):
-            terms = record.terms
+        for one in self._days:
+            record, terms = one.record, one.record.terms
             rows = np.flatnonzero(self._categories == terms.category)
             if terms.basis not in (Basis.AREA, Basis.HEADS) or not len(rows):
                 continue
-            for first, last in split_at_seasons(terms, self._opening, self._closing):
+            for first, last in split_at_seasons(terms, one.first, one.last):
                 counts = self._counts(terms.basis, rows, first)
                 several, place = np.unique(counts, return_inverse=True)
-                fen = [standing_charge(terms, count=one, from_date=first, to_date=last) for one in several.tolist()]
+                fen = [standing_charge(terms, count=each, from_date=first, to_date=last) for each in several.tolist()]
                 columns[_STANDING, record.version, first] = LineColumn(
                     kind=LineKind.STANDING,
                     quantity=terms.quantity,
@@ -482,6 +483,10 @@ def _correcting_columns(corrections: Sequence[tuple[int, DraftLine]]) -> dict[Or
         for number, one in enumerate(lines):
             found[_CORRECTION, number, int(one.line.kind)].append((unit_index, one.line))
     return {order: joined(None, some) for order, some in found.items()}
+
+
+def _is_metered(one: TariffDays) -> bool:
+    return one.record.terms.basis is Basis.METER
 
 
 def _by_order(item: tuple[Order, LineColumn]) -> Order:

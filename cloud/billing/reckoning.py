@@ -31,7 +31,8 @@ from cloud.billing.usage import (
     load_registers,
 )
 from cloud.billing.volumes import UnitShare
-from cloud.chain.view import ChainView, TariffRecord, UnitRecord
+from cloud.chain.tariff_days import TariffDays, priced_days, unpriced_days
+from cloud.chain.view import ChainView, UnitRecord
 from cloud.directory import Directory
 from cloud.errors import BillingError
 from contracts.bill import Line, LineKind, share
@@ -77,11 +78,12 @@ class Reckoning:
         self._period, self._roll = period, view.roll_of(period)
         self._opening, self._closing = divmod(period, 10**8)
         # Where lines begin and end: two estimated lines that meet in a missing boundary join there.
+        self._days = view.tariff_days(period)
         self._anchors = {day for period in (*view.periods, period) for day in divmod(period, 10**8)}
+        self._anchors |= {day for one in self._days for day in (one.first, one.last)}
         self._metering = Metering(
             registers, self._bindings, view, opening=self._opening, anchors=self._anchors, zone=directory.timezone
         )
-        self._standing = [record for record in view.tariffs_over(period) if record.terms.basis is not Basis.METER]
         self.problems: list[str] = []
         self.volumes: dict[bytes, Sequence[int] | BillingError] = dict(volumes or {})
 
@@ -107,8 +109,8 @@ class Reckoning:
         )
         opening, closing = divmod(period, 10**8)
         await load_interval_readings(
-            connection, view, registers, bindings=found, records=view.tariffs_over(period), zone=directory.timezone,
-            days=(opening, closing),
+            connection, view, registers, bindings=found, records=[one.record for one in view.tariff_days(period)],
+            zone=directory.timezone, days=(opening, closing),
         )  # fmt: skip
         return cls(registers, view, directory, period, bindings=found, volumes=volumes)
 
@@ -117,8 +119,8 @@ class Reckoning:
         """Every boundary date that the period's lines may ask for, of the meters that these bindings name."""
         opening, closing = divmod(period, 10**8)
         dates = {opening, closing, opening // 10_000 * 10_000 + 101, closing // 10_000 * 10_000 + 101}
-        for record in view.tariffs_over(period):
-            dates.update(day for part in split_at_seasons(record.terms, opening, closing) for day in part)
+        for one in view.tariff_days(period):
+            dates.update(day for part in split_at_seasons(one.record.terms, one.first, one.last) for day in part)
         return dates | dates_of_changes(bindings)
 
     @staticmethod
@@ -134,11 +136,13 @@ class Reckoning:
         counts: list[int] = []
         for unit in units:
             before = len(parts)
-            for record in self._tariffs((unit.alias, 1), unit.category):
+            subject, name = (unit.alias, OWN_ROLE), self._name_of(unit)
+            self.problems += [f"{name}: {words}" for words in self._never_heard(subject)]
+            for one in self._tariffs(subject, unit.category, name):
                 try:
-                    parts += self._metered((unit.alias, 1), record)
+                    parts += self._metered(subject, one)
                 except (BillingError, TariffError) as error:
-                    self.problems.append(f"{self._name_of(unit)}: {error}")
+                    self.problems.append(f"{name}: {error}")
             counts.append(len(parts) - before)
         lines = iter(self._priced(parts))
         return [[next(lines) for _ in range(count)] for count in counts]
@@ -146,11 +150,11 @@ class Reckoning:
     def standing_lines(self, unit: UnitRecord) -> list[DraftLine]:
         """A unit's charges by floor area and by residents: every tariff of that kind that holds over the period."""
         lines: list[DraftLine] = []
-        for record in self._standing:
-            terms = record.terms
+        for one in self._days:
+            record, terms = one.record, one.record.terms
             if terms.basis not in (Basis.AREA, Basis.HEADS) or terms.category != unit.category:
                 continue
-            for first, last in split_at_seasons(terms, self._opening, self._closing):
+            for first, last in split_at_seasons(terms, one.first, one.last):
                 residents = self._view.residents(unit.alias, first)
                 count = unit.area_centi_m2 if terms.basis is Basis.AREA else residents
                 amount = standing_charge(terms, count=count, from_date=first, to_date=last)
@@ -231,15 +235,15 @@ class Reckoning:
         """A pool's lines as a whole, each with what `keys` finds for it."""
         named = self._directory.pool_of(pool)
         name = named.name if named else f"pool {pool.hex()[:12]}…"
-        records = self._tariffs((pool, 2), None)
-        if not records:
+        days = self._tariffs((pool, 2), None, name)
+        if not days:
             self.problems.append(f"{name}: no tariff for its registers is valid over the period")
             return []
         found: list[tuple[DraftLine, Found]] = []
-        for record in records:
+        for one in days:
             try:
-                whole_lines = self._priced(self._metered((pool, 2), record))
-                found += [(whole, keys(whole, record.terms.key)) for whole in whole_lines]
+                whole_lines = self._priced(self._metered((pool, 2), one))
+                found += [(whole, keys(whole, one.record.terms.key)) for whole in whole_lines]
             except (BillingError, TariffError) as error:
                 self.problems.append(f"{name}: {error}")
         return found
@@ -272,10 +276,10 @@ class Reckoning:
         except BillingError as error:
             raise BillingError(f"{self._name_of(unit)}: {error}") from error
 
-    def _metered(self, subject: Subject, record: TariffRecord) -> list[MeteredPart]:
+    def _metered(self, subject: Subject, one: TariffDays) -> list[MeteredPart]:
         return [
-            self._metering.part(subject, record, first, last)
-            for first, last in split_at_seasons(record.terms, self._opening, self._closing)
+            self._metering.part(subject, one.record, first, last)
+            for first, last in split_at_seasons(one.record.terms, one.first, one.last)
         ]
 
     def _priced(self, parts: Sequence[MeteredPart]) -> list[DraftLine]:
@@ -332,35 +336,54 @@ class Reckoning:
             derivation["estimates"] = [estimate_to_json(one) for one in part.estimates]
         return DraftLine(line=line, derivation=derivation)
 
-    def _tariffs(self, subject: Subject, category: int | None) -> list[TariffRecord]:
-        """The tariffs that price what the subject's meters count; a meter without one is read and not charged."""
+    def _never_heard(self, subject: Subject) -> list[str]:
+        """Words for each meter that counts within the period and of which no boundary entry of any day is held."""
+        return [
+            f"meter {device.hex()[:12]}… is bound and was never heard; look at its gateway, and at the log that the "
+            f"Registry gives it"
+            for device, record in self._bindings.get(subject, ())
+            if record.from_date < self._closing
+            and not 0 < record.to_date <= self._opening
+            and not self._registers.names(device)
+        ]
+
+    def _tariffs(self, subject: Subject, category: int | None, name: str) -> list[TariffDays]:
+        """The tariffs that price what the subject's meters count, and on which days; a meter without one is read and
+        not charged. What a tariff leaves out that prices other days, or cannot price, is a problem in words.
+        """
         held: set[str] = set()
         for device in self._devices(subject):
             held.update(self._registers.names(device))
-        found: dict[int, TariffRecord] = {}
+        found: dict[tuple[int, int], TariffDays] = {}
         for register in sorted(held):
-            record = self._tariff(subject, register, category)
-            if record is None:
-                continue
-            timed = timed_devices(self._registers, self._bindings, subject, record.terms)
-            if timed or set(record.terms.registers) <= held:
-                found.setdefault(record.version, record)
+            days = self._tariff(subject, register, category)
+            for first, last in unpriced_days(days, self._period) if days else ():
+                self.problems.append(
+                    f"{name}: no tariff for {register} is valid from {date_text(first)} to {date_text(last)}"
+                )
+            for one in sorted(days, key=lambda one: (one.record.version, one.first)):
+                terms = one.record.terms
+                lacking = set(terms.registers) - held
+                if lacking and not timed_devices(self._registers, self._bindings, subject, terms):
+                    self.problems.append(
+                        f"{name}: tariff {one.record.version} needs {', '.join(sorted(lacking))}, and no meter has it"
+                    )
+                    continue
+                found.setdefault((one.record.version, one.first), one)
         return list(found.values())
 
-    def _tariff(self, subject: Subject, register: str, category: int | None) -> TariffRecord | None:
-        """The tariff that the directory names for the meter, else the one that the chain has for the unit's
-        category.
+    def _tariff(self, subject: Subject, register: str, category: int | None) -> list[TariffDays]:
+        """The tariff that the directory names for the meter on the days on which it is in force, else the one that the
+        chain has for the unit's category.
         """
+        usual = self._view.tariff_for(register, category or 0, self._period)
         for device in self._devices(subject):
             named = self._directory.device_of(device)
-            version = (
-                self._directory.tariffs.get(named.tariff)
-                if named and named.tariff and named.quantity == register
-                else None
-            )
-            if version is not None and version in self._view.tariffs:
-                return self._view.tariffs[version]
-        return self._view.tariff_for(register, category or 0, self._period)
+            if named and named.tariff and named.quantity == register:
+                version = self._directory.tariffs.get(named.tariff)
+                own = [one for one in self._days if one.record.version == version]
+                return priced_days([*usual, *own], preferred=version)
+        return usual
 
     def _devices(self, subject: Subject) -> list[bytes]:
         return list(dict.fromkeys(device for device, _ in self._bindings.get(subject, ())))

@@ -26,6 +26,7 @@ from cloud.chain.records import (
     TariffRecord,
     UnitRecord,
 )
+from cloud.chain.tariff_days import TariffDays, priced_days, tariff_days
 from cloud.ingest.keys import GatewayKey, KeyState
 from cloud.mail import FinalBlock
 from contracts.calls import (
@@ -51,7 +52,6 @@ __all__ = [
 ]  # fmt: skip
 
 _log = logging.getLogger("cloud.chain")
-_NO_END = 10**8  # after every boundary date
 
 
 class ChainView:
@@ -208,33 +208,15 @@ class ChainView:
         closed = self.periods.get(period)
         return self.roll if closed is None else self.roll[: closed.unit_count]
 
-    def tariff_for(self, quantity: str, category: int, period: int) -> TariffRecord | None:
-        """The approved tariff that is valid over a whole period, the latest version where several are."""
+    def tariff_for(self, quantity: str, category: int, period: int) -> list[TariffDays]:
+        """The days of a period on which an approved tariff prices a quantity, each day by the latest version."""
         asked = (quantity, category)
-        found = [one for one in self.tariffs_over(period) if (one.terms.quantity, one.terms.category) == asked]
-        return found[-1] if found else None
+        days = self.tariff_days(period)
+        return priced_days([one for one in days if (one.record.terms.quantity, one.record.terms.category) == asked])
 
-    def tariffs_over(self, period: int) -> list[TariffRecord]:
-        """Every approved tariff that is valid over a whole period, by version."""
-        opening, closing = divmod(period, 10**8)
-        return [
-            record
-            for _, record in sorted(self.tariffs.items())
-            if record.approved
-            and not record.vetoed
-            and record.announced.valid_from <= opening
-            and closing <= self._tariff_end(record)
-        ]
-
-    def _tariff_end(self, record: TariffRecord) -> int:
-        """The boundary date on which a version ends: its own, or the first day of an approved one that replaces it."""
-        ends = [record.announced.valid_to] if record.announced.valid_to else [_NO_END]
-        ends += [
-            other.announced.valid_from
-            for other in self.tariffs.values()
-            if other.replaces == record.version and other.approved and not other.vetoed
-        ]
-        return min(ends)
+    def tariff_days(self, period: int) -> list[TariffDays]:
+        """The days of a period on which each approved tariff is in force, by version."""
+        return tariff_days(self.tariffs, period)
 
     def residents(self, unit: bytes, date: int) -> int:
         """How many people live in a unit on a boundary date; 0 where nothing is set."""

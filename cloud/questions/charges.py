@@ -1,6 +1,6 @@
 """What a tariff makes of usage, in the pieces that pages show."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -105,7 +105,9 @@ async def month_so_far(
 def _tariff(view: ChainView, unit: DirectoryUnit, opening_date: int) -> TariffRecord | None:
     """The tariff in force when a period began that has not ended yet."""
     roll = view.units.get(unit.alias)
-    return view.tariff_for(ENERGY_IMPORT, roll.category if roll else 0, opening_date * 10**8 + opening_date)
+    day_after = int((day_of(opening_date) + timedelta(days=1)).strftime("%Y%m%d"))
+    found = view.tariff_for(ENERGY_IMPORT, roll.category if roll else 0, opening_date * 10**8 + day_after)
+    return found[0].record if found else None
 
 
 def _steps_since(record: TariffRecord, opening_date: int, bound_from: int) -> int:

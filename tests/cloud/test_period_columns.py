@@ -8,10 +8,12 @@ import pytest
 from cloud.billing.period_columns import reckon_period
 from cloud.billing.reckoning import Reckoning
 from cloud.billing.usage import load_registers
+from cloud.chain.view import ChainView
 from cloud.directory import EMPTY
 from cloud.store import Store
 from contracts.bill import LINE_BYTES, decode_line
-from tests.cloud.billing_site import DATES, PERIOD, random_site
+from contracts.tariff import Counting
+from tests.cloud.billing_site import DATES, PERIOD, SEASON, by_time, plain, random_site, tariff
 
 Run = Callable[[Any], Any]
 
@@ -19,6 +21,8 @@ Run = Callable[[Any], Any]
 @pytest.mark.parametrize("seed", range(6))
 def test_columns_give_every_bill_as_it_is_reckoned_alone(run: Run, store: Store, seed: int) -> None:
     site = random_site(seed)
+    if seed % 2:
+        change_prices(site.view)
 
     async def scenario() -> None:
         await site.write(store)
@@ -50,3 +54,12 @@ def test_columns_give_every_bill_as_it_is_reckoned_alone(run: Run, store: Store,
         await store.close()
 
     run(scenario())
+
+
+def change_prices(view: ChainView) -> None:
+    """Within the period: the second category gets another tariff, the third one none, the pools' is another too."""
+    for category, replaced, terms in ((0, 1, by_time(counting=Counting.YEAR, category=0)), (1, 2, plain(1))):
+        tariff(view, terms)
+        new = view.tariffs[len(view.tariffs)]
+        new.announced.valid_from, new.replaces = SEASON + 14, replaced
+        assert new.terms.category == category
