@@ -104,7 +104,7 @@ async def _serve(files: SiteFiles, found: FoundSites, settings: CloudSettings, s
         has_changed = asyncio.Event()
         loop.add_signal_handler(signal.SIGHUP, has_changed.set)
         beside = (
-            asyncio.create_task(_renew(keeper, has_changed), name="settings"),
+            asyncio.create_task(keeper.follow(has_changed), name="settings"),
             asyncio.create_task(_announce(server, settings, seat), name="announcement"),
         )
         try:
@@ -120,7 +120,7 @@ def _config(keeper: Keeper, settings: CloudSettings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         http=PatientProtocol,
-        proxy_headers=False,  # `cloud.web.proxies` believes whom the settings name
+        proxy_headers=False,  # `cloud.proxies` believes whom the settings name
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -150,14 +150,6 @@ def _follow(seat: _Seat, server: Server, keeper: Keeper) -> None:
     """The supervisor has ended, however it did."""
     asyncio.get_running_loop().remove_reader(seat.lifeline)
     _stop(server, keeper)
-
-
-async def _renew(keeper: Keeper, has_changed: asyncio.Event) -> None:
-    """Read the settings again as often as somebody asks for it."""
-    while True:
-        await has_changed.wait()
-        has_changed.clear()
-        await keeper.renew()
 
 
 def _sockets(settings: CloudSettings, seat: _Seat | None) -> list[socket.socket]:

@@ -36,6 +36,7 @@ __all__ = [
 _GWEI = 10**9
 _MIB = 1024 * 1024
 _WORKERS_MAX = 64
+_PORT_MAX = 65_535
 _TABLES = {
     "webhook",
     "cloud",
@@ -56,6 +57,8 @@ _TABLES = {
     "telemetry",
 }
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+_LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+_STORE = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://.*", re.DOTALL)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]")
 
 
@@ -169,12 +172,12 @@ def load_settings(file: Path) -> CloudSettings:
     chain = _Table(file, "chain", document["chain"]) if "chain" in document else None
     telemetry = _Table(file, "telemetry", document["telemetry"]) if "telemetry" in document else None
     host, _, port = str(cloud.take("listen", str)).rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > _PORT_MAX:
         raise SettingsError(f'{file}: [cloud] listen must be "ADDRESS:PORT"')
     data_dir = cloud.needed_path("data_dir")
     identity = _Table(file, "identity", document.get("identity", {}))
     keys_dir = identity.path("keys_dir", None) or data_dir / "keys"
-    store_url = store.take("url", str, f"sqlite+aiosqlite:///{data_dir / 'cloud.sqlite3'}")
+    store_url = _store_url(file, store, data_dir)
     relayer = chain.path("relayer_key_file", None) if chain else None
     chain_settings = _chain_settings(chain) if chain else None
     public_url = cloud.take("public_url", str, f"http://{host}:{port}")
@@ -189,7 +192,7 @@ def load_settings(file: Path) -> CloudSettings:
         trust_file=cloud.path("trust_file", None),
         rpc_for_browsers=cloud.take("rpc_for_browsers", str, chain_settings.rpc[0] if chain_settings else ""),
         demo_note=cloud.take("demo_note", bool, False),
-        log_level=cloud.take("log_level", str, "info"),
+        log_level=_log_level(file, cloud),
         store_url=store_url,
         clock=_clock(file, document),
         chain=chain_settings,
@@ -228,12 +231,36 @@ def _hosts(file: Path, table: _Table, public_url: str) -> tuple[str, ...]:
         raise SettingsError(
             f'{file}: [cloud] hosts lists host names in lower case, each once and without a port: ["cuiyuan.example"]'
         )
-    own = urlsplit(public_url).hostname
+    own = _host_of(public_url)
     if not own:
         raise SettingsError(f"{file}: [cloud] public_url is {public_url!r}; write an address such as https://HOST")
     if hosts and own not in [host.strip("[]") for host in hosts]:
         raise SettingsError(f"{file}: [cloud] hosts lacks {own}, the host of public_url; add it")
     return hosts
+
+
+def _host_of(url: str) -> str:
+    """The host that an address names; empty where it is no address."""
+    try:
+        parts = urlsplit(url)
+        return "" if parts.port == 0 else parts.hostname or ""
+    except ValueError:
+        return ""
+
+
+def _store_url(file: Path, table: _Table, data_dir: Path) -> str:
+    url = str(table.take("url", str, f"sqlite+aiosqlite:///{data_dir / 'cloud.sqlite3'}"))
+    if not _STORE.fullmatch(url):  # not shown: it may hold a password
+        says = "is neither sqlite+aiosqlite:////PATH nor postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE"
+        raise SettingsError(f"{file}: [store] url {says}; write one of them")
+    return url
+
+
+def _log_level(file: Path, table: _Table) -> str:
+    level = str(table.take("log_level", str, "info"))
+    if level.lower() not in _LOG_LEVELS:
+        raise SettingsError(f"{file}: [cloud] log_level is {level!r}; write one of {', '.join(_LOG_LEVELS)}")
+    return level
 
 
 def _check_replicas(file: Path, settings: CloudSettings, identity: Mapping[str, Any]) -> None:

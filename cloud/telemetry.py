@@ -58,14 +58,21 @@ def telemetry_from_settings(table: Table | None) -> TelemetrySettings | None:
     if table is None:
         return None
     endpoint = str(table.take("endpoint", str)).rstrip("/")
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_address(endpoint):
         raise SettingsError('[telemetry] endpoint is the address of an OTLP collector, such as "http://127.0.0.1:4318"')
     name, ratio = table.take("service_name", str, "minglou-cloud"), table.take("ratio", float, 1.0)
     seconds = table.take("seconds", float, 30.0)
     if not _NAME.fullmatch(name) or not 0 <= ratio <= 1 or not 1 <= seconds <= 3600:
         raise SettingsError("[telemetry] service_name is a short name, ratio from 0 to 1, seconds from 1 to 3600")
     return TelemetrySettings(endpoint=endpoint, service_name=name, ratio=ratio, seconds=seconds)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def start_telemetry(settings: TelemetrySettings) -> Callable[[], None]:

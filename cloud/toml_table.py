@@ -1,5 +1,6 @@
 """Settings files: one TOML table whose keys are taken one by one, so that a misspelt one is never overlooked."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 from cloud.errors import SettingsError
 
 __all__ = ["Table", "read_toml"]
+
+_WHOLE_MAX = 2**63
 
 
 class Table:
@@ -24,10 +27,12 @@ class Table:
                 raise SettingsError(f"{self._file}: [{self._name}] lacks {key}; add it")
             return default
         value = self._values.pop(key)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < _WHOLE_MAX:
             value = float(value)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise SettingsError(f"{self._file}: [{self._name}] {key} is {value!r}; it must be of type {kind.__name__}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingsError(f"{self._file}: [{self._name}] {key} is {value}; write a number that ends")
         return value
 
     def tables(self, key: str) -> "list[Table]":
@@ -37,10 +42,18 @@ class Table:
 
     def path(self, key: str, default: Any = ...) -> Path | None:
         value = self.take(key, str, default)
-        return None if value is None else (self._file.parent / value).resolve()
+        return None if value is None else self._placed(key, value)
 
     def needed_path(self, key: str) -> Path:
-        return (self._file.parent / str(self.take(key, str))).resolve()
+        return self._placed(key, str(self.take(key, str)))
+
+    def _placed(self, key: str, value: str) -> Path:
+        try:
+            return (self._file.parent / value).resolve()
+        except (ValueError, OSError, RuntimeError) as error:  # a zero byte; links that lead in a circle
+            raise SettingsError(
+                f"{self._file}: [{self._name}] {key} is {value!r}, which is no path: {error}"
+            ) from error
 
     def done(self) -> None:
         if self._values:
@@ -53,8 +66,10 @@ class Table:
 def read_toml(file: Path) -> dict[str, Any]:
     """The document in a TOML file. Raises `SettingsError`."""
     try:
-        return tomllib.loads(file.read_text())
+        return tomllib.loads(file.read_bytes().decode())
     except OSError as error:
         raise SettingsError(f"settings file {file} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"settings file {file} is not TOML, which is UTF-8: {error.reason}; save it so") from error
+    except (ValueError, RecursionError) as error:  # also a number or nesting that no parser takes
         raise SettingsError(f"settings file {file} is not TOML: {error}") from error

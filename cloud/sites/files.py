@@ -1,7 +1,8 @@
 """The settings files of all sites of a process: read together, held apart from each other."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from cloud.errors import SettingsError
 from cloud.settings import CloudSettings, load_settings
+from cloud.sites.belongings import Thing, belongings
 
 __all__ = ["FoundSites", "SiteFile", "SiteFiles"]
 
@@ -20,7 +22,12 @@ class SiteFile:
     path: Path
     digest: bytes  # of the file; another one means that somebody has changed it
     settings: CloudSettings
-    hosts: frozenset[str]  # it answers to; empty: to whatever it is called, which one site alone may
+    own: Mapping[Thing, str]  # what no other site may have, each with the name of its setting
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names it answers to; none: whatever it is called, which one site alone may."""
+        return frozenset(self.settings.hosts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,30 +58,27 @@ class SiteFiles:
         Args:
             present: sites that are served already. One whose file has become wrong stays as it was. Where two claim
                 the same thing, the one that has it keeps it.
-            first: the site by whose settings the process runs; the first of those that are found where it is None.
+            first: the site by whose settings the process runs; where it is None, one that says what most of them say.
 
         Raises:
             SettingsError: the folder cannot be read.
         """
         paths = self._paths()
         is_alone = self.folder is None and len(paths) == 1
-        sites = [one for one in present if one.path in paths and one.digest == _digest(one.path)]
-        before = {one.path: one for one in present}
-        wrong: dict[Path, str] = {}
-        others = [path for path in paths if path not in {one.path for one in sites}]
-        for path in sorted(others, key=lambda path: path not in before):
+        sites = {one.path: one for one in present if one.path in paths}
+        new, wrong = dict[Path, SiteFile](), dict[Path, str]()
+        for path in sorted(paths, key=lambda path: path not in sites):
+            if path in sites and sites[path].digest == _digest(path):
+                continue
             try:
-                site = _read(path, is_alone=is_alone)
-                _check_shared(site, first or next(iter(sites), site))
-                for other in sites:
-                    _check_apart(site, other)
+                new[path] = _read(path, is_alone=is_alone)
             except SettingsError as error:
-                wrong[path] = str(error)
-                if path in before:
-                    sites.append(before[path])
-            else:
-                sites.append(site)
-        return FoundSites(sites=tuple(sites), wrong=wrong)
+                says = str(error)
+                wrong[path] = says if str(path) in says else f"{path}: {says}"
+            except Exception as error:  # noqa: BLE001 - whatever is in one site's file, the others are served
+                wrong[path] = f"{path}: {type(error).__name__}: {error}; correct what you changed last"
+        wrong |= _let_in(new, sites, first)
+        return FoundSites(sites=tuple(sites.values()), wrong=wrong)
 
     def _paths(self) -> list[Path]:
         if self.folder is None:
@@ -98,68 +102,64 @@ def _read(path: Path, *, is_alone: bool) -> SiteFile:
     digest = _digest(path)
     settings = load_settings(path)
     if not settings.hosts and not is_alone:
-        settings = replace(settings, hosts=(str(urlsplit(settings.public_url).hostname),))
-    return SiteFile(path=path, digest=digest, settings=settings, hosts=frozenset(settings.hosts))
+        own = str(urlsplit(settings.public_url).hostname)
+        settings = replace(settings, hosts=(f"[{own}]" if ":" in own else own,))
+    return SiteFile(path=path, digest=digest, settings=settings, own=belongings(path, settings))
+
+
+def _let_in(new: Mapping[Path, SiteFile], sites: dict[Path, SiteFile], first: SiteFile | None) -> dict[Path, str]:
+    """Give newcomers their place among `sites`, each judged by all that have theirs; what is wrong with the others.
+
+    Who is refused is asked again when others have moved: they may have given up what it wants.
+    """
+    if not new:
+        return {}
+    first = first or _most_common([*(sites or new).values()])
+    while True:
+        refused: dict[Path, str] = {}
+        for path, site in new.items():
+            try:
+                _check_shared(site, first)
+                for other in sites.values():
+                    if other.path != path:
+                        _check_apart(site, other)
+            except SettingsError as error:
+                refused[path] = str(error)
+            else:
+                sites[path] = site
+        if len(refused) in (0, len(new)):
+            return refused
+        new = {path: new[path] for path in refused}
+
+
+def _shared(site: SiteFile) -> tuple[tuple[str, Any], ...]:
+    """What a process has once."""
+    settings = site.settings
+    return (
+        ("[cloud] listen", (settings.host, settings.port)),
+        ("[cloud] workers", settings.workers),
+        ("[cloud] log_level", settings.log_level),
+        ("[telemetry]", settings.telemetry),
+    )
+
+
+def _most_common(sites: Sequence[SiteFile]) -> SiteFile:
+    """One that says what most of them say: a mistake in the first file must not keep all others from being served."""
+    said = Counter(_shared(site) for site in sites)
+    return max(sites, key=lambda site: said[_shared(site)])
 
 
 def _check_shared(site: SiteFile, first: SiteFile) -> None:
     """What the process has once, its sites' settings say alike. Raises `SettingsError`."""
-    ours, its = site.settings, first.settings
-    for what, one, two in (
-        ("[cloud] listen", (ours.host, ours.port), (its.host, its.port)),
-        ("[cloud] workers", ours.workers, its.workers),
-        ("[cloud] log_level", ours.log_level, its.log_level),
-        ("[telemetry]", ours.telemetry, its.telemetry),
-    ):
-        if one != two:
+    for (what, ours), (_, its) in zip(_shared(site), _shared(first), strict=True):
+        if ours != its:
             says = f"{site.path}: {what} is not what {first.path} says; sites of one process share it: write the same"
             raise SettingsError(says)
 
 
 def _check_apart(site: SiteFile, other: SiteFile) -> None:
     """Everything else is one site's alone. Raises `SettingsError`."""
-    taken = dict(_own(other))
-    for thing, what in _own(site):
-        if thing in taken:
-            raise SettingsError(
-                f"{site.path}: {what} is the one of {other.path} ({taken[thing]}); give each site its own"
-            )
-
-
-def _own(site: SiteFile) -> Iterator[tuple[Any, str]]:
-    """What one site has to itself, each with the name of its setting."""
-    settings = site.settings
-    for host in sorted(site.hosts):
-        yield ("host", host), f"the host {host} in [cloud] hosts"
-    yield ("origin", settings.super_origin), "[super_log] origin"
-    if settings.ingest_log is not None:
-        yield ("stream", settings.ingest_log.stream), "[ingest_log] stream"
-    yield from _own_files(settings)
-    yield _database(settings.store_url), "[store] url"
-
-
-def _own_files(settings: CloudSettings) -> Iterable[tuple[Any, str]]:
-    files: tuple[tuple[Path | None, str], ...] = (
-        (settings.data_dir, "[cloud] data_dir"),
-        (settings.directory_file, "[cloud] directory_file"),
-        (settings.trust_file, "[cloud] trust_file"),
-        (settings.super_key_file, "[super_log] key_file"),
-        (settings.relayer_key_file, "[chain] relayer_key_file"),
-        (settings.chain.deployment_file if settings.chain else None, "[chain] deployment_file"),
-        (settings.keys_dir, "[identity] keys_dir"),
-        (settings.master_key_file, "[identity] master_key_file"),
-        (settings.claims_file, "[ingest] claims_file"),
-        (settings.segments.folder, "[segments] folder"),
-    )
-    return ((("file", path.resolve()), what) for path, what in files if path is not None)
-
-
-def _database(url: str) -> tuple[Any, ...]:
-    from sqlalchemy.engine import make_url  # costs time, and only who serves several sites asks
-
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return ("file", Path(str(parsed.database)).resolve())
-    host = parsed.host or parsed.query.get("host") or "localhost"
-    port = parsed.port or parsed.query.get("port") or 5432
-    return ("database", host, int(str(port)), parsed.database)
+    for thing, what in site.own.items():
+        if thing in other.own:
+            says = f"{what} is the one of {other.path} ({other.own[thing]}); give each site its own"
+            raise SettingsError(f"{site.path}: {says}")

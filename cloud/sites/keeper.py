@@ -68,6 +68,16 @@ class Keeper:
             )
             await self._take_in(found)
 
+    async def follow(self, has_changed: asyncio.Event) -> None:
+        """Read the files again as often as somebody asks for it. Nothing that goes wrong then ends this, or a site."""
+        while True:
+            await has_changed.wait()
+            has_changed.clear()
+            try:
+                await self.renew()
+            except Exception:  # noqa: BLE001 - whatever it is, all sites go on and the next SIGHUP is heard
+                _log.exception("cloud: sites stay as they are; send SIGHUP to have their files read again")
+
     def end(self) -> None:
         """Tell all sites to end."""
         for site in self._running:
