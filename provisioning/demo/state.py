@@ -111,15 +111,17 @@ def write_state(path: Path, state: DemoState) -> None:
 
 
 def choose_ports(last: Ports | None = None, *, usual: bool = True) -> Ports:
-    """The last run's ports, else the usual ones, where they are free; others where something already listens.
+    """The last run's ports, where they are free, others where something listens; else the usual ones, or none of them:
+    another demo has them, and one of its processes may be down for a moment.
 
     Args:
         usual: False takes any free ports: a run that nobody opens by hand must not meet another demo's.
     """
     taken: set[int] = set()
     chosen = {}
+    are_usual = usual and last is None and all(_is_free(port) for port in _WANTED.values())
     for name, wanted in (_WANTED if last is None else asdict(last)).items():
-        is_kept = (usual or last is not None) and _is_free(wanted)
+        is_kept = are_usual or (last is not None and _is_free(wanted))
         chosen[name] = port = wanted if is_kept else _any_port(taken)
         taken.add(port)
     return Ports(**chosen)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import zoneinfo
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from provisioning.demo.errors import DemoError
 from provisioning.demo.state import DemoState, choose_ports, read_state, write_state
 from provisioning.site import Site
 from provisioning.tariffs import contract_tariff
+from tests.processes import free_port
 
 SHANGHAI = zoneinfo.ZoneInfo("Asia/Shanghai")
 
@@ -80,3 +83,15 @@ def test_the_launchers_state_is_kept_and_a_damaged_one_is_named(tmp_path: Path) 
     path.write_text(json.dumps({"format": "minglou-demo/1"}))
     with pytest.raises(DemoError, match="delete the directory"):
         read_state(path)
+
+
+def test_two_demos_share_no_port_even_while_a_process_of_the_first_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = {name: free_port() for name in asdict(choose_ports())}
+    monkeypatch.setattr("provisioning.demo.state._WANTED", usual)
+    first = choose_ports()
+    assert asdict(first) == usual
+    with socket.create_server(("127.0.0.1", first.cloud)):
+        second = choose_ports()
+        again = choose_ports(first)
+    assert not set(asdict(first).values()) & set(asdict(second).values())
+    assert again.cloud != first.cloud and again.chain == first.chain
