@@ -11,6 +11,8 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.store import Store, tables
+from cloud.store.erasing import RETENTION_LOCK
+from cloud.store.key_record import KEYS_LOCK
 from cloud.store.months import entries_at
 from cloud.store.readings import CLEAR, heads_of, is_private, mask, parts_of, sealing_keys
 from cloud.store.upsert import put
@@ -44,13 +46,7 @@ async def seal_store(store: Store, say: Callable[[str], None]) -> int:
         say: told of each log that had any.
     """
     await _begin(store)
-    total = 0
-    while sealed := await _seal_logs(store, say):  # once more, for what was being stored when it began
-        total += sealed
-    return total
-
-
-async def _seal_logs(store: Store, say: Callable[[str], None]) -> int:
+    await store.let_writers_finish()  # who began before that still stores in clear
     logs = select(tables.logs.c.log_id, tables.logs.c.origin, tables.logs.c.size).order_by(tables.logs.c.log_id)
     async with store.read() as connection:
         rows = (await connection.execute(logs.execution_options(every_shard="all logs are sealed"))).all()
@@ -67,13 +63,13 @@ async def _seal_logs(store: Store, say: Callable[[str], None]) -> int:
 
 async def _begin(store: Store) -> None:
     column = tables.key_store.c
-    async with store.write("keys") as connection:
+    async with store.write(KEYS_LOCK) as connection:
         known = (await connection.execute(select(column.fingerprint).where(column.one == 1))).scalar_one_or_none()
         await put(connection, tables.key_store, {"one": 1, "fingerprint": known, "seals_readings": 1})
 
 
 async def _seal_piece(store: Store, log_id: int, start: int, end: int) -> int:
-    async with store.write("retention") as connection:
+    async with store.write(RETENTION_LOCK) as connection:
         here = await entries_at(connection, log_id, start, end)
         query = select(tables.entries).where(here, _ENTRIES.sealed_by == CLEAR, _ENTRIES.kind.in_(_KINDS))
         rows = [row for row in await connection.execute(query) if is_private(row.kind, row.quantity)]
