@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from cloud.store import Store, tables
 
 __all__ = ["FORMAT", "LIST", "Backup", "backup_and_moment", "read_list", "take_backup"]
 
+_Listed = dict[str, dict[str, Any]]
 FORMAT = "minglou-backup/1"
 LIST = "backup.json"
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
@@ -69,7 +70,7 @@ async def backup_and_moment(
     with _disk_errors(folder):
         partial = await asyncio.to_thread(_begin, folder)
         # First: the store must never be behind the segments, whose writer makes up for what they lack.
-        bytes_new = await asyncio.to_thread(_copy_segments, settings.segments.folder, partial / "segments", folder)
+        unchanged = await asyncio.to_thread(_copy_segments, settings.segments.folder, partial / "segments", folder)
     async with snapshot_of(store) as snapshot:
         with _disk_errors(folder):
             await dump(snapshot, partial / dump_name(store.url), programs)
@@ -79,14 +80,13 @@ async def backup_and_moment(
                 "revision": await snapshot.revision(),
                 "super_log_size": await _super_log_size(snapshot),
             }
-            listed = await asyncio.to_thread(_finish, partial, folder, document)
-        dumped = listed[dump_name(store.url)]["bytes"]
+            listed = await asyncio.to_thread(_finish, partial, folder, document, unchanged)
         yield (
             Backup(
                 folder=folder,
                 revision=document["revision"],
                 super_log_size=document["super_log_size"],
-                bytes_new=bytes_new + dumped,
+                bytes_new=sum(one["bytes"] for name, one in listed.items() if name not in unchanged),
                 files=len(listed),
             ),
             snapshot,
@@ -99,17 +99,27 @@ def read_list(folder: Path) -> dict[str, Any]:
     Raises:
         BackupError: it is no backup, or a file is missing, changed or not in the list.
     """
-    try:
-        document: dict[str, Any] = json.loads((folder / LIST).read_text())
-    except (OSError, ValueError) as error:
-        raise BackupError(f"{folder}: is no whole backup ({error}); name a folder that holds {LIST}") from error
-    if document.get("format") != FORMAT:
-        raise BackupError(f"{folder}: has format {document.get('format')!r}; this program reads {FORMAT}")
-    found = _listed(folder)
+    document, found = _parse_list(folder), _listed(folder, {})
     for name in sorted(found.keys() | document["files"].keys()):
         if found.get(name) != document["files"].get(name):
             state = "is missing" if name not in found else "is not what was backed up"
             raise BackupError(f"{folder / name}: {state}; take an older backup, or another copy of this one")
+    return document
+
+
+def _parse_list(folder: Path) -> dict[str, Any]:
+    """The list as it stands. Raises `BackupError`."""
+    try:
+        document: dict[str, Any] = json.loads((folder / LIST).read_text())
+        if document["format"] == FORMAT:
+            document["files"] = {
+                name: {"bytes": one["bytes"], "sha256": one["sha256"]} for name, one in document["files"].items()
+            }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        says = f"{folder}: is no whole backup ({error!r}); name a folder that holds {LIST} as it was written"
+        raise BackupError(says) from error
+    if document["format"] != FORMAT:
+        raise BackupError(f"{folder}: has format {document['format']!r}; this program reads {FORMAT}")
     return document
 
 
@@ -122,9 +132,9 @@ def _begin(folder: Path) -> Path:
     return partial
 
 
-def _finish(partial: Path, folder: Path, document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _finish(partial: Path, folder: Path, document: dict[str, Any], unchanged: _Listed) -> _Listed:
     """Write the list, see to it that everything is on disk, and only then give the backup its name."""
-    listed = _listed(partial)
+    listed = _listed(partial, unchanged)
     (partial / LIST).write_text(json.dumps({**document, "files": listed}, indent=1) + "\n")
     for path in [*_files(partial), *(path for path in partial.rglob("*") if path.is_dir()), partial]:
         _sync(path)
@@ -141,32 +151,40 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         raise BackupError(f"{folder}: {error.strerror or error}; make room, or name another place") from error
 
 
-def _copy_segments(source: Path, target: Path, folder: Path) -> int:
-    """Copy them; what the backup before holds unchanged is the same file on disk. Bytes that are new.
+def _copy_segments(source: Path, target: Path, folder: Path) -> _Listed:
+    """Copy them; what the backup before holds unchanged is the same file on disk, and is what this returns.
 
     Unchanged is what has the digest that the backup before lists, here and there: a file that a disk has damaged since
     is not handed on.
     """
     target.mkdir()
     previous = _newest_before(folder)
-    listed = json.loads((previous / LIST).read_text())["files"] if previous else {}
-    copied = 0
+    listed, unchanged = _listed_in(previous), {}
     for path in _files(source):
         name = path.relative_to(source)
         if name.name == "lock":
             continue
         to = target / name
         to.parent.mkdir(parents=True, exist_ok=True)
-        before = previous / "segments" / name if previous else None
-        if before is not None and _is_same(before, path, listed.get(f"segments/{name.as_posix()}")):
-            os.link(before, to)
+        known = f"segments/{name.as_posix()}"
+        if previous is not None and _is_same(previous / known, path, listed.get(known)):
+            os.link(previous / known, to)
+            unchanged[known] = listed[known]
         else:
             shutil.copy2(path, to)
-            copied += to.stat().st_size
-    return copied
+    return unchanged
 
 
-def _is_same(before: Path, path: Path, listed: dict[str, Any] | None) -> bool:
+def _listed_in(previous: Path | None) -> _Listed:
+    """What a backup lists; nothing where its list is damaged: then all is copied anew."""
+    try:
+        files: _Listed = _parse_list(previous)["files"] if previous else {}
+    except BackupError:
+        return {}
+    return files
+
+
+def _is_same(before: Path, path: Path, listed: Mapping[str, Any] | None) -> bool:
     """Whether a file is what the backup before lists, and that backup's file still is too."""
     if listed is None or not before.exists() or path.stat().st_size != listed["bytes"]:
         return False
@@ -182,12 +200,14 @@ def _files(folder: Path) -> Iterator[Path]:
     yield from sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _listed(folder: Path) -> dict[str, dict[str, Any]]:
-    return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _digest(path)}
-        for path in _files(folder)
-        if path.name != LIST
-    }
+def _listed(folder: Path, known: _Listed) -> _Listed:
+    """Size and digest of every file, but for those that are known already."""
+    found: _Listed = {}
+    for path in _files(folder):
+        name = path.relative_to(folder).as_posix()
+        if path.name != LIST:
+            found[name] = known.get(name) or {"bytes": path.stat().st_size, "sha256": _digest(path)}
+    return found
 
 
 def _digest(path: Path) -> str:

@@ -146,7 +146,11 @@ def _remove_sqlite(file: Path) -> None:
 
 
 async def load(path: Path, url: str, programs: Path | None) -> None:
-    """Fill a database that `check_loadable` found empty. Raises `BackupError` where pg_restore refuses."""
+    """Fill a database that `check_loadable` found empty, wholly or not at all.
+
+    Raises:
+        BackupError: something stands there by now, such as a cloud that was started too early; or pg_restore refuses.
+    """
     if make_url(url).get_backend_name() == "postgresql":
         words = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", str(path)]
         await run_program("pg_restore", words, url, programs)
@@ -200,7 +204,12 @@ async def run_program(name: str, words: list[str], url: str, programs: Path | No
     running = await asyncio.create_subprocess_exec(
         found, f"--dbname={address.render_as_string()}", *words, env=environment, stderr=asyncio.subprocess.PIPE
     )
-    _, told = await running.communicate()
+    try:
+        _, told = await running.communicate()
+    finally:
+        if running.returncode is None:  # whoever waited was stopped: nothing goes on behind his back
+            running.kill()
+            await running.wait()
     if running.returncode:
         raise BackupError(f"{name} ended with {running.returncode}: {told.decode(errors='replace').strip()[-500:]}")
 
@@ -218,8 +227,16 @@ def _program(name: str, programs: Path | None) -> str:
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    target.chmod(0o600)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        partial.unlink(missing_ok=True)  # of a restore that was killed
+        shutil.copyfile(source, partial)
+        partial.chmod(0o600)
+        os.link(partial, target)  # never over something
+    except FileExistsError as error:
+        raise BackupError(f"{target} exists by now; move it away, then restore again") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _sqlite_file(url: str) -> Path:

@@ -53,9 +53,9 @@ async def restore(
 
 
 async def _fill(path: Path, url: str, programs: Path | None, *, then: Callable[[], None]) -> None:
-    """All of the store, or nothing of it: it was empty before, so whatever a failure leaves is ours to take away."""
+    """All of the store, or nothing of it: once it is loaded what stands there is ours to take away, and not before."""
+    await load(path, url, programs)
     try:
-        await load(path, url, programs)
         store = Store(url)
         try:
             await store.migrate()

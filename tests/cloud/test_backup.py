@@ -7,13 +7,15 @@ import os
 import shutil
 import sqlite3
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import cloud.backup.backup as taking
 import cloud.backup.restore as restoring
-from cloud.backup.backup import read_list, take_backup
+from cloud.backup.backup import LIST, read_list, take_backup
 from cloud.backup.command import run_backup
 from cloud.backup.drill import drill
 from cloud.backup.engines import dump_name, is_empty, run_program, snapshot_of
@@ -183,6 +185,76 @@ def test_a_restore_that_failed_leaves_nothing_and_may_be_tried_again(
             segments.with_name("segments.partial").mkdir()  # as one leaves it that was killed
             await attempt(installed_programs())
             assert any(segments.iterdir())
+
+    run(scene())
+
+
+def test_a_restore_takes_nothing_away_from_a_cloud_that_was_started_meanwhile(
+    tmp_path: Path, store_url: str, run: Run, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, really = empty_place(store_url, tmp_path, request), restoring.load
+
+    async def late(path: Path, url: str, programs: Path | None) -> None:
+        started = Store(url)
+        await started.migrate()
+        await started.notice("a cloud that was started too early", at_ms=1)
+        await started.close()
+        await really(path, url, programs)
+
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+            backup = await take_backup(settings, tmp_path / "backups", programs=installed_programs())
+        monkeypatch.setattr(restoring, "load", late)
+        segments = tmp_path / "again" / "segments"
+        with pytest.raises(BackupError, match="exists"):
+            await restore(backup.folder, url=url, segments=segments, programs=installed_programs(), say=quiet)
+        started = Store(url)
+        assert await started.latest_notices(1) == ["a cloud that was started too early"]
+        await started.close()
+        assert not segments.exists() and not list((tmp_path / "again").glob("*"))
+
+    run(scene())
+
+
+def test_a_list_that_is_damaged_is_said_and_does_not_stop_the_next_backup(tmp_path: Path, run: Run) -> None:
+    async def scene() -> None:
+        async with filled(sqlite_url(tmp_path / "cloud.sqlite3"), tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+            first = await take_backup(settings, tmp_path / "backups", programs=None)
+            older = first.folder.rename(first.folder.with_name("20200101T000000Z"))
+            for damaged in ("{", "[]", '{"format": "minglou-backup/1"}', '{"format": "minglou-backup/1", "files": []}'):
+                (older / LIST).write_text(damaged)
+                with pytest.raises(BackupError, match="is no whole backup"):
+                    read_list(older)
+            again = await take_backup(settings, tmp_path / "backups", programs=None)
+            assert again.bytes_new >= first.bytes_new, "nothing rests on a backup whose list is damaged"
+            read_list(again.folder)
+
+    run(scene())
+
+
+def test_a_backup_reads_every_file_for_its_digest_once(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digested, really = Counter[int](), taking._digest
+
+    def counted(path: Path) -> str:
+        digested[path.stat().st_ino] += 1
+        return really(path)
+
+    async def scene() -> None:
+        async with filled(sqlite_url(tmp_path / "cloud.sqlite3"), tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+            first = await take_backup(settings, tmp_path / "backups", programs=None)
+            older = first.folder.rename(first.folder.with_name("20200101T000000Z"))
+            monkeypatch.setattr(taking, "_digest", counted)
+            again = await take_backup(settings, tmp_path / "backups", programs=None)
+            for folder in (older / "segments", settings.segments.folder, again.folder / "segments"):
+                files = [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
+                assert files and [digested[path.stat().st_ino] for path in files] == [1] * len(files), folder
+            monkeypatch.setattr(taking, "_digest", really)
+            read_list(again.folder)
 
     run(scene())
 
