@@ -2,10 +2,11 @@
 
 import hashlib
 
-from sqlalchemy import delete, update
+from sqlalchemy import case, delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cloud.store import insert_new, tables
+from cloud.store import tables
+from cloud.store.upsert import insert_into
 
 __all__ = ["WINDOW_MS", "count_within", "forget", "is_allowed"]
 
@@ -19,16 +20,17 @@ def _attempt(kind: str, who: bytes) -> bytes:
 
 async def count_within(connection: AsyncConnection, what: bytes, window_ms: int, now_ms: int) -> tuple[int, int]:
     """Count one more of something; how many there were in its window, and when that ends."""
-    column, subject = tables.throttles.c, hashlib.sha256(what).digest()
-    await connection.execute(
-        delete(tables.throttles).where(column.subject == subject, column.window_ends_at_ms <= now_ms)
-    )
-    window = {"subject": subject, "window_ends_at_ms": now_ms + window_ms, "count": 1}
-    if await insert_new(connection, tables.throttles, window):
-        return 1, now_ms + window_ms
-    counted = update(tables.throttles).where(column.subject == subject).values(count=column.count + 1)
-    row = (await connection.execute(counted.returning(column.count, column.window_ends_at_ms))).one()
-    return int(row[0]), int(row[1])
+    column, first = tables.throttles.c, {"window_ends_at_ms": now_ms + window_ms, "count": 1}
+    is_over = column.window_ends_at_ms <= now_ms
+    more = {
+        "window_ends_at_ms": case((is_over, first["window_ends_at_ms"]), else_=column.window_ends_at_ms),
+        "count": case((is_over, 1), else_=column.count + 1),
+    }
+    # One statement: between two, another process may begin a window, end it or forget it.
+    counted = insert_into(connection, tables.throttles).values(subject=hashlib.sha256(what).digest(), **first)
+    counted = counted.on_conflict_do_update(index_elements=[column.subject], set_=more)
+    number, ends_at_ms = (await connection.execute(counted.returning(column.count, column.window_ends_at_ms))).one()
+    return number, ends_at_ms
 
 
 async def is_allowed(connection: AsyncConnection, kind: str, who: bytes, now_ms: int) -> bool:

@@ -1,5 +1,6 @@
 """How often somebody may ask, by account, token and address; and whose word on an address counts."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from cloud.identity.limits import Asker, Limits
 from cloud.identity.loads import LimitSettings, Load
 from cloud.identity.policy import RULES, load_of, rule_of
 from cloud.identity.roles import Role
+from cloud.identity.throttle import count_within
 from cloud.identity.tokens import Scope
 from cloud.proxies import address_behind, networks
 from cloud.store import Store
@@ -83,6 +85,26 @@ def test_a_bucket_fills_again_and_one_asker_takes_nothing_from_another(run: Run,
             ("reads", "account"): 3, ("reads", "token"): 1, ("reads", "address"): 1, ("writes", "account"): 1,
             ("exports", "account"): 2,
         }  # fmt: skip
+        await store.close()
+
+    run(scenario())
+
+
+def test_what_many_processes_count_together_is_counted_once_each(run: Run, store: Store) -> None:
+    window_ms = 1_000
+
+    async def count(now_ms: int) -> int:
+        async with store.write(None) as connection:
+            number, ends_at_ms = await count_within(connection, b"exports", window_ms, now_ms)
+        assert ends_at_ms > now_ms
+        return number
+
+    async def scenario() -> None:
+        await store.migrate()
+        assert sorted(await asyncio.gather(*[count(1) for _ in range(30)])) == list(range(1, 31))
+        assert await count(window_ms + 1) == 1, "the window is over"
+        # Every caller finds the window of the one before over, and takes it away while others count in it.
+        assert set(await asyncio.gather(*[count(window_ms * at) for at in range(3, 60)])) <= set(range(1, 60))
         await store.close()
 
     run(scenario())
