@@ -24,7 +24,7 @@ from cloud.questions.doors import role_title
 from cloud.questions.ground import title
 from cloud.service import Cloud
 from cloud.settings import read_secret
-from cloud.telemetry import observe, traced_answers
+from cloud.telemetry import traced_answers
 from cloud.tiles import TileRoom, tile_router
 from cloud.visits.routes import visit_router
 from cloud.web import WebSettings, install
@@ -82,20 +82,10 @@ def build_app(cloud: Cloud, figures_of_all: Figures | None = None) -> FastAPI:
     describe(app, [route for route in declared_routes(app) if is_limited(*route)])
     undeclared = undeclared_routes(app)
     assert not undeclared, f"who may use {undeclared}? Write it into cloud/identity/policy.py"
-    is_traced = cloud.settings.telemetry is not None
-    if is_traced:
-        _observe(cloud)
+    trace = None if cloud.settings.telemetry is None else traced_answers(cloud.settings.site)
     app.add_middleware(BehindProxies, trusted=cloud.settings.trusted_proxies)
-    app.add_middleware(TimedAnswers, tell=figures.answered, trace=traced_answers() if is_traced else None)
+    app.add_middleware(TimedAnswers, tell=figures.answered, trace=trace)
     return app
-
-
-def _observe(cloud: Cloud) -> None:
-    site, ingest, chain = cloud.settings.site, cloud.ingest, cloud.chain
-    observe("minglou.entries.accepted", "Entries stored by this process", lambda: ingest.accepted_entries, site)
-    observe("minglou.batches.refused", "Batches refused by this process", lambda: sum(ingest.refused.values()), site)
-    if chain is not None:
-        observe("minglou.chain.followed_block", "The newest block read", lambda: chain.follower.followed[0], site)
 
 
 def _exports(cloud: Cloud, questions: StoreQuestions, settings: WebSettings) -> APIRouter:

@@ -9,7 +9,10 @@ from cloud.errors import SettingsError
 if TYPE_CHECKING:  # the settings are read without a web server
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["BehindProxies", "Network", "address_behind", "networks"]
+__all__ = ["FORWARDING", "BehindProxies", "Network", "address_behind", "networks"]
+
+FORWARDING = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""Headers by which a proxy says that it speaks for somebody else."""
 
 Network = IPv4Network | IPv6Network
 _FORWARDED = b"x-forwarded-for"

@@ -41,6 +41,7 @@ _TRACER = trace.get_tracer("minglou.cloud")  # its spans go nowhere until a coll
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _STOP_MS = 3_000
+_SITE = "minglou.site"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,17 +134,21 @@ def span(name: str, **options: Any) -> AbstractContextManager[trace.Span]:
     return _TRACER.start_as_current_span(name, record_exception=False, set_status_on_exception=False, **options)
 
 
-def observe(name: str, says: str, read: Callable[[], float], site: str) -> None:
-    """A figure of a site that is read when metrics are sent; `read` must not block."""
+def observe(name: str, says: str, read: Callable[[], Iterable[tuple[str, float]]]) -> None:
+    """A figure of each site, to be named once in a process.
+
+    Args:
+        read: sites with their values; asked in a thread when metrics are sent, and must not block.
+    """
 
     def figures(_options: CallbackOptions) -> Iterable[Observation]:
-        return (Observation(read(), {"minglou.site": site}),)
+        return [Observation(value, {_SITE: site}) for site, value in read()]
 
     metrics.get_meter("minglou.cloud").create_observable_gauge(name, callbacks=[figures], description=says)
 
 
-def traced_answers() -> Trace:
-    """What puts a span around each answer, in the caller's trace, and records its duration by route."""
+def traced_answers(site: str) -> Trace:
+    """What puts a span around each answer of a site, in the caller's trace, and records its duration by route."""
     seconds = metrics.get_meter("minglou.cloud").create_histogram(
         "http.server.request.duration", unit="s", description="Time to the first byte of an answer"
     )
@@ -156,6 +161,7 @@ def traced_answers() -> Trace:
 
             def tell(answer: Answer) -> None:
                 told: dict[str, Any] = {
+                    _SITE: site,
                     "http.request.method": method,
                     "http.route": answer.route,
                     "http.response.status_code": answer.status,

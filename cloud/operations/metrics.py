@@ -66,6 +66,20 @@ class Figures:
             labelnames=(_SITE, "load", "by"),
             registry=self._registry,
         )
+        # Where several processes serve, the worst of what they say.
+        self.site_up = Gauge(
+            "minglou_site_up",
+            "Whether a site is served",
+            labelnames=(_SITE,),
+            registry=self._registry,
+            multiprocess_mode="livemin",
+        )
+        self.site_files_wrong = Gauge(
+            "minglou_site_files_wrong",
+            "Settings files of sites that cannot be used",
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
         self.of_chain = _SharedChain(self._registry) if self._is_shared else None
         self.seconds = Histogram(
             "minglou_http_answer_seconds",
@@ -79,10 +93,14 @@ class Figures:
         """Those of one site."""
         return SiteFigures(self, site)
 
-    async def exposition(self, clouds: Sequence[Cloud]) -> bytes:
-        """All figures of these clouds and of the process, in Prometheus' text format."""
+    async def exposition(self, clouds: Sequence[Cloud], *, down: Collection[str] = ()) -> bytes:
+        """All figures of these clouds and of the process, in Prometheus' text format.
+
+        Args:
+            down: sites that are to be served and have no open cloud.
+        """
         families = _Families()
-        sites = {cloud.settings.site for cloud in clouds}
+        sites = {*down, *(cloud.settings.site for cloud in clouds)}
         for family in self._counted().collect():
             families.add(family, sites)
         for cloud in clouds:

@@ -2,7 +2,7 @@
 
 Nothing of a site is shared with another but the process: its event loop, its address and its bounds. A request belongs
 to the site whose host it names, and meets no other site's code or data. It may import the rest of the cloud; of the
-cloud only `cloud.serving` and `cloud.command` import it.
+cloud only `cloud.serving`, `cloud.command` and `cloud.up` import it.
 """
 
 from cloud.sites.files import SiteFiles

@@ -1,8 +1,9 @@
 """One address for all sites: a request goes to the site whose host it names, and to nobody else."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
@@ -15,7 +16,6 @@ from cloud.web.session import is_from_this_machine
 __all__ = ["Dispatch"]
 
 _REQUESTS_MAX = 3_072  # under way in all; the server refuses connections above 4,096
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
 _UNKNOWN = {
     "error": "unknown_site",
     "message": "no site answers to this host here; ask by the address that the site gives out, which stands in "
@@ -32,23 +32,32 @@ _NOT_HERE = {
 }
 
 
+class House(Protocol):
+    """Whose sites are asked: all that are to be served, whether they run or not."""
+
+    @property
+    def sites(self) -> Sequence[Site]: ...
+
+    @property
+    def wrong(self) -> Mapping[Path, str]:
+        """Files of sites that are not served as they say, with what is the matter."""
+
+    async def figures(self) -> bytes:
+        """Of all, in Prometheus' text format."""
+
+
 class Dispatch:
-    """The application in front of all sites' applications.
+    """The application in front of all sites' applications."""
 
-    Args:
-        sites: all that are to be served now, whether they run or not.
-        figures: of all sites, in Prometheus' format.
-    """
-
-    def __init__(self, sites: Callable[[], Sequence[Site]], figures: Callable[[], Awaitable[bytes]]) -> None:
-        self._sites, self._figures = sites, figures
+    def __init__(self, house: House) -> None:
+        self._house = house
         self._by_host: Mapping[str, Site] = {}
         self._only: Site | None = None  # answers to whatever it is called
         self._shares = Shares(_REQUESTS_MAX)
 
     def renew(self) -> None:
         """Take in which sites there are."""
-        sites = self._sites()
+        sites = self._house.sites
         self._by_host = {host: site for site in sites for host in site.file.hosts}
         self._only = next((site for site in sites if not site.file.hosts), None)
         self._shares.holders = len(sites)
@@ -75,19 +84,19 @@ class Dispatch:
 
     async def _speak_for_all(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Probes and monitors that ask the process: how all sites are. Only this machine learns their names."""
-        # A proxy on this machine brings strangers who may call us whatever they like.
-        is_ours = is_from_this_machine(Request(scope, receive)) and not _is_forwarded(scope)
+        is_ours = is_from_this_machine(Request(scope, receive))
         path = scope["path"] if scope["method"] in ("GET", "HEAD") else ""
         if path == "/healthz":
             await _send(send, 200, b"ok\n", "text/plain; charset=utf-8")
         elif path == "/readyz":
-            standing = {site.name: await site.readiness() for site in self._sites()}
+            standing = {site.name: await site.readiness() for site in self._house.sites}
             ready = [name for name, one in standing.items() if one["ready"]]
             told: dict[str, Any] = {"ready": bool(ready), "sites": len(standing), "sites_ready": len(ready)}
-            told |= {"each": standing} if is_ours else {}
+            if is_ours:
+                told |= {"each": standing, "wrong": {str(path): says for path, says in self._house.wrong.items()}}
             await _answer(send, 200 if ready else 503, told)
         elif path == "/metrics" and is_ours:
-            await _send(send, 200, await self._figures(), CONTENT_TYPE_LATEST)
+            await _send(send, 200, await self._house.figures(), CONTENT_TYPE_LATEST)
         elif path == "/metrics":
             await _answer(send, 403, _NOT_HERE)
         else:
@@ -104,10 +113,6 @@ async def _speak_for_absent(scope: Scope, send: Send) -> None:
         check = {"name": "site", "passed": False, "needed": True, "says": _DOWN["message"]}
         told = {"ready": False, "checks": [check]}
     await _answer(send, 503, told, retry_after=5)
-
-
-def _is_forwarded(scope: Scope) -> bool:
-    return any(key in _FORWARDED for key, _ in scope["headers"])
 
 
 def _host(scope: Scope) -> str:

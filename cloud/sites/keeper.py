@@ -8,8 +8,10 @@ from pathlib import Path
 
 from cloud.errors import CloudError, SettingsError
 from cloud.operations.metrics import Figures
+from cloud.service import Cloud
 from cloud.sites.dispatch import Dispatch
 from cloud.sites.files import FoundSites, SiteFile, SiteFiles
+from cloud.sites.observed import observe_sites
 from cloud.sites.site import Site
 from contracts.ending import end_tasks
 
@@ -31,13 +33,28 @@ class Keeper:
         self._changing = asyncio.Lock()
         self._running: dict[Site, asyncio.Task[None]] = {}
         self._first: SiteFile | None = None  # by whose settings the process itself runs
-        self.wrong: Mapping[Path, str] = {}
-        self.app = Dispatch(lambda: tuple(self._running), self._exposition)
+        self._wrong: Mapping[Path, str] = {}
+        self.app = Dispatch(self)
 
     @property
     def sites(self) -> tuple[Site, ...]:
         """All that are to be served."""
         return tuple(self._running)
+
+    @property
+    def wrong(self) -> Mapping[Path, str]:
+        """Files that cannot be used, each with what is the matter."""
+        return self._wrong
+
+    @property
+    def clouds(self) -> tuple[Cloud, ...]:
+        """Those of the sites that run."""
+        return tuple(site.cloud for site in self.sites if site.cloud is not None)
+
+    async def figures(self) -> bytes:
+        """Of all sites and the process, in Prometheus' text format."""
+        down = [site.name for site in self.sites if site.cloud is None]
+        return await self._figures.exposition(self.clouds, down=down)
 
     @asynccontextmanager
     async def opened(self, found: FoundSites) -> AsyncIterator[None]:
@@ -47,6 +64,8 @@ class Keeper:
             CloudError: not one of them could be opened; it is the first one's trouble.
         """
         self._first = found.sites[0] if found.sites else None
+        if self._first is not None and self._first.settings.telemetry is not None:
+            observe_sites(lambda: self.clouds)
         try:
             await self._take_in(found)
             await self._wait_for_one()
@@ -61,6 +80,7 @@ class Keeper:
                 found = self._files.read([site.file for site in self._running], first=self._first)
             except SettingsError as error:
                 _log.error("cloud: sites stay as they are: %s", error)
+                self._note({self._files.folder or Path(): str(error)})
                 return
             stay = {one.path: one for one in found.sites}
             await self._end(
@@ -84,9 +104,9 @@ class Keeper:
             site.end()
 
     async def _take_in(self, found: FoundSites) -> None:
-        self.wrong = found.wrong
+        self._note(found.wrong)
         for path, says in found.wrong.items():
-            _log.error("cloud: site %s is not served: %s", path.stem, says)
+            _log.error("cloud: settings of site %s are not used: %s", path.stem, says)
         present = {site.file.path for site in self._running}
         new = [file for file in found.sites if file.path not in present]
         share = max(_WAITING_BYTES_OF_ONE, _WAITING_BYTES_MAX // max(1, len(present) + len(new)))
@@ -95,6 +115,10 @@ class Keeper:
         for site in begun:
             if site.file.hosts:
                 _log.info("cloud: site %s from %s", ", ".join(sorted(site.file.hosts)), site.file.path)
+
+    def _note(self, wrong: Mapping[Path, str]) -> None:
+        self._wrong = wrong
+        self._figures.site_files_wrong.set(len(wrong))
 
     def _begin(self, file: SiteFile, waiting_bytes_max: int) -> Site:
         site = Site(
@@ -142,6 +166,3 @@ class Keeper:
     def _nothing(self) -> CloudError:
         says = "; ".join(self.wrong.values()) or "there is no settings file; put each site's there as NAME.toml"
         return SettingsError(f"there is no site to serve: {says}")
-
-    async def _exposition(self) -> bytes:
-        return await self._figures.exposition([site.cloud for site in self._running if site.cloud is not None])

@@ -51,6 +51,8 @@ class Site:
         self._figures, self._migrating, self._under_way = figures, migrating, under_way
         self._waiting_bytes_max = waiting_bytes_max
         self._is_ending = asyncio.Event()
+        self._is_up = figures.site_up.labels(self.name)
+        self._is_up.set(0)
 
     @property
     def name(self) -> str:
@@ -107,6 +109,7 @@ class Site:
             ]
             self.app, self.cloud, self.trouble = app, cloud, None
             self.is_settled.set()
+            self._is_up.set(1)
             try:
                 ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in ended:
@@ -114,6 +117,7 @@ class Site:
                 await self._finish()
             finally:
                 self.app = self.cloud = None
+                self._is_up.set(0)
                 await end_tasks(tasks)
 
     async def _finish(self) -> None:

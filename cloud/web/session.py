@@ -12,6 +12,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cloud.proxies import FORWARDING
 from cloud.web.answers import Person
 from cloud.web.questions import Questions
 from cloud.web.settings import WebSettings
@@ -19,7 +20,6 @@ from cloud.web.settings import WebSettings
 COOKIE = "minglou_session"
 TOKEN_BYTES = 32
 _COOKIE_SECONDS = 30 * 86_400  # the store ends sessions earlier
-_FORWARDING = ("forwarded", "x-forwarded-for", "x-real-ip")
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -49,7 +49,7 @@ def is_from_this_machine(request: Request) -> bool:
     host = request.headers.get("host", "").rsplit(":", 1)[0].lower()
     if request.client is None or host not in _LOOPBACK_HOSTS:
         return False
-    if any(name in request.headers for name in _FORWARDING):
+    if any(name in request.headers for name in FORWARDING):
         return False  # a proxy on this machine speaks for somebody who need not be
     try:
         return ip_address(request.client.host).is_loopback

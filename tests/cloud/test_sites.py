@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from cloud.errors import SettingsError
+from cloud.proxies import FORWARDING
 from cloud.settings import load_settings
 from cloud.sites import SiteFiles
 from cloud.sites.dispatch import Dispatch
@@ -50,6 +51,11 @@ def status_of(site: Tenant) -> int:
     return site.ask("GET", "/v1/status").status_code
 
 
+def monitored(site: Tenant) -> dict[str, float]:
+    """Figures of all sites, as a monitor on this machine gets them."""
+    return figures_of(site.ask("GET", "/metrics", host="localhost").text)
+
+
 def said_of(site: Tenant) -> str:
     """What this machine is told of how the site does."""
     return json.dumps(site.ask("GET", "/readyz", host="localhost").json()["each"][site.host])
@@ -75,12 +81,14 @@ def test_a_request_goes_to_the_site_whose_host_it_names(tmp_path: Path) -> None:
         assert together.status_code == 200 and set(together.json()["each"]) == {one.host, other.host}
         elsewhere = one.ask("GET", "/readyz", host="10.0.0.7").json()
         assert elsewhere == {"ready": True, "sites": 2, "sites_ready": 2}
-        figures = figures_of(one.ask("GET", "/metrics", host="localhost").text)
+        figures = monitored(one)
         assert {f"minglou_entries,site={site.host}" for site in (one, other)} <= set(figures)
         assert one.ask("GET", "/metrics", host="10.0.0.7").status_code == 403
-        by_proxy = [("X-Forwarded-For", "203.0.113.7")]
-        assert one.ask("GET", "/metrics", host="localhost", headers=by_proxy).status_code == 403
-        assert "each" not in one.ask("GET", "/readyz", host="localhost", headers=by_proxy).json()
+        for header in FORWARDING:
+            by_proxy = [(header, "203.0.113.7")]
+            assert one.ask("GET", "/metrics", host="localhost", headers=by_proxy).status_code == 403, header
+            told = one.ask("GET", "/readyz", host="localhost", headers=by_proxy).json()
+            assert not {"each", "wrong"} & set(told), header
         of_one = one.ask("GET", "/metrics", bearer=tokens[one.host]).text
         assert f'site="{one.host}"' in of_one and other.host not in of_one
         assert program.stop() == 0, program.said()
@@ -94,6 +102,9 @@ def test_sites_come_go_and_fail_while_the_others_go_on(tmp_path: Path) -> None:
     with serving_sites(tmp_path, one, other, third) as program:
         assert status_of(one) == 200 and status_of(other) == 421
         assert "b.toml: unknown tables male" in program.said()
+        wrong = one.ask("GET", "/readyz", host="localhost").json()["wrong"]
+        assert list(wrong) == [str(other.config)] and "unknown tables male" in wrong[str(other.config)]
+        assert monitored(one)["minglou_site_files_wrong"] == 1
         other.write()
         third.write()
         hangs_up(program)
@@ -116,9 +127,15 @@ def test_sites_come_go_and_fail_while_the_others_go_on(tmp_path: Path) -> None:
         assert status_of(other) == 200
         told = one.ask("GET", "/readyz", host="localhost").json()
         assert told["sites_ready"] == 1 and "trust file" in json.dumps(told["each"][one.host])
+        figures = monitored(other)
+        assert figures[f"minglou_site_up,site={one.host}"] == 0 and figures[f"minglou_site_up,site={other.host}"] == 1
+        assert f"minglou_site_up,site={third.host}" not in figures, "nobody waits for a site that was taken away"
         one.write()
+        other.write()
         hangs_up(program)
         wait_until(lambda: status_of(one) == 200, seconds=30, what="the site that was ill")
+        assert monitored(one)[f"minglou_site_up,site={one.host}"] == 1
+        assert monitored(one)["minglou_site_files_wrong"] == 0
         assert program.stop() == 0, program.said()
 
 
@@ -141,7 +158,7 @@ def test_a_site_that_lost_its_database_is_told_and_the_others_go_on_in_every_wor
             assert one.ask("GET", "/readyz").status_code == status_of(one) == 200
         together = one.ask("GET", "/readyz", host="localhost")
         assert together.status_code == 200 and together.json()["sites_ready"] == 1
-        figures = figures_of(one.ask("GET", "/metrics", host="localhost").text)
+        figures = monitored(one)
         assert figures[f"minglou_check_passed,check=store,site={one.host}"] == 1
         assert figures[f"minglou_check_passed,check=store,site={other.host}"] == 0
         other.config.unlink()
@@ -257,10 +274,7 @@ def test_a_flood_of_requests_to_one_site_leaves_the_others_their_part(run: Run) 
     async def scenario() -> None:
         flooded, quiet = Stub("a.example"), Stub("b.example")
 
-        async def nothing() -> bytes:
-            return b""
-
-        dispatch: Any = Dispatch(lambda: (flooded, quiet), nothing)  # type: ignore[arg-type,return-value]
+        dispatch: Any = Dispatch(SimpleNamespace(sites=(flooded, quiet)))  # type: ignore[arg-type]
         dispatch.renew()
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=dispatch)) as client:
             pending = [asyncio.create_task(client.get("http://a.example/")) for _ in range(4_000)]

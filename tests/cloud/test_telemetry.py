@@ -1,5 +1,7 @@
 """Traces and metrics as a collector gets them: a real server, a real receiver of OTLP over HTTP, real protobuf."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +24,9 @@ from cloud.telemetry import sampler_of, span, telemetry_from_settings
 from cloud.toml_table import Table
 from contracts.batch import MEDIA_TYPE
 from tests.cloud.gateway import SimulatedGateway
+from tests.cloud.tenants import serving_sites
 from tests.cloud.test_openapi import write_site
+from tests.cloud.test_sites import tenants
 from tests.processes import free_port, is_listening, program, running, wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -30,7 +34,7 @@ PARENT = "00f067aa0ba902b7"
 TOKEN = "5a" * 32
 ATTRIBUTES = {
     "http.request.method", "http.route", "http.response.status_code", "minglou.batch.bytes", "minglou.block.bytes",
-    "minglou.units", "minglou.webhook", "minglou.kind",
+    "minglou.units", "minglou.webhook", "minglou.kind", "minglou.site",
 }  # fmt: skip
 
 
@@ -41,6 +45,7 @@ class Collector:
     port: int
     spans: list[Any] = field(default_factory=list)
     figures: set[str] = field(default_factory=set)
+    sites: dict[str, set[str]] = field(default_factory=dict)  # by figure, as it was sent last
     services: set[str] = field(default_factory=set)
     raw: bytes = b""
 
@@ -54,7 +59,10 @@ class Collector:
                 self.spans += [span for scope in group.scope_spans for span in scope.spans]
         elif path == "/v1/metrics":
             for group in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-                self.figures |= {one.name for scope in group.scope_metrics for one in scope.metrics}
+                for one in [one for scope in group.scope_metrics for one in scope.metrics]:
+                    self.figures.add(one.name)
+                    told = [attribute for point in one.gauge.data_points for attribute in point.attributes]
+                    self.sites[one.name] = {each.value.string_value for each in told if each.key == "minglou.site"}
 
 
 @contextmanager
@@ -107,6 +115,31 @@ def test_a_collector_gets_spans_and_figures_in_the_callers_trace_and_nothing_of_
             assert secret.encode() not in collector.raw
         assert collector.services == {"cuiyuan"}
         assert {"http.server.request.duration", "minglou.entries.accepted"} <= collector.figures
+
+
+def test_each_of_several_sites_is_told_for_as_long_as_it_is_served(tmp_path: Path) -> None:
+    port, figure = free_port(), "minglou.entries.accepted"
+    one, other = tenants(tmp_path, "a", "b", port=port)
+    with collecting() as collector:
+        for site in (one, other):
+            telemetry = f'[telemetry]\nendpoint = "http://127.0.0.1:{collector.port}"\nseconds = 1\n'
+            site.config.write_text(site.settings_text() + telemetry)
+        with serving_sites(tmp_path, one, other) as cloud:
+            wait_until(
+                lambda: collector.sites.get(figure) == {one.host, other.host}, seconds=30, what="figures of both sites"
+            )
+            assert {one.ask("GET", "/healthz").status_code, other.ask("GET", "/healthz").status_code} == {200}
+            other.config.unlink()
+            os.kill(cloud.pid, signal.SIGHUP)
+            wait_until(lambda: collector.sites.get(figure) == {one.host}, seconds=30, what="the other to be let go")
+            assert cloud.stop() == 0, cloud.said()
+        told = {
+            attribute.value.string_value
+            for span in collector.spans
+            for attribute in span.attributes
+            if attribute.key == "minglou.site"
+        }
+        assert told == {one.host, other.host}
 
 
 def ask(port: int, gateway: SimulatedGateway) -> None:
