@@ -6,11 +6,11 @@ told at most once a second each; only the last one counts.
 
 import asyncio
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 import aiomqtt
 
+from contracts.home_assistant import Sensor, config_topic, discovery, object_name
 from contracts.quantities import unit_of
 from edge.errors import CollectorError
 from edge.keys import read_secret
@@ -18,9 +18,6 @@ from edge.recorder import DeviceRecorder
 from edge.settings import BrokerSettings, HomeAssistantSettings
 
 _STATE_SECONDS = 1.0
-_NOT_OBJECT = re.compile(r"[^a-z0-9_]+")
-_CLASS_OF_UNIT = {"Wh": "energy", "mL": "water", "L": "gas", "W": "power", "mV": "voltage", "mA": "current"}
-_TOTALS = ("Wh", "mL", "L")
 _COMMAND_BYTES_MAX = 4096
 
 SendCommand = Callable[[bytes], int]
@@ -80,30 +77,19 @@ class HomeAssistant:
             return
         state_topic = f"minglou/{self._gateway}/{name}/state"
         if name not in self._announced:
-            topic = f"{self._settings.discovery_prefix}/sensor/{self._gateway}/{name}/config"
-            await client.publish(topic, json.dumps(discovery(urn, quantity, name, state_topic)), qos=1, retain=True)
+            topic = config_topic(self._settings.discovery_prefix, self._gateway, name)
+            config = discovery(_sensor(urn, quantity, name, state_topic))
+            await client.publish(topic, json.dumps(config), qos=1, retain=True)
             self._announced.add(name)
         await client.publish(state_topic, json.dumps({"value": seen[0], "observed_at_ms": seen[1]}), qos=0)
         self._told[name] = seen
 
 
-def object_name(text: str) -> str:
-    """A name that fits a topic level and a Home Assistant object id."""
-    return _NOT_OBJECT.sub("_", text.lower()).strip("_")
-
-
-def discovery(urn: str, quantity: str, name: str, state_topic: str) -> dict[str, object]:
-    """The discovery message of one sensor.
-
-    Source: Home Assistant, MQTT integration, discovery messages of the sensor platform.
-    """
-    unit = unit_of(quantity)
-    fields: dict[str, object] = {
-        "name": quantity, "unique_id": name, "state_topic": state_topic, "value_template": "{{ value_json.value }}",
-        "device": {"identifiers": [object_name(urn)], "name": urn.rpartition(":")[2], "manufacturer": "Minglou"},
-    }  # fmt: skip
-    if unit in _CLASS_OF_UNIT:
-        fields["unit_of_measurement"] = unit
-        fields["device_class"] = _CLASS_OF_UNIT[unit]
-        fields["state_class"] = "total_increasing" if unit in _TOTALS else "measurement"
-    return fields
+def _sensor(urn: str, quantity: str, name: str, state_topic: str) -> Sensor:
+    return Sensor(
+        unique_id=name,
+        name=quantity,
+        unit=unit_of(quantity) or "",
+        state_topic=state_topic,
+        device={"identifiers": [object_name(urn)], "name": urn.rpartition(":")[2], "manufacturer": "Minglou"},
+    )

@@ -35,6 +35,9 @@ COMMANDS: Mapping[str, _Command] = MappingProxyType(
         "billing": _Command("cloud.billing.command", "cloud", "a period's bills: draft, post"),
         "witness": _Command("cloud.witness.command", "witness", "cosign a log while it only grows: run, vkey"),
         "monitor": _Command("cloud.monitor.command", "monitor", "follow a deployment's logs and anchors: run"),
+        "homeassistant": _Command(
+            "minglou.homeassistant", "homeassistant", "one's own meters and bills in Home Assistant: run"
+        ),
         "provision": _Command("provisioning.command", "", "a site from its site file: keys, enrolment"),
         "building": _Command("devices.simulated.command", "edge", "a simulated building, real protocols"),
         "demo": _Command("provisioning.demo.command", "dev", "one month from meter to bill, on this machine"),

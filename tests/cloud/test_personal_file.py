@@ -35,6 +35,11 @@ async def log_readings(site: House, gateway: SimulatedGateway) -> None:
         for flat, value in ((OWN, 5_550_001 + at), (OTHER, 9_990_001 + at)):
             at_ms, detail = site.clock.at_ms + at * HOUR_MS, {"source": f"poll of {flat}"}
             gateway.log(Kind.READING, urn_of(flat), REGISTER, value, detail=detail, at_ms=at_ms)
+    await send(site, gateway)
+
+
+async def send(site: House, gateway: SimulatedGateway) -> None:
+    """All that a gateway has logged; what is held is compared."""
     keys = HeldKeys()
     keys.enrol(gateway)
     ingest = Ingest(store=site.cloud.store, keys=keys, clock=site.clock, limits=IngestLimits())

@@ -25,7 +25,7 @@ EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
 # What a room may use: its own extra, and what the ground floor declares for all.
 EXTRAS_OF = {
     "contracts": (),
-    "minglou": ("client",),
+    "minglou": ("client", "homeassistant"),
     "devices": ("edge",),
     "edge": ("edge",),
     "cloud": ("cloud",),

@@ -37,9 +37,13 @@ print(len(sys.modules))
 @pytest.mark.parametrize(
     ("lock", "rooms", "others"),
     [
-        # The client asks a cloud and has an extra of its own; no gateway runs it.
-        ("edge.lock", ("minglou", "contracts", "devices", "edge"), ("minglou.client",)),
-        ("cloud.lock", ("minglou", "contracts", "cloud"), ()),
+        # What asks a cloud, or speaks to a household's broker, has an extra of its own: no gateway, no server.
+        (
+            "edge.lock",
+            ("minglou", "contracts", "devices", "edge"),
+            ("minglou.client", "minglou.own_flat", "minglou.homeassistant"),
+        ),
+        ("cloud.lock", ("minglou", "contracts", "cloud"), ("minglou.homeassistant",)),
     ],
 )
 def test_a_room_imports_with_what_its_lock_installs(lock: str, rooms: tuple[str, ...], others: tuple[str, ...]) -> None:
