@@ -107,9 +107,18 @@ class PersonalFile:
         async with self._cloud.store.read() as connection:
             places = (await connection.execute(query)).all()
         for origin, index in places:
-            file = await self._questions.evidence_file(self._viewer, origin, index)
+            file = await self._proof(origin, index)
             if file is not None:
                 yield _bytes(f"evidence/{origin.replace('/', '_')}_{index}.json", file)
+
+    async def _proof(self, origin: str, index: int) -> bytes | None:
+        """One entry's evidence. That it was looked at is told once, of the whole file."""
+        async with self._cloud.store.glance() as connection:
+            row = await self._questions.entry(connection, origin, index)
+        if row is None or not self._questions.may_see(self._viewer, row.kind, row.device, row.observed_at_ms):
+            return None
+        named = self._questions.directory.device_of(row.device)
+        return await self._cloud.evidence.evidence(origin, index, urn=named.urn if named else None)
 
     async def _disputes(self) -> list[dict[str, Any]]:
         view = await self._source.view()

@@ -6,7 +6,6 @@ step share one flush. Where it was interrupted it goes on from what the files th
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
@@ -30,12 +29,14 @@ __all__ = ["SegmentWriter"]
 _FRAMES_AT_ONCE = 64  # of one log, in one step
 _LOGS_AT_ONCE = 64
 _ERASURES_AT_ONCE = 200  # of one log
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Grown:
-    log_id: int
-    origin: str
+_LAST_ERASURE = (
+    select(func.max(tables.erasures.c.number))
+    .where(tables.erasures.c.log_id == tables.logs.c.log_id)
+    .scalar_subquery()  # one look at the key's index for each log: there are ever more erasures, and not more logs
+)
+_LOGS = select(
+    tables.logs.c.log_id, tables.logs.c.origin, tables.logs.c.size, _LAST_ERASURE.label("last_erasure")
+).execution_options(every_shard="whichever log grew, or lost entries, is to be written")
 
 
 class SegmentWriter:
@@ -61,30 +62,26 @@ class SegmentWriter:
         Raises:
             ArchiveError: the disk is full or a file damaged; what is not written stays in the store.
         """
-        grown = await self._grown()
+        async with self._store.read() as connection:
+            logs = (await connection.execute(_LOGS)).all()
         written = 0
-        for log in grown[:_LOGS_AT_ONCE]:
+        for log in (await self._grown(logs))[:_LOGS_AT_ONCE]:
             written += await self._write_log(log)
             await asyncio.sleep(0)
         await self._write_notes()
         self.entries += written
-        return await self._erase() or written > 0
+        return await self._erase(logs) or written > 0
 
-    async def _grown(self) -> list[_Grown]:
-        query = select(tables.logs.c.log_id, tables.logs.c.origin, tables.logs.c.size).execution_options(
-            every_shard="whichever log grew is to be written"
-        )
-        async with self._store.read() as connection:
-            rows = (await connection.execute(query)).all()
-        for row in rows:
-            if row.origin not in self._sizes:
-                self._sizes[row.origin] = await asyncio.to_thread(self._held, row.origin)
-        return [_Grown(log_id=row.log_id, origin=row.origin) for row in rows if row.size > self._sizes[row.origin]]
+    async def _grown(self, logs: Sequence[Any]) -> list[Any]:
+        for log in logs:
+            if log.origin not in self._sizes:
+                self._sizes[log.origin] = await asyncio.to_thread(self._held, log.origin)
+        return [log for log in logs if log.size > self._sizes[log.origin]]
 
     def _held(self, origin: str) -> int:
         return self._archive.log(origin).size
 
-    async def _write_log(self, log: _Grown) -> int:
+    async def _write_log(self, log: Any) -> int:
         """Write what one log grew by, as far as its checkpoints have their place in the super-log; how many entries."""
         start = self._sizes[log.origin]
         column = tables.checkpoints.c
@@ -119,28 +116,24 @@ class SegmentWriter:
         files.flush()
         return at
 
-    async def _erase(self) -> bool:
+    async def _erase(self, logs: Sequence[Any]) -> bool:
         """Let the files follow what was erased in the store; whether there was anything.
 
         What this writer read before something was erased it has appended by now, and whatever it reads from now on is
         erased already.
         """
-        column = tables.erasures.c
-        newest = select(column.log_id, func.max(column.number)).group_by(column.log_id)
-        newest = newest.execution_options(every_shard="whichever log's entries were erased")
-        async with self._store.read() as connection:
-            behind = [row[0] for row in await connection.execute(newest) if self._followed.get(row[0]) != row[1]]
-        for log_id in behind:
-            self._followed[log_id] = await self._follow_erasures(log_id)
+        behind = [log for log in logs if log.last_erasure != self._followed.get(log.log_id)]
+        for log in behind:
+            self._followed[log.log_id] = await self._follow_erasures(log.log_id, self._archive.log(log.origin))
         return bool(behind)
 
-    async def _follow_erasures(self, log_id: int) -> int:
+    async def _follow_erasures(self, log_id: int, files: LogFiles) -> int:
         """Erase in one log's files what their own note says that they have not followed; the last erasure's number.
 
         Every folder does so for itself, however long its process was off. A note that does not stand in the store
         belongs to another one: to one that was lost, or is older now. Then all erasures are followed again.
         """
-        files, column = await self._files_of(log_id), tables.erasures.c
+        column = tables.erasures.c
         noted = await asyncio.to_thread(files.erased_up_to)
         number = noted.partition(" ")[0]
         last = int(number) if number.isdecimal() else 0
@@ -161,11 +154,6 @@ class SegmentWriter:
         await asyncio.to_thread(files.erase, places)
         await asyncio.to_thread(files.note_erased, _says(erasures[-1]))
         return int(erasures[-1].number)
-
-    async def _files_of(self, log_id: int) -> LogFiles:
-        named = select(tables.logs.c.origin).where(tables.logs.c.log_id == log_id)
-        async with self._store.read() as connection:
-            return self._archive.log((await connection.execute(named)).scalar_one())
 
     async def _write_notes(self) -> None:
         """The super-log's signed notes, which cannot be computed again: their time and their cosignatures."""

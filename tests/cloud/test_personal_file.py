@@ -8,16 +8,27 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import httpx
 
+from cloud.chain.records import KeyRecord
+from cloud.chain.view import ChainView
+from cloud.evidence import EvidenceRoom
+from cloud.exports.personal import PersonalFile
+from cloud.exports.portion import Source
+from cloud.identity.audit import Act
 from cloud.identity.roles import Role
 from cloud.identity.tokens import Scope
 from cloud.ingest import Ingest, IngestLimits
+from cloud.questions import StoreQuestions
+from cloud.web.answers import BillState, BillSummary, Person, Title
 from contracts.entry import Kind, decode_entry, device_id
+from contracts.onchain import origin_id
 from contracts.tree import leaf_hash
 from tests.cloud.conftest import HeldKeys, sending
 from tests.cloud.gateway import SimulatedGateway
@@ -95,6 +106,41 @@ def test_a_tenant_gets_their_own_time_alone(run: Run, tmp_path: Path) -> None:
             assert not {"bills.csv", "payments.csv", "disputes.json"} & held.keys(), "they are the owner's"
 
     run(scene())
+
+
+def test_the_proofs_in_a_tenants_file_are_one_look_and_not_one_each(run: Run, tmp_path: Path) -> None:
+    gateway = SimulatedGateway()
+
+    async def scene() -> None:
+        async with house(tmp_path) as site:
+            at_ms = site.clock.at_ms
+            for day in (20261001, 20261101):
+                gateway.log(Kind.READING, urn_of(OWN), f"{REGISTER}*{day}", day, at_ms=at_ms)
+            before = gateway.log(Kind.READING, urn_of(OWN), f"{REGISTER}*20261101", 1, at_ms=at_ms - 1)
+            await log_readings(site, gateway)
+            view = ChainView(31337)
+            view.keys[origin_id(gateway.origin)] = [
+                KeyRecord(public=gateway.public, key_class="file", from_block=1, to_block=None)
+            ]
+            room = EvidenceRoom(store=site.cloud.store, view=view, deployment=None, super_origin="h/log")
+            cloud = replace(site.cloud, evidence=room)
+            tenant = Person(key="t", role=Role.TENANT, title=Title(zh="", en=""), units=(OWN,), since_ms=at_ms)
+            source = Source(store=cloud.store, directory=cloud.directory.read(), view=_no_chain, deployment=None)
+            file = PersonalFile(cloud, StoreQuestions(cloud), source, tenant)
+            bill = BillSummary(
+                unit=OWN, period="2026100120261101", opening=date(2026, 10, 1), closing=date(2026, 11, 1),
+                total_fen=1, state=BillState.OPEN,
+            )  # fmt: skip
+            proofs = [member.name async for member in file._evidence([bill])]
+            assert len(proofs) == 2 and not any(name.endswith(f"_{before}.json") for name in proofs)
+            looks = await cloud.identity.audit.of_unit(alias_of(OWN), from_ms=0, count=100)
+            assert not [one for one in looks if one.act is Act.LOOKED], "the whole file is told as one export"
+
+    run(scene())
+
+
+async def _no_chain() -> ChainView:
+    return ChainView(0)
 
 
 def test_it_leaves_by_passkey_or_an_operators_token_and_for_nobody_else(run: Run, tmp_path: Path) -> None:

@@ -3,17 +3,22 @@
 import errno
 import os
 import random
+import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from cloud.errors import ArchiveError
+from cloud.retention.requests import erase_places
 from cloud.segments import Archive, LogFiles
 from cloud.segments.notes import NotesFile
 from cloud.segments.writer import SegmentWriter
+from cloud.store import sqlite_url
 from contracts.entry import Kind
 from contracts.segment import decode_frame, parse_segment_header, split_frames, verify_frame
 from contracts.tree import leaf_hash
@@ -165,6 +170,28 @@ def test_an_erased_entry_leaves_its_leaf_hash_and_every_other_proof(tmp_path: Pa
                 assert rows[32] is not None and rows[32][0] == Kind.READING
 
     run(scene())
+
+
+def test_a_step_with_nothing_to_do_asks_each_log_and_reads_no_list_of_erasures(tmp_path: Path, run: Run) -> None:
+    """A city has some thousand logs, and ever more erasures."""
+    gateway, url = SimulatedGateway(), sqlite_url(tmp_path / "cloud.sqlite3")
+    asked = list[tuple[str, Any]]()
+
+    async def scene() -> None:
+        async with open_bench(url) as bench, writing(bench, tmp_path / "segments") as (_archive, writer):
+            bench.keys.enrol(gateway)
+            await grow(bench, gateway, 1)
+            await erase_places(bench.store, gateway.origin, [2], says="asked for", now_ms=1)
+            await write_all(writer)
+            engine = bench.store._reader.sync_engine
+            event.listen(engine, "before_cursor_execute", lambda _c, _u, says, given, *_: asked.append((says, given)))
+            assert not await writer.step()
+
+    run(scene())
+    with closing(sqlite3.connect(tmp_path / "cloud.sqlite3")) as database:
+        plans = [row[3] for says, given in asked for row in database.execute(f"EXPLAIN QUERY PLAN {says}", given)]
+    assert any("erasures" in plan for plan in plans), "what was erased is asked for"
+    assert not [plan for plan in plans if re.search(r"SCAN (erasures|entries|checkpoints)", plan)], plans
 
 
 def test_segments_never_lead_out_of_their_folder(tmp_path: Path) -> None:
