@@ -12,7 +12,7 @@ from cloud.errors import IdentityRefused
 from cloud.identity import accounts, invitations, tokens
 from cloud.identity.audit import LOCK, Act, write_entry
 from cloud.identity.people import Grant, Invitation, Invited
-from cloud.identity.roles import INVITES, Role
+from cloud.identity.roles import HOUSEHOLD, INVITES, Role
 from cloud.store import Store
 
 __all__ = ["SHOWN_AT_ONCE", "Care", "write_act"]
@@ -37,7 +37,7 @@ class Care:
         """A code for a role; `by` None is the machine's own command. Raises `IdentityRefused`."""
         if by is not None and (role not in INVITES.get(by.role, ()) or (by.unit is not None and by.unit != unit)):
             raise IdentityRefused(403, "not_yours", f"a {by.role} cannot invite a {role} here")
-        if (role in (Role.OWNER, Role.TENANT)) != (unit is not None):
+        if (role in HOUSEHOLD) != (unit is not None):
             raise IdentityRefused(422, "unit", "name the flat for an owner or a tenant, and for nobody else")
         async with self._write() as connection:
             account = by.account if by else None

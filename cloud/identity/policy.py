@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cloud.identity.loads import Load
-from cloud.identity.roles import Role
+from cloud.identity.roles import HOUSEHOLD, Role
 from cloud.identity.tokens import Scope
 
 __all__ = ["RULES", "Gate", "Rule", "is_limited", "load_of", "rule_of"]
@@ -47,7 +47,6 @@ _EVERYBODY, _OWN = Rule(gate=Gate.EVERYBODY), Rule(gate=Gate.OWN, load=Load.ELSE
 _PROBE, _HASHES = Rule(gate=Gate.EVERYBODY, load=Load.ELSEWHERE), Rule(gate=Gate.EVERYBODY, load=Load.HASHES)
 _PROOF, _SIGNED = Rule(gate=Gate.EVERYBODY, load=Load.COSTLY), Rule(gate=Gate.SIGNED, load=Load.COSTLY)
 _BILL = Rule(gate=Gate.TOKEN, scope=Scope.BILLS, load=Load.COSTLY)
-_HOUSEHOLD = frozenset({Role.OWNER, Role.TENANT})
 
 
 def _reads(*roles: Role) -> Rule:
@@ -83,8 +82,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/account/passkeys/remove"): _acts(),
     ("POST", "/account/codes"): _acts(),
     ("POST", "/account/invitations/stop"): _acts(),
-    ("POST", "/account/tokens"): _acts(*_HOUSEHOLD),
-    ("POST", "/account/tokens/revoke"): _acts(*_HOUSEHOLD),
+    ("POST", "/account/tokens"): _acts(*HOUSEHOLD),
+    ("POST", "/account/tokens/revoke"): _acts(*HOUSEHOLD),
     # Others' access, by who looks after it.
     ("GET", "/people"): _reads(Role.OWNER, _M, _C),
     ("POST", "/people/invitations"): _acts(Role.OWNER, _M, _C),
@@ -97,10 +96,10 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/audit"): _reads(_M, _C, _R, _O),
     ("GET", "/audit/checkpoint"): _HASHES,
     # A household's own.
-    ("GET", "/bills/{door}"): _reads(*_HOUSEHOLD),
-    ("GET", "/bills/{door}/{period}"): _reads(*_HOUSEHOLD),
-    ("GET", "/bills/{door}/{period}/bill.json"): Rule(gate=Gate.ROLES, roles=_HOUSEHOLD, load=Load.COSTLY),
-    ("GET", "/bills/{door}/{period}/lines/{number}"): _reads(*_HOUSEHOLD),
+    ("GET", "/bills/{door}"): _reads(*HOUSEHOLD),
+    ("GET", "/bills/{door}/{period}"): _reads(*HOUSEHOLD),
+    ("GET", "/bills/{door}/{period}/bill.json"): Rule(gate=Gate.ROLES, roles=HOUSEHOLD, load=Load.COSTLY),
+    ("GET", "/bills/{door}/{period}/lines/{number}"): _reads(*HOUSEHOLD),
     ("GET", "/bills/{door}/{period}/lines/{number}/dispute"): _reads(Role.OWNER),
     ("POST", "/bills/{door}/{period}/lines/{number}/dispute"): _acts(Role.OWNER),
     # Readings: lifts' and gateways' are everybody's, the others are asked for entry by entry.
@@ -113,7 +112,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/trust"): _EVERYBODY,
     ("GET", "/trust.json"): _EVERYBODY,
     ("GET", "/site"): _reads(_M, _C, _R, _O),
-    ("GET", "/balance"): _reads(*_HOUSEHOLD, _M, _C, _R, _O),
+    ("GET", "/balance"): _reads(*HOUSEHOLD, _M, _C, _R, _O),
     # Programs.
     ("GET", "/healthz"): _PROBE,
     ("GET", "/readyz"): _PROBE,

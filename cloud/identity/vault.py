@@ -42,7 +42,7 @@ class _DeviceKey:
 
 
 class Vault:
-    """The data keys of one site's units and devices. The files are made when the first thing is sealed."""
+    """The data keys of one site's units and devices. The files are made when a store first meets them."""
 
     def __init__(self, folder: Path, master_file: Path) -> None:
         self._folder, self._master_file = folder, master_file
@@ -183,7 +183,7 @@ def _remember(held: dict[Any, _DeviceKey], fresh: Mapping[Any, _DeviceKey]) -> N
 
 
 def open_vault(folder: Path, master_file: Path) -> Vault:
-    """The vault in a folder of its own, and its master key; both are made when the first thing is sealed.
+    """The vault in a folder of its own, and its master key; both are made when a store first meets them.
 
     Raises:
         SettingsError: a file can be read by others, or the master key is none, or is missing beside kept keys.

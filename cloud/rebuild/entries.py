@@ -19,7 +19,7 @@ from cloud.segments.rows import entry_row
 from cloud.store import Store, insert_new, insert_rows, tables
 from cloud.store.logs import log_number
 from cloud.store.months import left_of, month_of
-from cloud.store.readings import CLEAR, heads_of, is_private, mask, parts_of, sealing_keys
+from cloud.store.readings import CLEAR, is_private, mask_rows, sealing_keys
 from cloud.store.trees import STORED_LEVEL
 from contracts.detail import decode_detail
 from contracts.entry import EntryRow, Kind
@@ -181,10 +181,14 @@ async def _seal(connection: AsyncConnection, portion: _Portion) -> None:
     keys = await sealing_keys(connection, {rows[at][_DEVICE] for at in private})
     some = [rows[at] for at in private] if keys else []
     used = [keys[row[_DEVICE]] for row in some]
-    heads = heads_of([row[_VALUE] for row in some], [row[_SALT] for row in some])
-    masked, details = mask(used, [row[_LEAF] for row in some], heads, [row[_DETAIL] for row in some])
-    told = zip(some, used, masked, details, strict=True)
-    sealed = {row[_INDEX]: (*parts_of(head.tobytes()), detail, key.tag) for row, key, head, detail in told}
+    told = mask_rows(
+        used,
+        [row[_LEAF] for row in some],
+        [row[_VALUE] for row in some],
+        [row[_SALT] for row in some],
+        [row[_DETAIL] for row in some],
+    )
+    sealed = {row[_INDEX]: (*parts, key.tag) for row, key, parts in zip(some, used, told, strict=True)}
     portion.entries = [_sealed_row(row, sealed.get(row[_INDEX])) for row in rows]
     portion.boundaries = [_sealed_boundary(row, sealed.get(row[_INDEX])) for row in portion.boundaries]
 

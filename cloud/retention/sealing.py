@@ -14,7 +14,7 @@ from cloud.store import Store, tables
 from cloud.store.erasing import RETENTION_LOCK
 from cloud.store.key_record import KEYS_LOCK
 from cloud.store.months import entries_at
-from cloud.store.readings import CLEAR, heads_of, is_private, mask, parts_of, sealing_keys
+from cloud.store.readings import CLEAR, is_private, mask_rows, sealing_keys
 from cloud.store.upsert import put
 from contracts.entry import Kind
 
@@ -82,15 +82,20 @@ async def _seal(connection: AsyncConnection, rows: Sequence[Any]) -> None:
     if not rows:
         return
     used = [keys[row.device] for row in rows]
-    heads = heads_of([row.value for row in rows], [row.salt for row in rows])
-    masked, details = mask(used, [row.leaf_hash for row in rows], heads, [row.detail for row in rows])
-    changes = []
-    for row, key, head, detail in zip(rows, used, masked, details, strict=True):
-        value, salt = parts_of(head.tobytes())
-        changes.append({
+    sealed = mask_rows(
+        used,
+        [row.leaf_hash for row in rows],
+        [row.value for row in rows],
+        [row.salt for row in rows],
+        [row.detail for row in rows],
+    )
+    changes = [
+        {
             "of_log": row.log_id, "at": row.entry_index, "month": row.received_month, "v": value, "s": salt,
             "d": detail, "k": key.tag,
-        })  # fmt: skip
+        }
+        for row, key, (value, salt, detail) in zip(rows, used, sealed, strict=True)
+    ]  # fmt: skip
     await connection.execute(_SEAL_ENTRY, changes)
     of_boundaries = [
         {"of_log": change["of_log"], "at": change["at"], "v": change["v"], "k": change["k"], "leaf": row.leaf_hash}

@@ -15,7 +15,7 @@ from cloud.store import Store, tables
 from cloud.store.erasing import RETENTION_LOCK, logs_with
 from cloud.store.key_record import KEYS_LOCK, DestroyedKey, note_destroyed
 from cloud.store.months import entries_at
-from cloud.store.readings import heads_of, mask, open_entries, parts_of
+from cloud.store.readings import mask_rows, open_entries
 from cloud.store.sealing import DEVICES
 
 __all__ = ["shred_devices"]
@@ -58,11 +58,15 @@ async def _seal_again(store: Store, vault: Any, log_id: int, devices: Sequence[b
             return 0
         opened = open_entries(connection, rows)
         keys = vault.present_keys({row.device for row in rows})
-        heads = heads_of([row.value for row in opened], [row.salt for row in opened])
         used = [keys[row.device] for row in rows]
-        masked, details = mask(used, [row.leaf_hash for row in rows], heads, [row.detail for row in opened])
-        for row, key, head, detail in zip(rows, used, masked, details, strict=True):
-            value, salt = parts_of(head.tobytes())
+        sealed = mask_rows(
+            used,
+            [row.leaf_hash for row in rows],
+            [row.value for row in opened],
+            [row.salt for row in opened],
+            [row.detail for row in opened],
+        )
+        for row, key, (value, salt, detail) in zip(rows, used, sealed, strict=True):
             await _put(connection, row, value=value, salt=salt, detail=detail, sealed_by=key.tag)
     return len(rows)
 

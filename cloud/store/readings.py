@@ -4,7 +4,8 @@ What is sealed of an entry is what it says: value and salt (blocks 0 and 1) and 
 in counter mode under the device's key. The counter begins with the entry's own leaf hash, which covers all three: two
 entries that differ never share a block of the stream, also where a gateway signs two histories, and the same entry
 gives the same bytes in every table, file and rebuild. The leaf hash, which stands beside it in clear, tells nothing
-while the salt is sealed, and is what an altered row fails by.
+while the salt is sealed. An altered row fails by it in an evidence file, in the segments and in a rebuild; whoever only
+reads a value, such as a page, does not notice.
 
 A row says by which key it is sealed; 0 is clear: kept before there were keys, or by a store that has none.
 """
@@ -27,8 +28,8 @@ from contracts.entry import Kind
 from contracts.quantities import VISIT_VERDICT
 
 __all__ = [
-    "CLEAR", "HEAD_BYTES", "NONCE_BYTES", "DeviceKey", "DeviceKeys", "heads_of", "is_private", "mask", "open_entries",
-    "open_entry", "open_value_columns", "parts_of", "sealing_keys",
+    "CLEAR", "HEAD_BYTES", "NONCE_BYTES", "DeviceKey", "DeviceKeys", "heads_of", "is_private", "mask", "mask_rows",
+    "open_entries", "open_entry", "open_value_columns", "parts_of", "sealing_keys",
 ]  # fmt: skip
 
 CLEAR = 0
@@ -188,6 +189,18 @@ def parts_of(head: bytes) -> tuple[int, bytes]:
     return int.from_bytes(head[:_VALUE], signed=True), head[_VALUE:]
 
 
+def mask_rows(
+    keys: Sequence[DeviceKey],
+    leaves: Sequence[bytes],
+    values: Sequence[int],
+    salts: Sequence[bytes],
+    details: Sequence[bytes | None],
+) -> list[tuple[int, bytes, bytes | None]]:
+    """Values, salts and details as columns have them, sealed or opened as `mask` does it; row by row."""
+    heads, masked = mask(keys, leaves, heads_of(values, salts), details)
+    return [(*parts_of(head.tobytes()), detail) for head, detail in zip(heads, masked, strict=True)]
+
+
 def open_entries(connection: AsyncConnection, rows: Sequence[Any]) -> list[Any]:
     """Rows of a query over `entries` or `boundaries` as they were logged.
 
@@ -203,12 +216,14 @@ def open_entries(connection: AsyncConnection, rows: Sequence[Any]) -> list[Any]:
         return opened
     sealed = [rows[at] for at in places]
     has_salt, has_detail = "salt" in sealed[0]._fields, "detail" in sealed[0]._fields
-    keys = _keys_of(connection, [(row.device, row.sealed_by) for row in sealed])
-    heads = heads_of([row.value for row in sealed], [row.salt if has_salt else b"" for row in sealed])
-    told = [row.detail if has_detail else None for row in sealed]
-    masked, details = mask(keys, [row.leaf_hash for row in sealed], heads, told)
-    for at, row, head, detail in zip(places, sealed, masked, details, strict=True):
-        value, salt = parts_of(head.tobytes())
+    told = mask_rows(
+        _keys_of(connection, [(row.device, row.sealed_by) for row in sealed]),
+        [row.leaf_hash for row in sealed],
+        [row.value for row in sealed],
+        [row.salt if has_salt else b"" for row in sealed],
+        [row.detail if has_detail else None for row in sealed],
+    )
+    for at, row, (value, salt, detail) in zip(places, sealed, told, strict=True):
         changes = {"value": value, "salt": salt, "detail": detail, "sealed_by": CLEAR}
         opened[at] = _form(row._fields)(*[changes.get(name, old) for name, old in zip(row._fields, row, strict=True)])
     return opened

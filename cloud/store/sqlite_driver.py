@@ -32,14 +32,6 @@ class OneVisitConnection(aiosqlite.Connection):
         found: Found = await self._execute(task, *arguments)  # type: ignore[no-untyped-call]
         return found
 
-    def run(self, statement: str, parameters: Iterable[Any]) -> sqlite3.Cursor:
-        """Run a statement; in the thread only."""
-        return self._conn.execute(statement, tuple(parameters))
-
-    def run_many(self, statement: str, rows: Iterable[Iterable[Any]]) -> sqlite3.Cursor:
-        """Run a statement for each row; in the thread only."""
-        return self._conn.executemany(statement, [tuple(row) for row in rows])
-
 
 class _InPlaceConnection:
     """A connection that answers in the event loop's own thread, while everything else waits."""
@@ -62,12 +54,6 @@ class _InPlaceConnection:
 
     async def visit(self, task: Callable[..., Found], *arguments: Any) -> Found:
         return task(*arguments)
-
-    def run(self, statement: str, parameters: Iterable[Any]) -> sqlite3.Cursor:
-        return self._conn.execute(statement, tuple(parameters))
-
-    def run_many(self, statement: str, rows: Iterable[Iterable[Any]]) -> sqlite3.Cursor:
-        return self._conn.executemany(statement, [tuple(row) for row in rows])
 
     async def create_function(self, *arguments: Any, **options: Any) -> None:
         self._conn.create_function(*arguments, **options)
@@ -149,12 +135,12 @@ class _Cursor:
     # -- in the connection's thread, where it has one -----------------------------------------------------------------
 
     def _execute(self, statement: str, parameters: Iterable[Any]) -> None:
-        self._open = self._connection.run(statement, parameters)
+        self._open = self._connection._conn.execute(statement, tuple(parameters))
         self.description, self.lastrowid = self._open.description, self._open.lastrowid
         self._rows = self._fetch(_ROWS_AT_ONCE)
 
     def _execute_many(self, statement: str, rows: Iterable[Iterable[Any]]) -> None:
-        self._open = self._connection.run_many(statement, rows)
+        self._open = self._connection._conn.executemany(statement, [tuple(row) for row in rows])
         self._close()
 
     def _fetch(self, count: int | None) -> list[Row]:

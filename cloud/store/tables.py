@@ -165,7 +165,7 @@ erasures = Table(
     Column("cause", String(16), nullable=False),
     Column("says", Text, nullable=False),
     Column("erased_at_ms", BigInteger, nullable=False),
-    # Not read any more, and gone in the next release: each folder of segments notes by itself how far it has followed.
+    # Unused, 0: each folder of segments notes for itself how far it has followed. Processes of before write it.
     Column("in_segments", SmallInteger, nullable=False),
 )
 
