@@ -182,9 +182,8 @@ class Posting:
     ) -> None:
         """Hand the bills to the cloud from where it stands, waiting until it has followed the chain to the closing."""
         path = f"/v1/bills/{self._place.period}"
-        answer = await self._http.get(path)
-        same = answer.status_code == 200 and answer.json()["root"] == tree.root.hash.hex()
-        held = int(answer.json()["held"]) if same else 0
+        found = await self._asked(partial(self._http.get, path), may_be_unknown=True)
+        held = int(found["held"]) if found is not None and found["root"] == tree.root.hash.hex() else 0
         # While one block is written the cloud can verify the next one.
         ahead: deque[asyncio.Task[int]] = deque()
         try:
@@ -234,8 +233,12 @@ class Posting:
         more = count - len(said)
         return [*said, f"{more} more of {count} lines; `minglou billing replay` tells every one"] if more else said
 
-    async def _asked(self, ask: Callable[[], Awaitable[httpx.Response]]) -> Any:
-        """The cloud's answer, asked again while it is away or behind. Raises BillingError where it refuses."""
+    async def _asked(self, ask: Callable[[], Awaitable[httpx.Response]], *, may_be_unknown: bool = False) -> Any:
+        """The cloud's answer, asked again while it is away or behind; None where what may be unknown is.
+
+        Raises:
+            BillingError: it refuses, or is away for too long.
+        """
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
@@ -245,6 +248,8 @@ class Posting:
             else:
                 if answer.status_code == 200:
                     return answer.json()
+                if answer.status_code == 404 and may_be_unknown:
+                    return None
                 says = answer.text[:500]
                 if answer.status_code not in _NOT_YET:
                     raise BillingError(f"the cloud refused the bills: {says}")

@@ -144,6 +144,7 @@ class BillRun:
             if self._state.ground:
                 say("what the bills rest on has changed since; all are made again")
             self._written.clear()
+            self._keep(replace(self._state, ground=""))  # whatever is on disk from here on belongs to nothing
             for file in (*map(self._file, self._firsts()), *self._tables()):
                 file.unlink(missing_ok=True)
             for pool, keys in columns.volumes.items():

@@ -127,6 +127,30 @@ def test_a_node_that_never_answers_is_given_up_with_what_to_do(
     run(scenario())
 
 
+def test_a_cloud_that_is_away_when_bills_are_to_be_handed_in_is_waited_for(run: Run, tmp_path: Path) -> None:
+    place = BillPlace(chain_id=31337, contract="0x" + "ab" * 20, site=bytes(32), period=2026100120261101)
+    contents = [bytes(16)] * 3
+    tree = BillTree(leaves_of(contents, place))
+    unknown, taken = httpx.Response(404, json={}), httpx.Response(200, json={"held": 3, "unit_count": 3})
+    answers = [httpx.ConnectError("away"), httpx.Response(503, json={}), unknown, httpx.ReadError("cut off"), taken]
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def scenario() -> list[int]:
+        held: list[int] = []
+        async with Posting(operator_of("http://127.0.0.1:1", tmp_path), place) as posting:
+            await vars(posting)["_http"].aclose()
+            vars(posting)["_http"] = httpx.AsyncClient(base_url="http://c", transport=httpx.MockTransport(answer))
+            await posting.upload(contents, tree, held.append)
+        return held
+
+    assert run(scenario()) == [3] and not answers
+
+
 def a_client_verifies(url: str, site: ChainSite, period: int, held: KeyProof) -> None:
     """`Client.share` believes the table on chain alone, and refuses a share that is not its part."""
     terms = Terms.tiered(quantity="1-0:9.8.0", tiers=[(None, 55_800_000)], key=Key.VOLUME)

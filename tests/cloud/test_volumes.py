@@ -18,7 +18,7 @@ from cloud.billing.draft import draft_from_json, draft_period, draft_to_json
 from cloud.billing.period_columns import reckon_period
 from cloud.billing.pool_keys import key_in_table
 from cloud.billing.reckoning import Reckoning
-from cloud.billing.run import BillRun
+from cloud.billing.run import BillRun, Prepared
 from cloud.billing.usage import load_registers
 from cloud.billing.volumes import decode_volumes, encode_volumes, keep_volumes, read_key, read_shares, read_volumes
 from cloud.chain.deployment import Deployment
@@ -282,6 +282,47 @@ def test_a_run_that_goes_on_has_the_same_table_and_a_posted_one_has_none(
         await store.close()
 
     run(scenario())
+
+
+def test_tables_of_a_run_that_was_cut_off_while_it_was_made_again_are_not_taken_for_its_own(
+    run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The readings change, the run is killed before it says so, and they change back: a reorganised chain does that."""
+    site, _ = watered_site()
+    folder = tmp_path / "run"
+
+    async def scenario() -> None:
+        await site.write(store)
+
+        async def prepared() -> Prepared:
+            bills = BillRun.open(folder, PLACE, UNITS)
+            async with store.read() as connection:
+                return await bills.prepare(connection, view=site.view, directory=EMPTY)
+
+        before = await prepared()
+        (folder / "units-000000000.bills").unlink()
+        bound, flat = dict(site.view.bindings), site.view.roll[0].alias
+        site.view.bindings = {device: records for device, records in bound.items() if records[0].subject != flat}
+        with monkeypatch.context() as patched:
+            patched.setattr(BillRun, "_keep", killed_when_it_says_so(BillRun._keep))
+            with pytest.raises(KeyboardInterrupt):
+                await prepared()
+        site.view.bindings = bound
+        after = await prepared()
+        assert [one.encode() for one in after.volumes] == [one.encode() for one in before.volumes]
+        assert after.tree.root == before.tree.root
+        await store.close()
+
+    run(scenario())
+
+
+def killed_when_it_says_so(keep: Callable[..., None]) -> Callable[..., None]:
+    def kept(self: BillRun, state: Any) -> None:
+        if state.ground:
+            raise KeyboardInterrupt
+        keep(self, state)
+
+    return kept
 
 
 def test_a_draft_carries_its_tables(run: Run, store: Store) -> None:
