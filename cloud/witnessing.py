@@ -6,8 +6,10 @@ until enough have cosigned it (`cloud.chain.anchoring`), so that slow witnesses 
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import httpx
 from sqlalchemy import delete, func, insert, select
@@ -31,6 +33,12 @@ _log = logging.getLogger("cloud.witnesses")
 _POLL_SECONDS = 0.25
 _SAID_MAX = 200
 _NOTICE_SECONDS = 3_600.0  # between two notices about one witness
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Whose certificates count; read once, for that costs more than a question."""
+    return httpx.create_ssl_context()
 
 
 class WitnessFailure(CloudError):
@@ -107,7 +115,7 @@ class WitnessClient:
         body = encode_add_checkpoint(AddCheckpoint(old_size=old_size, proof=tuple(path), note=head.own_note))
         try:
             async with (
-                httpx.AsyncClient(transport=self._transport, timeout=self._timeout_seconds, trust_env=False) as http,
+                self._connection() as http,
                 http.stream("POST", f"{self._cosigner.url}/add-checkpoint", content=body) as answer,
             ):
                 read = bytearray()
@@ -125,6 +133,12 @@ class WitnessClient:
             ) from error
         except UnicodeDecodeError as error:
             raise WitnessFailure("answered with what is no text; ask its keeper what runs there") from error
+
+    def _connection(self) -> httpx.AsyncClient:
+        """One for each question: witnesses are asked seldom, and may be somewhere else the next time."""
+        return httpx.AsyncClient(
+            transport=self._transport, timeout=self._timeout_seconds, trust_env=False, verify=_authorities()
+        )
 
     def _size_in(self, text: str, head: SignedHead) -> int:
         """The size that a 409 names: what the witness has cosigned last."""

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from contracts.batch import MEDIA_TYPE
 from tests.cloud.month import Month
 from tests.cloud.served import ServedCloud
+from tests.plain_http import NO_TLS
 
 __all__ = ["Call", "answer_to", "answers_are_as_described", "good_calls"]
 
@@ -83,6 +84,7 @@ def answer_to(cloud: ServedCloud, call: Call) -> httpx.Response:
         content=call.body,
         timeout=70,
         trust_env=False,
+        verify=NO_TLS,
     )
 
 

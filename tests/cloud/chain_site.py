@@ -13,6 +13,7 @@ from contracts import ed25519
 from contracts.onchain import origin_id
 from tests.cloud.abi import contract_abi
 from tests.cloud.gateway import SimulatedGateway
+from tests.plain_http import NO_TLS
 
 SUPER_ORIGIN = "demo.minglou.example/log"
 SUPER_KEY = ed25519.key_from_seed(bytes(31) + b"\x07")
@@ -78,7 +79,7 @@ class ChainSite:
         return cls(url, client, await deploy(client, account("deployer"), options), relayer)
 
     async def rpc(self, method: str, *params: Any) -> Any:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as http:
             answer = (
                 await http.post(self.url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
             ).json()

@@ -17,6 +17,7 @@ from contracts import ed25519
 from contracts.batch import MEDIA_TYPE
 from tests.cloud.chain_site import SUPER_KEY, SUPER_ORIGIN, ChainSite, secret_of
 from tests.cloud.gateway import SimulatedGateway
+from tests.plain_http import NO_TLS
 from tests.processes import Program, free_port, is_listening, running
 
 
@@ -41,6 +42,7 @@ class ServedCloud:
             headers={"Content-Type": MEDIA_TYPE, "Authorization": f"Bearer {gateway.token.hex()}"},
             timeout=40,
             trust_env=False,
+            verify=NO_TLS,
         )
 
     @cached_property
@@ -50,7 +52,14 @@ class ServedCloud:
 
     def get(self, path: str, token: str | None = None, **params: object) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.get(f"{self.url}{path}", params=params, headers=headers, timeout=70, trust_env=False)  # type: ignore[arg-type]
+        return httpx.get(
+            f"{self.url}{path}",
+            params=params,  # type: ignore[arg-type]
+            headers=headers,
+            timeout=70,
+            trust_env=False,
+            verify=NO_TLS,
+        )
 
 
 def make_token(folder: Path) -> str:

@@ -25,13 +25,16 @@ from tests.cloud.chain_site import ChainSite
 from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.house import UNITS, directory, urn_of
 from tests.cloud.served import minglou
+from tests.plain_http import NO_TLS
 from tests.postgres import PostgresServer
 from tests.processes import Program, free_port, running, wait_until
 
 
 def is_up(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=30).status_code == 200
+        return (
+            httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, verify=NO_TLS, timeout=30).status_code == 200
+        )
     except httpx.TransportError:
         return False
 
@@ -41,6 +44,7 @@ def size_of(port: int, gateway: SimulatedGateway) -> int:
         f"http://127.0.0.1:{port}/v1/logs/{gateway.origin}",
         headers={"Authorization": f"Bearer {gateway.token.hex()}"},
         trust_env=False,
+        verify=NO_TLS,
         timeout=60,
     )
     return int(answer.json()["size"])
@@ -52,6 +56,7 @@ def send(port: int, gateway: SimulatedGateway) -> httpx.Response:
         content=gateway.batch(),
         headers={"Content-Type": MEDIA_TYPE, "Authorization": f"Bearer {gateway.token.hex()}"},
         trust_env=False,
+        verify=NO_TLS,
         timeout=60,
     )
 
@@ -100,7 +105,7 @@ def test_an_empty_folder_becomes_a_cloud_that_goes_on_after_a_kill(tmp_path: Pat
         asyncio.run(enrol(places, gateway))
         places.directory.write_text(json.dumps(directory()))
         wait_until(lambda: send(port, gateway).status_code == 200, seconds=60, what="the gateway's key in force")
-        page = httpx.get(f"http://127.0.0.1:{port}/lifts", trust_env=False, timeout=60)
+        page = httpx.get(f"http://127.0.0.1:{port}/lifts", trust_env=False, verify=NO_TLS, timeout=60)
         assert page.status_code == 200 and "b07-l1" in page.text
         before = texts(root)
         for _ in range(2):
@@ -113,7 +118,7 @@ def test_an_empty_folder_becomes_a_cloud_that_goes_on_after_a_kill(tmp_path: Pat
         wait_until(lambda: send(port, gateway).status_code == 200, seconds=60, what="the gateway's next batch")
 
         def anchored() -> bool:
-            status = httpx.get(f"http://127.0.0.1:{port}/v1/status", trust_env=False, timeout=60).json()
+            status = httpx.get(f"http://127.0.0.1:{port}/v1/status", trust_env=False, verify=NO_TLS, timeout=60).json()
             return bool(status["anchored_size"])
 
         wait_until(anchored, seconds=120, what="the super-log on the chain that came back")
@@ -139,7 +144,7 @@ def test_a_site_that_was_provisioned_into_the_folder_is_served_with_its_own_sett
     with running(command, name="up", output_dir=tmp_path, ready=lambda: is_up(port), seconds=120) as program:
         deployment = read_deployment(root / "chain" / "deployment.json")
         assert deployment.site.hex() == json.loads((root / "names.json").read_text())["site_id"]
-        assert httpx.get(f"http://127.0.0.1:{port}/", trust_env=False, timeout=60).status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{port}/", trust_env=False, verify=NO_TLS, timeout=60).status_code == 200
         assert program.stop() == 0, program.said()
 
 

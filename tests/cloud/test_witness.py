@@ -32,6 +32,7 @@ from contracts.witness import (
     encode_add_checkpoint,
     parse_tree_head,
 )
+from tests.plain_http import NO_TLS
 from tests.processes import Program, free_port, program, running, wait_until
 
 ORIGIN = "demo.minglou.example/log"
@@ -313,7 +314,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Program, str]]:
 
 def is_up(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5, trust_env=False).status_code == 200
+        return httpx.get(url, timeout=5, trust_env=False, verify=NO_TLS).status_code == 200
     except httpx.HTTPError:
         return False
 

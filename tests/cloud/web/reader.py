@@ -33,6 +33,7 @@ class Reader:
                 base_url=self._base_url,
                 cookies=self.cookies,
                 follow_redirects=follow_redirects,
+                trust_env=False,
             ) as client:
                 answer = await client.request(method, path, **options)
                 self.cookies = client.cookies
