@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from cloud.web.answers import BalanceDay, BusBalance
 from cloud.web.bills import refusal
+from cloud.web.chart import labelled
 from cloud.web.page import Pages
 
 WIDTH, HEIGHT = 600, 100
@@ -31,17 +32,12 @@ class LossChart:
     """Losses as bars from a line of nothing, and the band that cables and meters explain behind them."""
 
     bars: tuple[LossBar, ...]
+    labelled_days: tuple[date, ...]  # what stands under the bars
     zero_y: float
     band_y: float
     band_height: float
     width: int = WIDTH
     height: int = HEIGHT
-
-    @property
-    def labelled_days(self) -> tuple[date, ...]:
-        """First, middle and last day."""
-        days = [bar.day.day for bar in self.bars]
-        return days[0], days[len(days) // 2], days[-1]
 
 
 def routes(pages: Pages) -> APIRouter:
@@ -54,13 +50,13 @@ def routes(pages: Pages) -> APIRouter:
         found = await pages.questions.balance(visit.viewer, to) if visit.viewer else None
         if found is None:
             return refusal(pages, visit)
-        values = {"balance": found, "charts": [loss_chart(bus) for bus in found.buses], "permille": permille}
+        values = {"balance": found, "charts": [loss_chart(bus) for bus in found.buses], "loss_permille": loss_permille}
         return pages.render(visit, "balance.html", values=values)
 
     return router
 
 
-def permille(difference: int, main: int) -> int | None:
+def loss_permille(difference: int, main: int) -> int | None:
     """The loss in parts of a thousand, rounded half away from nothing; None where nothing went in."""
     if not main:
         return None
@@ -69,7 +65,7 @@ def permille(difference: int, main: int) -> int | None:
 
 
 def _loss(day: BalanceDay) -> int | None:
-    return None if day.difference is None or day.main is None else permille(day.difference, day.main)
+    return None if day.difference is None or day.main is None else loss_permille(day.difference, day.main)
 
 
 def loss_chart(bus: BusBalance) -> LossChart | None:
@@ -97,4 +93,10 @@ def loss_chart(bus: BusBalance) -> LossChart | None:
         if loss is not None
     )
     band_y = y(bus.high_permille)
-    return LossChart(bars=bars, zero_y=y(0), band_y=band_y, band_height=round(y(bus.low_permille) - band_y, 2))
+    return LossChart(
+        bars=bars,
+        labelled_days=labelled([day.day for day in bus.days]),
+        zero_y=y(0),
+        band_y=band_y,
+        band_height=round(y(bus.low_permille) - band_y, 2),
+    )

@@ -16,6 +16,11 @@ _TOP = 4
 _GAP_SHARE = 0.28
 
 
+def labelled(days: Sequence[date]) -> tuple[date, date, date]:
+    """First, middle and last day: what stands under the bars, which leave a place for a day without a figure."""
+    return days[0], days[len(days) // 2], days[-1]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
     """One day's bar in the chart's own units."""
@@ -43,8 +48,8 @@ class DayChart:
 
     @property
     def labelled_days(self) -> tuple[date, ...]:
-        """First, middle and last day: what stands under the bars."""
-        return (self.bars[0].day, self.bars[len(self.bars) // 2].day, self.bars[-1].day)
+        """What stands under the bars."""
+        return labelled([bar.day for bar in self.bars])
 
 
 def day_chart(points: Sequence[DayPoint]) -> DayChart | None:

@@ -55,7 +55,10 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
     "recovery": (
         409,
         _n("This letter is for a lost passkey"),
-        _n("In place of a passkey comes a passkey: sign out, and use the code in a browser that has passkeys."),
+        _n(
+            "A lost passkey is replaced by a new passkey only: "
+            "sign out, then use the code in a browser that has passkeys."
+        ),
     ),
     "early": (
         409,

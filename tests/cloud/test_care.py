@@ -180,7 +180,7 @@ def test_a_refusal_says_what_to_do_where_it_was_refused(run: Run, tmp_path: Path
             code = await _recovery(site, manager)
             site.clock.at_ms += 3 * DAY_MS + 1
             refused = await site.browser().post("/join/codes", data={"code": code})
-            assert refused.status_code == 409 and "In place of a passkey comes a passkey" in refused.text
+            assert refused.status_code == 409 and "A lost passkey is replaced by a new passkey only" in refused.text
             sheet = await site.browser().post("/join/codes", data={"code": await site.letter(Role.OWNER, "b07-0502")})
             one = re.search(r"<li><code>([0-9A-Z-]{19})</code>", sheet.text)
             assert one

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cloud.web.answers import BalanceDay, BusBalance, Person
-from cloud.web.balance import HEIGHT, loss_chart, permille
+from cloud.web.balance import HEIGHT, loss_chart, loss_permille
 from tests.cloud.web.reader import Reader
 from tests.cloud.web.site import site
 from tests.cloud.web.test_browser import ARGUMENTS
@@ -23,7 +23,7 @@ ORDER = """() => {
 def test_the_page_says_in_both_languages_what_went_in_what_came_out_and_when_it_was_odd(sign_in: SignIn) -> None:
     manager = sign_in(MANAGER)
     says = manager.get("/balance", headers={"accept-language": "zh-CN"}).text
-    assert "加得起来吗" in says and "有2天因缺少零点读数" in says and "未经任何分表" in says
+    assert "对得上吗" in says and "有2天因缺少零点读数" in says and "未经任何分表" in says
     manager.post("/preferences", data={"language": "en", "back": "/"})
     says = manager.get("/balance").text
     assert "Does it add up?" in says and "passed the main meter and no other one" in says
@@ -54,7 +54,7 @@ def test_the_shared_energy_line_leads_to_it(sign_in: SignIn) -> None:
     [(25, 1000, 25), (-5, 1000, -5), (1, 2000, 1), (-1, 2000, -1), (1, 2001, 0), (3, 0, None)],
 )
 def test_a_loss_is_rounded_half_away_from_nothing(difference: int, main: int, parts: int | None) -> None:
-    assert permille(difference, main) == parts
+    assert loss_permille(difference, main) == parts
 
 
 def test_bars_begin_at_nothing_and_stay_within_the_chart() -> None:
@@ -70,6 +70,7 @@ def test_bars_begin_at_nothing_and_stay_within_the_chart() -> None:
         BusBalance(name="b", unit="Wh", meters=9, low_permille=-5, high_permille=50, days=days, stretches=())
     )
     assert chart is not None and len(chart.bars) == 3
+    assert chart.labelled_days == (days[0].day, days[2].day, days[3].day), "the third has no bar, and keeps its place"
     above, below, odd = chart.bars
     assert above.y + above.height == pytest.approx(chart.zero_y, abs=0.02) == below.y
     assert odd.y == 0 and all(bar.y >= 0 and bar.y + bar.height <= HEIGHT + 0.02 for bar in chart.bars)

@@ -149,7 +149,7 @@ def test_without_passkeys_a_sheet_of_codes_opens_the_pages_for_reading(served: S
     assert len(codes) == 8
     page.context.clear_cookies()
     page.goto(f"{served.address}/signin")
-    page.get_by_label("您那张纸上的一次性码").fill(codes[3])
+    page.get_by_label("清单上的一次性码").fill(codes[3])
     page.get_by_role("button", name="登录查看").click()
     page.wait_for_url(f"{served.address}/home")
     page.goto(f"{served.address}/account")
