@@ -6,13 +6,11 @@ both accept and refuse the same bytes.
 """
 
 import re
-import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +29,6 @@ _ZERO_WORDS = (1, 2, 8, 9, 10, 26, 27)
 _KIND, _OBSERVED_AT, _SIGN, _VALUE, _DIGEST = 3, 11, (16, 17, 18), 19, (20, 21, 22, 23)
 _DIGEST_AT = 160
 _LOWEST = np.int64(-(2**63))  # as a value it has no positive counterpart
-# kind, device, observed_at, value, detail digest, salt; the quantity is read apart.
-_FIELDS = struct.Struct(">31xB32s24xQ32x24xq32s16s16x")
 _RAW_KINDS = (int(Kind.VISIT), int(Kind.BEACON))
 _NOTHING = re.compile(rb"(?:\0\0)+")
 
@@ -59,10 +55,6 @@ class Columns:
     def row(self, position: int) -> EntryRow:
         """One entry's fields."""
         return decode_entry(self.entries[position * ENTRY_BYTES : (position + 1) * ENTRY_BYTES]).row
-
-    def fields(self, position: int) -> tuple[Any, ...]:
-        """One entry's kind, device, time, value, detail digest and salt as they stand, without a check."""
-        return _FIELDS.unpack_from(self.entries, position * ENTRY_BYTES)
 
     def boundaries(self, start: int) -> Iterator[int]:
         """Positions of the boundary entries from position `start` on."""

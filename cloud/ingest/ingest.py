@@ -25,6 +25,7 @@ from cloud.ingest.keys import GatewayKey, KeyRing, KeyState
 from cloud.ingest.oddities import Oddity, clock_oddities, replay_of
 from cloud.ingest.overlap import Fork
 from cloud.ingest.quota import Bucket, Quota
+from cloud.ingest.sealing import SealedGroup
 from cloud.ingest.writer import adopt_logs
 from cloud.store import Store
 from cloud.store.logs import log_number
@@ -71,6 +72,7 @@ class _Group:
     answers: list[tuple[_Job, LogHead, int]] = field(default_factory=list)
     oddities: list[Oddity] = field(default_factory=list)
     entries: int = 0
+    ahead: SealedGroup | None = None
 
 
 def _real_now_ms() -> int:
@@ -211,6 +213,7 @@ class Ingest:
         try:
             while True:
                 group = await self._next_group()
+                await self._prepare(group)
                 await self._settle()
                 if group.generation != self._generation:
                     self._answer_busy(group, "an earlier transaction failed")
@@ -237,6 +240,13 @@ class Ingest:
             while not self._jobs and self._writing is not None and not self._writing.done():
                 await asyncio.wait({self._writing}, timeout=0.002)
         return group
+
+    async def _prepare(self, group: _Group) -> None:
+        """What can be made ready of a group while the one before it is being written."""
+        try:
+            group.ahead = await self._journal.prepare(group.continuations)
+        except Exception:  # noqa: BLE001 - writing will meet with the same, and answers it
+            _log.debug("cloud: a group of %d batches is not made ready ahead", len(group.answers), exc_info=True)
 
     async def _look_up(self, job: _Job) -> LogHead | None:
         """The head of a job's log; all waiting jobs' logs that are not in memory are read at once."""
@@ -406,6 +416,7 @@ class Ingest:
             appended = await self._journal.append(
                 group.continuations, group.oddities,
                 seen={head.log_id for _job, head, _size in group.answers}, now_ms=self._clock.now_ms(),
+                ahead=group.ahead,
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - answered to every waiting gateway, which sends again
             _log.exception("cloud: a group of %d batches could not be written", len(group.answers))

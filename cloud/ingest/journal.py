@@ -12,7 +12,8 @@ from cloud.ingest.judgement import Content, Continuation, LogHead
 from cloud.ingest.oddities import Oddity
 from cloud.ingest.overlap import Fork, compare_with_held
 from cloud.ingest.quota import Bucket
-from cloud.ingest.writer import freeze_log, read_heads, write_group
+from cloud.ingest.sealing import SealedGroup
+from cloud.ingest.writer import freeze_log, read_heads, seal_ahead, write_group
 from cloud.store import Store, log_id_of, tables
 
 __all__ = ["Appended", "Journal", "StoreJournal"]
@@ -49,6 +50,10 @@ class Journal(Protocol):
         """
         ...
 
+    async def prepare(self, continuations: Sequence[Continuation]) -> SealedGroup | None:
+        """What `append` takes of a group beside itself, made while the group before it may still be under way."""
+        ...
+
     async def append(
         self,
         continuations: Sequence[Continuation],
@@ -56,11 +61,13 @@ class Journal(Protocol):
         *,
         seen: Collection[int],
         now_ms: int,
+        ahead: SealedGroup | None,
     ) -> Appended:
         """Make a group durable: each log's continuations in their order, all of a log or none that is acknowledged.
 
         Args:
             seen: numbers of all logs whose gateways were heard.
+            ahead: what `prepare` made of it, where it did.
         """
         ...
 
@@ -96,6 +103,9 @@ class StoreJournal:
                 raise IngestRefused(503, "busy", says, size=stored, retry_after=1)
             return await compare_with_held(connection, content, head)
 
+    async def prepare(self, continuations: Sequence[Continuation]) -> SealedGroup | None:
+        return await seal_ahead(self._store, continuations)
+
     async def append(
         self,
         continuations: Sequence[Continuation],
@@ -103,8 +113,10 @@ class StoreJournal:
         *,
         seen: Collection[int],
         now_ms: int,
+        ahead: SealedGroup | None,
     ) -> Appended:
-        return Appended(moved=await write_group(self._store, continuations, oddities, seen=seen, now_ms=now_ms))
+        moved = await write_group(self._store, continuations, oddities, seen=seen, now_ms=now_ms, ahead=ahead)
+        return Appended(moved=moved)
 
     async def freeze(self, head: LogHead, fork: Fork, content: Content, says: str, *, now_ms: int) -> bool:
         await freeze_log(self._store, head, fork, says, now_ms=now_ms)

@@ -72,25 +72,25 @@ async def insert_entries(connection: AsyncConnection, parts: Sequence[StoredPart
 
 
 def _parameters(stored: StoredPart, month: int) -> tuple[Any, ...]:
-    part, columns, start = stored.part, stored.columns, stored.part.skipped
-    array = columns.array[start:]
-    details = [columns.details.get(position, b"") for position in range(start, columns.count)]
-    lengths = np.fromiter(map(len, details), np.int64, len(details))
+    part, array = stored.part, stored.entries
+    columns, start = part.content.columns, part.skipped
+    lengths = np.zeros(part.added, np.int64)
+    lengths[list(stored.details)] = [len(detail) for detail in stored.details.values()]
     given = {
         "count": part.added,
         "log_id": part.head.log_id,
         "first": part.before.size,
         "month": month,
-        "entries": columns.entries[start * ENTRY_BYTES :],
+        "entries": array.tobytes(),
         "kinds": _decimals(columns.kinds[start:]),
         "times": _decimals(columns.observed_at_ms[start:]),
         "quantities": array[:, _QUANTITY].tobytes().translate(_SPACES_FOR_ZEROS),
         "values": _decimals(np.ascontiguousarray(array[:, _VALUE]).view(">i8")[:, 0]),
-        "details": b"".join(details),
+        "details": b"".join(stored.details.values()),
         "starts": _decimals(np.cumsum(lengths) - lengths),
         "lengths": _decimals(lengths),
         "leaves": b"".join(part.content.leaves[start:]),
-        "keys": _decimals(stored.sealed_by[start:]),
+        "keys": _decimals(stored.sealed_by),
     }
     return tuple(given[name] for name in _PARAMETERS)
 

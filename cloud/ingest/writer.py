@@ -17,12 +17,13 @@ from cloud.ingest.oddities import Oddity
 from cloud.ingest.overlap import Fork
 from cloud.ingest.quota import Bucket
 from cloud.ingest.rows import write_content
+from cloud.ingest.sealing import SealedGroup, keep_or_seal_again, seal_parts
 from cloud.store import Store, insert_rows, tables
 from cloud.store.months import month_of
 from cloud.store.upsert import count_up, insert_new_rows
 from contracts.tree import Frontier
 
-__all__ = ["adopt_logs", "freeze_log", "read_heads", "write_group"]
+__all__ = ["adopt_logs", "freeze_log", "read_heads", "seal_ahead", "write_group"]
 
 _LOGS = tables.logs.c
 _ASKED_AT_ONCE = 4_096
@@ -76,24 +77,33 @@ async def write_group(
     *,
     seen: Collection[int],
     now_ms: int,
+    ahead: SealedGroup | None = None,
 ) -> set[int]:
     """Store what continues its log as it stands; the numbers of logs that have moved meanwhile, of which nothing was
     stored.
 
     Args:
         seen: numbers of all logs whose gateways were heard.
+        ahead: the continuations as they were sealed before, where they were.
     """
+    ahead = ahead or await seal_ahead(store, continuations)
     month = month_of(now_ms)
     await store.prepare_month(month)
     async with store.write(lock=None) as connection:
         await _open_logs(connection, continuations, now_ms)
         moved = await _moved(connection, continuations, seen)
         parts = [part for part in continuations if part.head.log_id not in moved]
-        await write_content(connection, parts, month=month)
+        await write_content(connection, await keep_or_seal_again(connection, ahead, parts), month=month)
         await insert_rows(connection, tables.checkpoints, [_checkpoint_row(part, now_ms) for part in parts])
         await _move_heads(connection, parts, seen, now_ms)
         await _note_oddities(connection, [one for one in oddities if one.log_id not in moved], now_ms)
     return moved
+
+
+async def seal_ahead(store: Store, continuations: Sequence[Continuation]) -> SealedGroup:
+    """What `write_group` can be given, so that no transaction waits for it."""
+    async with store.read() as connection:
+        return await seal_parts(connection, continuations)
 
 
 async def freeze_log(store: Store, head: LogHead, fork: Fork, says: str, *, now_ms: int) -> None:

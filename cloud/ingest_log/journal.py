@@ -16,6 +16,7 @@ from cloud.ingest.judgement import Content, Continuation, LogHead
 from cloud.ingest.oddities import Oddity
 from cloud.ingest.overlap import Fork
 from cloud.ingest.quota import Bucket
+from cloud.ingest.sealing import SealedGroup
 from cloud.ingest_log.log import IngestLog, OtherRecord
 from cloud.ingest_log.record import BATCH, FORK, Record, RecordError, encode_record
 from cloud.store import Store
@@ -110,6 +111,9 @@ class ReplicatedJournal:
         except STORE_ERRORS as error:
             raise _store_away(error) from error
 
+    async def prepare(self, continuations: Sequence[Continuation]) -> None:
+        """Nothing: what goes into the log is what came."""
+
     async def append(
         self,
         continuations: Sequence[Continuation],
@@ -117,6 +121,7 @@ class ReplicatedJournal:
         *,
         seen: Collection[int],
         now_ms: int,
+        ahead: SealedGroup | None,
     ) -> Appended:
         by_log: dict[int, list[Continuation]] = {}
         for part in continuations:

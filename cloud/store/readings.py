@@ -14,6 +14,7 @@ import asyncio
 from collections import namedtuple
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,7 +30,7 @@ from contracts.quantities import VISIT_VERDICT
 
 __all__ = [
     "CLEAR", "HEAD_BYTES", "NONCE_BYTES", "DeviceKey", "DeviceKeys", "heads_of", "is_private", "mask", "mask_rows",
-    "open_entries", "open_entry", "open_value_columns", "parts_of", "sealing_keys",
+    "mask_runs", "open_entries", "open_entry", "open_value_columns", "parts_of", "sealing_keys", "seals_readings",
 ]  # fmt: skip
 
 CLEAR = 0
@@ -42,6 +43,7 @@ NONCE_BYTES = 14
 """How much of a leaf hash begins a counter block; two bytes number the block."""
 
 _BLOCK, _VALUE = 16, 8
+_HEAD_BLOCKS = 2  # that a head takes, though it fills one and a half
 _PADDING = [b"", *(bytes(_BLOCK - over) for over in range(1, _BLOCK))]  # by how far the last block is filled
 _NO_SALT = bytes(16)
 _LIFT = "lift."
@@ -86,17 +88,21 @@ def is_private(kind: int, quantity: str) -> bool:
 
 async def sealing_keys(connection: AsyncConnection, devices: Collection[bytes]) -> Mapping[bytes, DeviceKey]:
     """The keys that seal what these devices say; none where the store has no keys, or does not seal readings yet."""
-    keys: Any = connection.info.get(SEALER)
-    if keys is None or not devices or not await _seals(connection, keys):
+    if not devices or not await seals_readings(connection):
         return {}
-    found: Mapping[bytes, DeviceKey] = keys.present_keys(devices)
+    keys: Any = connection.info[SEALER]
+    # In a thread: a key that is made is on disk before it is used, and another process may be writing.
+    found: Mapping[bytes, DeviceKey] = await asyncio.to_thread(keys.present_keys, devices)
     return found
 
 
-async def _seals(connection: AsyncConnection, keys: Any) -> bool:
-    """A store that held readings before there were keys seals from when its operator says that all processes know how
-    to read them; once it does, it does so for good.
+async def seals_readings(connection: AsyncConnection) -> bool:
+    """Whether what comes in is sealed: not without keys, and where readings were held before there were any, from when
+    the operator says that all processes know how to read them; once it is, for good.
     """
+    keys: Any = connection.info.get(SEALER)
+    if keys is None:
+        return False
     if not keys.seals_readings:
         column = tables.key_store.c
         row = (await connection.execute(select(column.seals_readings).where(column.one == _ONE))).scalar_one_or_none()
@@ -112,67 +118,72 @@ def mask(
     Args:
         keys: of each entry's device.
         leaves: the entries' leaf hashes, which begin their streams.
-        heads: each entry's value and salt, `HEAD_BYTES`; blocks 0 and 1 of the stream.
-        details: from block 2 on; None, or nothing, where an entry has none.
+        heads: each entry's value and salt, `HEAD_BYTES`.
+        details: None, or nothing, where an entry has none.
 
     Returns:
         Heads and details in the same order.
     """
     if not keys:
         return heads, list(details)
-    nonces = np.frombuffer(b"".join(leaves), np.uint8).reshape(len(leaves), -1)[:, :NONCE_BYTES]
-    same = np.fromiter(map(id, keys), np.int64, len(keys))
-    masked = heads ^ _uniform_stream(keys, same, nonces)[:, :HEAD_BYTES]
-    has_one = [at for at, detail in enumerate(details) if detail]
-    if not has_one:
-        return masked, list(details)
-    return masked, _mask_details(keys, same, nonces, details, has_one)
+    order = np.argsort(np.fromiter(map(id, keys), np.int64, len(keys)), kind="stable")
+    places = order.tolist()
+    runs = [(key, len(list(some))) for key, some in groupby([keys[at] for at in places])]
+    nonces = np.frombuffer(b"".join(leaves), np.uint8).reshape(len(leaves), -1)[order, :NONCE_BYTES]
+    told = {at: detail for at, place in enumerate(places) if (detail := details[place])}
+    in_runs, opened = mask_runs(runs, nonces, heads[order], told)
+    masked, found = np.empty_like(heads), list(details)
+    masked[order] = in_runs
+    for at, detail in opened.items():
+        found[places[at]] = detail
+    return masked, found
 
 
-def _uniform_stream(keys: Sequence[DeviceKey], same: Integers, nonces: Octets) -> Octets:
-    """Blocks 0 and 1 of every entry's stream."""
-    order = np.argsort(same, kind="stable")
-    counters = np.zeros((len(keys), 2, _BLOCK), np.uint8)
-    counters[:, :, :NONCE_BYTES] = nonces[order][:, None]
-    counters[:, 1, -1] = 1
-    starts = np.arange(len(keys)) * 2
-    stream = np.empty((len(keys), 2 * _BLOCK), np.uint8)
-    stream[order] = _blocks(keys, order, same[order], starts, counters.reshape(-1, _BLOCK)).reshape(-1, 2 * _BLOCK)
-    return stream
+def mask_runs(
+    runs: Sequence[tuple[DeviceKey, int]], nonces: Octets, heads: Octets, details: Mapping[int, bytes]
+) -> tuple[Octets, dict[int, bytes]]:
+    """What `mask` does, for entries that stand together by their keys.
 
+    Args:
+        runs: each key and how many entries in succession are its device's.
+        nonces: the first `NONCE_BYTES` of each entry's leaf hash.
+        heads: each entry's value and salt, `HEAD_BYTES`; blocks 0 and 1 of the stream.
+        details: from block 2 on, by the entry's place and in that order; none is empty.
 
-def _mask_details(
-    keys: Sequence[DeviceKey], same: Integers, nonces: Octets, details: Sequence[bytes | None], places: Sequence[int]
-) -> list[bytes | None]:
-    order = np.array(places)[np.argsort(same[places], kind="stable")]
-    some = [details[at] or b"" for at in order.tolist()]
-    lengths = np.fromiter(map(len, some), np.int64, len(some))
-    widths = -(-lengths // _BLOCK)
+    Returns:
+        Heads, and details by place.
+    """
+    places = np.fromiter(details, np.int64, len(details))
+    lengths = np.fromiter(map(len, details.values()), np.int64, len(details))
+    widths = np.full(len(nonces), _HEAD_BLOCKS)
+    widths[places] += -(-lengths // _BLOCK)
     ends = np.cumsum(widths)
     starts = ends - widths
-    counters = np.zeros((int(ends[-1]), _BLOCK), np.uint8)
-    counters[:, :NONCE_BYTES] = np.repeat(nonces[order], widths, axis=0)
-    number = np.arange(2, len(counters) + 2) - np.repeat(starts, widths)
+    stream = _stream(runs, nonces, widths, starts)
+    in_heads = starts[:, None] + np.arange(_HEAD_BLOCKS)
+    masked = heads ^ stream[in_heads].reshape(-1, _HEAD_BLOCKS * _BLOCK)[:, :HEAD_BYTES]
+    if not details:
+        return masked, {}
+    is_detail = np.ones(len(stream), np.bool_)
+    is_detail[in_heads] = False
+    padded = b"".join([detail + _PADDING[len(detail) % _BLOCK] for detail in details.values()])
+    octets = (np.frombuffer(padded, np.uint8) ^ stream[is_detail].reshape(-1)).tobytes()
+    firsts = (np.cumsum(widths[places] - _HEAD_BLOCKS) - (widths[places] - _HEAD_BLOCKS)) * _BLOCK
+    cuts = zip(details, firsts.tolist(), (firsts + lengths).tolist(), strict=True)
+    return masked, {place: octets[first:end] for place, first, end in cuts}
+
+
+def _stream(runs: Sequence[tuple[DeviceKey, int]], nonces: Octets, widths: Integers, starts: Integers) -> Octets:
+    """So many blocks of each entry's stream: AES of its counters, in one call for each run of a key."""
+    counters = np.empty((int(starts[-1] + widths[-1]), _BLOCK), np.uint8)
+    counters[:, :NONCE_BYTES] = np.repeat(nonces, widths, axis=0)
+    number = np.arange(len(counters)) - np.repeat(starts, widths)
     counters[:, NONCE_BYTES:] = number.astype(">u2").view(np.uint8).reshape(-1, 2)
-    stream = _blocks(keys, order, same[order], starts, counters)
-    padded = [detail + _PADDING[len(detail) % _BLOCK] for detail in some]
-    masked = (np.frombuffer(b"".join(padded), np.uint8) ^ stream.reshape(-1)).tobytes()
-    found = list(details)
-    firsts = (starts * _BLOCK).tolist()
-    for at, first, length in zip(order.tolist(), firsts, lengths.tolist(), strict=True):
-        found[at] = masked[first : first + length]
-    return found
-
-
-def _blocks(keys: Sequence[DeviceKey], order: Integers, same: Integers, starts: Integers, counters: Octets) -> Octets:
-    """The streams of all counters, of which each entry's begin at `starts`: one call for each key."""
-    firsts = np.flatnonzero(np.concatenate(([True], same[1:] != same[:-1])))
-    bounds = [*(starts[firsts] * _BLOCK).tolist(), counters.size]
-    octets = counters.tobytes()
-    pieces = [
-        keys[at].blocks(octets[start:end])
-        for at, start, end in zip(order[firsts].tolist(), bounds, bounds[1:], strict=False)
-    ]
+    octets, bounds = counters.tobytes(), [*(starts * _BLOCK).tolist(), counters.size]
+    pieces, first = list[bytes](), 0
+    for key, count in runs:
+        pieces.append(key.blocks(octets[bounds[first] : bounds[first + count]]))
+        first += count
     return np.frombuffer(b"".join(pieces), np.uint8).reshape(-1, _BLOCK)
 
 

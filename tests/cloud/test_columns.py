@@ -56,7 +56,7 @@ def test_all_kinds_of_entries_read_the_same() -> None:
 
 def test_boundary_entries_are_found_by_kind_and_quantity() -> None:
     columns: Columns = read_columns(PARTS)
-    assert [(position, columns.fields(position)[3]) for position in columns.boundaries(0)] == [(8, -5)]
+    assert [(position, columns.row(position)[4]) for position in columns.boundaries(0)] == [(8, -5)]
     assert list(columns.boundaries(9)) == []
 
 

@@ -18,8 +18,10 @@ from cloud.store import Store, tables, trees
 from cloud.store.logs import log_number
 from cloud.store.migration import alembic_config
 from cloud.store.months import partitions
+from cloud.store.readings import CLEAR
 from cloud.store.store import newest_revision
 from cloud.store.trees import LogTree, walk
+from contracts.entry import decode_entry
 from contracts.tree import leaf_hash, root_of
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.gateway import SimulatedGateway
@@ -39,12 +41,11 @@ NEW = {
 
 def rows_of_then(stored: StoredPart, month: int) -> Iterator[tuple[Any, ...]]:
     """One batch's entries as rows of the table, as they were sent before COPY's bytes were laid out by hand."""
-    part, columns = stored.part, stored.columns
-    for position in range(part.skipped, columns.count):
-        index, quantity = part.content.parts.start + position, columns.quantities[position]
-        kind, device, at_ms, *content = columns.fields(position)
-        kept = (*content, columns.details.get(position), part.content.leaves[position], month)
-        yield (part.head.log_id, index, kind, device, at_ms, quantity, *kept, int(stored.sealed_by[position]))
+    part, first = stored.part, stored.part.before.size
+    for place, entry in enumerate(stored.entries):
+        leaf = part.content.leaves[part.skipped + place]
+        row = decode_entry(entry.tobytes()).row
+        yield (part.head.log_id, first + place, *row, stored.details.get(place), leaf, month, CLEAR)
 
 
 @pytest.fixture
