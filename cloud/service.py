@@ -23,6 +23,7 @@ from cloud.identity.tokens import Tokens
 from cloud.ingest import Ingest, IngestLimits, KeyRing
 from cloud.mail import Bell, MailRoom
 from cloud.retention.keeper import Retention
+from cloud.retention.returned import erase_returned
 from cloud.sealed_store import open_store
 from cloud.segments import Archive
 from cloud.segments.writer import SegmentWriter
@@ -173,6 +174,8 @@ async def open_cloud(
         store = open_store(settings)
         stack.push_async_callback(store.close)
         await store.migrate(migrating)
+        archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
+        await erase_returned(store, archive)
         await open_audit_log(settings, store).check_key()
         _check_trust(settings)
         super_log = SuperLog(settings.super_origin, open_super_key(settings.super_key_file))
@@ -195,7 +198,6 @@ async def open_cloud(
         mail = MailRoom(
             store=store, news=news, clock=settings.clock, bell=bell, block_seconds=settings.block_mail_seconds
         )
-        archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
         stack.callback(archive.unlock)
         duties = Duties(store)
         stack.push_async_callback(duties.release)

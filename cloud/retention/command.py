@@ -10,6 +10,7 @@ from cloud.months import month_of
 from cloud.retention.holds import read_holds
 from cloud.retention.keeper import Retention
 from cloud.retention.requests import erase_devices, erase_places
+from cloud.retention.returned import erase_returned
 from cloud.retention.sealing import seal_store
 from cloud.retention.shredding import shred_devices
 from cloud.sealed_store import open_store
@@ -97,7 +98,7 @@ async def _write_down(store: Store, now_ms: int, *, what: str, unit: bytes | Non
 
 async def _let_segments_follow(settings: CloudSettings, store: Store, say: Say) -> None:
     """Where a cloud is running, its own writer does it within seconds."""
-    archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
+    archive = _archive(settings)
     try:
         archive.lock()
     except ArchiveError:
@@ -121,9 +122,14 @@ async def _open_store(settings: CloudSettings) -> AsyncIterator[Store]:
     store = open_store(settings)
     try:
         await store.migrate()
+        await erase_returned(store, _archive(settings))
         yield store
     finally:
         await store.close()
+
+
+def _archive(settings: CloudSettings) -> Archive:
+    return Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
 
 
 def _chain_id(settings: CloudSettings) -> int | None:

@@ -18,7 +18,7 @@ from cloud.store.readings import CLEAR, is_private, mask_rows, sealing_keys
 from cloud.store.upsert import put
 from contracts.entry import Kind
 
-__all__ = ["seal_store"]
+__all__ = ["seal_rows", "seal_store"]
 
 _PLACES_AT_ONCE = 5_000
 _KINDS = (int(Kind.READING), int(Kind.STATUS), int(Kind.ACCESS))
@@ -73,11 +73,12 @@ async def _seal_piece(store: Store, log_id: int, start: int, end: int) -> int:
         here = await entries_at(connection, log_id, start, end)
         query = select(tables.entries).where(here, _ENTRIES.sealed_by == CLEAR, _ENTRIES.kind.in_(_KINDS))
         rows = [row for row in await connection.execute(query) if is_private(row.kind, row.quantity)]
-        await _seal(connection, rows)
+        await seal_rows(connection, rows)
     return len(rows)
 
 
-async def _seal(connection: AsyncConnection, rows: Sequence[Any]) -> None:
+async def seal_rows(connection: AsyncConnection, rows: Sequence[Any]) -> None:
+    """Put rows of `entries` whose content is clear here back sealed, and their boundaries with them."""
     keys = await sealing_keys(connection, {row.device for row in rows})
     if not rows:
         return

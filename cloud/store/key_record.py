@@ -3,27 +3,22 @@ unseen.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
 from cloud.store import tables
-from cloud.store.erasing import Erasure, erase_sealed_by
 from cloud.store.sealing import DEVICES, SEALED, UNITS
 from cloud.store.upsert import insert_new, insert_new_rows
 
-if TYPE_CHECKING:
-    from cloud.store.store import Store
-
-__all__ = ["KEYS_LOCK", "DestroyedKey", "erase_again", "meet", "note_destroyed"]
+__all__ = ["KEYS_LOCK", "DestroyedKey", "destroyed_since", "meet", "note_destroyed"]
 
 KEYS_LOCK = "keys"
 _ONE = 1
 _KEYS = tables.key_store.c
 _DESTROYED = tables.destroyed_keys.c
-_ERASED_AGAIN = "its key was destroyed on request, and an older database was brought back since"
 
 
 class DestroyedKey(NamedTuple):
@@ -35,13 +30,10 @@ class DestroyedKey(NamedTuple):
     at_ms: int
 
 
-async def meet(connection: AsyncConnection, sealer: Any) -> list[DestroyedKey]:
+async def meet(connection: AsyncConnection, sealer: Any) -> None:
     """Hold the key store against the one that sealed what stands here; the first one is remembered.
 
     Keys that were destroyed on request are destroyed again, where an older copy of the key store brought them back.
-
-    Returns:
-        What was destroyed and this database does not know: it is older than that, see `erase_again`.
 
     Raises:
         StoreError: it is missing, or another one.
@@ -57,13 +49,14 @@ async def meet(connection: AsyncConnection, sealer: Any) -> list[DestroyedKey]:
     if known is None or sealer.keys.fingerprint != known:
         says = f"{sealer.file} is another key store ({sealer.keys.fingerprint.hex()[:12]}) than the database's"
         raise StoreError(f"{says} ({(known or b'').hex()[:12]}); name the right one as [identity] keys_dir")
-    noted = select(_DESTROYED.held_in, _DESTROYED.owner, _DESTROYED.tag, _DESTROYED.destroyed_at_ms)
-    here = [DestroyedKey(*row) for row in await connection.execute(noted)]
-    marked = [DestroyedKey(held_in, *mark) for held_in in (UNITS, DEVICES) for mark in sealer.keys.marks(held_in)]
-    back = _missing(here, marked)
+    back = _missing(await _noted(connection), _marked(sealer))
     for held_in in (UNITS, DEVICES):
         sealer.destroy(held_in, [(key.owner, key.tag, key.at_ms) for key in back if key.held_in == held_in])
-    return _missing(marked, here)
+
+
+async def destroyed_since(connection: AsyncConnection, sealer: Any) -> list[DestroyedKey]:
+    """Keys that were destroyed and this database does not know of: it is older than that."""
+    return _missing(_marked(sealer), await _noted(connection))
 
 
 def _missing(keys: Sequence[DestroyedKey], among: Sequence[DestroyedKey]) -> list[DestroyedKey]:
@@ -71,26 +64,13 @@ def _missing(keys: Sequence[DestroyedKey], among: Sequence[DestroyedKey]) -> lis
     return [key for key in keys if (key.owner, key.tag) not in there]
 
 
-async def erase_again(store: "Store", keys: Sequence[DestroyedKey]) -> None:
-    """Erase what stands here under keys that were destroyed since this database was backed up.
+def _marked(sealer: Any) -> list[DestroyedKey]:
+    return [DestroyedKey(held_in, *mark) for held_in in (UNITS, DEVICES) for mark in sealer.keys.marks(held_in)]
 
-    Nobody reads those rows any more, and one of them would stop whoever reads many. What bills rest on was sealed under
-    another key when theirs was destroyed, which this database does not know: it is erased here too, and said.
-    """
-    erased = 0
-    for key in keys:
-        if key.held_in == DEVICES:
-            why = Erasure(cause="request", says=_ERASED_AGAIN, now_ms=key.at_ms)
-            erased += await erase_sealed_by(store, key.owner, key.tag, why)
-    async with store.write(KEYS_LOCK) as connection:
-        await note_destroyed(connection, keys, _ERASED_AGAIN)
-    if erased:
-        await store.notice(
-            f"store: this database is older than requests to erase; {erased} entries whose keys were destroyed since "
-            "are erased again, also what bills rest on of them: segments that are newer still hold that, and minglou "
-            "cloud rebuild brings it back from there",
-            at_ms=max(key.at_ms for key in keys),
-        )
+
+async def _noted(connection: AsyncConnection) -> list[DestroyedKey]:
+    noted = select(_DESTROYED.held_in, _DESTROYED.owner, _DESTROYED.tag, _DESTROYED.destroyed_at_ms)
+    return [DestroyedKey(*row) for row in await connection.execute(noted)]
 
 
 async def note_destroyed(connection: AsyncConnection, keys: Sequence[DestroyedKey], says: str) -> None:

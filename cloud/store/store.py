@@ -19,7 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from cloud.store import tables
 from cloud.store.erasing import RETENTION_LOCK
-from cloud.store.key_record import KEYS_LOCK, erase_again, meet
+from cloud.store.key_record import KEYS_LOCK, meet
 from cloud.store.months import Partition, add_partition, drop_if_empty, months_later, partitions
 from cloud.store.sealing import SEALER, Sealer
 from cloud.store.sqlite_driver import connect, connect_in_place
@@ -239,8 +239,7 @@ class Store:
             return False
 
     async def migrate(self, turn: AbstractAsyncContextManager[Any] | None = None) -> None:
-        """Bring the schema to the newest revision, and let the store and its key store meet: what stands here under a
-        key that was destroyed since is erased.
+        """Bring the schema to the newest revision, and let the store and its key store meet.
 
         Args:
             turn: held meanwhile, where a process has several stores: Alembic can do one at a time.
@@ -252,9 +251,7 @@ class Store:
             await self._migrate(turn)
         if self.sealer is not None:
             async with self.write(KEYS_LOCK) as connection:
-                destroyed = await meet(connection, self.sealer)
-            if destroyed:
-                await erase_again(self, destroyed)
+                await meet(connection, self.sealer)
 
     async def _migrate(self, turn: AbstractAsyncContextManager[Any] | None) -> None:
         from cloud.store.migration import upgrade  # Alembic costs a second of import: only who migrates pays.

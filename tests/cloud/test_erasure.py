@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,23 @@ from sqlalchemy import insert, select, text
 
 from cloud.ingest import writer
 from cloud.retention.command import run_erase
+from cloud.retention.returned import erase_returned
 from cloud.retention.sealing import seal_store
 from cloud.retention.shredding import shred_devices
+from cloud.segments import Archive
+from cloud.service import open_cloud
 from cloud.store import Store, tables
 from cloud.store.logs import log_number
 from cloud.store.readings import CLEAR, open_entries
-from contracts.entry import Kind, device_id
+from cloud.store.sealing import DEVICES
+from contracts.entry import Kind, decode_entry, device_id
+from contracts.tree import leaf_hash
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.test_retention import METER, NOW, filled, write_directory
-from tests.cloud.test_sealed_readings import vault_at
+from tests.cloud.test_sealed_readings import METER as HOUSEHOLD_METER
+from tests.cloud.test_sealed_readings import household, vault_at
+from tests.cloud.test_segments import write_all, writing
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -115,5 +122,59 @@ def test_no_key_is_destroyed_under_whoever_is_storing_by_it(
                 query = select(tables.entries).order_by(tables.entries.c.entry_index)
                 rows = open_entries(connection, (await connection.execute(query)).all())
             assert [row.value for row in rows[1:]] == [7, 14, 21, 28]
+
+    run(scene())
+
+
+@pytest.mark.parametrize("has_segments", [True, False])
+def test_an_older_database_beside_the_present_key_store_is_erased_again_but_for_what_bills_rest_on(
+    run: Run, tmp_path: Path, store_url: str, has_segments: bool
+) -> None:
+    gateway, meter = household(), device_id(HOUSEHOLD_METER)
+
+    async def scene() -> None:
+        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+            bench.keys.enrol(gateway)
+            await bench.send(gateway)
+            if has_segments:
+                async with writing(bench, tmp_path / "segments") as (_archive, segments):
+                    await write_all(segments)
+        with closing(vault_at(tmp_path)) as vault:  # as a backup finds it that was taken before they were destroyed
+            keys = [(meter, key.tag, 7) for key in vault.keys.all_of(DEVICES, [meter])[meter]]
+            vault.renew(DEVICES, [meter])
+            assert vault.destroy(DEVICES, keys) == 1
+        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+            await erase_returned(bench.store, Archive(tmp_path / "segments"))
+            await erase_returned(bench.store, Archive(tmp_path / "segments"))  # as the next start does
+            async with bench.store.read() as connection:
+                query = select(tables.entries).order_by(tables.entries.c.entry_index)
+                rows = open_entries(connection, (await connection.execute(query)).all())
+                dates = open_entries(connection, (await connection.execute(select(tables.boundaries))).all())
+                erasure = (await connection.execute(select(tables.erasures))).one()
+            theirs = [at for at, entry in enumerate(gateway.entries) if entry[32:64] == meter]
+            saved = [at for at in theirs if "*" in decode_entry(gateway.entries[at]).quantity] if has_segments else []
+            gone = [at for at in theirs if at not in saved]
+            assert [row.entry_index for row in rows if not row.kind] == gone
+            assert [row.leaf_hash for row in rows] == [leaf_hash(entry) for entry in gateway.entries]
+            values = {at: decode_entry(entry).value for at, entry in enumerate(gateway.entries) if at not in gone}
+            assert {row.entry_index: row.value for row in rows if row.kind} == values
+            assert sorted(row.value for row in dates) == [values[at] for at in saved]
+            assert (erasure.cause, erasure.entries, erasure.erased_at_ms) == ("request", len(gone), 7)
+            (told,) = await bench.store.latest_notices(5)
+            assert f"{len(gone)} entries" in told and f"{len(saved)} boundary entries" in told
+
+    run(scene())
+
+
+def test_a_cloud_that_starts_on_an_older_database_serves_whole_logs(run: Run, tmp_path: Path, store_url: str) -> None:
+    async def scene() -> None:
+        async with filled(store_url, tmp_path) as town:
+            settings = replace(town.settings, directory_file=write_directory(tmp_path, town.gateway))
+        with closing(vault_at(tmp_path / "data")) as vault:
+            meter = device_id(METER)
+            assert vault.destroy(DEVICES, [(meter, key.tag, 7) for key in vault.keys.all_of(DEVICES, [meter])[meter]])
+        async with open_cloud(settings) as cloud, cloud.store.read() as connection:
+            rows = open_entries(connection, (await connection.execute(select(tables.entries))).all())
+            assert sum(row.kind == 0 for row in rows) == sum(e[32:64] == meter for e in town.gateway.entries)
 
     run(scene())

@@ -24,7 +24,6 @@ from cloud.retention.shredding import shred_devices
 from cloud.store import Store, tables
 from cloud.store.logs import log_number
 from cloud.store.readings import CLEAR, mask, open_entries, open_entry
-from cloud.store.sealing import DEVICES
 from cloud.store.trees import LogTree
 from contracts.entry import Kind, device_id
 from contracts.onchain import origin_id
@@ -234,42 +233,6 @@ def test_what_is_erased_opens_in_no_older_copy_and_what_bills_rest_on_stays(
             with pytest.raises(StoreError, match="destroyed on request"):
                 open_entry(connection, next(row for row in taken if row.device in theirs))
         await restored.close()
-
-    run(scene())
-
-
-def test_an_older_database_beside_the_present_key_store_is_erased_again_and_reads_on(
-    run: Run, tmp_path: Path, store_url: str
-) -> None:
-    gateway, theirs = household(), {device_id(METER)}
-
-    async def scene() -> None:
-        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
-            bench.keys.enrol(gateway)
-            await bench.send(gateway)
-        with closing(vault_at(tmp_path)) as vault:  # as a backup finds it that was taken before they were destroyed
-            keys = [(device, key.tag, 7) for device, some in vault.keys.all_of(DEVICES, theirs).items() for key in some]
-            vault.renew(DEVICES, theirs)
-            assert vault.destroy(DEVICES, keys) == 1
-        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
-            async with bench.store.read() as connection:
-                rows = (await connection.execute(select(tables.entries).order_by(ENTRIES.entry_index))).all()
-                bounds = (await connection.execute(select(tables.boundaries))).all()
-                opened = open_entries(connection, rows)
-                record = (await connection.execute(select(tables.erasures))).one()
-            gone = [at for at, entry in enumerate(gateway.entries) if entry[32:64] in theirs]
-            assert [row.entry_index for row in rows if row.kind == 0] == gone and bounds == []
-            assert [row.leaf_hash for row in rows] == [leaf_hash(entry) for entry in gateway.entries]
-            kept = [(row.entry_index, row.value) for row in opened if row.kind]
-            assert kept == [
-                (at, int.from_bytes(entry[152:160], signed=True))
-                for at, entry in enumerate(gateway.entries) if at not in gone
-            ]  # fmt: skip
-            assert (record.cause, record.entries, record.erased_at_ms) == ("request", len(gone), 7)
-            told = " ".join(await bench.store.latest_notices(5))
-            assert f"{len(gone)} entries" in told and "key" in told
-        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench, bench.store.read() as connection:
-            assert len((await connection.execute(select(tables.erasures))).all()) == 1, "and not once more"
 
     run(scene())
 
