@@ -9,6 +9,7 @@ from typing import Any
 
 from cloud import up
 from cloud.errors import CloudError
+from cloud.hang_up import holding_hang_ups
 from cloud.settings import CloudSettings, load_settings
 
 __all__ = ["add_arguments", "run"]
@@ -97,10 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.action == "up":
             return up.run_up(arguments)
         if arguments.action == "serve":
-            from cloud.serving import serve
-            from cloud.sites import SiteFiles
-
-            return serve(SiteFiles(named=tuple(arguments.config or ()), folder=arguments.sites))
+            return _serve(arguments)
         settings = load_settings(arguments.config)
         if arguments.action in ("retain", "erase", "seal"):
             return _look_after(arguments, settings)
@@ -120,6 +118,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"minglou cloud: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    with holding_hang_ups():  # what follows is slow
+        from cloud.serving import serve
+        from cloud.sites import SiteFiles
+
+        return serve(SiteFiles(named=tuple(arguments.config or ()), folder=arguments.sites))
 
 
 async def _export(settings: CloudSettings, arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """`minglou cloud serve`: an event loop with all sites beside the web server, and a clean end on SIGTERM.
 
 With `[cloud] workers` above one, `cloud.supervisor` starts this module once for each of them. SIGHUP reads the settings
-of all sites again.
+of all sites again; where a person has it running in a terminal (`minglou cloud up`), whose end SIGHUP is, it ends too.
 """
 
 import argparse
@@ -15,11 +15,13 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from cloud.errors import CloudError, SettingsError
+from cloud.hang_up import hear_hang_ups
 from cloud.settings import CloudSettings
 from cloud.sites import Keeper, SiteFiles
 from cloud.sites.files import FoundSites
@@ -45,16 +47,19 @@ class _Seat:
     lifeline: int  # reads as ended when the supervisor has
 
 
-def serve(files: SiteFiles) -> int:
+def serve(files: SiteFiles, *, ends_with_terminal: bool = False) -> int:
     """Serve all sites until SIGTERM or SIGINT; 0 after a clean end.
+
+    Args:
+        ends_with_terminal: SIGHUP ends it, unless it is ignored already (nohup).
 
     Raises:
         CloudError: not one of them can be served.
     """
     found, settings = _read(files)
     if settings.workers > 1:
-        return asyncio.run(_supervise(settings, files))
-    asyncio.run(_serve(files, found, settings, None))
+        return asyncio.run(_supervise(settings, files, ends_with_terminal))
+    asyncio.run(_serve(files, found, settings, None, ends_with_terminal=ends_with_terminal))
     return 0
 
 
@@ -71,8 +76,8 @@ def _read(files: SiteFiles) -> tuple[FoundSites, CloudSettings]:
     return found, settings
 
 
-async def _supervise(settings: CloudSettings, files: SiteFiles) -> int:
-    return await Supervisor(settings, files.words).run()
+async def _supervise(settings: CloudSettings, files: SiteFiles, ends_with_terminal: bool) -> int:
+    return await Supervisor(settings, files.words, ends_with_terminal=ends_with_terminal).run()
 
 
 def _set_logging_up(settings: CloudSettings) -> None:
@@ -91,7 +96,14 @@ def settle_interpreter() -> None:
     gc.freeze()
 
 
-async def _serve(files: SiteFiles, found: FoundSites, settings: CloudSettings, seat: _Seat | None) -> None:
+async def _serve(
+    files: SiteFiles,
+    found: FoundSites,
+    settings: CloudSettings,
+    seat: _Seat | None,
+    *,
+    ends_with_terminal: bool = False,
+) -> None:
     keeper = Keeper(files)
     async with _telemetry(settings), keeper.opened(found):
         server, sockets = Server(_config(keeper, settings)), _sockets(settings, seat)
@@ -102,7 +114,8 @@ async def _serve(files: SiteFiles, found: FoundSites, settings: CloudSettings, s
         if seat is not None:
             loop.add_reader(seat.lifeline, _follow, seat, server, keeper)
         has_changed = asyncio.Event()
-        loop.add_signal_handler(signal.SIGHUP, has_changed.set)
+        hang_up = partial(_stop, server, keeper) if ends_with_terminal else has_changed.set
+        hear_hang_ups(hang_up, unless_ignored=ends_with_terminal)
         beside = (
             asyncio.create_task(keeper.follow(has_changed), name="settings"),
             asyncio.create_task(_announce(server, settings, seat), name="announcement"),

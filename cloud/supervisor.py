@@ -14,8 +14,10 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from cloud.errors import SettingsError
+from cloud.hang_up import hear_hang_ups, holding_hang_ups
 from cloud.settings import CloudSettings
 
 __all__ = ["FIGURES_VARIABLE", "WRONG_SETTINGS", "Supervisor", "listen"]
@@ -48,8 +50,10 @@ def listen(host: str, port: int) -> socket.socket:
 class Supervisor:
     """Keeps `settings.workers` processes running until it is told to stop."""
 
-    def __init__(self, settings: CloudSettings, words: Sequence[str]) -> None:
-        """`words` tell a worker where the settings of all sites stand."""
+    def __init__(self, settings: CloudSettings, words: Sequence[str], *, ends_with_terminal: bool = False) -> None:
+        """`words` tell a worker where the settings of all sites stand. SIGHUP is passed on to them, or ends all."""
+        self._ends_with_terminal = ends_with_terminal
+        self._starting = asyncio.Lock()
         self._settings, self._words = settings, words
         self._figures = settings.data_dir / "worker-figures"
         self._running: dict[int, asyncio.subprocess.Process] = {}
@@ -64,7 +68,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._is_stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
+        hang_up = self._is_stopping.set if self._ends_with_terminal else partial(self._pass_on, signal.SIGHUP)
+        hear_hang_ups(hang_up, unless_ignored=self._ends_with_terminal)
         lifeline, held = os.pipe()
         with listen(self._settings.host, self._settings.port) as listener:
             inherited = (listener.fileno(), lifeline)
@@ -118,11 +123,13 @@ class Supervisor:
     async def _start(self, seat: int, inherited: tuple[int, int]) -> asyncio.subprocess.Process:
         listener, lifeline = inherited
         words = [*self._words, "--seat", str(seat), "--listener", str(listener)]
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "cloud.serving", *words, "--lifeline", str(lifeline)),
-            pass_fds=inherited,
-            env={**os.environ, FIGURES_VARIABLE: str(self._figures)},
-        )
+        async with self._starting:
+            with holding_hang_ups():
+                return await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-P", "-m", "cloud.serving", *words, "--lifeline", str(lifeline)),
+                    pass_fds=inherited,
+                    env={**os.environ, FIGURES_VARIABLE: str(self._figures)},
+                )
 
     def _forget(self, pid: int) -> None:
         """What a process that ended had said of its present state; what it has counted stays in the sums."""

@@ -5,20 +5,27 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cloud.errors import SettingsError
 from cloud.settings import CloudSettings, load_settings
 from cloud.up.development import CHAIN_ID, anvil, chain_id_of, deploy_site, development_chain, free_port
-from cloud.up.places import Places, ensure_chain_key, write_new
+from cloud.up.places import Places, ensure_chain_key, held, write_new
 from cloud.up.unit import unit_text
 
-__all__ = ["add_arguments", "run_up"]
+__all__ = ["add_arguments", "run_up", "settings_text"]
 
 _LABEL = "DEVELOPMENT CHAIN on this machine: for a try. Whoever has this machine can make it say anything."
+
+
+# Whoever terminates TLS for --host stands on this machine unless the settings are told otherwise; without its word on
+# who asks, all the world would share one address and one limit.
+_BEHIND_TLS = {"trusted_proxies": ["127.0.0.1", "::1"]}
 
 
 def add_arguments(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,10 +55,42 @@ def run_up(arguments: argparse.Namespace) -> int:
     places.make()
     if arguments.systemd is not None:
         return _write_unit(places, arguments)
-    if write_new(places.settings, _settings_text(places, arguments)):
+    with held(places), _ending_by_signals():
+        return _run(places, arguments)
+
+
+@contextmanager
+def _ending_by_signals() -> Iterator[None]:
+    """Until the server hears them and after it has: SIGTERM, and SIGHUP of a terminal that is closed, end all in order.
+
+    By default they would end this process and leave its chain behind.
+    """
+
+    def end(*_: object) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)  # one is enough
+        sys.exit(0)
+
+    # Where SIGHUP is ignored (nohup), it stays so.
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(places: Places, arguments: argparse.Namespace) -> int:
+    if not places.settings.exists():
+        text = settings_text(places, arguments)
+        _note_chain(places, arguments)
+        write_new(places.settings, text)
         _say(f"settings: {places.settings}")
     settings = load_settings(places.settings)
     _check_words(settings, places, arguments)
+    _note_chain(places, arguments)
     ensure_chain_key(places.key("relayer"))
     write_new(places.directory, _directory_text(settings))
     if settings.claims_file is not None:  # until gateways are enrolled there, none is believed
@@ -66,14 +105,19 @@ def _serve(places: Places) -> int:
     from cloud.serving import serve
     from cloud.sites import SiteFiles
 
-    return serve(SiteFiles(named=(places.settings,)))
+    try:
+        return serve(SiteFiles(named=(places.settings,)), ends_with_terminal=True)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGHUP):  # the chain ends in order, whoever asks once more
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _settings_text(places: Places, arguments: argparse.Namespace) -> str:
+def settings_text(places: Places, arguments: argparse.Namespace) -> str:
+    """What is written at the first time, from the words of the command."""
     listen = arguments.listen or "127.0.0.1:8600"
     host, port = arguments.host or "localhost", listen.rpartition(":")[2]
     public_url = f"https://{host}" if arguments.host else f"http://localhost:{port}"
@@ -86,7 +130,7 @@ def _settings_text(places: Places, arguments: argparse.Namespace) -> str:
         "cloud": {
             "listen": listen,
             "public_url": public_url,
-            **({"hosts": [host, "localhost", "127.0.0.1"]} if arguments.host else {}),
+            **(_BEHIND_TLS | {"hosts": [host, "localhost", "127.0.0.1"]} if arguments.host else {}),
             "data_dir": "data",
             "directory_file": "directory.json",
             "trust_file": "../trust.json",
@@ -147,13 +191,21 @@ def _directory_text(settings: CloudSettings) -> str:
     return json.dumps({"format": "minglou-directory/1", "site": site, **empty}, ensure_ascii=False, indent=1) + "\n"
 
 
-def _is_own_chain(settings: CloudSettings) -> bool:
+def _note_chain(places: Places, arguments: argparse.Namespace) -> None:
+    """A chain that is named by --chain is run by somebody else, unless we have run it here already."""
+    if arguments.chain is not None and not places.chain_state.exists():
+        write_new(places.named_chain, f"{arguments.chain}\n")
+
+
+def _is_own_chain(settings: CloudSettings, places: Places) -> bool:
     chain = settings.chain
-    return chain is not None and chain.chain_id == CHAIN_ID and urlsplit(chain.rpc[0]).hostname == "127.0.0.1"
+    if chain is None or chain.chain_id != CHAIN_ID or urlsplit(chain.rpc[0]).hostname != "127.0.0.1":
+        return False
+    return not places.named_chain.exists() or places.named_chain.read_text().strip() != chain.rpc[0]
 
 
 def _chain(settings: CloudSettings, places: Places) -> AbstractContextManager[None]:
-    if not _is_own_chain(settings):
+    if not _is_own_chain(settings, places):
         return nullcontext()
     assert settings.chain is not None
     _say(_LABEL)
@@ -165,7 +217,7 @@ def _see_to_contracts(settings: CloudSettings, places: Places) -> None:
     if settings.chain.deployment_file.exists():
         return
     rpc = settings.chain.rpc[0]
-    if not _is_own_chain(settings):
+    if not _is_own_chain(settings, places):
         raise SettingsError(
             f"there are no contracts of this site on chain {settings.chain.chain_id} yet, and only its parties can "
             f"make them: `minglou chain deploy --rpc {rpc} --key-file DEPLOYER --options deploy.json "
@@ -189,7 +241,7 @@ def _say_all(settings: CloudSettings, places: Places) -> None:
         f"back up:  {program} cloud backup --config {config} --to DIR",
         f"          and the keys, apart from it, for nobody can make them again: {places.keys}, "
         f"{settings.data_dir / 'audit.pem'}",
-        *((f"          and the chain's state: {places.chain}",) if _is_own_chain(settings) else ()),
+        *((f"          and the chain's state: {places.chain}",) if _is_own_chain(settings, places) else ()),
         f"store:    {store}",
     ):
         _say(line)

@@ -67,8 +67,8 @@ def development_chain(places: Places, rpc: str) -> Iterator[None]:
     One that a killed `up` left behind is ended first: what it has taken is on disk.
     """
     chain = _Chain(places, rpc)
-    chain.start()
     try:
+        chain.start()
         yield
     finally:
         chain.stop()
@@ -77,7 +77,7 @@ def development_chain(places: Places, rpc: str) -> Iterator[None]:
 class _Chain:
     def __init__(self, places: Places, rpc: str) -> None:
         self._folder, self._rpc = places.chain, rpc
-        self._state = self._folder / "state.json"
+        self._state = places.chain_state
         self._is_ending = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._keeper = threading.Thread(target=self._keep, name="development chain", daemon=True)
@@ -85,8 +85,15 @@ class _Chain:
     def start(self) -> None:
         self._end_left_behind()
         if _answers(self._rpc):
-            raise SettingsError(f"another chain than ours answers at {self._rpc}; end it, or write a free port there")
-        self._begin()
+            raise SettingsError(
+                f"another chain than ours answers at {self._rpc}: end it, or write a free port there, or, if it is "
+                f"the one to use, say so once: --chain {self._rpc}"
+            )
+        try:
+            self._begin()
+        except OSError as error:
+            says = f"the development chain cannot be started: {error}; make room for it in {self._folder}"
+            raise SettingsError(says) from error
         until = time.monotonic() + _START_SECONDS
         while not _answers(self._rpc):
             if self._process is None or self._process.poll() is not None or time.monotonic() > until:
@@ -96,6 +103,8 @@ class _Chain:
 
     def stop(self) -> None:
         self._is_ending.set()
+        if self._keeper.is_alive():
+            self._keeper.join(_STOP_SECONDS)  # first: it may be starting it again
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()  # it writes its state
             try:
@@ -103,8 +112,6 @@ class _Chain:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        if self._keeper.is_alive():
-            self._keeper.join(_STOP_SECONDS)
 
     def _begin(self) -> None:
         port = self._rpc.rpartition(":")[2]
@@ -137,14 +144,20 @@ class _Chain:
 
     def _keep(self) -> None:
         """Keep a copy of its state while it runs, and start it again where it has ended."""
-        is_kept = True
+        is_kept, said = True, ""
         while not self._is_ending.wait(_PAUSE_SECONDS if is_kept else _LOOK_SECONDS):
             assert self._process is not None
             if self._process.poll() is None:
-                is_kept = keep_state(self._state)
+                is_kept, said = keep_state(self._state), ""
                 continue
-            _log.error("cloud: the development chain ended; starting it again")
-            self._begin()
+            try:
+                if not said:
+                    _log.error("cloud: the development chain ended; starting it again")
+                self._begin()
+            except (OSError, SettingsError) as error:  # no memory, disk or program is left: soon there may be
+                if str(error) != said:
+                    _log.error("cloud: the development chain cannot be started, which is tried again: %s", error)
+                said = str(error)
 
 
 def _ask(rpc: str, method: str, *parameters: object) -> object:

@@ -24,10 +24,11 @@ from cloud.sites import SiteFiles
 from cloud.sites.dispatch import Dispatch
 from cloud.sites.shares import Shares
 from tests.cloud.gateway import SimulatedGateway
+from tests.cloud.served import minglou
 from tests.cloud.tenants import Tenant, serving_sites
 from tests.cloud.test_operations import figures_of
 from tests.postgres import PostgresServer
-from tests.processes import free_port, wait_until
+from tests.processes import free_port, is_listening, running, wait_until
 
 Run = Callable[[Any], Any]
 
@@ -92,6 +93,25 @@ def test_a_request_goes_to_the_site_whose_host_it_names(tmp_path: Path) -> None:
         of_one = one.ask("GET", "/metrics", bearer=tokens[one.host]).text
         assert f'site="{one.host}"' in of_one and other.host not in of_one
         assert program.stop() == 0, program.said()
+
+
+def test_a_hang_up_while_sites_are_being_opened_is_heard_afterwards(tmp_path: Path) -> None:
+    one, other = tenants(tmp_path, "a", "b", port=free_port())
+    other.config.write_text("[cloud")
+
+    def is_opening() -> bool:
+        return "b.toml is not TOML" in log.read_text()
+
+    log = tmp_path / "cloud.log"
+    command = [minglou(), "cloud", "serve", "--sites", one.config.parent]
+    with running(command, name="cloud", output_dir=tmp_path, ready=is_opening, seconds=40) as program:
+        other.write()
+        hangs_up(program)
+        wait_until(lambda: is_listening(one.port), seconds=40, what="the server")
+        wait_until(lambda: status_of(one) == status_of(other) == 200, seconds=40, what="both sites")
+        assert program.stop() == 0, program.said()
+        for site in (one, other):
+            site.client.close()
 
 
 def test_sites_come_go_and_fail_while_the_others_go_on(tmp_path: Path) -> None:

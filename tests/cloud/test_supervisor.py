@@ -1,6 +1,7 @@
 """The supervisor keeps its seats: with real processes that stand in for the server and do as the test says."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -81,6 +82,26 @@ def test_a_seat_whose_process_cannot_be_started_is_filled_when_it_can(bench: Ben
         assert task.result() == 0
 
     asyncio.run(scene())
+
+
+def test_a_hang_up_waits_until_a_process_that_is_being_started_can_hear_it(bench: Bench) -> None:
+    async def scene() -> None:
+        bench.workers_do(STAYS)  # as a server does that is still importing
+        async with bench.running():
+            await until(lambda: bench.alive() == SEATS)
+            before = list(bench.supervisor._running.values())
+            os.kill(os.getpid(), signal.SIGHUP)
+            waiting = {process.pid: f"/proc/{process.pid}/status" for process in before}
+            await until(lambda: all(hang_up_in(status, "ShdPnd") for status in waiting.values()))
+            assert bench.alive() == SEATS and list(bench.supervisor._running.values()) == before
+
+    asyncio.run(scene())
+
+
+def hang_up_in(status: str, signals: str) -> bool:
+    """Whether SIGHUP, the first of the signals, is among these of a process."""
+    lines = dict(line.split(":\t", 1) for line in Path(status).read_text().splitlines() if ":\t" in line)
+    return bool(int(lines[signals], 16) & 1)
 
 
 def test_a_process_that_is_being_started_while_the_stop_comes_is_told_too(

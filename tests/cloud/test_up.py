@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.deployment import read_deployment
 from cloud.errors import SettingsError
 from cloud.settings import load_settings, read_secret
+from cloud.up import development
+from cloud.up.command import settings_text
+from cloud.up.development import CHAIN_ID, chain_id_of, development_chain
 from cloud.up.places import PARTIES, Places
 from contracts.batch import MEDIA_TYPE
 from contracts.entry import device_id
@@ -25,6 +29,7 @@ from tests.cloud.chain_site import ChainSite
 from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.house import UNITS, directory, urn_of
 from tests.cloud.served import minglou
+from tests.conftest import Endpoint
 from tests.plain_http import NO_TLS
 from tests.postgres import PostgresServer
 from tests.processes import Program, free_port, running, wait_until
@@ -107,7 +112,10 @@ def test_an_empty_folder_becomes_a_cloud_that_goes_on_after_a_kill(tmp_path: Pat
         wait_until(lambda: send(port, gateway).status_code == 200, seconds=60, what="the gateway's key in force")
         page = httpx.get(f"http://127.0.0.1:{port}/lifts", trust_env=False, verify=NO_TLS, timeout=60)
         assert page.status_code == 200 and "b07-l1" in page.text
-        before = texts(root)
+        before, chain_pid = texts(root), (places.chain / "anvil.pid").read_text()
+        second = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert second.returncode == 2 and f"(process {program.pid}) runs on {root}" in second.stderr
+        assert (places.chain / "anvil.pid").read_text() == chain_pid and is_up(port), "nothing is taken from the first"
         for _ in range(2):
             program.kill()
             program.restart()
@@ -145,7 +153,10 @@ def test_a_site_that_was_provisioned_into_the_folder_is_served_with_its_own_sett
         deployment = read_deployment(root / "chain" / "deployment.json")
         assert deployment.site.hex() == json.loads((root / "names.json").read_text())["site_id"]
         assert httpx.get(f"http://127.0.0.1:{port}/", trust_env=False, verify=NO_TLS, timeout=60).status_code == 200
-        assert program.stop() == 0, program.said()
+        os.kill(program.pid, signal.SIGHUP)  # as a terminal does that is closed
+        assert program.process.wait(timeout=280) == 0, program.said()
+        pid = int((root / "chain" / "anvil.pid").read_text())
+        assert not Path(f"/proc/{pid}").exists(), "the chain ends before its cloud has"
 
 
 def asked(root: Path, **given: Any) -> argparse.Namespace:
@@ -165,6 +176,66 @@ def test_what_is_written_holds_and_a_word_that_says_otherwise_is_refused(
     with pytest.raises(SettingsError, match="there is no anvil here"):
         up.run_up(asked(tmp_path / "a"))
     assert not (tmp_path / "a" / "cloud" / "cloud.toml").exists()
+
+
+def test_a_chain_that_is_named_is_left_to_whoever_runs_it(tmp_path: Path, anvil: Endpoint) -> None:
+    for words in ({"chain": anvil.url}, {}):  # it is remembered
+        with pytest.raises(SettingsError, match="there are no contracts of this site on chain 31337"):
+            up.run_up(asked(tmp_path / "up", **words))
+    assert not (tmp_path / "up" / "chain" / "anvil.pid").exists()
+
+
+def test_a_chain_that_cannot_be_started_is_tried_again_and_ends_with_its_owner(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    places, rpc = Places(tmp_path / "up"), f"http://127.0.0.1:{free_port()}"
+    places.make()
+    log, pid_file = places.chain / "anvil.log", places.chain / "anvil.pid"
+    with development_chain(places, rpc):
+        first = int(pid_file.read_text())
+        log.unlink()
+        log.mkdir()  # stands in for a disk that takes nothing
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: "cannot be started" in caplog.text, seconds=20, what="the trouble to be said")
+        log.rmdir()
+        wait_until(lambda: pid_file.read_text() not in ("", f"{first}\n"), seconds=20, what="the chain to come back")
+        wait_until(lambda: chain_answers(rpc), seconds=60, what="its first answer")
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)  # it ends, perhaps is begun again, while its owner ends
+    assert not Path(f"/proc/{int(pid_file.read_text())}").exists() and not chain_answers(rpc)
+
+
+def chain_answers(rpc: str) -> bool:
+    try:
+        return chain_id_of(rpc) == CHAIN_ID
+    except SettingsError:
+        return False
+
+
+def test_a_chain_that_never_answers_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = tmp_path / "npm" / "node_modules" / "@foundry-rs" / "anvil-any" / "bin" / "anvil"
+    hanging.parent.mkdir(parents=True)
+    hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
+    hanging.chmod(0o700)
+    monkeypatch.setenv("MINGLOU_TOOLS", str(tmp_path))
+    monkeypatch.setattr(development, "_START_SECONDS", 0.1)
+    places = Places(tmp_path / "up")
+    places.make()
+    with (
+        pytest.raises(SettingsError, match="does not start"),
+        development_chain(places, f"http://127.0.0.1:{free_port()}"),
+    ):
+        pass
+    assert not Path(f"/proc/{int((places.chain / 'anvil.pid').read_text())}").exists()
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("cuiyuan.example", ["127.0.0.1/32", "::1/128"]), (None, [])])
+def test_behind_a_name_the_proxy_of_this_machine_is_believed(
+    tmp_path: Path, host: str | None, trusted: list[str]
+) -> None:
+    places = Places(tmp_path)
+    places.make()
+    places.settings.write_text(settings_text(places, asked(tmp_path, host=host)))
+    assert [str(network) for network in load_settings(places.settings).trusted_proxies] == trusted
 
 
 def test_the_state_of_a_chain_that_was_cut_off_while_it_wrote_comes_back(tmp_path: Path) -> None:
