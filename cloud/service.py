@@ -37,6 +37,7 @@ from cloud.webhooks.courier import Courier
 from cloud.webhooks.settings import secret_of
 from cloud.witnessing import witness_workers
 from cloud.workers import Worker, alone, supervise
+from contracts.checkpoint import audit_origin
 from contracts.ending import end_tasks
 from contracts.errors import TrustError
 from contracts.trust import parse_trust
@@ -279,7 +280,7 @@ def _identity(settings: CloudSettings, store: Store, directory: DirectoryFile) -
 def open_audit_log(settings: CloudSettings, store: Store) -> AuditLog:
     """The site's audit log, signed with a key of its own under a name of its own."""
     key = open_super_key(settings.audit_key_file, "audit log key")
-    return AuditLog(store, f"audit.{settings.super_origin}", key)
+    return AuditLog(store, audit_origin(settings.super_origin), key)
 
 
 def _courier(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Courier:

@@ -1,13 +1,14 @@
-"""The super-log: this deployment's one append-only tree of all its gateways' checkpoints, signed with Ed25519.
+"""The super-log: this deployment's one append-only tree of its gateways' checkpoints, signed with Ed25519.
 
 Gateways' checkpoints wait in the store, whoever took them; one sequencer at a time, of whatever process, gives them
-their places. Notes are signed and stored when an anchor is due, never two for one size, and carry the cosignatures that
-witnesses gave since.
+their places. The audit log's newest signed head follows behind them, one leaf at most in each step. Notes are signed
+and stored when an anchor is due, never two for one size, and carry the cosignatures that witnesses gave since.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +18,7 @@ from cloud.standing import cosignature_lines
 from cloud.store import Store, insert_new, insert_rows, tables
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint
-from contracts.superlog import sign_superlog, superlog_leaf_of
+from contracts.superlog import audit_leaf_of, sign_superlog, superlog_leaf_of
 from contracts.tree import Frontier, Node, leaf_hash
 
 __all__ = ["SignedHead", "SuperLog", "open_super_key", "signed_head"]
@@ -30,6 +31,8 @@ _PLACE = (
     .where(tables.checkpoints.c.log_id == bindparam("of_log"), tables.checkpoints.c.size == bindparam("of_size"))
     .values(super_index=bindparam("place"))
 )
+_NEWEST_AUDIT_NOTE = select(tables.audit_notes).order_by(tables.audit_notes.c.size.desc()).limit(1)
+_LAST_AUDIT_HEAD = select(tables.audit_heads.c.note).order_by(tables.audit_heads.c.super_index.desc()).limit(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +76,22 @@ class SuperLog:
         )
         async with store.read() as connection:
             self.size = (await _frontier(connection)).size
-            if not (await connection.execute(waiting.limit(1))).all():
+            has_checkpoints = bool((await connection.execute(waiting.limit(1))).all())
+            if not has_checkpoints and await _waiting_audit_head(connection) is None:
                 return False
         async with store.write(_SEQUENCING) as connection:
             rows = (await connection.execute(waiting)).all()
-            if not rows:
-                return False
-            first = await self.append(connection, [superlog_leaf_of(row.note) for row in rows])
+            audit_head = await _waiting_audit_head(connection)
+            leaves = [superlog_leaf_of(row.note) for row in rows]
+            leaves += [] if audit_head is None else [audit_leaf_of(audit_head.note)]
+            first = await self.append(connection, leaves)
             places = [{"of_log": row.log_id, "of_size": row.size, "place": first + at} for at, row in enumerate(rows)]
-            await connection.execute(_PLACE, places)
-        self.size = first + len(rows)
+            if places:
+                await connection.execute(_PLACE, places)
+            if audit_head is not None:
+                values = {"super_index": first + len(rows), **audit_head._mapping}
+                await connection.execute(insert(tables.audit_heads).values(values))
+        self.size = first + len(leaves)
         return len(rows) == at_most
 
     async def append(self, connection: AsyncConnection, leaves: Sequence[bytes]) -> int:
@@ -131,6 +140,13 @@ class SuperLog:
         """The note of one size; None where no head of that size was signed."""
         async with store.read() as connection:
             return await signed_head(connection, size)
+
+
+async def _waiting_audit_head(connection: AsyncConnection) -> Any:
+    """The audit log's newest signed head, if it is not the last that got a place; those between never get one."""
+    newest = (await connection.execute(_NEWEST_AUDIT_NOTE)).one_or_none()
+    last = (await connection.execute(_LAST_AUDIT_HEAD)).scalar_one_or_none()
+    return None if newest is None or newest.note == last else newest
 
 
 async def _frontier(connection: AsyncConnection) -> Frontier:

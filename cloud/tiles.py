@@ -1,8 +1,8 @@
-"""The super-log and the gateways' logs as C2SP tlog-tiles: static resources that any monitor or cache understands.
+"""The super-log, the gateways' logs and the audit log as C2SP tlog-tiles, which any monitor or cache understands.
 
 Straight from the stored nodes: a tile is one range of one index. Only what a signed checkpoint covers is served, so
-that no answer ever changes. Of a gateway's log there are hashes only: they are salted and tell nothing, its entries
-are people's.
+that no answer ever changes. Of a gateway's log and of the audit log there are hashes only: they are salted and tell
+nothing, their entries are people's.
 """
 
 import gzip
@@ -15,11 +15,13 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
+from cloud.identity.audit_tree import signed_size
 from cloud.store import Store, log_id_of, tables
 from cloud.store.months import entries_at
+from cloud.store.trees import AuditTree, SuperTree, WholeTree
 from cloud.super_log import SuperLog
 from contracts.errors import TileError
-from contracts.superlog import superlog_leaf_of
+from contracts.superlog import audit_leaf_of, superlog_leaf_of
 from contracts.tiles import Tile, encode_bundle, encode_tile, parse_tile_path
 from contracts.tree import SIZE_END
 
@@ -49,13 +51,14 @@ class TileRoom:
                 return None
             if tile.level is None:
                 return encode_bundle(await _super_leaves(connection, tile))
-            column = tables.super_nodes.c
-            query = (
-                select(column.hash)
-                .where(column.level == tile.node_level, column.node_index >= tile.start, column.node_index < tile.end)
-                .order_by(column.node_index)
-            )
-            return await _hashes(connection, query, tile)
+            return await _whole_row(connection, SuperTree(), tile)
+
+    async def audit_tile(self, tile: Tile) -> bytes | None:
+        """A tile of the audit log, as far as its newest signed head reaches."""
+        async with self.store.read() as connection:
+            if tile.level is None or not tile.is_within(await signed_size(connection)):
+                return None
+            return await _whole_row(connection, AuditTree(), tile)
 
     async def log_tile(self, origin: str, tile: Tile) -> bytes | None:
         """A tile of a gateway's log, whose stored size is always a checkpoint's."""
@@ -96,6 +99,11 @@ def tile_router(room: TileRoom) -> APIRouter:
         tile = _tile(path)
         found = None if tile is None else await room.super_tile(tile)
         return _answer(found, request, is_bundle=tile is not None and tile.level is None)
+
+    @router.get("/audit/tile/{path:path}", summary="A tile of the audit log (tlog-tiles, hashes only)")
+    async def get_audit_tile(path: str, request: Request) -> Response:
+        tile = _tile(path)
+        return _answer(None if tile is None else await room.audit_tile(tile), request, is_bundle=False)
 
     @router.get("/v1/logs/{origin:path}/checkpoint", summary="A gateway's latest checkpoint that is held")
     async def get_log_checkpoint(origin: str) -> Response:
@@ -142,14 +150,25 @@ def _answer(found: bytes | None, request: Request, *, is_bundle: bool) -> Respon
 
 async def _super_leaves(connection: AsyncConnection, tile: Tile) -> list[bytes]:
     """Leaf data again from the kept checkpoint notes: nothing is stored twice."""
-    column = tables.checkpoints.c
+    leaves = dict[int, bytes]()
+    for table, leaf_of in ((tables.checkpoints, superlog_leaf_of), (tables.audit_heads, audit_leaf_of)):
+        query = (
+            select(table.c.super_index, table.c.note)
+            .where(table.c.super_index >= tile.start, table.c.super_index < tile.end)
+            .execution_options(every_shard="leaves of the super-log lie with their logs")
+        )
+        leaves.update({row.super_index: leaf_of(row.note) for row in await connection.execute(query)})
+    return _whole([leaves[at] for at in sorted(leaves)], tile)
+
+
+async def _whole_row(connection: AsyncConnection, tree: WholeTree, tile: Tile) -> bytes:
+    column = tree.table.c
     query = (
-        select(column.note)
-        .where(column.super_index >= tile.start, column.super_index < tile.end)
-        .order_by(column.super_index)
-        .execution_options(every_shard="leaves of the super-log lie with their logs")
+        select(column.hash)
+        .where(column.level == tile.node_level, column.node_index >= tile.start, column.node_index < tile.end)
+        .order_by(column.node_index)
     )
-    return _whole([superlog_leaf_of(note) for note in (await connection.execute(query)).scalars()], tile)
+    return await _hashes(connection, query, tile)
 
 
 async def _log_row(connection: AsyncConnection, log_id: int, tile: Tile) -> Select[Any]:

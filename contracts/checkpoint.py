@@ -66,6 +66,16 @@ def is_super_origin(origin: str) -> bool:
     return len(origin) <= ORIGIN_BYTES_MAX and _SUPER_ORIGIN.fullmatch(origin) is not None
 
 
+def audit_origin(super_origin: str) -> str:
+    """The name of the audit log of a deployment whose super-log has this name: `audit.HOST/log`."""
+    return f"audit.{super_origin}"
+
+
+def is_audit_origin(origin: str) -> bool:
+    """Whether this names an audit log: `audit.HOST/log`, at most 64 bytes."""
+    return is_super_origin(origin) and origin.startswith("audit.")
+
+
 def epoch_of(origin: str) -> int:
     """The N of a log origin's `/eN`. Raises `CheckpointError` for another name."""
     if not is_log_origin(origin):

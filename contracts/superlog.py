@@ -1,7 +1,8 @@
-"""The super-log: one deployment's append-only tree of all its gateways' checkpoints.
+"""The super-log: one deployment's append-only tree of all its gateways' checkpoints and of its audit log's heads.
 
-Its leaf data is a checkpoint's body followed by its signature r || s. It signs its own checkpoints with Ed25519, and
-witnesses add C2SP cosignatures: each says that, up to a time, it saw this history only grow.
+Its leaf data is a checkpoint's body followed by its signature: r || s of a gateway, R || S of the audit log's Ed25519
+key, 64 bytes either way. It signs its own checkpoints with Ed25519, and witnesses add C2SP cosignatures: each says
+that, up to a time, it saw this history only grow.
 
 Source: C2SP tlog-checkpoint, tlog-cosignature (Ed25519, `cosignature/v1`).
 """
@@ -12,6 +13,7 @@ from contracts import ed25519, p256
 from contracts.checkpoint import (
     Checkpoint,
     SignedCheckpoint,
+    is_audit_origin,
     is_log_origin,
     is_super_origin,
     parse_checkpoint_body,
@@ -69,15 +71,34 @@ def superlog_leaf_of(note: str) -> bytes:
     return parsed.text.encode() + p256.signature_from_der(parsed.signatures[0].signature)
 
 
+def audit_leaf_of(note: str) -> bytes:
+    """The leaf data of an audit log's head, whose note was verified before.
+
+    Raises:
+        CheckpointError: not a note with one Ed25519 signature.
+    """
+    parsed, _ = _parse(note)
+    signatures = [line.signature for line in parsed.signatures]
+    if [len(signature) for signature in signatures] != [ed25519.SIGNATURE_BYTES]:
+        raise CheckpointError("an audit log's head has one Ed25519 signature")
+    return parsed.text.encode() + signatures[0]
+
+
 def parse_superlog_leaf(leaf: bytes) -> tuple[Checkpoint, bytes]:
-    """The gateway's checkpoint in a leaf and its signature r || s, *not* verified. Raises `CheckpointError`."""
+    """The checkpoint in a leaf, a gateway's or a head of an audit log, and its signature, *not* verified.
+
+    Raises:
+        CheckpointError: it is neither.
+    """
     body, signature = leaf[: -p256.SIGNATURE_BYTES], leaf[-p256.SIGNATURE_BYTES :]
     try:
         checkpoint = parse_checkpoint_body(body.decode())
     except UnicodeDecodeError as error:
         raise CheckpointError("a super-log's leaf is not a checkpoint's text and signature") from error
-    if not is_log_origin(checkpoint.origin):
-        raise CheckpointError(f"a super-log's leaf is a checkpoint of {checkpoint.origin}, not of a gateway")
+    if not (is_log_origin(checkpoint.origin) or is_audit_origin(checkpoint.origin)):
+        raise CheckpointError(
+            f"a super-log's leaf is a checkpoint of {checkpoint.origin}, neither of a gateway nor of an audit log"
+        )
     return checkpoint, signature
 
 

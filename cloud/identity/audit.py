@@ -1,20 +1,23 @@
 """The audit log: who signed in, which roles changed, who looked at a household, what was exported or erased.
 
 An append-only RFC 9162 tree of its own. An entry is written in the transaction of what it tells, and before anything is
-shown; its head is signed with a key of its own, so that whoever kept an older head finds out what was cut or rewritten.
-Entries hold aliases and random account numbers, no name and no reading.
+shown. Its heads are signed with a key of its own and enter the super-log, so that witnesses and anchors cover them and
+whoever rewrites it contradicts himself in public. Entries hold aliases and random account numbers, no name and no
+reading, and a salt each: what is public, hashes and heads, lets nobody guess one.
 """
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import SettingsError, StoreError
+from cloud.identity.audit_tree import LOCK, catch_up, grow_tree, signed_size
 from cloud.store import Store, insert_new, tables
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint
@@ -25,13 +28,11 @@ from contracts.tree import Frontier, leaf_hash
 
 __all__ = ["EVERY_UNIT", "LOCK", "Act", "AuditEntry", "AuditLog", "write_entry"]
 
-LOCK = "identity"
-"""Whoever writes an entry holds it: entries have one order."""
-
 EVERY_UNIT = b""
 """Stands for a unit in an entry that concerns all households."""
 
 _ROWS_AT_ONCE = 5_000
+_SALT_BYTES = 16
 
 
 class Act(StrEnum):
@@ -92,6 +93,7 @@ async def write_entry(
         "at_ms": at_ms,
         "index": frontier.size,
         "role": role,
+        "salt": secrets.token_hex(_SALT_BYTES),
         "unit": "*" if unit == EVERY_UNIT else unit.hex() if unit else "",
         "what": what[:200],
     }
@@ -162,6 +164,7 @@ class AuditLog:
     async def sign_head(self, *, now_ms: int) -> str | None:
         """The signed note of the present head, kept; None while the log is empty. Raises `SettingsError` (key)."""
         await self.check_key()
+        await catch_up(self._store)
         async with self._store.write(LOCK) as connection:
             row = (await connection.execute(select(tables.audit_head))).one_or_none()
             if row is None:
@@ -170,6 +173,8 @@ class AuditLog:
             held = (await connection.execute(select(column.note).where(column.size == row.size))).scalar_one_or_none()
             if held is not None:
                 return str(held)
+            while await grow_tree(connection, row.size):
+                pass
             root = Frontier.from_bytes(row.peaks).root()
             note = sign_superlog(Checkpoint(origin=self.origin, size=row.size, root=root), self._key)
             await connection.execute(insert(tables.audit_notes).values(size=row.size, note=note, signed_at_ms=now_ms))
@@ -184,10 +189,9 @@ class AuditLog:
 
     async def step(self, now_ms: int) -> bool:
         """Sign the head where it grew since the last note."""
-        column = tables.audit_notes.c
         async with self._store.read() as connection:
+            signed = await signed_size(connection)
             size = (await connection.execute(select(tables.audit_head.c.size))).scalar_one_or_none()
-            signed = (await connection.execute(select(func.max(column.size)))).scalar_one_or_none()
         if size and size != signed:
             await self.sign_head(now_ms=now_ms)
         return False

@@ -95,6 +95,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/tokens/revoke"): _acts(_M, _C, _R, _O),
     ("GET", "/audit"): _reads(_M, _C, _R, _O),
     ("GET", "/audit/checkpoint"): _HASHES,
+    ("GET", "/audit/tile/{path:path}"): _HASHES,
     # A household's own.
     ("GET", "/bills/{door}"): _reads(*HOUSEHOLD),
     ("GET", "/bills/{door}/{period}"): _reads(*HOUSEHOLD),

@@ -12,8 +12,9 @@ import httpx
 
 from cloud.monitor.sources import host_of
 
-__all__ = ["Finding", "Kind", "Reporter"]
+__all__ = ["ASK", "Finding", "Kind", "Reporter"]
 
+ASK = "ask the operator, tell the committee, and keep this monitor's state and proofs"
 _WEBHOOK_SECONDS = 10.0
 _TRIES = 3
 _UNTOLD_MAX = 1_000

@@ -11,7 +11,10 @@ from typing import Any
 from contracts.tiles import TILE_HEIGHT, TILE_WIDTH
 from contracts.tree import HASH_BYTES, NodeReader, node_hash
 
-__all__ = ["Memory", "SeenHead"]
+__all__ = ["SUPER", "Memory", "SeenHead"]
+
+SUPER = "super-log"
+"""By this name its tree is remembered."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tiles (log TEXT, tile INTEGER, hashes BLOB NOT NULL, PRIMARY KEY (log, tile)) WITHOUT ROWID;

@@ -1,4 +1,5 @@
-"""One round of watching: the super-log, the gateways' logs behind it, the witnesses and the chain's anchors.
+"""One round of watching: the super-log, the gateways' logs behind it, the audit log, the witnesses and the chain's
+anchors.
 
 What was verified is remembered, so that the next round checks the growth only, and a history that differs from the one
 seen before becomes a proof in a file. A monitor knows what it has seen: it watches from its first round on.
@@ -11,26 +12,26 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from cloud.monitor.audit import AuditWatch
 from cloud.monitor.chain import WatchedChain
-from cloud.monitor.finding import Finding, Kind
-from cloud.monitor.growth import Diverged, Grown, Side, compare
-from cloud.monitor.memory import Memory, SeenHead
+from cloud.monitor.finding import ASK, Finding, Kind
+from cloud.monitor.growth import Diverged, Grown
+from cloud.monitor.memory import SUPER, Memory, SeenHead
 from cloud.monitor.proofs import fork_report, super_fork
+from cloud.monitor.seen import compare_log, side_of
 from cloud.monitor.settings import MonitorSettings
 from cloud.monitor.sources import LogSource, Unreachable, Web, Withheld
-from contracts.checkpoint import Checkpoint, parse_checkpoint
+from contracts.checkpoint import Checkpoint, is_audit_origin, parse_checkpoint
 from contracts.errors import ContractsError, RpcError
 from contracts.superlog import open_superlog, parse_superlog_leaf, superlog_leaf_of, verify_cosignatures
-from contracts.tree import inclusion_path, leaf_hash, root_of
+from contracts.tree import leaf_hash, root_of
 from contracts.trust import Trust
 
 __all__ = ["Monitor"]
 
 _log = logging.getLogger("monitor")
-SUPER = "super-log"
 _BLOCKS_AGAIN = 64
 _ANCHORS_RECENT = 256
-_ASK = "ask the operator, tell the committee, and keep this monitor's state and proofs"
 
 
 class Monitor:
@@ -50,6 +51,7 @@ class Monitor:
         self._super = LogSource(web, f"{settings.cloud_url}/log")
         self._proofs = settings.state_dir / "proofs"
         self._found: list[Finding] = []
+        self._audit = AuditWatch(settings, trust, memory, web, clock_s, say=self._say, remember=self._remember)
 
     def round(self) -> list[Finding]:
         """Look at everything once."""
@@ -57,6 +59,7 @@ class Monitor:
         # The chain before the cloud: what was anchored by then must be served by now.
         self._try("chain", self._read_chain)
         self._try("cloud", self._follow_super_log)
+        self._try(self._audit.origin, self._audit.follow)
         for origin in self._memory.origins():
             if origin.startswith(self._settings.site):
                 self._try(origin, partial(self._follow_gateway, origin))
@@ -96,7 +99,7 @@ class Monitor:
             self._super_forked(seen.note, note, None)
         elif head.size < seen.size:
             says = f"the cloud serves {head.size} checkpoints and has served {seen.size}"
-            self._add(Kind.ROLLBACK, SUPER, says, "was its database brought back from an older copy? " + _ASK)
+            self._add(Kind.ROLLBACK, SUPER, says, "was its database brought back from an older copy? " + ASK)
         self._check_cosignatures(note, head.size)
         self._check_stale(SUPER)
         held = self._memory.head(SUPER)
@@ -105,10 +108,10 @@ class Monitor:
 
     def _extend_super_log(self, note: str, seen: SeenHead | None) -> None:
         head = open_superlog(note, self._trust.super_log_origin, self._trust.super_log_public)
-        result = self._compare(self._super, SUPER, head.size, head.root)
+        result = compare_log(self._memory, self._super, SUPER, head.size, head.root)
         if result is None:
             says = f"the tiles served do not hash to the root signed for {head.size} checkpoints"
-            self._add(Kind.GAP, SUPER, says, _ASK)
+            self._add(Kind.GAP, SUPER, says, ASK)
         elif isinstance(result, Diverged):
             assert seen is not None
             self._super_forked(seen.note, note, result)
@@ -128,7 +131,10 @@ class Monitor:
                 try:
                     checkpoint, _ = parse_superlog_leaf(entry)
                 except ContractsError as error:
-                    self._add(Kind.SIGNATURE, SUPER, f"leaf {number}: {error}", _ASK)
+                    self._add(Kind.SIGNATURE, SUPER, f"leaf {number}: {error}", ASK)
+                    continue
+                if is_audit_origin(checkpoint.origin):
+                    self._audit.take(number, entry)
                     continue
                 other = self._memory.leaf(checkpoint.origin, checkpoint.size)
                 if other is not None and parse_superlog_leaf(other)[0].root != checkpoint.root:
@@ -141,7 +147,7 @@ class Monitor:
         if diverged is not None:
             head = self._memory.head(SUPER)
             assert head is not None
-            ours = self._side(SUPER, diverged.index, head.size)
+            ours = side_of(self._memory, SUPER, diverged.index, head.size)
         index = None if diverged is None else diverged.index
         path = super_fork(self._proofs, seen, note, index=index, a=ours, b=diverged.other if diverged else None)
         says = "the super-log's key has signed two histories"
@@ -153,7 +159,7 @@ class Monitor:
         try:
             count = len(verify_cosignatures(note, policy))
         except ContractsError as error:
-            self._add(Kind.COSIGNATURES, SUPER, str(error), _ASK)
+            self._add(Kind.COSIGNATURES, SUPER, str(error), ASK)
             return
         if count >= policy.quorum:
             self._memory.keep_fact("uncosigned_since", None)
@@ -179,7 +185,7 @@ class Monitor:
                 continue
             if anchor.size < anchored and anchor.block > anchored_in:
                 says = f"block {anchor.block} anchors {anchor.size} checkpoints after {anchored} were anchored"
-                self._remember(Finding(kind=Kind.ROLLBACK, log="anchors", says=says, remedy=_ASK))
+                self._remember(Finding(kind=Kind.ROLLBACK, log="anchors", says=says, remedy=ASK))
             anchored, anchored_in = max((anchored, anchored_in), (anchor.size, anchor.block))
             recent = [*recent, [anchor.size, anchor.root.hex()]][-_ANCHORS_RECENT:]
             pending.append([anchor.size, anchor.root.hex(), anchor.block])
@@ -201,14 +207,14 @@ class Monitor:
         self._memory.keep_fact("pending_anchors", [*waiting, *unjudged])
         if waiting:
             says = f"the chain holds an anchor of {waiting[-1][0]} checkpoints, the cloud serves {held}"
-            self._add(Kind.ROLLBACK, "anchors", says, "what was anchored must be served; " + _ASK)
+            self._add(Kind.ROLLBACK, "anchors", says, "what was anchored must be served; " + ASK)
 
     def _judge_anchor(self, size: int, root: str, block: int) -> None:
         if root_of(self._memory.nodes(SUPER), size).hex() == root:
             self._check_anchored_note(size, root)
         else:
             says = f"block {block} anchors another root for {size} checkpoints than the cloud serves"
-            self._remember(Finding(kind=Kind.ANCHOR, log="anchors", says=says, remedy=_ASK))
+            self._remember(Finding(kind=Kind.ANCHOR, log="anchors", says=says, remedy=ASK))
 
     def _check_anchored_note(self, size: int, root: str) -> None:
         """What is anchored must have been cosigned by enough: this very head, not another one."""
@@ -222,7 +228,7 @@ class Monitor:
             says = (
                 f"{size} checkpoints were anchored with {count} cosignatures; the trust file asks for {policy.quorum}"
             )
-            self._remember(Finding(kind=Kind.COSIGNATURES, log="anchors", says=says, remedy=_ASK))
+            self._remember(Finding(kind=Kind.COSIGNATURES, log="anchors", says=says, remedy=ASK))
 
     def _check_unanchored(self, size: int) -> None:
         anchored, since = self._memory.fact("anchored", 0), self._memory.fact("unanchored_since")
@@ -257,7 +263,7 @@ class Monitor:
             return leaves
         size = parse_superlog_leaf(leaves[unsigned[0]])[0].size
         says = f"no key that the Registry ever gave to this log signed its checkpoint of {size} entries"
-        finding = Finding(kind=Kind.SIGNATURE, log=origin, says=says, remedy=_ASK)
+        finding = Finding(kind=Kind.SIGNATURE, log=origin, says=says, remedy=ASK)
         if self._lasts(f"unsigned_since {origin}", self._settings.cosign_s):
             self._remember(finding)
             return [leaf for at, leaf in enumerate(leaves) if at not in unsigned]
@@ -268,10 +274,10 @@ class Monitor:
         """Let all new checkpoints of a gateway lie on one tree, which begins with the one seen before."""
         source = LogSource(self._web, f"{self._settings.cloud_url}/v1/logs/{origin}")
         newest, _ = parse_superlog_leaf(leaves[-1])
-        result = self._compare(source, origin, newest.size, newest.root)
+        result = compare_log(self._memory, source, origin, newest.size, newest.root)
         if result is None:
             says = f"the tiles served do not hash to the root that the gateway signed for {newest.size} entries"
-            self._add(Kind.GAP, origin, says, _ASK)
+            self._add(Kind.GAP, origin, says, ASK)
         elif isinstance(result, Diverged):
             self._two_leaves(origin, leaves[-1], result)
         else:
@@ -292,14 +298,14 @@ class Monitor:
                     f"the gateway's checkpoint of {checkpoint.size} entries is not one of the history that its "
                     f"checkpoint of {newest.size} signs; its own entries would prove where they part"
                 )
-                self._remember(Finding(kind=Kind.FORK, log=origin, says=says, remedy=_ASK))
+                self._remember(Finding(kind=Kind.FORK, log=origin, says=says, remedy=ASK))
 
     def _two_leaves(self, origin: str, leaf: bytes, diverged: Diverged) -> None:
         seen = self._memory.head(origin)
         assert seen is not None
         held = self._memory.first_leaf_above(origin, diverged.index, seen.size)
         assert held is not None, "a verified head is one of the kept checkpoints"
-        ours = self._side(origin, diverged.index, parse_superlog_leaf(held)[0].size)
+        ours = side_of(self._memory, origin, diverged.index, parse_superlog_leaf(held)[0].size)
         path = fork_report(self._proofs, self._trust, held, leaf, index=diverged.index, a=ours, b=diverged.other)
         self._gateway_forked(origin, path)
 
@@ -316,14 +322,14 @@ class Monitor:
         leaf = superlog_leaf_of(note)
         checkpoint, _ = parse_superlog_leaf(leaf)
         if checkpoint.origin != origin or (self._chain is not None and not self._chain.has_signed(leaf)):
-            self._add(Kind.SIGNATURE, origin, f"{url} shows a checkpoint that is not this gateway's", _ASK)
+            self._add(Kind.SIGNATURE, origin, f"{url} shows a checkpoint that is not this gateway's", ASK)
             return
         seen, held = self._memory.head(origin), self._memory.leaf(origin, checkpoint.size)
         if held is not None and parse_superlog_leaf(held)[0].root != checkpoint.root:
             self._gateway_forked(origin, fork_report(self._proofs, self._trust, held, leaf))
         elif seen is not None and not self._has_root(origin, checkpoint, seen):
             says = f"the gateway shows another history of {checkpoint.size} entries than the cloud"
-            self._remember(Finding(kind=Kind.FORK, log=origin, says=says, remedy=_ASK))
+            self._remember(Finding(kind=Kind.FORK, log=origin, says=says, remedy=ASK))
 
     # Witnesses.
 
@@ -340,31 +346,13 @@ class Monitor:
             again = parse_checkpoint(self._super.checkpoint() or note)
             if again.size < head.size:
                 says = f"the witness {name} has cosigned {head.size} checkpoints, the cloud serves {again.size}"
-                self._add(Kind.ROLLBACK, f"witness {name}", says, _ASK)
+                self._add(Kind.ROLLBACK, f"witness {name}", says, ASK)
 
     # What all need.
-
-    def _compare(self, source: LogSource, log: str, size: int, root: bytes) -> Grown | Diverged | None:
-        seen = self._memory.head(log)
-        seen_size = seen.size if seen else 0
-        start = seen_size - seen_size % 256
-        return compare(
-            self._memory.leaf_hashes(log, start, seen_size),
-            source.leaf_hashes(start, size),
-            size=size,
-            root=root,
-            node=self._memory.nodes(log),
-            seen_size=seen_size,
-            fetch_all=lambda: source.leaf_hashes(0, size),
-        )
 
     def _has_root(self, log: str, checkpoint: Checkpoint, seen: SeenHead) -> bool:
         """Whether a checkpoint is of the tree that was seen, as far as that reaches."""
         return checkpoint.size > seen.size or root_of(self._memory.nodes(log), checkpoint.size) == checkpoint.root
-
-    def _side(self, log: str, index: int, size: int) -> Side:
-        nodes = self._memory.nodes(log)
-        return Side(size=size, leaf=nodes(0, index), path=tuple(inclusion_path(nodes, index, size)))
 
     def _lasts(self, since: str, seconds: int) -> bool:
         """Whether it is longer than that ago that this was noticed first; a time to come was a wrong clock's."""
@@ -392,9 +380,9 @@ class Monitor:
         except (Unreachable, RpcError) as error:
             self._add(Kind.UNREACHABLE, who, str(error), "nothing is known of it until it answers")
         except Withheld as error:
-            self._add(Kind.GAP, who, str(error), "what a signed checkpoint covers must be served; " + _ASK)
+            self._add(Kind.GAP, who, str(error), "what a signed checkpoint covers must be served; " + ASK)
         except ContractsError as error:
-            self._add(Kind.SIGNATURE, who, str(error), _ASK)
+            self._add(Kind.SIGNATURE, who, str(error), ASK)
         except Exception as error:  # noqa: BLE001 - a monitor that dies of what one of them answers is silent about all
             _log.exception("monitor: %s", who)
             says = f"{type(error).__name__}: {error}"[:300]
@@ -403,6 +391,9 @@ class Monitor:
 
     def _add(self, kind: Kind, log: str, says: str, remedy: str) -> None:
         self._found.append(Finding(kind=kind, log=log, says=says, remedy=remedy))
+
+    def _say(self, finding: Finding) -> None:
+        self._found.append(finding)
 
     def _remember(self, finding: Finding) -> None:
         """A proven wrong stays said in every round from now on."""

@@ -1,6 +1,7 @@
 """Proofs of two histories under one key, as files that others can check, and bring to AnchorLog."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloud.monitor.growth import Side
@@ -11,9 +12,18 @@ from contracts.superlog import parse_superlog_leaf
 from contracts.trust import Trust
 from contracts.vyper.compile import artifact
 
-__all__ = ["fork_report", "super_fork"]
+__all__ = ["PlacedHead", "audit_fork", "fork_report", "super_fork"]
 
 _CONTRACT = "AnchorLog"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedHead:
+    """A head of the audit log, and that the super-log holds it."""
+
+    leaf: bytes
+    place: int
+    side: Side
 
 
 def fork_report(
@@ -55,6 +65,36 @@ def super_fork(folder: Path, note_a: str, note_b: str, *, index: int | None, a: 
         "leaf_b": _side(b),
     }
     return _write(folder, "fork super-log", json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def audit_fork(
+    folder: Path, note: str, first: PlacedHead, second: PlacedHead, *, index: int | None, a: Side | None,
+    b: Side | None,
+) -> Path:  # fmt: skip
+    """Two heads of an audit log that are not of one history, both under one note of the super-log.
+
+    Args:
+        index: the entry at which the two histories differ, where that is known, with its leaf hash and path under each.
+    """
+    document = {
+        "format": "minglou-two-histories/1",
+        "a": _text(first),
+        "b": _text(second),
+        "index": None if index is None else str(index),
+        "leaf_a": _side(a),
+        "leaf_b": _side(b),
+        "super": {"note": note, "a": _place(first), "b": _place(second)},
+    }
+    return _write(folder, "fork audit-log", json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def _text(head: PlacedHead) -> str:
+    return parse_superlog_leaf(head.leaf)[0].body()
+
+
+def _place(head: PlacedHead) -> object:
+    path = [node.hex() for node in head.side.path]
+    return {"index": str(head.place), "size": str(head.side.size), "leaf": head.leaf.hex(), "path": path}
 
 
 def _side(side: Side | None) -> object:

@@ -254,6 +254,13 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
             404: ("none", _NOT_FOUND_TILE),
         },
     ),
+    ("get", "/audit/tile/{path}"): Described(
+        parameters={"path": "0/000.p/1"},
+        answers={
+            200: ("hashes", Content(schema=_BYTES, media=(_OCTETS,), example_base64=_KEPT["super_tile_base64"])),
+            404: ("none", _NOT_FOUND_TILE),
+        },
+    ),
     ("get", "/v1/logs/{origin}/checkpoint"): Described(
         parameters={"origin": _ORIGIN},
         answers={200: ("as the gateway signed it", _note(_KEPT["log_checkpoint"])), 404: ("none yet", _NOT_FOUND_NOTE)},

@@ -19,6 +19,7 @@ DERIVED: Mapping[str, str] = MappingProxyType(
         "checkpoints": "segments",
         "super_head": "checkpoints",
         "super_nodes": "checkpoints",
+        "audit_nodes": "audit_entries",
         "chain_cursor": "chain",
         "chain_blocks": "chain",
         "chain_events": "chain",

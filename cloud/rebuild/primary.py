@@ -10,7 +10,7 @@ from cloud.rebuild import DERIVED
 from cloud.segments.notes import NotesFile
 from cloud.store import Store, insert_rows, tables
 
-__all__ = ["carry_over", "primary_tables", "read_after", "restore_notes"]
+__all__ = ["carry_over", "primary_tables", "read_after", "restore_audit_heads", "restore_notes"]
 
 _ROWS_AT_ONCE = 4_000
 
@@ -48,6 +48,18 @@ async def restore_notes(fresh: Store, notes: NotesFile) -> int:
         values = [{"size": n.size, "root": n.root, "note": n.note, "signed_at_ms": n.signed_at_ms} for n in found]
         await insert_rows(connection, tables.super_notes, [tuple(row[name] for name in columns) for row in values])
     return len(found)
+
+
+async def restore_audit_heads(fresh: Store, heads: NotesFile) -> None:
+    """The audit log's heads in the super-log, likewise: the super-log cannot be computed again without them."""
+    values = [
+        {"size": n.size, "note": n.note, "signed_at_ms": n.signed_at_ms, "super_index": n.super_index}
+        for n in heads.read()
+    ]
+    async with fresh.write() as connection:
+        await connection.execute(delete(tables.audit_heads))
+        columns = [column.name for column in tables.audit_heads.columns]
+        await insert_rows(connection, tables.audit_heads, [tuple(row[name] for name in columns) for row in values])
 
 
 def key_of(table: Table, row: Sequence[Any]) -> tuple[Any, ...]:

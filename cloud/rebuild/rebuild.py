@@ -14,14 +14,15 @@ from sqlalchemy.exc import DBAPIError
 
 from cloud.directory import DirectoryFile
 from cloud.errors import ArchiveError, RebuildError
+from cloud.identity.audit_tree import catch_up
 from cloud.mail import Bell
 from cloud.rebuild.compare import Compared, compare_stores
 from cloud.rebuild.entries import Progress, rebuild_logs
-from cloud.rebuild.primary import carry_over, restore_notes
+from cloud.rebuild.primary import carry_over, restore_audit_heads, restore_notes
 from cloud.rebuild.super_log import rebuild_super_log
 from cloud.sealed_store import open_store
 from cloud.segments import Archive
-from cloud.segments.notes import NotesFile
+from cloud.segments.notes import AUDIT_HEADS, SUPER_NOTES, NotesFile
 from cloud.segments.writer import SegmentWriter
 from cloud.settings import CloudSettings
 from cloud.store import Store, sqlite_url, tables
@@ -81,9 +82,11 @@ async def _fill(
     await _set_index(fresh, is_there=False)  # sorted in at once, at the end
     if present is not None:
         carried = await carry_over(present, fresh)
+        await catch_up(fresh)
         say(f"rebuild: {sum(carried.values())} rows of {len(carried)} primary tables carried over")
     else:
-        notes = await restore_notes(fresh, NotesFile(archive.folder / "super-log.notes"))
+        notes = await restore_notes(fresh, NotesFile(archive.folder / SUPER_NOTES))
+        await restore_audit_heads(fresh, NotesFile(archive.folder / AUDIT_HEADS))
         say(f"rebuild: no present store; {notes} notes of the super-log restored, other primary tables begin empty")
     chain = await _follow(settings, fresh, say, stack)
     entries = await rebuild_logs(
@@ -149,6 +152,7 @@ async def _catch_up(settings: CloudSettings, present: Store, archive: Archive, s
         super_log = SuperLog(settings.super_origin, open_super_key(settings.super_key_file))
         while await super_log.sequence(present):
             pass
+        await catch_up(present)
         writer = SegmentWriter(present, archive)
         await writer.prepare()
         while await writer.step():

@@ -1,17 +1,22 @@
 """The super-log's tree from the checkpoints in their order, held against every root that was ever signed."""
 
 from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import RebuildError
 from cloud.store import Store, insert_rows, tables
 from contracts.checkpoint import SignedCheckpoint, open_checkpoint
 from contracts.errors import ContractsError
-from contracts.superlog import superlog_leaf
+from contracts.superlog import audit_leaf_of, superlog_leaf
 from contracts.tree import Frontier, Node, leaf_hash
 
 __all__ = ["rebuild_super_log"]
 
 _LEAVES_AT_ONCE = 5_000
+_LACKING = (
+    "super-log: behind place {} a checkpoint is missing or stands twice in the segments, or a head of the audit log in "
+    "audit-log.heads beside them; restore them from another copy"
+)
 
 
 async def rebuild_super_log(fresh: Store) -> int:
@@ -50,19 +55,38 @@ async def _append(fresh: Store, frontier: Frontier, leaves: "list[bytes]") -> No
 
 
 async def _leaves(fresh: Store, start: int) -> "list[bytes]":
-    column = tables.checkpoints.c
+    column, head, end = tables.checkpoints.c, tables.audit_heads.c, start + _LEAVES_AT_ONCE
     query = (
         select(column.note, column.public_key, column.super_index)
-        .where(column.super_index >= start)
-        .order_by(column.super_index)
-        .limit(_LEAVES_AT_ONCE)
+        .where(column.super_index >= start, column.super_index < end)
         .execution_options(every_shard="checkpoints of all logs make one order")
     )
+    heads = select(head.note, head.super_index).where(head.super_index >= start, head.super_index < end)
     async with fresh.read() as connection:
-        rows = (await connection.execute(query)).all()
-    if [row.super_index for row in rows] != list(range(start, start + len(rows))):
-        raise RebuildError(f"super-log: behind place {start} a checkpoint is missing or stands twice in the segments")
-    return [leaf_hash(superlog_leaf(_opened(row.note, row.public_key))) for row in rows]
+        found = [(row.super_index, _leaf(row.note, row.public_key)) for row in await connection.execute(query)]
+        found += [(row.super_index, leaf_hash(audit_leaf_of(row.note))) for row in await connection.execute(heads)]
+        if not found and await _are_more(connection, start):
+            raise RebuildError(_LACKING.format(start))
+    found.sort()
+    if [place for place, _leaf in found] != list(range(start, start + len(found))):
+        raise RebuildError(_LACKING.format(start))
+    return [leaf for _place, leaf in found]
+
+
+def _leaf(note: str, public: bytes) -> bytes:
+    return leaf_hash(superlog_leaf(_opened(note, public)))
+
+
+async def _are_more(connection: AsyncConnection, start: int) -> bool:
+    """Whether something has a place behind this one."""
+    column = tables.checkpoints.c
+    query = (
+        select(column.super_index)
+        .where(column.super_index >= start)
+        .limit(1)
+        .execution_options(every_shard="checkpoints of all logs make one order")
+    )
+    return (await connection.execute(query)).first() is not None
 
 
 def _opened(note: str, public: bytes) -> SignedCheckpoint:

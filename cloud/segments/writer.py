@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import ArchiveError
 from cloud.segments.archive import Archive, LogFiles
-from cloud.segments.notes import NotesFile
+from cloud.segments.notes import AUDIT_HEADS, SUPER_NOTES, NotesFile, stored_note
 from cloud.segments.rows import slot_of
 from cloud.store import Store, tables
 from cloud.store.erasing import ERASED_KIND
@@ -44,7 +44,8 @@ class SegmentWriter:
 
     def __init__(self, store: Store, archive: Archive) -> None:
         self._store, self._archive = store, archive
-        self._notes = NotesFile(archive.folder / "super-log.notes")
+        self._notes = NotesFile(archive.folder / SUPER_NOTES)
+        self._audit_heads = NotesFile(archive.folder / AUDIT_HEADS)
         self._sizes: dict[str, int] = {}
         self._followed: dict[int, int] = {}  # by log: the number of the last erasure that its files have followed
         self.entries = 0  # written since the start
@@ -69,6 +70,7 @@ class SegmentWriter:
             written += await self._write_log(log)
             await asyncio.sleep(0)
         await self._write_notes()
+        await self._write_audit_heads()
         self.entries += written
         return await self._erase(logs) or written > 0
 
@@ -162,9 +164,21 @@ class SegmentWriter:
         query = select(tables.super_notes).where(column.size >= held.size).order_by(column.size)
         async with self._store.read() as connection:
             rows = (await connection.execute(query)).all()
-        new = [(row.signed_at_ms, row.size, row.note) for row in rows if (row.size, row.note) != (held.size, held.note)]
-        if new:
+        rows = [row for row in rows if (row.size, row.note) != (held.size, held.note)]
+        if rows:
+            new = [stored_note(row.note, row.signed_at_ms) for row in rows]
             await asyncio.to_thread(self._notes.append, new)
+
+    async def _write_audit_heads(self) -> None:
+        """The audit log's heads in the super-log: without them nobody could compute its tree again."""
+        column = tables.audit_heads.c
+        held = await asyncio.to_thread(self._audit_heads.last)
+        query = select(tables.audit_heads).where(column.super_index > held.order)
+        async with self._store.read() as connection:
+            rows = (await connection.execute(query.order_by(column.super_index))).all()
+        if rows:
+            new = [stored_note(row.note, row.signed_at_ms, row.super_index) for row in rows]
+            await asyncio.to_thread(self._audit_heads.append, new)
 
 
 async def _entries(connection: AsyncConnection, log_id: int, start: int, end: int) -> Sequence[Any]:

@@ -9,6 +9,8 @@ __all__ = [
     "api_tokens",
     "audit_entries",
     "audit_head",
+    "audit_heads",
+    "audit_nodes",
     "audit_notes",
     "ceremonies",
     "grants",
@@ -137,6 +139,26 @@ audit_notes = Table(
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
     Column("signed_at_ms", BigInteger, nullable=False),
+)
+
+# Those heads that have a place in the super-log: of all signed between two steps of that, the newest.
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("super_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed_at_ms", BigInteger, nullable=False),
+)
+
+# Derived from the entries, as far as the newest note reaches: every complete subtree, leaves (level 0) too.
+audit_nodes = Table(
+    "audit_nodes",
+    metadata,
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("node_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # What programs show instead of signing in: the hash, what it opens, until when.

@@ -1,4 +1,4 @@
-"""The stored Merkle trees: gateways' logs and the super-log, read so that a proof costs one or two queries.
+"""The stored Merkle trees: gateways' logs, super-log and audit log, read so that a proof costs one or two queries.
 
 `contracts.tree` walks a tree through a synchronous `NodeReader`. Here a walk runs twice: once over zeros, to learn
 which complete subtrees it touches, and once over what the database gave for exactly those.
@@ -6,9 +6,9 @@ which complete subtrees it touches, and once over what the database gave for exa
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Table, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
@@ -16,7 +16,7 @@ from cloud.store import tables
 from cloud.store.months import entries_at
 from contracts.tree import HASH_BYTES, NodeReader, node_hash
 
-__all__ = ["STORED_LEVEL", "LogTree", "NodeKey", "StoredTree", "SuperTree", "walk"]
+__all__ = ["STORED_LEVEL", "AuditTree", "LogTree", "NodeKey", "StoredTree", "SuperTree", "WholeTree", "walk"]
 
 Result = TypeVar("Result")
 NodeKey = tuple[int, int]
@@ -90,12 +90,16 @@ class LogTree:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class SuperTree:
-    """The super-log: every complete subtree has a row, its leaves (level 0) too."""
+class WholeTree:
+    """A tree of which every complete subtree has a row, its leaves (level 0) too."""
+
+    table: ClassVar[Table]
+
+    def __repr__(self) -> str:
+        return self.table.name
 
     async def read(self, connection: AsyncConnection, wanted: set[NodeKey]) -> dict[NodeKey, bytes]:
-        column = tables.super_nodes.c
+        column = self.table.c
         found: dict[NodeKey, bytes] = {}
         for keys in _portions(wanted):
             query = select(column.level, column.node_index, column.hash).where(
@@ -104,6 +108,18 @@ class SuperTree:
             for row in await connection.execute(query):
                 found[row.level, row.node_index] = row.hash
         return found
+
+
+class SuperTree(WholeTree):
+    """The super-log."""
+
+    table = tables.super_nodes
+
+
+class AuditTree(WholeTree):
+    """The audit log, as far as its newest signed head reaches."""
+
+    table = tables.audit_nodes
 
 
 def _portions(keys: Iterable[NodeKey]) -> Iterable[list[NodeKey]]:

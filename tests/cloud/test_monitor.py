@@ -114,6 +114,8 @@ class Deployment:
             return httpx.Response(200, text=self.gateway_note or self.note())
         if path.startswith("/witness/"):
             return httpx.Response(200, text=self.witness_note or self.notes[max(self.notes)])
+        if path == "/audit/checkpoint":
+            return httpx.Response(404)  # followed in test_monitor_audit
         if path.startswith("/log/tile/"):
             return self._tile(path.removeprefix("/log/"), self.tree)
         if path.startswith(f"/v1/logs/{ORIGIN}/tile/"):

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from cloud.errors import RebuildError
+from cloud.identity.audit import Act, AuditLog
 from cloud.identity.vault import open_vault
 from cloud.rebuild import DERIVED, entries
 from cloud.rebuild.rebuild import Rebuilt, rebuild
@@ -17,6 +18,8 @@ from cloud.segments import Archive
 from cloud.segments.writer import SegmentWriter
 from cloud.settings import CloudSettings, load_settings
 from cloud.store import Store, sqlite_url, tables
+from contracts import ed25519
+from contracts.checkpoint import audit_origin
 from contracts.entry import Kind
 from contracts.segment import decode_frame, encode_frame, segment_header
 from tests.cloud.conftest import Bench, open_bench
@@ -43,9 +46,16 @@ async def filled(store_url: str, folder: Path) -> AsyncIterator[tuple[Bench, Clo
             await grow(bench, gateway, 5, entries=40)
             gateway.log(Kind.READING, "urn:minglou:cuiyuan:b07:meter:0101-abc", "1-0:1.8.0*20261023", 70)
             await bench.send(gateway, gateway.size - 1)
+        audit = AuditLog(bench.store, audit_origin(bench.super_log.origin), ed25519.key_from_seed(bytes(32)))
+        for _ in range(3):
+            await audit.write(Act.SIGNED_IN, at_ms=6)
+            await audit.sign_head(now_ms=6)
+            await bench.super_log.sequence(bench.store)
         await bench.super_log.sign_head(bench.store, now_ms=7)
         for gateway in gateways:
             await grow(bench, gateway, 3)
+        await audit.write(Act.SIGNED_OUT, at_ms=8)
+        await audit.sign_head(now_ms=8)
         await bench.store.notice("something that is primary", at_ms=1)
         yield bench, settings, gateways
 
@@ -68,6 +78,8 @@ def test_a_rebuilt_store_is_the_present_one_to_the_last_row(tmp_path: Path, stor
             rows = {one.table: one.rows_rebuilt for one in done.tables}
             assert done.entries == rows["entries"] == sum(gateway.size for gateway in gateways)
             assert rows["boundaries"] == 2 and rows["notices"] == 1 and rows["checkpoints"] == rows["super_head"] * 18
+            assert (rows["audit_entries"], rows["audit_nodes"], rows["audit_heads"]) == (4, 7, 4)
+            assert rows["super_nodes"] > 18 + 4
             assert all(one.digest_present == one.digest_rebuilt for one in done.tables)
             assert (await rebuilt(settings, into=into)).is_same, "once more into the same place"
 
