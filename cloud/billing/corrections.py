@@ -8,6 +8,7 @@ A challenge that was settled counts: only what it left is corrected.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import groupby
 from typing import Any
@@ -20,7 +21,8 @@ from cloud.billing.derivation import describe, metered_steps
 from cloud.billing.estimation import days_between
 from cloud.billing.intervals import PriceTimes, load_interval_readings, timed_devices
 from cloud.billing.kept import open_bills, open_notes, read_contents
-from cloud.billing.reckoning import DraftLine
+from cloud.billing.metering import Metering
+from cloud.billing.reckoning import DraftLine, Reckoning
 from cloud.billing.usage import (
     OWN_ROLE,
     Bindings,
@@ -199,7 +201,7 @@ async def _possible(
         view,
         dates={line.since, line.from_date, *dates_of_changes(bindings)},
         devices={device for device, _ in bindings.get(subject, ())},
-        since=line.to_date,
+        since=Reckoning.history_since(one.period),
     )
     timed = timed_devices(registers, bindings, subject, terms)
     if timed:
@@ -212,14 +214,17 @@ async def _possible(
         residents=view.residents(subject[0], line.from_date),
         times=PriceTimes(registers, directory.timezone) if timed else None,
     )  # fmt: skip
+    reaches = list(
+        reaches_of(registers, bindings, subject, names=measured.names, from_date=line.from_date, to_date=line.to_date)
+    )
     found = []
-    for reach in reaches_of(
-        registers, bindings, subject, names=measured.names, from_date=line.from_date, to_date=line.to_date
-    ):
+    for asked in [partial(measured.right, reach) for reach in reaches] or [
+        partial(measured.told, view, directory, one)
+    ]:
         try:
-            right, corrects = measured.right(reach)
+            right, corrects = asked()
         except BillingError:
-            continue  # the days before it in its year cannot be told yet: a later period asks again
+            continue  # it cannot be told yet: a later period asks again
         document = {"period": str(one.period), "line": str(one.number), "charged": str(charged), **corrects}
         found.append(_line(period, document, right - charged) if right != charged else None)
     return found
@@ -270,7 +275,27 @@ class _Measured:
             used = self._by_price(self.times, used[0], reach)
         counts = terms.counting is not Counting.NONE and line.since < line.from_date
         prior = self._counted(line.quantity, line.since, line.from_date) if counts else 0
-        season = terms.season(*days)
+        return self._priced(used, prior, reach)
+
+    def told(self, view: ChainView, directory: Directory, one: _Estimated) -> tuple[int, dict[str, Any]]:
+        """The same where the line's opening was never heard, so that no contract can measure it: what its neighbours
+        leave of what was counted, so that all months together are that. Raises BillingError.
+        """
+        line, (opening, closing) = self.line, divmod(one.period, 10**8)
+        anchors = {day for period in view.periods for day in divmod(period, 10**8)}
+        anchors |= {opening, closing, line.from_date, line.to_date}
+        metering = Metering(
+            self.registers, self.bindings, view, opening=opening, anchors=anchors, zone=directory.timezone
+        )
+        part = metering.told(self.subject, view.tariffs[line.tariff], line.from_date, line.to_date)
+        if part is None:
+            raise BillingError("no entry tells yet where the line ends")
+        last = max(point.day for estimate in part.estimates for point in estimate.inputs)
+        return self._priced(part.used, part.prior, last)
+
+    def _priced(self, used: Sequence[int], prior: int, reach: int) -> tuple[int, dict[str, Any]]:
+        days = (self.line.from_date, self.line.to_date)
+        season = self.terms.season(*days)
         right = season.charge(used=used, prior=prior, residents=self.residents)
         return right, {
             "from": date_text(days[0]),

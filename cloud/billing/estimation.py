@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _REFERENCE_DAYS = 31
+_TOLD = ("between", "read", "joined")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,11 @@ class Estimate:
     rule: str
     inputs: Sequence[Point]
     suspect: Sequence[Point] = ()  # entries that were not believed
+
+    @property
+    def is_told(self) -> bool:
+        """Whether entries around its days say what was counted, so that no later one changes it."""
+        return self.rule in _TOLD
 
 
 def trusted_points(registers: Registers, device: bytes, register: str) -> tuple[list[Point], list[Point]]:
@@ -180,8 +186,9 @@ def _alone(
 
 
 def _value_at(points: Sequence[Point], day: int, anchors: Collection[int]) -> tuple[int, tuple[Point, ...]]:
-    """A register on a day between entries, by the days between the last line's end before and the first entry after;
-    never below an entry that lies nearer. Both lines that meet on the day find the same.
+    """A register on a day between entries, by the days between the last line's end before and the first entry after.
+    Both lines that meet on the day find the same. Where the line before begins at an entry, it is what Charges.vy makes
+    of that line (rule `between`), whatever was read within it; else it is never below an entry that lies nearer.
     """
     before = [point for point in points if point.day <= day]
     if before[-1].day == day:
@@ -189,7 +196,7 @@ def _value_at(points: Sequence[Point], day: int, anchors: Collection[int]) -> tu
     start = next((point for point in reversed(before) if point.day in anchors), before[-1])
     end = next(point for point in points if point.day > day)
     value = start.value + (end.value - start.value) * days_between(start.day, day) // days_between(start.day, end.day)
-    if value < before[-1].value:
+    if value < before[-1].value and any(start.day < anchor < day for anchor in anchors):
         return before[-1].value, (before[-1],)
     return value, (start, end)
 

@@ -91,6 +91,14 @@ class Metering:
                 raise BillingError(f"{error}; {POOL_NOT_ESTIMATED}") from error
             return self._estimated(subject, record, first, last, timed)
 
+    def told(self, subject: Subject, record: TariffRecord, first: int, last: int) -> MeteredPart | None:
+        """What a line that opens in a boundary that nobody heard takes of what was counted, as its neighbours leave it:
+        None while no entry tells where it ends. Raises BillingError where nothing can be told.
+        """
+        timed = timed_devices(self._registers, self._bindings, subject, record.terms)
+        part = self._estimated(subject, record, first, last, timed)
+        return part if all(one.is_told for one in part.estimates) else None
+
     def _measured(
         self, subject: Subject, record: TariffRecord, first: int, last: int, timed: Collection[bytes]
     ) -> MeteredPart:
