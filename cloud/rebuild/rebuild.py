@@ -20,6 +20,7 @@ from cloud.rebuild.compare import Compared, compare_stores
 from cloud.rebuild.entries import Progress, rebuild_logs
 from cloud.rebuild.primary import carry_over, restore_audit_heads, restore_notes
 from cloud.rebuild.super_log import rebuild_super_log
+from cloud.retention.returned import erase_returned
 from cloud.sealed_store import open_store
 from cloud.segments import Archive
 from cloud.segments.notes import AUDIT_HEADS, SUPER_NOTES, NotesFile
@@ -68,6 +69,7 @@ async def rebuild(settings: CloudSettings, *, into: str | None, say: Say) -> Reb
             raise RebuildError(f"{url} holds the present store; name a fresh one with --into")
         archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
         if present is not None:
+            await erase_returned(present, archive)
             await _catch_up(settings, present, archive, say)
         fresh = open_store(settings, url)
         stack.push_async_callback(fresh.close)

@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from cloud.ingest import writer
+from cloud.rebuild.rebuild import rebuild
 from cloud.retention.command import run_erase
 from cloud.retention.returned import erase_returned
 from cloud.retention.sealing import seal_store
 from cloud.retention.shredding import shred_devices
 from cloud.segments import Archive
 from cloud.service import open_cloud
-from cloud.store import Store, tables
+from cloud.store import Store, sqlite_url, tables
 from cloud.store.logs import log_number
 from cloud.store.readings import CLEAR, open_entries
 from cloud.store.sealing import DEVICES
@@ -176,5 +177,18 @@ def test_a_cloud_that_starts_on_an_older_database_serves_whole_logs(run: Run, tm
         async with open_cloud(settings) as cloud, cloud.store.read() as connection:
             rows = open_entries(connection, (await connection.execute(select(tables.entries))).all())
             assert sum(row.kind == 0 for row in rows) == sum(e[32:64] == meter for e in town.gateway.entries)
+
+    run(scene())
+
+
+def test_an_older_database_that_nobody_has_started_yet_can_be_rebuilt(run: Run, tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with filled(sqlite_url(tmp_path / "cloud.sqlite3"), tmp_path) as town:
+            pass
+        with closing(vault_at(tmp_path / "data")) as vault:
+            meter = device_id(METER)
+            vault.destroy(DEVICES, [(meter, key.tag, 7) for key in vault.keys.all_of(DEVICES, [meter])[meter]])
+        done = await rebuild(town.settings, into=sqlite_url(tmp_path / "fresh.sqlite3"), say=lambda _line: None)
+        assert done.tables and done.is_same, [one.difference for one in done.tables if not one.is_same]
 
     run(scene())
