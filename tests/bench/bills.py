@@ -2,15 +2,16 @@
 
 Before the clock starts: 1,000 gateways' signed logs go through the cloud's own ingest into PostgreSQL, nine boundary
 entries for each of a million meters (total and three time-of-use registers at both ends of the month, the total on
-1 January); contracts stand on a real anvil; the followed chain's view stands in memory, as it does in a running cloud.
-Its units and bindings are made there and not mined, and the roll's count on anvil is set by `anvil_setStorageAt`: a
-contract's roll is a compound's, and this run is many compounds' bills in one.
+1 January), each sealed under its meter's key; contracts stand on a real anvil; the followed chain's view stands in
+memory, as it does in a running cloud, and each unit has its key, as after any month's bills before. Its units and
+bindings are made there and not mined, and the roll's count on anvil is set by `anvil_setStorageAt`: a contract's roll
+is a compound's, and this run is many compounds' bills in one.
 
-Within the time: reading the entries, pricing (tiers by year, three registers, two pools by floor area), all bills'
-bytes on disk, the tree, `close_period` mined, and the hand-over by HTTP to the cloud's own routes in a process of their
-own, which verify every block against the root that their follower read from anvil, and commit it. Not within it: the
-cloud's second computation that compares what was posted. `MINGLOU_BENCH_BILLS` takes fewer, for a quick look; the
-figure is then left out.
+Within the time: reading and unsealing the entries, pricing (tiers by year, three registers, two pools by floor area),
+all bills' bytes on disk, the tree, `close_period` mined, and the hand-over by HTTP to the cloud's own routes in a
+process of their own, which verify every block against the root that their follower read from anvil, seal every bill
+under its unit's key, and commit it. Not within it: the cloud's second computation that compares what was posted.
+`MINGLOU_BENCH_BILLS` takes fewer, for a quick look; the figure is then left out.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from cloud.billing.bill_block import BILLS_AT_ONCE, BillPlace
+from cloud.billing.bill_block import BILLS_AT_ONCE, SALT_BYTES, BillPlace
 from cloud.billing.kept import bill_place
 from cloud.billing.posting import Posting
 from cloud.billing.run import BillRun
@@ -38,13 +39,13 @@ from cloud.chain.deployment import Deployment
 from cloud.chain.view import ChainView
 from cloud.directory import EMPTY
 from cloud.settings import ChainSettings, OperatorSettings
-from cloud.store import Store
+from cloud.store.sealing import BILLS
 from contracts.clock import SystemClock
 from contracts.ending import end_tasks
 from provisioning.demo.anvil import anvil_command
 from tests.bench.bill_ground import GATEWAYS, Ground, gateway_batches
 from tests.bench.cloud import POSTGRES_SETTINGS
-from tests.bench.cloud_target import ingest_of
+from tests.bench.cloud_target import ingest_of, keys_in, sealed_store
 from tests.bench.figure import Figure
 from tests.cloud.chain_site import ChainSite, secret_of
 from tests.postgres import postgres_server
@@ -87,25 +88,26 @@ async def _measure(url: str, store_url: str, units: int, folder: Path) -> tuple[
     ground = Ground(units=units, opening=_number(opening), closing=_number(closing))
     await _set_roll_count(site, units)
     started = time.perf_counter()
-    await _fill(store_url, ground)
+    await _fill(store_url, ground, folder)
     print(f"entries: {ground.entries:,} in {time.perf_counter() - started:.0f} s", flush=True)
     view = ground.view()
+    _make_unit_keys(folder, view)
     gc.freeze()
     await _end_month(site, closing)
     place = bill_place(site.deployment, ground.period)
-    with _serving(store_url, view, site.deployment, url) as cloud_url:
-        taken = await _timed(store_url, view, place, _operator(cloud_url, url, folder), folder / "run")
+    with _serving(store_url, folder, view, site.deployment, url) as cloud_url:
+        taken = await _timed(store_url, folder, view, place, _operator(cloud_url, url, folder))
     await site.close()
     return sum(taken.values()), taken
 
 
 async def _timed(
-    store_url: str, view: ChainView, place: BillPlace, operator: OperatorSettings, folder: Path
+    store_url: str, folder: Path, view: ChainView, place: BillPlace, operator: OperatorSettings
 ) -> dict[str, float]:
     """Seconds of each step of one bill run."""
-    store = Store(store_url)
+    store = sealed_store(store_url, folder)
     marks = [("", time.perf_counter())]
-    run = BillRun.open(folder, place, len(view.roll))
+    run = BillRun.open(folder / "run", place, len(view.roll))
     async with store.read() as connection:
         prepared = await run.prepare(connection, view=view, directory=EMPTY, say=_say_since(marks[0][1]))
     assert not prepared.problems, prepared.problems[:3]
@@ -197,9 +199,9 @@ def _operator(cloud_url: str, url: str, folder: Path) -> OperatorSettings:
 # -- cloud ------------------------------------------------------------------------------------------------------------
 
 
-async def _fill(store_url: str, ground: Ground) -> None:
+async def _fill(store_url: str, ground: Ground, folder: Path) -> None:
     """Every gateway's log, through ingest; two processes encode and sign while this one verifies and stores."""
-    store = Store(store_url)
+    store = sealed_store(store_url, folder)
     await store.migrate()
     ingest = ingest_of(store, ground.keys())
     await ingest.load()
@@ -223,11 +225,20 @@ async def _fill(store_url: str, ground: Ground) -> None:
     await store.close()
 
 
+def _make_unit_keys(folder: Path, view: ChainView) -> None:
+    """As whatever was sealed for a unit before has made its key."""
+    keys = keys_in(folder)
+    for first in range(0, len(view.roll), BILLS_AT_ONCE):
+        keys.seal(BILLS, [(unit.alias, bytes(SALT_BYTES)) for unit in view.roll[first : first + BILLS_AT_ONCE]])
+    keys.close()
+
+
 @contextmanager
-def _serving(store_url: str, view: ChainView, deployment: Deployment, rpc: str) -> Iterator[str]:
+def _serving(store_url: str, folder: Path, view: ChainView, deployment: Deployment, rpc: str) -> Iterator[str]:
     port = free_port()
     # Forked, so that the view is there at once: in a running cloud it has been folded long before.
-    server = multiprocessing.get_context("fork").Process(target=_serve, args=(store_url, view, deployment, rpc, port))
+    words = (store_url, folder, view, deployment, rpc, port)
+    server = multiprocessing.get_context("fork").Process(target=_serve, args=words)
     server.start()
     try:
         wait_until(lambda: is_listening(port), seconds=60, what="the cloud's routes")
@@ -237,7 +248,7 @@ def _serving(store_url: str, view: ChainView, deployment: Deployment, rpc: str) 
         server.join()
 
 
-def _serve(store_url: str, view: ChainView, deployment: Deployment, rpc: str, port: int) -> None:
+def _serve(store_url: str, folder: Path, view: ChainView, deployment: Deployment, rpc: str, port: int) -> None:
     """The cloud's routes of bills over the store, beside a follower that reads closed periods from the chain."""
     import uvicorn
     from fastapi import FastAPI
@@ -247,7 +258,7 @@ def _serve(store_url: str, view: ChainView, deployment: Deployment, rpc: str, po
     from cloud.chain.follower import Follower
 
     async def serve() -> None:
-        store, followed = Store(store_url), ChainView(31337)
+        store, followed = sealed_store(store_url, folder), ChainView(31337)
         follower = Follower(
             store=store, client=ChainClient([rpc]), deployment=deployment, clock=SystemClock(), listeners=[followed],
             finality_depth=1,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloud.identity.vault import open_vault
+from cloud.identity.vault import Vault, open_vault
 from cloud.ingest import GatewayKey, Ingest, IngestLimits, KeyState
 from cloud.store import Store
 from contracts.clock import SystemClock
@@ -33,7 +33,12 @@ class KeysInForce:
 
 def sealed_store(url: str, folder: Path) -> Store:
     """A store that seals what households' devices say, as a served cloud's does. Its keys lie in `folder`."""
-    return Store(url, open_vault(folder / "keys", folder / "master.key"))
+    return Store(url, keys_in(folder))
+
+
+def keys_in(folder: Path) -> Vault:
+    """The key store of a folder, made there if there is none."""
+    return open_vault(folder / "keys", folder / "master.key")
 
 
 def ingest_of(store: Store, keys: Mapping[str, bytes], limits: IngestLimits = UNLIMITED) -> Ingest:
