@@ -9,7 +9,6 @@ and the master key a dump of the database shows nothing that was sealed.
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -17,12 +16,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from cloud.errors import SettingsError, StoreError
 from cloud.identity.key_store import DataKey, KeyStore, new_master, read_master
+from cloud.identity.keys_at_hand import KeysAtHand
 from cloud.store.sealing import DEVICES, SEALED, UNITS
 
 __all__ = ["Vault", "open_vault"]
 
 _HELD_MAX = 32_768
-"""Keys of devices that are kept ready, at about 1 KB each."""
+"""Keys of devices that are kept ready, at about 1.3 KB each."""
 
 
 class _DeviceKey:
@@ -48,8 +48,8 @@ class Vault:
         self._folder, self._master_file = folder, master_file
         self._opened: KeyStore | None = None
         self._units: dict[bytes, list[AESSIV]] = {}
-        self._present: dict[bytes, _DeviceKey] = {}
-        self._held: dict[tuple[bytes, int], _DeviceKey] = {}
+        self._present = KeysAtHand[bytes, _DeviceKey](_HELD_MAX)
+        self._held = KeysAtHand[tuple[bytes, int], _DeviceKey](_HELD_MAX)
         self._lock = Lock()
         self.seals_readings = False  # until the store says so
 
@@ -117,27 +117,27 @@ class Vault:
         """The keys that seal what these devices say now; a device's first entry makes its key."""
         with self._lock:
             keys = self.keys
-            found = {device: self._present[device] for device in devices if device in self._present}
+            found = self._present.find(devices)
             missing = [device for device in devices if device not in found]
             if missing:
                 made = keys.present(DEVICES, missing, makes=True)
                 fresh = {device: _DeviceKey(key) for device, key in made.items()}
                 found |= fresh
-                _remember(self._present, fresh)
+                self._present.keep(fresh.items())
             return found
 
     def keys_of(self, wanted: Collection[tuple[bytes, int]]) -> Mapping[tuple[bytes, int], _DeviceKey]:
         """Keys by device and tag, as far as they are there."""
         with self._lock:
             keys = self.keys
-            found = {one: self._held[one] for one in wanted if one in self._held}
+            found = self._held.find(wanted)
             missing = [one for one in wanted if one not in found]
             if missing:
                 stored = keys.all_of(DEVICES, {device for device, _ in missing})
                 tagged = {(device, key.tag): key for device, keys in stored.items() for key in keys}
                 fresh = {one: _DeviceKey(tagged[one]) for one in missing if one in tagged}
                 found |= fresh
-                _remember(self._held, fresh)
+                self._held.keep(fresh.items())
             return found
 
     def is_destroyed(self, device: bytes, tag: int) -> bool:
@@ -172,14 +172,6 @@ class Vault:
         if self._opened is not None:
             self._opened.close()
             self._opened = None
-
-
-def _remember(held: dict[Any, _DeviceKey], fresh: Mapping[Any, _DeviceKey]) -> None:
-    """Keep keys ready, few enough of them: those that were used first go."""
-    if len(fresh) < _HELD_MAX:
-        held.update(fresh)
-    while len(held) > _HELD_MAX:
-        del held[next(iter(held))]
 
 
 def open_vault(folder: Path, master_file: Path) -> Vault:
