@@ -66,6 +66,8 @@ def build_app(cloud: Cloud, figures_of_all: Figures | None = None) -> FastAPI:
     figures = app.state.figures = (figures_of_all or Figures()).of(cloud.settings.site)
     questions, settings, clock = StoreQuestions(cloud), _web_settings(cloud), cloud.settings.clock
     guard = Guard(questions=questions, settings=settings, clock=clock, tokens=cloud.tokens, limits=cloud.limits)
+    # Pages first: a request is tried against every router before its own.
+    install(app, questions=questions, settings=settings, clock=clock, guard=guard, desk=_desk(cloud, questions))
     for router in (
         operations_router(cloud, figures),
         api_router(cloud, questions),
@@ -78,7 +80,6 @@ def build_app(cloud: Cloud, figures_of_all: Figures | None = None) -> FastAPI:
         _exports(cloud, questions, settings),
     ):
         app.include_router(router, dependencies=[Depends(guard)])
-    install(app, questions=questions, settings=settings, clock=clock, guard=guard, desk=_desk(cloud, questions))
     describe(app, [route for route in declared_routes(app) if is_limited(*route)])
     undeclared = undeclared_routes(app)
     assert not undeclared, f"who may use {undeclared}? Write it into cloud/identity/policy.py"

@@ -170,7 +170,7 @@ class Identity(Care):
 
     async def session(self, digest: bytes, now_ms: int) -> SignedIn | None:
         """Who is behind a session; counts its idle time anew."""
-        async with self._store.glance() as connection:
+        async with self._store.question() as connection:
             found = await sessions.session_of(connection, digest, now_ms)
         if found is not None and sessions.needs_touch(found, now_ms):
             async with self._store.write(None) as connection:

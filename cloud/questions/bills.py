@@ -114,7 +114,7 @@ class BillQuestions(MeterDays):
 
     async def bills_of_unit(self, unit: DirectoryUnit) -> list[BillSummary]:
         """All posted bills of a unit, newest first."""
-        async with self.store.glance() as connection:
+        async with self.store.question() as connection:
             rows = list(await connection.execute(_BILLS_OF_UNIT, {"unit": unit.alias}))
         view = self.view
         return [

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from cloud.billing.usage import BoundaryEntry
 from cloud.chain.view import ChainView
@@ -15,7 +15,7 @@ from cloud.service import Cloud
 from cloud.store import log_id_of, tables
 from cloud.store.erasing import ERASED_KIND
 from cloud.store.logs import log_ids_of
-from cloud.store.months import entries_at
+from cloud.store.months import entries_at, held_in_months
 from cloud.store.readings import open_entries, open_entry
 from cloud.visits.letters import gateway_of
 from cloud.web.answers import Person, ReadingRef, Title
@@ -47,6 +47,25 @@ def _covering() -> tuple[Any, Any]:
         first.with_only_columns(column.size).scalar_subquery().label("covering_size"),
         first.with_only_columns(column.super_index).scalar_subquery().label("super_index"),
     )
+
+
+_ENTRY = tables.entries.c
+# Made once: making a statement costs more than running it.
+_REFERRED = select(
+    _ENTRY.entry_index,
+    _ENTRY.observed_at_ms,
+    _ENTRY.quantity,
+    _ENTRY.value,
+    _ENTRY.device,
+    _ENTRY.leaf_hash,
+    _ENTRY.sealed_by,
+    *_covering(),
+).where(
+    _ENTRY.log_id == bindparam("log_id"),
+    _ENTRY.entry_index.in_(bindparam("indexes", expanding=True)),
+    _ENTRY.kind != ERASED_KIND,
+)
+_REFERRED_IN_MONTHS = _REFERRED.where(_ENTRY.received_month.in_(bindparam("months", expanding=True)))
 
 
 def day_of(number: int) -> date:
@@ -149,22 +168,11 @@ class Ground:
             places.setdefault((entry.origin, entry.log_id), set()).add(entry.index)
         found: dict[tuple[str, int], ReadingRef] = {}
         for (origin, log_id), indexes in places.items():
-            column = tables.entries.c
-            query = (
-                select(
-                    column.entry_index,
-                    column.observed_at_ms,
-                    column.quantity,
-                    column.value,
-                    column.device,
-                    column.leaf_hash,
-                    column.sealed_by,
-                    *_covering(),
-                )
-                .where(await entries_at(connection, log_id, min(indexes), max(indexes) + 1))
-                .where(column.entry_index.in_(sorted(indexes)), column.kind != ERASED_KIND)
-            )
-            for row in open_entries(connection, (await connection.execute(query)).all()):
+            asked: dict[str, Any] = {"log_id": log_id, "indexes": sorted(indexes)}
+            months = await held_in_months(connection, log_id, min(indexes), max(indexes) + 1)
+            query = _REFERRED if months is None else _REFERRED_IN_MONTHS
+            asked |= {} if months is None else {"months": months}
+            for row in open_entries(connection, (await connection.execute(query, asked)).all()):
                 found[origin, row.entry_index] = ReadingRef(
                     origin=origin,
                     index=row.entry_index,

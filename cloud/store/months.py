@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, select, text
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.months import month_of, months_between, months_later
@@ -18,12 +18,24 @@ from cloud.store import tables
 from contracts.tree import SIZE_END
 
 __all__ = [
-    "Partition", "add_partition", "drop_if_empty", "entries_at", "left_of", "month_of", "months_at", "months_between",
-    "months_later", "partitions",
+    "Partition", "add_partition", "drop_if_empty", "entries_at", "held_in_months", "left_of", "month_of",
+    "months_at", "months_between", "months_later", "partitions",
 ]  # fmt: skip
 
 _BOUNDS = re.compile(r"FOR VALUES FROM \('?(-?[0-9]+)'?\) TO \('?(-?[0-9]+)'?\)")
 _ENTRIES = tables.entries.c
+_CHECKPOINT = tables.checkpoints.c
+_LAST = (
+    select(func.min(_CHECKPOINT.size))
+    .where(_CHECKPOINT.log_id == bindparam("log_id"), _CHECKPOINT.size >= bindparam("end"))
+    .scalar_subquery()
+)
+# Made once, as pages ask it: making a statement costs more than running it.
+_ARRIVALS = select(func.min(_CHECKPOINT.received_at_ms), func.max(_CHECKPOINT.received_at_ms)).where(
+    _CHECKPOINT.log_id == bindparam("log_id"),
+    _CHECKPOINT.size > bindparam("start"),
+    _CHECKPOINT.size <= func.coalesce(_LAST, SIZE_END),
+)
 _PARTITIONS = text(
     "SELECT part.relname AS name, pg_get_expr(part.relpartbound, part.oid) AS bounds FROM pg_inherits "
     "JOIN pg_class part ON part.oid = pg_inherits.inhrelid WHERE pg_inherits.inhparent = to_regclass('entries') "
@@ -61,20 +73,24 @@ async def entries_at(
     here = and_(_ENTRIES.log_id == log_id, _ENTRIES.entry_index >= start, _ENTRIES.entry_index < end)
     if end == start + 1:
         here = and_(_ENTRIES.log_id == log_id, _ENTRIES.entry_index == start)
+    held_in = await held_in_months(connection, log_id, start, end)
+    return here if held_in is None else and_(here, _ENTRIES.received_month.in_(held_in))
+
+
+async def held_in_months(connection: AsyncConnection, log_id: int | None, start: int, end: int) -> list[int] | None:
+    """The months, and what is left of them, whose partitions may hold a log's entries `start` to `end` - 1; None on
+    SQLite, which has one table.
+    """
     if connection.dialect.name != "postgresql":
-        return here
+        return None
     months = [] if log_id is None else await months_at(connection, log_id, start, end)
-    return and_(here, _ENTRIES.received_month.in_([*months, *map(left_of, months)]))
+    return [*months, *map(left_of, months)]
 
 
 async def months_at(connection: AsyncConnection, log_id: int, start: int, end: int) -> list[int]:
     """From the first to the last arrival of the checkpoints that cover these entries, whichever way a clock went."""
-    column = tables.checkpoints.c
-    last = select(func.min(column.size)).where(column.log_id == log_id, column.size >= end).scalar_subquery()
-    span = select(func.min(column.received_at_ms), func.max(column.received_at_ms)).where(
-        column.log_id == log_id, column.size > start, column.size <= func.coalesce(last, SIZE_END)
-    )
-    first_ms, last_ms = (await connection.execute(span)).one()
+    asked = {"log_id": log_id, "start": start, "end": end}
+    first_ms, last_ms = (await connection.execute(_ARRIVALS, asked)).one()
     return [] if first_ms is None else months_between(month_of(first_ms), month_of(last_ms))
 
 

@@ -48,6 +48,7 @@ _PADDING = [b"", *(bytes(_BLOCK - over) for over in range(1, _BLOCK))]  # by how
 _NO_SALT = bytes(16)
 _LIFT = "lift."
 _ONE = 1
+_SEALED_COLUMNS = ("value", "salt", "detail", "sealed_by")
 _ROWS_AT_ONCE = 8_192
 
 Octets = npt.NDArray[np.uint8]
@@ -226,7 +227,8 @@ def open_entries(connection: AsyncConnection, rows: Sequence[Any]) -> list[Any]:
     if not places:
         return opened
     sealed = [rows[at] for at in places]
-    has_salt, has_detail = "salt" in sealed[0]._fields, "detail" in sealed[0]._fields
+    names = sealed[0]._fields
+    has_salt, has_detail = "salt" in names, "detail" in names
     told = mask_rows(
         _keys_of(connection, [(row.device, row.sealed_by) for row in sealed]),
         [row.leaf_hash for row in sealed],
@@ -234,9 +236,13 @@ def open_entries(connection: AsyncConnection, rows: Sequence[Any]) -> list[Any]:
         [row.salt if has_salt else b"" for row in sealed],
         [row.detail if has_detail else None for row in sealed],
     )
+    form, changed = _form(names), [(names.index(name), name) for name in _SEALED_COLUMNS if name in names]
     for at, row, (value, salt, detail) in zip(places, sealed, told, strict=True):
-        changes = {"value": value, "salt": salt, "detail": detail, "sealed_by": CLEAR}
-        opened[at] = _form(row._fields)(*[changes.get(name, old) for name, old in zip(row._fields, row, strict=True)])
+        clear = {"value": value, "salt": salt, "detail": detail, "sealed_by": CLEAR}
+        columns = list(row)
+        for place, name in changed:
+            columns[place] = clear[name]
+        opened[at] = form(*columns)
     return opened
 
 

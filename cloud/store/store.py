@@ -146,6 +146,9 @@ class Store:
         self.is_postgres = make_url(url).get_backend_name() == "postgresql"
         self._writer, self._reader = _postgres_engines(url) if self.is_postgres else _sqlite_engines(url)
         self._glancer = self._reader if self.is_postgres else _sqlite_glancer(url)
+        self._questioner = self._glancer
+        if self.is_postgres:  # the same connections
+            self._questioner = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         for engine in {self._writer, self._reader, self._glancer}:
             _lend_keys(engine, sealer)
         self.sealer = sealer
@@ -182,6 +185,14 @@ class Store:
         SQLite answers them in the event loop's own thread, because waking another takes longer than the answer.
         """
         async with self._glancer.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def question(self) -> AsyncIterator[AsyncConnection]:
+        """For one question that an index answers: it is its own snapshot, and PostgreSQL is not told to begin one first
+        and to end it afterwards, which takes as long as the answer does, each.
+        """
+        async with self._questioner.connect() as connection:
             yield connection
 
     async def let_writers_finish(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from cloud.web.language import Language, choose_language, read_languages
 from cloud.web.questions import Questions
 from cloud.web.session import viewer_of
 from cloud.web.settings import WebSettings
+from cloud.web.spoken import SpokenEnvironment
 from contracts.clock import Clock
 
 TEMPLATE_DIRECTORY = Path(__file__).parent / "templates"
@@ -121,7 +122,8 @@ def _navigation(visit: Visit) -> list[tuple[str, str]]:
 
 
 def _environment(spoken: Language, settings: WebSettings) -> Environment:
-    environment = Environment(
+    environment = SpokenEnvironment(
+        spoken.translations,
         loader=FileSystemLoader(TEMPLATE_DIRECTORY),
         autoescape=True,
         undefined=StrictUndefined,
@@ -157,8 +159,8 @@ def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
         return figures.day(value, spoken)
 
     def boundary_day(ref: ReadingRef) -> str:
-        number = ref.quantity.rpartition("*")[2]
-        return figures.day(datetime.strptime(number, "%Y%m%d").date(), spoken)  # noqa: DTZ007  # a date alone
+        number = int(ref.quantity.rpartition("*")[2])
+        return figures.day(date(number // 10_000, number // 100 % 100, number % 100), spoken)
 
     def short_day(value: date) -> str:
         return figures.short_day(value, spoken)

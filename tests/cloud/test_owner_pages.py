@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from cloud.app import build_app
@@ -167,6 +167,24 @@ def test_a_glance_sees_what_was_just_kept_and_on_sqlite_changes_nothing(run: Run
             with pytest.raises(DBAPIError):
                 await connection.execute(insert(tables.notices).values(at_ms=2, says="not kept"))
         assert await store.latest_notices(5) == ["kept"]
+        await store.close()
+
+    run(scenario())
+
+
+def test_a_glance_after_a_question_is_still_one_snapshot_that_changes_nothing(run: Run, store: Store) -> None:
+    async def scenario() -> None:
+        query = select(tables.notices.c.says)
+        async with store.question() as connection:
+            assert (await connection.execute(query)).all() == []
+        async with store.glance() as connection:
+            assert (await connection.execute(query)).all() == []
+            await store.notice("kept meanwhile", at_ms=1)
+            assert (await connection.execute(query)).all() == []
+            with pytest.raises(DBAPIError):
+                await connection.execute(insert(tables.notices).values(at_ms=2, says="not kept"))
+        async with store.question() as connection:
+            assert (await connection.execute(query)).scalars().all() == ["kept meanwhile"]
         await store.close()
 
     run(scenario())
