@@ -21,7 +21,7 @@ from contracts.tree import SIZE_END
 
 __all__ = ["FRAMES_BYTES", "LOGS_AT_ONCE", "copies_router"]
 
-LOGS_AT_ONCE = 500
+LOGS_AT_ONCE = HEADS_AT_ONCE = 500
 FRAMES_BYTES = 8 * 1024 * 1024
 
 
@@ -70,6 +70,15 @@ def copies_router(
             return _refused(503, "damaged", f"{error}")
         return Response(frames, media_type=MEDIA_TYPE)
 
+    @router.get("/audit-heads", summary="The audit log's heads in the super-log, from place `from` of that on")
+    async def get_audit_heads(
+        start: Annotated[int, Query(ge=0, lt=SIZE_END, alias="from")] = 0,
+        authorization: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        if keeper_of(authorization) is None:
+            return _unknown_copy()
+        return JSONResponse({"heads": await _audit_heads(store, start)})
+
     @router.post("/acknowledgements", summary="What a copy has on its disk: signed notes, relayed to the gateways")
     async def post_acknowledgements(
         notes: Annotated[list[str], Body(embed=True, max_length=NOTES_AT_ONCE)],
@@ -84,6 +93,16 @@ def copies_router(
         return JSONResponse({"taken": done.taken, "refused": done.refused})
 
     return router
+
+
+async def _audit_heads(store: Store, start: int) -> Sequence[dict[str, Any]]:
+    column = tables.audit_heads.c
+    query = select(tables.audit_heads).where(column.super_index >= start).order_by(column.super_index)
+    async with store.read() as connection:
+        rows = await connection.execute(query.limit(HEADS_AT_ONCE))
+        return [
+            {"super_index": str(row.super_index), "signed_at_ms": row.signed_at_ms, "note": row.note} for row in rows
+        ]
 
 
 async def _logs(store: Store, after: str) -> Sequence[dict[str, Any]]:

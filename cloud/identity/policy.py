@@ -144,6 +144,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/v1/logs/{origin:path}"): _OWN,
     ("GET", "/v1/gateways/{origin:path}/mail"): _OWN,
     ("GET", "/v1/copies/logs"): _OWN,
+    ("GET", "/v1/copies/audit-heads"): _OWN,
     ("GET", "/v1/copies/frames/{origin:path}"): _OWN,
     ("POST", "/v1/copies/acknowledgements"): _OWN,
     # Logs' hashes: salted, they tell nothing.

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 
 from cloud.errors import MirrorError
+from cloud.segments.notes import StoredNote, stored_note
 from contracts.checkpoint import is_log_origin
-from contracts.errors import SegmentError
+from contracts.errors import CheckpointError, SegmentError
 from contracts.segment import FRAME_BYTES_MAX, PREFIX_BYTES, split_frames
 
 __all__ = ["CloudClient", "ShownLog"]
@@ -22,6 +23,7 @@ _JSON_BYTES_MAX = 8 * 1024 * 1024
 _WHOLE_SECONDS = 600.0  # 16 MB over a slow line
 _NOTES_AT_ONCE = 500
 _SIZE = re.compile(r"[1-9][0-9]{0,14}")
+_PLACE = re.compile(r"0|[1-9][0-9]{0,14}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,15 @@ class CloudClient:
             if not isinstance(following, str) or following <= after or not shown:
                 return
             after = following
+
+    async def audit_heads(self, start: int) -> Sequence[StoredNote]:
+        """The audit log's heads in the super-log, from this place of that on. Raises `MirrorError`."""
+        answer = await self._json("GET", "/v1/copies/audit-heads", params={"from": start})
+        heads = [_head(one) for one in answer.get("heads", [])]
+        places = [head.order for head in heads]
+        if places != sorted({place for place in places if place >= start}):
+            raise MirrorError(f"the cloud lists heads of its audit log at {places[:9]} behind {start}, out of order")
+        return heads
 
     async def frames(self, origin: str, start: int) -> Sequence[bytes]:
         """Whole frames from the one that holds entry `start` on. Raises `MirrorError`."""
@@ -106,6 +117,18 @@ class CloudClient:
 
 def _unreachable(error: httpx.HTTPError) -> MirrorError:
     return MirrorError(f"the cloud cannot be reached: {type(error).__name__} {error}".rstrip())
+
+
+def _head(one: object) -> StoredNote:
+    fields = one if isinstance(one, dict) else {}
+    place, signed_at_ms, note = fields.get("super_index"), fields.get("signed_at_ms"), fields.get("note")
+    is_whole = isinstance(place, str) and _PLACE.fullmatch(place) and isinstance(signed_at_ms, int)
+    try:
+        if not is_whole or not isinstance(note, str):
+            raise CheckpointError("it lacks its place, time or note")
+        return stored_note(note, int(str(signed_at_ms)), int(str(place)))
+    except CheckpointError as error:
+        raise MirrorError(f"the cloud lists a head of its audit log that is none: {error}") from error
 
 
 def _shown(one: object) -> ShownLog:

@@ -13,6 +13,7 @@ from cloud.mirror.contradictions import Contradiction, Contradictions
 from cloud.mirror.judgement import continue_copy, differs, named_checkpoint
 from cloud.mirror.keys import KeyBook
 from cloud.segments import Archive, LogFiles
+from cloud.segments.notes import AUDIT_HEADS, NotesFile
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint, open_checkpoint
 from contracts.copy_note import sign_acknowledgement
@@ -65,6 +66,7 @@ class Mirror:
     ) -> None:
         self._takes_erased = takes_erased
         self._name, self._key, self._cloud, self._archive = name, key, cloud, archive
+        self._audit_heads = NotesFile(archive.folder / AUDIT_HEADS)
         self._contradictions, self._keys = contradictions, keys
         self._acknowledge_seconds, self._rng, self._now_ms, self._monotonic = (
             acknowledge_seconds,
@@ -119,11 +121,12 @@ class Mirror:
                 self._complain(log.origin, str(error))
             else:
                 self._said.pop(log.origin, None)
-        try:
-            await self._look_back(shown)
-        except _OF_ONE_LOG as error:
-            done.problems += 1
-            self._complain("look back", str(error))
+        for what, look in (("look back", self._look_back(shown)), ("audit log", self._follow_audit_heads())):
+            try:
+                await look
+            except _OF_ONE_LOG as error:
+                done.problems += 1
+                self._complain(what, str(error))
         done.acknowledged = await self._acknowledge()
         return done
 
@@ -192,6 +195,11 @@ class Mirror:
                 "had them; they are neither taken nor acknowledged, so their gateway keeps them: ask the cloud's "
                 "operator why. A copy that begins late takes them with `minglou mirror run --once --take-erased`"
             )
+
+    async def _follow_audit_heads(self) -> None:
+        """Keep the leaves of the super-log that no log's frames hold: a store is made anew from the copy with them."""
+        while heads := await self._cloud.audit_heads((await asyncio.to_thread(self._audit_heads.last)).order + 1):
+            await asyncio.to_thread(self._audit_heads.append, heads)
 
     async def _look_back(self, shown: Sequence[ShownLog]) -> None:
         """One frame of one log again, at random: files that were changed behind the copy's back show themselves."""

@@ -384,6 +384,28 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         },
         refusals={401: [_BAD_COPY]},
     ),
+    ("get", "/v1/copies/audit-heads"): Described(
+        security=["program"],
+        parameters={"from": 0},
+        answers={
+            200: (
+                "at most 500",
+                _json(
+                    "AuditHeads",
+                    {
+                        "heads": [
+                            {
+                                "super_index": "12",
+                                "signed_at_ms": 1_795_744_800_000,
+                                "note": "audit.demo.minglou.example/log\n…",
+                            }
+                        ]
+                    },
+                ),
+            )
+        },
+        refusals={401: [_BAD_COPY]},
+    ),
     ("get", "/v1/copies/frames/{origin}"): Described(
         security=["program"],
         parameters={"origin": _ORIGIN, "from": 0},

@@ -307,6 +307,10 @@ SCHEMAS: Mapping[str, Schema] = {
             "next": {"type": ["string", "null"], "description": "ask again with `after`"},
         },
     ),
+    "AuditHeads": _object(
+        "heads in the order of their places",
+        {"heads": _list(_object("one", {"super_index": _number("its leaf"), "signed_at_ms": _COUNT, "note": _TEXT}))},
+    ),
     "Notes": _object("signed notes of a copy", {"notes": {"type": "array", "items": _TEXT, "maxItems": 500}}),
     "NotesTaken": _object("what became of them", {"taken": _COUNT, "refused": _list(_TEXT)}),
 }

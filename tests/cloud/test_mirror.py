@@ -19,6 +19,7 @@ from cloud.chain.unchained import Unchained
 from cloud.copies.acknowledgements import Acknowledgements
 from cloud.copies.routes import copies_router
 from cloud.errors import MirrorError
+from cloud.identity.audit import Act, AuditLog
 from cloud.mail import Bell, MailRoom
 from cloud.mirror.check import check_log
 from cloud.mirror.cloud_client import CloudClient
@@ -27,9 +28,11 @@ from cloud.mirror.keys import PinnedKeys, _HttpRpc
 from cloud.mirror.mirror import Mirror
 from cloud.mirror.settings import PinnedKey
 from cloud.segments import Archive
+from cloud.segments.notes import AUDIT_HEADS, NotesFile
 from cloud.segments.writer import SegmentWriter
 from cloud.store import tables
 from contracts import ed25519
+from contracts.checkpoint import audit_origin
 from contracts.clock import SystemClock
 from contracts.copy_note import CopyKeeper, open_acknowledgement, sign_acknowledgement
 from contracts.errors import RpcError
@@ -120,6 +123,25 @@ async def town(tmp_path: Path, store_url: str) -> AsyncIterator[Town]:
             finally:
                 await client.close()
                 cloud.unlock()
+
+
+def test_a_copy_keeps_the_audit_logs_heads_that_the_super_log_cannot_be_rebuilt_without(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    async def scene() -> None:
+        async with town(tmp_path, store_url) as here:
+            audit = AuditLog(here.bench.store, audit_origin(here.bench.super_log.origin), KEY)
+            for at in range(3):
+                await audit.write(Act.SIGNED_IN, at_ms=at)
+                await audit.sign_head(now_ms=at)
+                await here.grow(1)
+                await here.bench.super_log.sequence(here.bench.store)
+                await write_all(here.writer)
+                assert (await here.mirror.round()).problems == 0
+            kept, own = (NotesFile(archive.folder / AUDIT_HEADS).read() for archive in (here.copy, here.cloud))
+            assert [head.size for head in kept] == [1, 2, 3] and kept == own
+
+    run(scene())
 
 
 def test_a_copy_is_fetched_verified_kept_and_acknowledged_to_the_gateway(
