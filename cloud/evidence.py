@@ -16,14 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.chain.deployment import Deployment
 from cloud.chain.view import AnchorRecord, BindingRecord, ChainView
 from cloud.errors import StoreError
+from cloud.identity.audit import EVERY_UNIT
 from cloud.retention.record import ErasedEntry, read_record
 from cloud.store import Store, log_id_of, tables
 from cloud.store.erasing import ERASED_KIND
 from cloud.store.months import entries_at
 from cloud.store.readings import open_entry
-from cloud.store.trees import LogTree, SuperTree, walk
+from cloud.store.trees import AuditTree, LogTree, SuperTree, walk
 from cloud.super_log import signed_head
+from contracts.checkpoint import audit_origin
 from contracts.evidence import Anchor, Assignment, Binding, Evidence, GatewayKey, LogProof, SuperProof, format_evidence
+from contracts.look import HeadProof, LookEvidence, format_look
 from contracts.tree import inclusion_path
 
 __all__ = ["EvidenceRoom"]
@@ -85,6 +88,39 @@ class EvidenceRoom:
             anchor=self._anchor(anchor) if has_anchor and anchor is not None else None,
         )
         return format_evidence(evidence)
+
+    async def look(self, unit: bytes, index: int, *, from_ms: int = 0) -> bytes | None:
+        """The `minglou-look/1` file of an entry of the audit log; None where none of that number concerns the unit.
+
+        The head chosen is the first in the super-log that covers the entry.
+
+        Args:
+            from_ms: since when what concerns the unit is the asker's to know.
+        """
+        column, head, note = tables.audit_entries.c, tables.audit_heads.c, tables.audit_notes.c
+        mine = column.unit.in_([unit, EVERY_UNIT]) & (column.at_ms >= from_ms)
+        # A head of a log that was lost covers none of these entries: its note is not among theirs.
+        covering = select(tables.audit_heads).join(tables.audit_notes, note.note == head.note)
+        covering = covering.where(head.size > index, note.size == head.size).order_by(head.super_index).limit(1)
+        async with self.store.read() as connection:
+            entry = select(column.body).where(column.entry_index == index, mine)
+            body = (await connection.execute(entry)).scalar_one_or_none()
+            if body is None:
+                return None
+            found = (await connection.execute(covering)).one_or_none()
+            log = (
+                None if found is None else await _head_proof(connection, index, found, audit_origin(self.super_origin))
+            )
+            anchor = self._anchor_of(found)
+            proof = None if anchor is None else await self._super_proof(connection, found, anchor)
+        return format_look(
+            LookEvidence(
+                entry=body,
+                log=log,
+                super_proof=proof,
+                anchor=self._anchor(anchor) if anchor is not None and proof is not None else None,
+            )
+        )
 
     def _anchor_of(self, checkpoint: Any) -> AnchorRecord | None:
         if self.view is None or checkpoint is None or checkpoint.super_index is None:
@@ -178,6 +214,11 @@ def _detail(row: Any, *, redacted: bool) -> Any:
 async def _entry(connection: AsyncConnection, origin: str, index: int) -> Any:
     here = await entries_at(connection, await log_id_of(connection, origin), index)
     return open_entry(connection, (await connection.execute(select(tables.entries).where(here))).one_or_none())
+
+
+async def _head_proof(connection: AsyncConnection, index: int, head: Any, origin: str) -> HeadProof:
+    path = await walk(connection, AuditTree(), lambda node: inclusion_path(node, index, head.size))
+    return HeadProof(origin=origin, index=index, size=head.size, path=tuple(path), checkpoint=head.note)
 
 
 async def _first_checkpoint(connection: AsyncConnection, log_id: int, index: int) -> Any:

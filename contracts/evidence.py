@@ -150,8 +150,8 @@ def parse_evidence(encoded: bytes) -> Evidence:
         detail=_parse_detail(fields.raw("detail")),
         log=_parse_log(fields),
         assignment=_parse_assignment(fields),
-        super_proof=_parse_super(fields),
-        anchor=_parse_anchor(fields),
+        super_proof=parse_super(fields),
+        anchor=parse_anchor(fields),
     )
     if (evidence.super_proof and not evidence.log) or (evidence.anchor and not evidence.super_proof):
         raise EvidenceError("evidence has a link without the one below it: anchor needs super, super needs log")
@@ -176,8 +176,8 @@ def format_evidence(evidence: Evidence) -> bytes:
             "detail": evidence.detail,
             "log": evidence.log and _format_log(evidence.log),
             "assignment": evidence.assignment and _format_assignment(evidence.assignment),
-            "super": evidence.super_proof and _format_super(evidence.super_proof),
-            "anchor": evidence.anchor and _format_anchor(evidence.anchor),
+            "super": evidence.super_proof and format_super(evidence.super_proof),
+            "anchor": evidence.anchor and format_anchor(evidence.anchor),
         },
         nulls=True,
     )
@@ -289,7 +289,8 @@ def _format_assignment(assignment: Assignment) -> dict[str, object]:
     }
 
 
-def _parse_super(fields: Fields) -> SuperProof | None:
+def parse_super(fields: Fields) -> SuperProof | None:
+    """The link `super` of a file. Raises what `fields` refuses with."""
     proof = fields.within_or_none("super", "origin", "index", "size", "path", "note")
     if proof is None:
         return None
@@ -302,7 +303,8 @@ def _parse_super(fields: Fields) -> SuperProof | None:
     )
 
 
-def _format_super(proof: SuperProof) -> dict[str, object]:
+def format_super(proof: SuperProof) -> dict[str, object]:
+    """What `parse_super` reads."""
     return {
         "origin": proof.origin,
         "index": str(proof.index),
@@ -312,7 +314,8 @@ def _format_super(proof: SuperProof) -> dict[str, object]:
     }
 
 
-def _parse_anchor(fields: Fields) -> Anchor | None:
+def parse_anchor(fields: Fields) -> Anchor | None:
+    """The link `anchor` of a file. Raises what `fields` refuses with."""
     anchor = fields.within_or_none(
         "anchor", "chain_id", "contract", "size", "root", "path", "block", "block_hash", "transaction"
     )
@@ -330,7 +333,8 @@ def _parse_anchor(fields: Fields) -> Anchor | None:
     )
 
 
-def _format_anchor(anchor: Anchor) -> dict[str, object]:
+def format_anchor(anchor: Anchor) -> dict[str, object]:
+    """What `parse_anchor` reads."""
     return {
         "chain_id": str(anchor.chain_id),
         "contract": "0x" + anchor.contract.hex(),

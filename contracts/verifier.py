@@ -7,6 +7,7 @@ the same names and outcomes, run in the browser (`contracts/js`) against the sam
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from contracts.anchored import AnchoredProof
 from contracts.checkpoint import SignedCheckpoint, open_checkpoint
 from contracts.detail import canonical_json, decode_detail, detail_digest
 from contracts.entitlement import (
@@ -19,12 +20,12 @@ from contracts.entitlement import (
 )
 from contracts.entry import NO_DETAIL, Entry, Kind, encode_entry
 from contracts.errors import ContractsError, EvidenceError
-from contracts.evidence import Anchor, Evidence, LogProof, SuperProof, parse_evidence
+from contracts.evidence import Evidence, LogProof, parse_evidence
 from contracts.onchain import ChainView, Rpc
 from contracts.quantities import unit_of
-from contracts.report import REMEDIES, Check, CheckName, NotCheckedError, Outcome, Report, State, run_check
-from contracts.superlog import open_superlog, parse_superlog, superlog_leaf, verify_cosignatures
-from contracts.tree import leaf_hash, verify_consistency, verify_inclusion
+from contracts.report import REMEDIES, Check, CheckName, NotCheckedError, Outcome, Report, State
+from contracts.superlog import superlog_leaf
+from contracts.tree import leaf_hash, verify_inclusion
 from contracts.trust import Trust
 
 TIME_TOLERANCE_S = 600
@@ -52,30 +53,21 @@ def verify_evidence(evidence: bytes | Evidence, trust: Trust | None = None, rpc:
     return _Verification(evidence, entry, trust, chain).report()
 
 
-class _Verification:
-    """One run over one evidence, from the gateway's signature outwards.
+class _Verification(AnchoredProof):
+    """One run over one evidence, from the gateway's signature outwards."""
 
-    Each `_check_` method returns what it found, raises `ContractsError` when that is wrong and `NotCheckedError` when
-    it cannot tell, or when it rests on a check that did not pass.
-    """
+    _leaf_is, _remedies = "the gateway's checkpoint", REMEDIES
 
     def __init__(self, evidence: Evidence, entry: Entry, trust: Trust | None, chain: ChainView | None) -> None:
+        super().__init__(evidence.super_proof, evidence.anchor, trust, chain)
         self._entry = entry
         self._detail = evidence.detail
         self._log = evidence.log
         self._assignment = evidence.assignment
-        self._super = evidence.super_proof
-        self._anchor = evidence.anchor
-        self._trust = trust
-        self._chain = chain
-        self._outcomes: dict[CheckName, Outcome] = {}
         self._signed: SignedCheckpoint | None = None
-        self._super_root = b""
         self._is_key_on_chain = False
         self._has_key_ended = False
         self._is_contested = False
-        self._anchored_at_s: int | None = None
-        self._witnessed: str | None = None
 
     def report(self) -> Report:
         steps: tuple[tuple[CheckName, Callable[[], str]], ...] = (
@@ -96,28 +88,12 @@ class _Verification:
         checks = {name: self._run(name, step) for name, step in steps}
         return Report(checks=tuple(checks[name] for name in CheckName), state=self._state(), marks=self._marks())
 
-    def _run(self, name: CheckName, step: Callable[[], str]) -> Check:
-        check = run_check(name, step, REMEDIES[name])
-        self._outcomes[name] = check.outcome
-        return check
-
-    def _has_passed(self, name: CheckName) -> bool:
-        return self._outcomes.get(name) is Outcome.PASSED
-
-    def _needs(self, *names: CheckName) -> None:
-        """Raises `NotCheckedError` unless the checks that this one rests on have passed."""
-        for name in names:
-            if not self._has_passed(name):
-                raise NotCheckedError(f"rests on the check {name}, which has not passed")
-
     def _state(self) -> State | None:
         if Outcome.FAILED in self._outcomes.values():
             return None
         if self._log is None:
             return State.RECORDED
-        if self._has_passed(CheckName.FINALITY):
-            return State.FINAL
-        return State.ANCHORED if self._has_passed(CheckName.ANCHOR) else State.LOGGED
+        return self._reached()
 
     def _marks(self) -> tuple[str, ...]:
         binding = self._assignment.binding if self._assignment else None
@@ -140,7 +116,7 @@ class _Verification:
     def _check_entry(self) -> str:
         entry = self._entry
         unit = f" {unit_of(entry.quantity)}" if unit_of(entry.quantity) else ""
-        observed_at = _utc_text(entry.observed_at_ms)
+        observed_at = utc_text(entry.observed_at_ms)
         return f"{entry.kind.name.lower()} {entry.quantity} is {entry.value}{unit}, observed {observed_at}"
 
     def _check_checkpoint(self) -> str:
@@ -176,69 +152,11 @@ class _Verification:
             raise EvidenceError("the detail is not the one whose digest the entry holds")
         return "the detail is the one whose digest the entry holds"
 
-    # What the super-log and its witnesses said.
-
-    def _check_super_signature(self) -> str:
-        proof = self._require_super()
-        trust = self._trust
-        if trust is None:
-            said = parse_superlog(proof.note)
-        else:
-            if proof.origin != trust.super_log_origin:
-                raise EvidenceError(f"the file names super-log {proof.origin}, you trust {trust.super_log_origin}")
-            said = open_superlog(proof.note, trust.super_log_origin, trust.super_log_public)
-        if (said.origin, said.size) != (proof.origin, proof.size):
-            raise EvidenceError(f"the file names {proof.origin} at {proof.size}, its note {said.origin} at {said.size}")
-        self._super_root = said.root
-        if trust is None:
-            raise NotCheckedError("whose super-log this is, only a trust file tells: --trust trust.json")
-        return f"signed by the super-log you trust, over {proof.size} checkpoints"
-
-    def _check_super_inclusion(self) -> str:
-        proof = self._require_super()
-        self._needs(CheckName.CHECKPOINT)
-        assert self._signed is not None
-        if not self._super_root:
-            raise NotCheckedError(f"rests on the check {CheckName.SUPER_SIGNATURE}, which has not passed")
-        verify_inclusion(leaf_hash(superlog_leaf(self._signed)), proof.index, proof.size, proof.path, self._super_root)
-        return f"the gateway's checkpoint is number {proof.index} of the super-log"
-
-    def _check_witnesses(self) -> str:
-        proof = self._require_super()
-        policy = self._require_trust().witness_policy
-        if not policy.witnesses:
-            raise NotCheckedError("the trust file names no witnesses")
-        self._needs(CheckName.SUPER_SIGNATURE)
-        cosignatures = verify_cosignatures(proof.note, policy)
-        self._witnessed = f"witnessed {len(cosignatures)} of {len(policy.witnesses)}"
-        if len(cosignatures) < policy.quorum:
-            raise EvidenceError(f"{self._witnessed}; your trust file asks for {policy.quorum}")
-        return self._witnessed
+    def _super_leaf(self) -> bytes:
+        assert self._signed is not None, "the check `checkpoint` has passed"
+        return superlog_leaf(self._signed)
 
     # What the chain says.
-
-    def _check_anchor(self) -> str:
-        proof, anchor = self._require_anchor()
-        self._needs(CheckName.SUPER_INCLUSION)
-        verify_consistency(proof.size, self._super_root, anchor.size, anchor.root, anchor.path)
-        trust = self._require_trust()
-        if (anchor.chain_id, anchor.contract) != (trust.chain_id, trust.anchor_log):
-            raise EvidenceError(
-                f"anchored at 0x{anchor.contract.hex()} on chain {anchor.chain_id}; "
-                f"you trust 0x{trust.anchor_log.hex()} on chain {trust.chain_id}"
-            )
-        self._anchored_at_s = self._require_chain().anchored_at_s(anchor)
-        if self._anchored_at_s is None:
-            raise EvidenceError(f"the chain knows no such anchor in block {anchor.block}")
-        return f"the super-log's root stands on chain {anchor.chain_id} in block {anchor.block}"
-
-    def _check_finality(self) -> str:
-        _, anchor = self._require_anchor()
-        self._needs(CheckName.ANCHOR)
-        finalized = self._require_chain().finalized_block()
-        if finalized < anchor.block:
-            raise NotCheckedError(f"block {anchor.block} is not final yet, {finalized} is; ask again later")
-        return f"block {anchor.block} is final"
 
     def _check_gateway_key(self) -> str:
         log, anchor = self._require_log(), self._anchor
@@ -286,28 +204,8 @@ class _Verification:
             raise NotCheckedError("the entry is recorded, but no checkpoint holds it yet; ask again later")
         return self._log
 
-    def _require_super(self) -> SuperProof:
-        if self._super is None:
-            raise NotCheckedError("the super-log does not hold the checkpoint yet; ask again later")
-        return self._super
 
-    def _require_anchor(self) -> tuple[SuperProof, Anchor]:
-        if self._anchor is None:
-            raise NotCheckedError("the super-log is not anchored yet; ask again later")
-        return self._require_super(), self._anchor
-
-    def _require_trust(self) -> Trust:
-        if self._trust is None:
-            raise NotCheckedError("internally consistent, origin unknown: name your roots with --trust trust.json")
-        return self._trust
-
-    def _require_chain(self) -> ChainView:
-        if self._chain is None:
-            raise NotCheckedError("only the chain knows: name your roots and a node, --trust trust.json --rpc URL")
-        return self._chain
-
-
-def _utc_text(at_ms: int) -> str:
+def utc_text(at_ms: int) -> str:
     try:
         return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):

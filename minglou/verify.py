@@ -1,4 +1,4 @@
-"""Check an evidence or a bill file by yourself: each named check with a tick, and how far the proof reaches.
+"""Check evidence, of a reading or of a look at your data, or a bill: each named check, and how far the proof reaches.
 
 Exit code 0: sound, and vouched for by the roots in the trust file. 1: a check failed. 2: a file cannot be read.
 3: internally consistent, but nothing that you trust vouches for it.
@@ -13,7 +13,9 @@ from pathlib import Path
 
 from contracts.errors import RpcError, TrustError
 from contracts.evidence import EVIDENCE_BYTES_MAX
-from contracts.report import Check, CheckName, Outcome
+from contracts.look import LOOK_FORMAT
+from contracts.look_verifier import verify_look
+from contracts.report import Check, CheckName, Outcome, Report
 from contracts.trust import TRUST_BYTES_MAX, Trust, parse_trust
 from contracts.verifier import verify_evidence
 from minglou.rpc import HttpRpc
@@ -26,7 +28,9 @@ _COLOURS = {Outcome.PASSED: "\x1b[32m", Outcome.FAILED: "\x1b[31;1m", Outcome.NO
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="evidence or bill files")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="evidence files, of entries or of looks, or bill files"
+    )
     parser.add_argument("--trust", type=Path, help="trust.json, from the notice board's address")
     parser.add_argument("--rpc", metavar="URL", help="a chain node of your own choice, for what only the chain knows")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each file")
@@ -69,14 +73,20 @@ def _verify_file(path: Path, trust: Trust | None, rpc: HttpRpc | None, *, as_jso
     except OSError as error:
         sys.stderr.write(f"minglou verify: {error}\n")
         return UNREADABLE
-    verdict = _judge_bill(encoded, trust, rpc) if b'"minglou-bill/' in encoded else _judge(encoded, trust, rpc)
+    verdict = _judge_file(encoded, trust, rpc)
     sys.stdout.write(_json_line(path, verdict) if as_json else _text(path, verdict, has_colour=sys.stdout.isatty()))
     return verdict.code
 
 
-def _judge(encoded: bytes, trust: Trust | None, rpc: HttpRpc | None) -> _Verdict:
-    report = verify_evidence(encoded, trust, rpc)
-    is_vouched_for = report.outcome(CheckName.ORIGIN) is Outcome.PASSED
+def _judge_file(encoded: bytes, trust: Trust | None, rpc: HttpRpc | None) -> _Verdict:
+    if b'"minglou-bill/' in encoded:
+        return _judge_bill(encoded, trust, rpc)
+    is_look = f'"format":"{LOOK_FORMAT}"'.encode() in encoded
+    return _judge(verify_look(encoded, trust, rpc) if is_look else verify_evidence(encoded, trust, rpc))
+
+
+def _judge(report: Report) -> _Verdict:
+    is_vouched_for = any((check.name, check.outcome) == (CheckName.ORIGIN, Outcome.PASSED) for check in report.checks)
     return _Verdict(checks=report.checks, state=report.state, marks=report.marks, is_vouched_for=is_vouched_for)
 
 

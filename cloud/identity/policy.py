@@ -82,6 +82,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/account/passkeys/remove"): _acts(),
     ("POST", "/account/codes"): _acts(),
     ("POST", "/account/invitations/stop"): _acts(),
+    ("GET", "/account/looks/{index}/evidence.json"): Rule(gate=Gate.ROLES, roles=HOUSEHOLD, load=Load.COSTLY),
     ("POST", "/account/tokens"): _acts(*HOUSEHOLD),
     ("POST", "/account/tokens/revoke"): _acts(*HOUSEHOLD),
     # Others' access, by who looks after it.

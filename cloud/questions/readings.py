@@ -37,6 +37,11 @@ class ReadingQuestions(MeterDays):
             anchored_at_ms=anchored_ms,
         )
 
+    async def look_file(self, viewer: Person, index: int) -> bytes | None:
+        if viewer.grant is None or viewer.grant.unit is None:
+            return None
+        return await self.cloud.evidence.look(viewer.grant.unit, index, from_ms=viewer.since_ms)
+
     async def evidence_file(self, viewer: Person | None, origin: str, index: int) -> bytes | None:
         async with self.store.glance() as connection:
             row = await self.entry(connection, origin, index)

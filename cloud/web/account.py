@@ -13,10 +13,12 @@ from cloud.identity.roles import HOUSEHOLD
 from cloud.identity.tokens import Scope
 from cloud.web.access import read_json
 from cloud.web.answers import Person
+from cloud.web.bills import refusal
 from cloud.web.desk import Desk
 from cloud.web.doors import read_form
 from cloud.web.page import Pages, Visit
 from cloud.web.session import address_of, open_session, session_digest
+from contracts.tree import SIZE_END
 
 _LOOKS, _PROGRAM_LOOKS = 50, 20
 
@@ -33,6 +35,16 @@ def routes(pages: Pages, desk: Desk) -> APIRouter:
     async def account(request: Request) -> Response:
         visit = await pages.visit(request)
         return pages.render(visit, "account.html", values=await _values(desk, visit))
+
+    @router.get("/account/looks/{index}/evidence.json")
+    async def look_evidence(request: Request, index: int) -> Response:
+        visit = await pages.visit(request)
+        person, _grant = who(visit)
+        found = await pages.questions.look_file(person, index) if 0 <= index < SIZE_END else None
+        if found is None:
+            return refusal(pages, visit)
+        headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="look-{index}.json"'}
+        return Response(found, media_type="application/json", headers=headers)
 
     @router.post("/account/tokens")
     async def make_token(request: Request) -> Response:

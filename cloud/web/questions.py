@@ -60,6 +60,9 @@ class Questions(Protocol):
     async def evidence_file(self, viewer: Person | None, origin: str, index: int) -> bytes | None:
         """The `minglou-evidence/1` JSON; lifts', gateways' and beacons' to everybody, a household's to its owner."""
 
+    async def look_file(self, viewer: Person, index: int) -> bytes | None:
+        """The `minglou-look/1` JSON of an audit log's entry that concerns the viewer's flat."""
+
     async def day_series(self, viewer: Person | None, origin: str, index: int) -> Sequence[DayPoint]:
         """Daily use of that entry's register around it, oldest first, at most 40 days; empty where it has none."""
 

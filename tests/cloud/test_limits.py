@@ -40,7 +40,7 @@ def test_every_route_has_a_kind_and_the_dear_ones_are_told_apart(run: Run, tmp_p
             assert kinds[Load.EXPORTS] == {"/v1/exports/{what}.{form}", "/v1/personal.zip"}
             assert {path.split("/")[1] for path in kinds[Load.HASHES]} == {"log", "v1", "audit"}
             dear = [path for path in RULES if "evidence" in path[1] or path[1].endswith("bill.json")]
-            assert all(path in kinds[Load.COSTLY] for _, path in dear) and len(dear) == 3
+            assert all(path in kinds[Load.COSTLY] for _, path in dear) and len(dear) == 4
             asked_elsewhere = {path for path in kinds[Load.ELSEWHERE] if not path.startswith(("/v1/copies", "/v1/g"))}
             assert asked_elsewhere == {"/healthz", "/readyz", "/metrics", "/v1/logs/{origin:path}", _BATCHES}
 
