@@ -151,9 +151,8 @@ def _details(parts: Sequence[Continuation]) -> dict[int, bytes]:
     """What is new of the details, by place among all new entries, in that order."""
     found, first = dict[int, bytes](), 0
     for part in parts:
-        offset = first - part.skipped
-        details = part.content.columns.details
-        found |= {at + offset: detail for at, detail in details.items() if at >= part.skipped}
+        start, details = part.skipped, part.content.columns.details
+        found |= {first + at - start: detail for at, detail in details.items() if at >= start}
         first += part.added
     return found
 
