@@ -102,6 +102,9 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/bills/{door}/{period}"): _reads(*HOUSEHOLD),
     ("GET", "/bills/{door}/{period}/bill.json"): Rule(gate=Gate.ROLES, roles=HOUSEHOLD, load=Load.COSTLY),
     ("GET", "/bills/{door}/{period}/lines/{number}"): _reads(*HOUSEHOLD),
+    ("GET", "/bills/{door}/{period}/lines/{number}/readings.json"): Rule(
+        gate=Gate.ROLES, roles=HOUSEHOLD, load=Load.COSTLY
+    ),
     ("GET", "/bills/{door}/{period}/lines/{number}/dispute"): _reads(Role.OWNER),
     ("POST", "/bills/{door}/{period}/lines/{number}/dispute"): _acts(Role.OWNER),
     # Readings: lifts' and gateways' are everybody's, the others are asked for entry by entry.

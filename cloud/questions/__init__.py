@@ -2,12 +2,12 @@
 
 from cloud.questions.balance import BalanceQuestions
 from cloud.questions.lifts import LiftQuestions
+from cloud.questions.line_readings import LineReadingQuestions
 from cloud.questions.own import OwnQuestions
-from cloud.questions.readings import ReadingQuestions
 from cloud.questions.site import SiteQuestions
 
 __all__ = ["StoreQuestions"]
 
 
-class StoreQuestions(OwnQuestions, SiteQuestions, ReadingQuestions, LiftQuestions, BalanceQuestions):
+class StoreQuestions(OwnQuestions, SiteQuestions, LineReadingQuestions, LiftQuestions, BalanceQuestions):
     """All of them. Every method filters by viewer itself: a page that forgets to check shows nothing."""

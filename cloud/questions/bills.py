@@ -21,7 +21,7 @@ from cloud.identity.roles import Role
 from cloud.questions.charges import line_title, month_so_far, tier_parts
 from cloud.questions.days import MeterDays
 from cloud.questions.ground import day_of, title
-from cloud.questions.line_evidence import METERED, BillEntries, key_proof
+from cloud.questions.line_evidence import METERED, BillEntries, key_proof, timed_places, zone_of
 from cloud.store import tables
 from cloud.web.answers import (
     Bill,
@@ -178,7 +178,8 @@ class BillQuestions(MeterDays):
         if meter is not None and last is not None:
             register = last.quantity.partition("*")[0]
             days = tuple(await self.days_of(connection, viewer, meter, register, last.observed_at_ms))
-        return (replace(told, sentence=_said(derivation), days=days),)
+        timed, zone = len(timed_places(derivation)), zone_of(derivation)
+        return (replace(told, sentence=_said(derivation), days=days, timed_readings=timed, zone=zone),)
 
     async def bill_file(self, viewer: Person, door: str, period: str) -> bytes | None:
         place = await self._closed(viewer, door, period)

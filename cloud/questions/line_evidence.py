@@ -22,7 +22,7 @@ from contracts.bill import Bill, Line, LineKind
 from contracts.key_table import NO_KEY, key_proof_to_json
 from contracts.tariff import Counting
 
-__all__ = ["METERED", "BillEntries", "key_proof"]
+__all__ = ["METERED", "BillEntries", "key_proof", "timed_places", "zone_of"]
 
 METERED = (LineKind.OWN, LineKind.SHARED, LineKind.ESTIMATED, LineKind.INTERVAL)
 
@@ -110,6 +110,18 @@ def _ends(spans: Sequence[MeterSpan]) -> Iterator[BoundaryEntry]:
     for span in spans:
         yield span.opening
         yield span.closing
+
+
+def timed_places(derivation: Mapping[str, Any]) -> Sequence[tuple[str, int]]:
+    """Where the readings stand that share a line out by price, each once, in order: none of them a boundary entry."""
+    points = (point for interval in derivation.get("intervals", ()) for point in interval["points"])
+    inputs = (one for point in points for one in point["inputs"] if "origin" in one)
+    return sorted({(str(one["origin"]), int(one["index"])) for one in inputs})
+
+
+def zone_of(derivation: Mapping[str, Any]) -> str:
+    """By whose clocks prices change; empty for a line that no clock prices."""
+    return next((str(interval["zone"]) for interval in derivation.get("intervals", ())), "")
 
 
 async def key_proof(connection: Any, view: ChainView, bill: Bill, line: Line, record: TariffRecord | None) -> str:

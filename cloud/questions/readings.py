@@ -48,6 +48,14 @@ class ReadingQuestions(MeterDays):
         if row is None or not self.may_see(viewer, row.kind, row.device, row.observed_at_ms):
             return None
         await self.note_tenants_look(viewer, row.device, f"/readings/{origin}/{index}/evidence.json")
+        return await self.evidence_of(viewer, origin, index)
+
+    async def evidence_of(self, viewer: Person | None, origin: str, index: int) -> bytes | None:
+        """The same for whoever has noted the look at something larger."""
+        async with self.store.glance() as connection:
+            row = await self.entry(connection, origin, index)
+        if row is None or not self.may_see(viewer, row.kind, row.device, row.observed_at_ms):
+            return None
         named = self.directory.device_of(row.device)
         return await self.cloud.evidence.evidence(origin, index, urn=named.urn if named else None)
 

@@ -239,6 +239,8 @@ class BillLine:
     readings: tuple[ReadingRef, ...] = ()  # all that the line rests on; empty where the two ends are all
     sentence: Title | None = None  # the derivation in words; None where the entries do not give the line
     days: tuple["DayPoint", ...] = ()  # daily use of the meter up to the line's end
+    timed_readings: int = 0  # between boundaries, which say at which price the usage was
+    zone: str = ""  # by whose clocks prices change, where they do
     key_proof: str = ""  # JSON: where the unit's key stands in a table that shares the pool
 
     @property
@@ -251,6 +253,14 @@ class BillLine:
     def contradicts_readings(self) -> bool:
         """Whether the bill charges another usage than the gateway signed."""
         return self.kind == "own" and self.signed_usage_wh not in (None, self.usage_wh)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineReadings:
+    """Some of the readings between boundaries that share a line out by price."""
+
+    files: tuple[bytes, ...]  # `minglou-evidence/1`
+    following: int | None  # where to go on; None after the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

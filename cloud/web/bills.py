@@ -1,8 +1,9 @@
 """An owner's bills, down to the line, and the dispute of one."""
 
 import json
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from cloud.identity.roles import HOUSEHOLD
@@ -65,6 +66,19 @@ def routes(pages: Pages) -> APIRouter:
             "can_dispute": chosen.dispute is None and visit.now_ms < found.window_ends_at_ms,
         }
         return pages.render(visit, "line.html", values=values)
+
+    @router.get("/bills/{door}/{period}/lines/{number}/readings.json")
+    async def readings(
+        request: Request, door: str, period: str, number: int, first: Annotated[int, Query(alias="from")] = 0
+    ) -> Response:
+        visit = await pages.visit(request)
+        viewer = _owner_of(visit, door)
+        found = await pages.questions.line_readings(viewer, door, period, number, first) if viewer else None
+        if found is None:
+            return refusal(pages, visit)
+        # As text within the text: a file is checked in its one form, to the byte.
+        body = {"files": [file.decode() for file in found.files], "following": found.following}
+        return JSONResponse(body, headers={"cache-control": "no-store"})
 
     @router.get("/bills/{door}/{period}/lines/{number}/dispute")
     async def dispute_page(request: Request, door: str, period: str, number: int) -> Response:

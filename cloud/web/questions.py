@@ -17,6 +17,7 @@ from cloud.web.answers import (
     DayPoint,
     Lift,
     LiftSummary,
+    LineReadings,
     Person,
     Reading,
     RelayAnswer,
@@ -54,6 +55,9 @@ class Questions(Protocol):
 
     async def bill_file(self, viewer: Person, door: str, period: str) -> bytes | None:
         """The `minglou-bill/1` JSON that the browser checks."""
+
+    async def line_readings(self, viewer: Person, door: str, period: str, line: int, first: int) -> LineReadings | None:
+        """Some of the readings that share a line out by price, from the given one on; None for any other line."""
 
     async def reading(self, viewer: Person | None, origin: str, index: int) -> Reading | None: ...
 

@@ -16,6 +16,7 @@ from tests.cloud.chain_site import ChainSite
 from tests.cloud.month import REGISTER, REGISTERS, UTC_OFFSET, Month, urn
 from tests.cloud.served import ServedCloud, serving
 from tests.cloud.test_billing import billing
+from tests.cloud.web.interval_line import TOKENS, PostedLine, recomputes_in_the_browser
 from tests.conftest import Endpoint
 from tests.minglou.test_client import Told, deployed
 from tests.processes import wait_until
@@ -57,8 +58,10 @@ def log_readings(month: Month) -> int:
 
 
 @contextmanager
-def posted(folder: Path, site: ChainSite, month: Month) -> Iterator[ServedCloud]:
-    with serving(folder, site, directory=month.directory()) as cloud:
+def posted(
+    folder: Path, site: ChainSite, month: Month, *, tokens: dict[str, bytes] | None = None
+) -> Iterator[ServedCloud]:
+    with serving(folder, site, directory=month.directory(tokens)) as cloud:
         wait_until(lambda: cloud.post(month.gateway).status_code == 200, seconds=60, what="the month's entries")
         for words in (
             ("draft", "--config", "cloud.toml", "--period", f"{month.opening}..{month.closing}", "--out", "draft.json"),
@@ -70,16 +73,16 @@ def posted(folder: Path, site: ChainSite, month: Month) -> Iterator[ServedCloud]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_an_owners_program_computes_a_line_by_readings_again_from_verified_entries(
-    tmp_path: Path, anvil: Endpoint
+@pytest.mark.timeout(600)
+def test_an_owners_program_and_an_owners_browser_compute_a_line_by_readings_again_from_verified_entries(
+    tmp_path: Path, anvil: Endpoint, chromium: Path
 ) -> None:
     with deployed(anvil.url) as (runner, site):
         month = runner.run(Month.prepare(site, BY_TIME))
         month.log_boundaries()
         by_day = log_readings(month)
         runner.run(month.end())
-        with posted(tmp_path, site, month) as cloud:
+        with posted(tmp_path, site, month, tokens=TOKENS) as cloud:
 
             def is_anchored() -> bool:
                 runner.run(site.mine())
@@ -99,6 +102,7 @@ def test_an_owners_program_computes_a_line_by_readings_again_from_verified_entri
                 with pytest.raises(Refused, match="not by readings"):
                     owner.time_of_use(bill, 1)
             assert_lies_are_found(told)
+            recomputes_in_the_browser(PostedLine(f"http://localhost:{cloud.port}", month.period), chromium)
 
 
 def assert_lies_are_found(told: Told) -> None:

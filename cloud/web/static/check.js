@@ -10,6 +10,9 @@ import { parseKey, verifyLine } from "./verifier/line.js";
 import { parseTrust } from "./verifier/trust.js";
 import { verifyEvidence } from "./verifier/verifier.js";
 
+const STATES = ["recorded", "logged", "anchored", "final"];
+const OUTCOMES = ["passed", "not_checked", "failed"]; // the worse, the later
+const PORTIONS_MAX = 64;
 const nextFrame = () => new Promise((resolve) => requestAnimationFrame(() => resolve()));
 
 /** One list of steps on the page. */
@@ -76,10 +79,51 @@ export async function runGroup(element, source, roots, context = {}) {
 
 async function runKind(group, source, options, context) {
   if (group.kind === "evidence") return verifyEvidence(source, options);
+  if (group.kind === "timed") return verifyTimed(group, source, options, context);
   if (group.kind === "bill") return verifyBill(source, options);
   if (context.bill) return verifyLine(context.bill, context.line, { ...context, key: keyOf(group) }, options);
   for (const step of group.steps.values()) step.dataset.outcome = "not_checked";
   return { checks: [] };
+}
+
+/**
+ * Check the readings between boundaries, portion by portion, each as one file is checked; a step is what the worst of
+ * them made of it. The line is recomputed from those that hold.
+ */
+async function verifyTimed(group, source, { trust, rpc, onCheck }, context) {
+  const worst = new Map();
+  const states = new Set();
+  let count = 0;
+  for (let portion = portionOf(source), asked = 0; ; asked += 1) {
+    for (const file of portion.files) {
+      const report = await verifyEvidence(file, { trust, rpc });
+      count += 1;
+      states.add(report.state);
+      for (const check of report.checks) {
+        const before = worst.get(check.name);
+        if (!before || OUTCOMES.indexOf(check.outcome) > OUTCOMES.indexOf(before.outcome)) worst.set(check.name, check);
+      }
+      if (report.state) context.readings.push(parseEvidence(file));
+    }
+    group.element.querySelector(".count").textContent = String(count);
+    await nextFrame();
+    if (portion.following === null || asked >= PORTIONS_MAX) break;
+    portion = portionOf(await textOf(`${group.url}?from=${portion.following}`).catch(() => ""));
+  }
+  const checks = [...worst.values()].map((check) => (check.outcome === "passed" ? { ...check, says: `${count} readings` } : check));
+  for (const check of checks) onCheck(check);
+  return { checks, state: STATES.find((state) => states.has(state)) ?? null };
+}
+
+/** One portion of the readings; a damaged one holds a file that no check passes. */
+function portionOf(source) {
+  try {
+    const { files, following } = JSON.parse(source);
+    if (files.every((file) => typeof file === "string") && (following === null || Number.isSafeInteger(following))) return { files, following };
+  } catch {
+    // Named by the check of the file that stands for it.
+  }
+  return { files: [""], following: null };
 }
 
 function keyOf(group) {
@@ -92,8 +136,7 @@ export function showVerdict(panel, reports) {
   const verdict = panel.querySelector("#verdict");
   const failing = reports.flatMap((report) => report.failing);
   const states = reports.map((report) => report.state).filter(Boolean);
-  const order = ["recorded", "logged", "anchored", "final"];
-  const weakest = order.find((state) => states.includes(state));
+  const weakest = STATES.find((state) => states.includes(state));
   const isUnknown = reports.some((report) => report.marks?.includes("origin unknown"));
   const all = reports.flatMap((report) => report.checks);
   // A line whose usage or price nobody could check is not called right.
@@ -138,7 +181,7 @@ async function checkPage(panel) {
   const files = elements.map((element) => textOf(element.dataset.url).catch(() => ""));
   const [roots, ...sources] = await Promise.all([rootsOf(panel), ...files]);
   foresee(sources, elements, roots, Number(panel.dataset.line ?? 0));
-  const context = { line: Number(panel.dataset.line ?? 0), readings: [], bill: null };
+  const context = { line: Number(panel.dataset.line ?? 0), zone: panel.dataset.zone ?? null, readings: [], bill: null };
   const reports = [];
   for (const [i, element] of elements.entries()) {
     const source = sources[i];

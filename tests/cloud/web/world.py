@@ -28,6 +28,7 @@ from cloud.web.answers import (
     Lift,
     LiftState,
     LiftSummary,
+    LineReadings,
     MonthSoFar,
     PeriodSummary,
     Person,
@@ -282,6 +283,9 @@ class World:
             chain_id=TRUST.chain_id, contract="0x" + TRUST.usage_fees.hex(), site=sha256(b"cuiyuan").digest(),
             period=int(PERIOD), unit_index=unit_index, lines=lines, salt=sha256(b"bill %d" % unit_index).digest(),
         )  # fmt: skip
+
+    async def line_readings(self, viewer: Person, door: str, period: str, line: int, first: int) -> LineReadings | None:
+        return None  # no line of the world's is priced by the hour
 
     async def reading(self, viewer: Person | None, origin: str, index: int) -> Reading | None:
         if not self._may_read(viewer, origin, index):
