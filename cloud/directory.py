@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 FORMAT = "minglou-directory/1"
+_ACCOUNT_BYTES = 16  # of a link's digest, by which `cloud.identity.accounts` knows who came by it
 _log = logging.getLogger("cloud.directory")
 
 
@@ -144,6 +145,10 @@ class Directory:
     def pool_of(self, alias: bytes) -> DirectoryPool | None:
         return self._pools_by_alias.get(alias)
 
+    def sign_in_of(self, account: bytes) -> SignIn | None:
+        """The one-time link by which somebody came whose account this is."""
+        return self._sign_ins_by_account.get(account)
+
     # Made when first asked for; of two with one name the first in the file counts.
 
     @cached_property
@@ -165,6 +170,10 @@ class Directory:
     @cached_property
     def _crew_by_alias(self) -> Mapping[bytes, CrewMember]:
         return {one.alias: one for one in reversed(self.crew)}
+
+    @cached_property
+    def _sign_ins_by_account(self) -> Mapping[bytes, SignIn]:
+        return {one.token_digest[:_ACCOUNT_BYTES]: one for one in reversed(list(self.sign_ins.values()))}
 
     @cached_property
     def _devices_by_kind(self) -> Mapping[str, Sequence[DirectoryDevice]]:

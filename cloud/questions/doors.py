@@ -57,7 +57,7 @@ class DoorQuestions(Ground):
 
     def _person_title(self, grant: Grant) -> Title:
         role, unit = _TITLES[grant.role], self.directory.unit_of(grant.unit) if grant.unit else None
-        link = next((one for one in self.directory.sign_ins.values() if one.token_digest[:16] == grant.account), None)
+        link = self.directory.sign_in_of(grant.account)
         if link is not None:
             return title(link.title)
         if unit is not None:
