@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud.serving import settle_interpreter
 from cloud.store import sqlite_url
 from contracts.ending import end_tasks
 from tests.bench.cloud_floor import measure_floor
@@ -43,6 +44,7 @@ async def _in_process(load: Load, url: str, folder: Path) -> float:
     await ingest.load()
     running = asyncio.create_task(ingest.run())
     await asyncio.gather(*(ingest.submit(*batch) for batch in load.rounds[0]))
+    settle_interpreter()  # as `minglou cloud serve` does before it answers
     started = time.perf_counter()
     for batches in load.rounds[1:]:
         await asyncio.gather(*(ingest.submit(*batch) for batch in batches))
