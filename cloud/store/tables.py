@@ -367,7 +367,7 @@ chain_events = Table(
     Column("log_index", Integer, primary_key=True, autoincrement=False),
     Column("block_hash", String(66), nullable=False),
     Column("transaction_hash", String(66), nullable=False),
-    Column("contract", String(16), nullable=False),
+    Column("contract", String(32), nullable=False),
     Column("topics", LargeBinary, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
+from cloud.chain.parsers import PARSERS
 from cloud.errors import SettingsError
 from cloud.settings import load_settings, read_secret
 from cloud.store import Store, insert_rows, tables
@@ -59,6 +60,20 @@ def test_bulk_inserts_store_every_row_once(store: Store, count: int) -> None:
             with pytest.raises(IntegrityError):
                 async with store.write() as connection:
                     await insert_rows(connection, tables.super_nodes, rows[-1:])
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_events_of_every_contract_have_room(store: Store) -> None:
+    async def scenario() -> None:
+        async with store.write() as connection:
+            digest = "0x" + "00" * 32
+            events = [(1, index, digest, digest, name, b"", b"") for index, name in enumerate(PARSERS)]
+            await insert_rows(connection, tables.chain_events, events)
+        async with store.read() as connection:
+            kept = (await connection.execute(select(tables.chain_events.c.contract))).scalars().all()
+        assert sorted(kept) == sorted(PARSERS)
         await store.close()
 
     asyncio.run(scenario())
