@@ -1,6 +1,6 @@
 """One period's lines, computed from boundary entries, bindings and the terms in force on chain."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
@@ -96,23 +96,42 @@ class Reckoning:
         period: int,
         *,
         bindings: Bindings | None = None,
+        registers: Registers | None = None,
         volumes: Mapping[bytes, Sequence[int]] | None = None,
     ) -> "Reckoning":
-        """The computation of a period with what is held of all meters, or of those that these bindings name."""
+        """The computation of a period with what is held of all meters, or of those that these bindings name.
+
+        Args:
+            registers: what `read_registers` found of these bindings' meters, where it was asked before.
+        """
         found = view.bound() if bindings is None else bindings
-        registers = await load_registers(
-            connection,
-            view,
-            dates=cls.dates(view, period, found),
-            devices={device for some in found.values() for device, _ in some},
-            since=cls.history_since(period),
-        )
+        if registers is None:
+            registers = await cls.read_registers(connection, view, period, found)
         opening, closing = divmod(period, 10**8)
         await load_interval_readings(
             connection, view, registers, bindings=found, records=[one.record for one in view.tariff_days(period)],
             zone=directory.timezone, days=(opening, closing),
         )  # fmt: skip
         return cls(registers, view, directory, period, bindings=found, volumes=volumes)
+
+    @classmethod
+    async def read_registers(
+        cls,
+        connection: AsyncConnection,
+        view: ChainView,
+        period: int,
+        bindings: Bindings,
+        *,
+        also: Collection[int] = (),
+    ) -> Registers:
+        """Every boundary entry that the period's lines may rest on, and those of other dates that are asked for."""
+        return await load_registers(
+            connection,
+            view,
+            dates=cls.dates(view, period, bindings) | set(also),
+            devices={device for some in bindings.values() for device, _ in some},
+            since=cls.history_since(period),
+        )
 
     @staticmethod
     def dates(view: ChainView, period: int, bindings: Bindings) -> set[int]:

@@ -10,7 +10,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, cast, null, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.chain.view import BindingRecord, ChainView
@@ -126,9 +126,9 @@ def bindings_of(view: ChainView, subjects: Collection[Subject]) -> Bindings:
 
 
 @lru_cache
-def _questions(*, of_some: bool, with_history: bool) -> tuple[Any, Any]:
-    """Which registers have entries at all, and what is held at some dates. Pages ask it again and again, and making a
-    statement costs more than running it.
+def _question(*, of_some: bool, with_history: bool) -> Any:
+    """What is held at some dates, and which registers have entries at all: rows without an entry. Pages ask it again
+    and again, and making a statement costs more than running it.
     """
     column = tables.boundaries.c
     at_dates = column.boundary_date.in_(bindparam("dates", expanding=True))
@@ -146,11 +146,12 @@ def _questions(*, of_some: bool, with_history: bool) -> tuple[Any, Any]:
         )
         .join(tables.logs, tables.logs.c.log_id == column.log_id)
         .where(or_(at_dates, column.boundary_date >= bindparam("since")) if with_history else at_dates)
-        .order_by(column.log_id, column.entry_index)
     )
     only = (column.device.in_(bindparam("devices", expanding=True)),) if of_some else ()
-    named = select(column.device, column.register).distinct()
-    return _everywhere(named.where(*only)), _everywhere(dated.where(*only))
+    nothing = [cast(null(), one.type).label(one.key) for one in list(dated.selected_columns)[2:]]
+    named = select(column.device, column.register, *nothing).distinct()
+    both = union_all(dated.where(*only), named.where(*only)).order_by("log_id", "entry_index")
+    return both.execution_options(every_shard="a site's meters may report through any of its gateways' logs")
 
 
 async def load_registers(
@@ -167,22 +168,19 @@ async def load_registers(
         since: also whatever is held from this date on.
     """
     registers = Registers()
-    named, dated = _questions(of_some=devices is not None, with_history=since is not None)
+    question = _question(of_some=devices is not None, with_history=since is not None)
     asked = {"dates": sorted(dates)} if since is None else {"dates": sorted(dates), "since": since}
     for some in portions_of(devices):
         only = {} if some is None else {"devices": some}
-        for row in await connection.execute(named, only):
+        found = (await connection.execute(question, {**asked, **only})).all()
+        held = [row for row in found if row.log_id is not None]
+        for row in found:
             registers.name(row.device, row.register)
-        found = (await connection.execute(dated, {**asked, **only})).all()
-        counting = [row for row in found if view.assignment(row.device, row.origin, row.entry_index) is not None]
+        counting = [row for row in held if view.assignment(row.device, row.origin, row.entry_index) is not None]
         for row in open_entries(connection, counting):
             entry = BoundaryEntry(origin=row.origin, log_id=row.log_id, index=row.entry_index, value=row.value)
             registers.add(row.device, row.register, row.boundary_date, entry)
     return registers
-
-
-def _everywhere(query: Any) -> Any:
-    return query.execution_options(every_shard="a site's meters may report through any of its gateways' logs")
 
 
 def portions_of(devices: Collection[bytes] | None) -> Iterable[list[bytes] | None]:

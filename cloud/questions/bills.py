@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from cloud.billing.derivation import sentence
-from cloud.billing.derive import derive_lines
+from cloud.billing.derive import derive_lines, read_line_registers
 from cloud.billing.kept import read_bill, read_content
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.relay import Relay, SignedAct
+from cloud.billing.usage import Registers
 from cloud.billing.volumes import UnitShare, read_shares
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord, UnitRecord
 from cloud.directory import DirectoryUnit
@@ -165,19 +166,23 @@ class BillQuestions(MeterDays):
         if not 0 <= number < len(posted.lines):
             return ()
         line, unit = posted.lines[number], view.roll[posted.unit_index]
-        entries = await BillEntries.read(connection, view, posted, [line])
+        registers = Registers()
+        if line.kind in METERED:
+            registers = await read_line_registers(connection, view, period=closed.period, unit=unit, line=line)
+        entries = BillEntries(view, posted, registers)
         await entries.refer(self, connection, line)
         disputes = await self._disputes_of(connection, view, closed, posted, [number])
         (derivation,) = await derive_lines(
-            connection, view, self.directory, period=closed.period, unit=unit, lines=posted.lines, numbers=[number]
-        )
+            connection, view, self.directory, period=closed.period, unit=unit, lines=posted.lines, numbers=[number],
+            registers=registers,
+        )  # fmt: skip
         charge = _charge(self._title(line), line, number, entries, disputes.get(number))
         told = await self._line(connection, view, posted, line, charge, entries)
         last = told.evidence[-1] if told.evidence else None
         meter, days = entries.last_meter(line), tuple[DayPoint, ...]()
         if meter is not None and last is not None:
             register = last.quantity.partition("*")[0]
-            days = tuple(await self.days_of(connection, viewer, meter, register, last.observed_at_ms))
+            days = tuple(self.days_in(registers, viewer, meter, register, last.observed_at_ms))
         timed, zone = len(timed_places(derivation)), zone_of(derivation)
         return (replace(told, sentence=_said(derivation), days=days, timed_readings=timed, zone=zone),)
 

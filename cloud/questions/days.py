@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from cloud.billing.usage import Registers
 from cloud.questions.ground import Ground, day_of
 from cloud.store import tables
 from cloud.store.readings import open_entries
@@ -38,7 +39,19 @@ class MeterDays(Ground):
             return ()
         place = {"logs": await self.logs_of(connection, device), "device": device, "register": register}
         found = open_entries(connection, (await connection.execute(_LAST_DAYS, place)).all())
-        values = {day_of(one.boundary_date): one.value for one in found}
+        return self._shown(viewer, {day_of(one.boundary_date): one.value for one in found})
+
+    def days_in(
+        self, registers: Registers, viewer: Person | None, device: bytes, register: str, observed_at_ms: int
+    ) -> Sequence[DayPoint]:
+        """The same of what was read already, where that reaches to the newest day."""
+        if not self.may_see(viewer, Kind.READING, device, observed_at_ms):
+            return ()
+        days = registers.days(device, register)[-_DAYS_MAX - 1 :]
+        return self._shown(viewer, {day_of(day): registers.at(device, register, day)[-1].value for day in days})
+
+    def _shown(self, viewer: Person | None, values: Mapping[date, int]) -> Sequence[DayPoint]:
+        """Differences of neighbouring values, as far as they are the viewer's to see."""
         if viewer is not None and viewer.since_ms:
             moved_in = datetime.fromtimestamp(viewer.since_ms / 1000, self.directory.timezone).date()
             values = {day: value for day, value in values.items() if day >= moved_in}

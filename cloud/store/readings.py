@@ -46,6 +46,8 @@ _BLOCK, _VALUE = 16, 8
 _HEAD_BLOCKS = 2  # that a head takes, though it fills one and a half
 _PADDING = [b"", *(bytes(_BLOCK - over) for over in range(1, _BLOCK))]  # by how far the last block is filled
 _NO_SALT = bytes(16)
+_HEAD_PADDING = bytes(_HEAD_BLOCKS * _BLOCK - HEAD_BYTES)
+_FEW = 32  # rows up to which arrays cost more than they save
 _LIFT = "lift."
 _ONE = 1
 _SEALED_COLUMNS = ("value", "salt", "detail", "sealed_by")
@@ -209,8 +211,21 @@ def mask_rows(
     details: Sequence[bytes | None],
 ) -> list[tuple[int, bytes, bytes | None]]:
     """Values, salts and details as columns have them, sealed or opened as `mask` does it; row by row."""
+    if len(keys) <= _FEW:
+        return [_mask_row(*row) for row in zip(keys, leaves, values, salts, details, strict=True)]
     heads, masked = mask(keys, leaves, heads_of(values, salts), details)
     return [(*parts_of(head.tobytes()), detail) for head, detail in zip(heads, masked, strict=True)]
+
+
+def _mask_row(
+    key: DeviceKey, leaf: bytes, value: int, salt: bytes, detail: bytes | None
+) -> tuple[int, bytes, bytes | None]:
+    """The same of one row, straight from the rule."""
+    content = value.to_bytes(_VALUE, signed=True) + (salt or _NO_SALT) + _HEAD_PADDING + (detail or b"")
+    nonce, blocks = leaf[:NONCE_BYTES], -(-len(content) // _BLOCK)
+    stream = key.blocks(b"".join([nonce + number.to_bytes(2) for number in range(blocks)]))[: len(content)]
+    masked = (int.from_bytes(content) ^ int.from_bytes(stream)).to_bytes(len(content))
+    return *parts_of(masked[:HEAD_BYTES]), masked[_HEAD_BLOCKS * _BLOCK :] if detail else detail
 
 
 def open_entries(connection: AsyncConnection, rows: Sequence[Any]) -> list[Any]:

@@ -23,7 +23,7 @@ from cloud.retention.sealing import seal_store
 from cloud.retention.shredding import shred_devices
 from cloud.store import Store, tables
 from cloud.store.logs import log_number
-from cloud.store.readings import CLEAR, mask, open_entries, open_entry
+from cloud.store.readings import CLEAR, mask, mask_rows, open_entries, open_entry
 from cloud.store.trees import LogTree
 from contracts.entry import Kind, device_id
 from contracts.onchain import origin_id
@@ -164,6 +164,25 @@ def test_two_versions_of_one_place_share_no_part_of_a_stream(tmp_path: Path) -> 
         assert len(set(pieces)) == len(pieces), "every part of every entry is another"
         opened, again = mask([key, key], leaves, masked, details)
         assert not opened.any() and again == [bytes(400), bytes(400)], "and what seals opens"
+
+
+def test_few_rows_are_sealed_and_opened_as_many_are(tmp_path: Path) -> None:
+    vault, devices = open_vault(tmp_path / "keys", tmp_path / "master.key"), [b"a" * 32, b"b" * 32]
+    present = vault.present_keys(devices)
+    keys = [present[devices[at % 2]] for at in range(100)]
+    leaves = [sha256(b"%d" % at).digest() for at in range(100)]
+    values = [(-1) ** at * 3**at % (1 << 63) for at in range(100)]
+    salts = [leaf[16:] for leaf in leaves]
+    details = [None if at % 3 == 0 else bytes(range(at)) for at in range(100)]
+    rows = (keys, leaves, values, salts, details)
+    many = mask_rows(*rows)
+    few = [row for at in range(0, 100, 5) for row in mask_rows(*(column[at : at + 5] for column in rows))]
+    assert few == many
+    again = [
+        mask_rows([key], [leaf], *([one] for one in row))[0] for key, leaf, row in zip(keys, leaves, many, strict=True)
+    ]
+    assert again == list(zip(values, salts, details, strict=True))
+    vault.close()
 
 
 def test_a_store_whose_key_store_is_lost_makes_no_new_one(run: Run, tmp_path: Path, store_url: str) -> None:
