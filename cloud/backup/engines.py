@@ -4,7 +4,8 @@ import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -27,7 +28,12 @@ __all__ = [
     "load",
     "run_program",
     "snapshot_of",
+    "to_the_end",
 ]
+
+_PARTS = ("", "-wal", "-shm", "-journal")
+"""What the files of one SQLite database are called behind its own name. A journal holds commits, and is replayed into
+whatever file is found beside it: a restored one too."""
 
 
 class Snapshot:
@@ -95,7 +101,7 @@ async def dump(snapshot: Snapshot, path: Path, programs: Path | None) -> None:
 async def is_empty(url: str) -> bool:
     """Whether nothing stands at this address yet."""
     if make_url(url).get_backend_name() != "postgresql":
-        return not _sqlite_file(url).exists()
+        return not _standing(_sqlite_file(url))
     engine = create_async_engine(url, hide_parameters=True)
     asked = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
     try:
@@ -115,7 +121,9 @@ async def check_loadable(url: str, programs: Path | None) -> None:
     """
     if make_url(url).get_backend_name() == "postgresql":
         _program("pg_restore", programs)
-    if not await is_empty(url):
+    if make_url(url).get_backend_name() != "postgresql":
+        _check_free(_sqlite_file(url))
+    elif not await is_empty(url):
         raise BackupError(
             f"{_shown(url)} holds something already; a backup is restored into an empty database: move it away first"
         )
@@ -140,9 +148,46 @@ async def clear(url: str) -> None:
         await engine.dispose()
 
 
+def _parts(file: Path) -> list[Path]:
+    return [file.with_name(file.name + ending) for ending in _PARTS]
+
+
+def _standing(file: Path) -> list[Path]:
+    return [path for path in _parts(file) if path.exists()]
+
+
+def _check_free(file: Path) -> None:
+    """Raises `BackupError` where a part of a database is left: a killed cloud's last commits stand in its journal."""
+    if standing := _standing(file):
+        names = ", ".join(path.name for path in standing)
+        raise BackupError(
+            f"{file.parent} holds something already: there exists {names}; a backup is restored into an empty place. "
+            f"Move {file.name}, {file.name}-wal and {file.name}-shm away together: they are one database, and its "
+            "last commits may stand in the -wal alone"
+        )
+
+
 def _remove_sqlite(file: Path) -> None:
-    for path in (file, file.with_name(file.name + "-wal"), file.with_name(file.name + "-shm")):
+    for path in _parts(file):
         path.unlink(missing_ok=True)
+
+
+async def to_the_end(work: Callable[[threading.Event], None]) -> None:
+    """Run in a thread, which nothing stops: who is cancelled goes on when it has ended, and takes away what it made.
+
+    Args:
+        work: is given what is set when its result is not wanted any more.
+    """
+    unwanted = threading.Event()
+    running = asyncio.ensure_future(asyncio.to_thread(work, unwanted))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        unwanted.set()
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # seen: whoever is cancelled has no use for it
+        raise
 
 
 async def load(path: Path, url: str, programs: Path | None) -> None:
@@ -155,8 +200,13 @@ async def load(path: Path, url: str, programs: Path | None) -> None:
         words = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", str(path)]
         await run_program("pg_restore", words, url, programs)
     else:
-        target = _sqlite_file(url)
-        await asyncio.to_thread(_copy, path, target)
+        target, linked = _sqlite_file(url), threading.Event()
+        try:
+            await to_the_end(lambda unwanted: _copy(path, target, unwanted, linked))
+        except asyncio.CancelledError:
+            if linked.is_set():
+                await clear(url)
+            raise
 
 
 @asynccontextmanager
@@ -225,14 +275,17 @@ def _program(name: str, programs: Path | None) -> str:
     return found
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, unwanted: threading.Event, linked: threading.Event) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     try:
         partial.unlink(missing_ok=True)  # of a restore that was killed
         shutil.copyfile(source, partial)
         partial.chmod(0o600)
-        os.link(partial, target)  # never over something
+        _check_free(target)  # copying takes its time
+        if not unwanted.is_set():
+            os.link(partial, target)  # never over something
+            linked.set()
     except FileExistsError as error:
         raise BackupError(f"{target} exists by now; move it away, then restore again") from error
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from cloud.backup.backup import read_list
-from cloud.backup.engines import check_loadable, clear, dump_name, load
+from cloud.backup.engines import check_loadable, clear, dump_name, load, to_the_end
 from cloud.errors import BackupError
 from cloud.store import Store
 
@@ -40,7 +40,7 @@ async def restore(
     await check_loadable(url, programs)
     partial = segments.with_name(segments.name + ".partial")
     try:
-        await asyncio.to_thread(_copy_segments, folder / "segments", partial)
+        await to_the_end(lambda _unwanted: _copy_segments(folder / "segments", partial))
         await check_loadable(url, programs)  # copying takes its time
         await _fill(path, url, programs, then=lambda: _give_name(partial, segments))
     except (OSError, DBAPIError) as error:
@@ -61,7 +61,7 @@ async def _fill(path: Path, url: str, programs: Path | None, *, then: Callable[[
             await store.migrate()
         finally:
             await store.close()
-        await asyncio.to_thread(then)
+        then()  # the last thing, and at once: nobody is stopped between this and the end
     except BaseException:
         await clear(url)
         raise

@@ -7,9 +7,12 @@ import os
 import shutil
 import sqlite3
 import sys
+import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -215,6 +218,90 @@ def test_a_restore_takes_nothing_away_from_a_cloud_that_was_started_meanwhile(
         assert not segments.exists() and not list((tmp_path / "again").glob("*"))
 
     run(scene())
+
+
+def test_what_a_killed_cloud_left_beside_its_database_is_neither_taken_away_nor_replayed_into_a_backup(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, segments = tmp_path / "place" / "moved-away.sqlite3", tmp_path / "again" / "segments"
+    left, really = target, shutil.copyfile
+
+    def late(source: Any, copied: Any, **options: Any) -> None:
+        really(source, copied, **options)
+        if str(copied).endswith(".sqlite3.partial"):
+            left.write_bytes(b"last commits")
+
+    async def refused(folder: Path) -> None:
+        with pytest.raises(BackupError, match=f"{left.name}; .* together"):
+            await restore(folder, url=sqlite_url(target), segments=segments, programs=None, say=quiet)
+        assert left.read_bytes() == b"last commits" and not target.exists() and not segments.exists()
+        left.unlink()
+
+    async def scene() -> None:
+        nonlocal left
+        async with filled(sqlite_url(tmp_path / "cloud.sqlite3"), tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+            backup = await take_backup(settings, tmp_path / "backups", programs=None)
+        target.parent.mkdir()
+        for ending in ("-wal", "-shm", "-journal"):
+            left = target.with_name(target.name + ending)
+            left.write_bytes(b"last commits")
+            assert not await is_empty(sqlite_url(target))
+            await refused(backup.folder)
+            with monkeypatch.context() as patched:
+                patched.setattr(shutil, "copyfile", late)
+                await refused(backup.folder)
+        await restore(backup.folder, url=sqlite_url(target), segments=segments, programs=None, say=quiet)
+
+    run(scene())
+
+
+def test_a_restore_that_is_stopped_while_it_copies_leaves_nothing(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "place"
+
+    async def backed_up() -> Path:
+        async with filled(sqlite_url(tmp_path / "cloud.sqlite3"), tmp_path) as (bench, settings, _gateways):
+            await write_segments(bench, settings)
+            return (await take_backup(settings, tmp_path / "backups", programs=None)).folder
+
+    async def stopped(folder: Path, is_copying: threading.Event, may_go_on: threading.Event) -> None:
+        url = sqlite_url(place / "cloud.sqlite3")
+        task = asyncio.create_task(restore(folder, url=url, segments=place / "segments", programs=None, say=quiet))
+        assert await asyncio.to_thread(is_copying.wait, 60)
+        task.cancel()
+        asyncio.get_running_loop().call_later(0.05, may_go_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        may_go_on.set()
+
+    folder = run(backed_up())
+    for module, step in ((shutil, "copytree"), (shutil, "copyfile"), (os, "link")):
+        is_copying, may_go_on = threading.Event(), threading.Event()
+        with monkeypatch.context() as patched:
+            patched.setattr(module, step, slow(getattr(module, step), is_copying, may_go_on))
+            asyncio.run(stopped(folder, is_copying, may_go_on))  # which waits for its threads
+        assert list(place.glob("*")) == [], step
+
+
+def slow(really: Callable[..., Any], is_copying: threading.Event, may_go_on: threading.Event) -> Callable[..., Any]:
+    """The same, but that it waits before it makes a large copy; or, with the database's link, once that stands."""
+
+    def wait(source: Any, target: Any, **options: Any) -> None:
+        steps = [lambda: really(source, target, **options)]
+        if Path(target).name in ("cloud.sqlite3.partial", "segments.partial"):
+            steps.insert(0, pause)
+        elif Path(target).name == "cloud.sqlite3":
+            steps.append(pause)
+        for step in steps:
+            step()
+
+    def pause() -> None:
+        is_copying.set()
+        assert may_go_on.wait(60)
+
+    return wait
 
 
 def test_a_list_that_is_damaged_is_said_and_does_not_stop_the_next_backup(tmp_path: Path, run: Run) -> None:
