@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import IdentityRefused
-from cloud.identity import accounts, invitations, passkeys, sessions, throttle
+from cloud.identity import accounts, invitations, passkeys, sessions, throttle, tokens
 from cloud.identity.audit import Act, AuditLog, write_entry
 from cloud.identity.care import Care, write_act
 from cloud.identity.codes import code_digest, new_code
@@ -62,7 +62,7 @@ class Identity(Care):
             )
 
     async def join(self, code: str, answer: Mapping[str, Any], *, address: str, now_ms: int) -> Grant:
-        """Use an invitation with a passkey. A recovery's replaces all that the account had."""
+        """Use an invitation with a passkey. A recovery's replaces all that the account had, tokens too."""
         invitation = await self.invitation(code, address=address, now_ms=now_ms)
         account = _account_for(invitation)
         async with self._write() as connection:
@@ -74,6 +74,7 @@ class Identity(Care):
                     delete(tables.one_time_codes).where(tables.one_time_codes.c.account_id == account)
                 )
                 await sessions.end_all(connection, account)
+                await self._revoke_all(connection, account, now_ms)
             if not await self._passkeys.finish_registration(
                 connection, answer, purpose="join", subject=invitation.digest, account=account, now_ms=now_ms
             ):
@@ -186,7 +187,7 @@ class Identity(Care):
                 await write_act(connection, Act.SIGNED_OUT, found.grant, now_ms)
 
     async def end_all(self, grant: Grant, now_ms: int) -> None:
-        """Sign out everywhere."""
+        """Sign out everywhere. Programs' tokens are no sessions: they stay, as the button's words say."""
         async with self._write() as connection:
             await sessions.end_all(connection, grant.account)
             await write_act(connection, Act.SIGNED_OUT, grant, now_ms, what="everywhere")
@@ -272,6 +273,12 @@ class Identity(Care):
         held = await accounts.grants_of(connection, recovery.account)
         if not any((one.role, one.unit, one.firm) == wanted for one in held):
             raise IdentityRefused(401, "code", "the role of this letter has ended; ask for a new letter")
+
+    async def _revoke_all(self, connection: AsyncConnection, account: bytes, now_ms: int) -> None:
+        """What a lost phone may have made for programs opens nothing more."""
+        for held in await accounts.grants_of(connection, account):
+            for name in await tokens.revoke_made_in(connection, held, now_ms):
+                await write_act(connection, Act.TOKEN_REVOKED, held, now_ms, what=name)
 
     async def _joined(self, connection: AsyncConnection, invitation: Invitation, account: bytes, now_ms: int) -> Grant:
         await accounts.open_account(connection, account, now_ms)

@@ -10,12 +10,14 @@ import httpx
 import pytest
 from sqlalchemy import insert, select, update
 
+from cloud.identity.audit import Act
 from cloud.identity.roles import Role
 from cloud.identity.tokens import Scope
 from cloud.store import tables
 from minglou import main
 from tests.cloud.authenticator import Phone
 from tests.cloud.house import ORIGIN, House, alias_of, house, join
+from tests.cloud.test_own_flat import ask, token_of
 
 Run = Callable[[Any], Any]
 DAY_MS = 86_400_000
@@ -48,6 +50,33 @@ def test_ending_a_role_stops_the_letters_that_would_bring_it_back(run: Run, tmp_
             assert "for a lost passkey" not in (await manager.get("/people")).text
             site.clock.at_ms += 3 * DAY_MS + 1
             assert (await join(site.browser(), Phone(ORIGIN), code)).status_code == 401
+
+    run(scenario())
+
+
+def test_a_recovery_revokes_the_tokens_of_every_role_of_the_account_and_signing_out_revokes_none(
+    run: Run, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as site:
+            manager, thief = await site.member(Role.MANAGER), await site.member(Role.OWNER, "b07-0501")
+            code, stolen = await _recovery(site, manager), [await token_of(thief)]
+            second = await site.letter(Role.OWNER, "b07-0502")
+            assert (await thief.post("/account/roles", data={"code": second})).status_code == 303
+            page = (await thief.get("/account")).text
+            other = re.search(r'account/role"><input type="hidden" name="number" value="(\d+)"', page)
+            assert other
+            assert (await thief.post("/account/role", data={"number": other[1]})).status_code == 303
+            stolen.append(await token_of(thief))
+            assert "tokens stay in force" in page
+            await thief.post("/account/signout")
+            assert [(await ask(site, token)).status_code for token in stolen] == [200, 200]
+            site.clock.at_ms += 3 * DAY_MS + 1
+            assert (await join(site.browser(), Phone(ORIGIN), code)).status_code == 200
+            assert [(await ask(site, token)).status_code for token in stolen] == [401, 401]
+            for flat in ("b07-0501", "b07-0502"):
+                acts = [one.act for one in await site.cloud.identity.audit.of_unit(alias_of(flat))]
+                assert acts.count(Act.TOKEN_REVOKED) == 1, flat
 
     run(scenario())
 
