@@ -41,7 +41,8 @@ def settings(folder: Path, site: ChainSite, *rpc: str, chain_id: int = 31337, re
     asyncio.run(migrate())
     path = folder / "cloud.toml"
     path.write_text(
-        '[cloud]\nlisten = "127.0.0.1:0"\ndata_dir = "data"\n[super_log]\norigin = "demo.minglou.example/log"\n'
+        f'[cloud]\nlisten = "127.0.0.1:{free_port()}"\ndata_dir = "data"\n'
+        '[super_log]\norigin = "demo.minglou.example/log"\n'
         f"[chain]\nrpc = {json.dumps(rpc)}\nchain_id = {chain_id}\n"
         'deployment_file = "deployment.json"\nrelayer_key_file = "relayer.key"\nfinality_depth = 2\n'
     )
