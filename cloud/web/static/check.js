@@ -10,10 +10,8 @@ import { parseKey, verifyLine } from "./verifier/line.js";
 import { parseTrust } from "./verifier/trust.js";
 import { verifyEvidence } from "./verifier/verifier.js";
 
-const STATES = ["recorded", "logged", "anchored", "final"];
-const OUTCOMES = ["passed", "not_checked", "failed"]; // the worse, the later
-const PORTIONS_MAX = 64;
-const nextFrame = () => new Promise((resolve) => requestAnimationFrame(() => resolve()));
+export const STATES = ["recorded", "logged", "anchored", "final"];
+export const nextFrame = () => new Promise((resolve) => requestAnimationFrame(() => resolve()));
 
 /** One list of steps on the page. */
 class Group {
@@ -51,7 +49,7 @@ class Group {
   }
 }
 
-async function textOf(url) {
+export async function textOf(url) {
   const response = await fetch(url, { cache: "no-store" });
   if (!response.ok) throw new Error(`${url}: ${response.status}`);
   return response.text();
@@ -79,51 +77,14 @@ export async function runGroup(element, source, roots, context = {}) {
 
 async function runKind(group, source, options, context) {
   if (group.kind === "evidence") return verifyEvidence(source, options);
-  if (group.kind === "timed") return verifyTimed(group, source, options, context);
+  if (group.kind === "timed") {
+    const { verifyTimed } = await import("./timed.js"); // few lines need it, and every page would have to load it
+    return verifyTimed(group, source, options, context);
+  }
   if (group.kind === "bill") return verifyBill(source, options);
   if (context.bill) return verifyLine(context.bill, context.line, { ...context, key: keyOf(group) }, options);
   for (const step of group.steps.values()) step.dataset.outcome = "not_checked";
   return { checks: [] };
-}
-
-/**
- * Check the readings between boundaries, portion by portion, each as one file is checked; a step is what the worst of
- * them made of it. The line is recomputed from those that hold.
- */
-async function verifyTimed(group, source, { trust, rpc, onCheck }, context) {
-  const worst = new Map();
-  const states = new Set();
-  let count = 0;
-  for (let portion = portionOf(source), asked = 0; ; asked += 1) {
-    for (const file of portion.files) {
-      const report = await verifyEvidence(file, { trust, rpc });
-      count += 1;
-      states.add(report.state);
-      for (const check of report.checks) {
-        const before = worst.get(check.name);
-        if (!before || OUTCOMES.indexOf(check.outcome) > OUTCOMES.indexOf(before.outcome)) worst.set(check.name, check);
-      }
-      if (report.state) context.readings.push(parseEvidence(file));
-    }
-    group.element.querySelector(".count").textContent = String(count);
-    await nextFrame();
-    if (portion.following === null || asked >= PORTIONS_MAX) break;
-    portion = portionOf(await textOf(`${group.url}?from=${portion.following}`).catch(() => ""));
-  }
-  const checks = [...worst.values()].map((check) => (check.outcome === "passed" ? { ...check, says: `${count} readings` } : check));
-  for (const check of checks) onCheck(check);
-  return { checks, state: STATES.find((state) => states.has(state)) ?? null };
-}
-
-/** One portion of the readings; a damaged one holds a file that no check passes. */
-function portionOf(source) {
-  try {
-    const { files, following } = JSON.parse(source);
-    if (files.every((file) => typeof file === "string") && (following === null || Number.isSafeInteger(following))) return { files, following };
-  } catch {
-    // Named by the check of the file that stands for it.
-  }
-  return { files: [""], following: null };
 }
 
 function keyOf(group) {
