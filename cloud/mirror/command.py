@@ -117,6 +117,7 @@ async def _run(settings: MirrorSettings, *, once: bool, takes_erased: bool) -> i
         rng=random.Random(),
         now_ms=lambda: time.time_ns() // 1_000_000,
         takes_erased=takes_erased,
+        trust=settings.trust,
     )
     work = asyncio.create_task(
         _catch_up(mirror) if once else mirror.run(pause_seconds=settings.pause_seconds, say=_say)
@@ -140,8 +141,10 @@ async def _run(settings: MirrorSettings, *, once: bool, takes_erased: bool) -> i
 
 
 async def _catch_up(mirror: "Mirror") -> None:
-    while (await mirror.round()).entries:
-        pass
+    while True:
+        done = await mirror.round()
+        if not done.entries and not done.audit_heads:
+            return
 
 
 def _say(line: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cloud.errors import ArchiveError, CloudError, MirrorError
+from cloud.mirror.audit_heads import AuditHeads
 from cloud.mirror.cloud_client import CloudClient, ShownLog
 from cloud.mirror.contradictions import Contradiction, Contradictions
 from cloud.mirror.judgement import continue_copy, differs, named_checkpoint
@@ -20,6 +21,7 @@ from contracts.copy_note import sign_acknowledgement
 from contracts.errors import ContractsError, RpcError, SegmentError
 from contracts.segment import Frame, decode_frame, encode_frame
 from contracts.tree import Frontier
+from contracts.trust import Trust
 
 __all__ = ["Mirror", "Round"]
 
@@ -37,6 +39,7 @@ class Round:
 
     logs: int = 0
     entries: int = 0
+    audit_heads: int = 0
     acknowledged: int = 0
     refused_logs: int = 0
     problems: int = 0
@@ -47,6 +50,7 @@ class Mirror:
 
     Args:
         takes_erased: whether entries that the cloud has erased already are taken as they are.
+        trust: whose signature the super-log needs, which holds the audit log's heads; None where only keys are pinned.
     """
 
     def __init__(
@@ -62,11 +66,12 @@ class Mirror:
         rng: random.Random,
         now_ms: Callable[[], int],
         takes_erased: bool = False,
+        trust: Trust | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._takes_erased = takes_erased
         self._name, self._key, self._cloud, self._archive = name, key, cloud, archive
-        self._audit_heads = NotesFile(archive.folder / AUDIT_HEADS)
+        self._audit_heads = AuditHeads(cloud, NotesFile(archive.folder / AUDIT_HEADS), trust)
         self._contradictions, self._keys = contradictions, keys
         self._acknowledge_seconds, self._rng, self._now_ms, self._monotonic = (
             acknowledge_seconds,
@@ -121,12 +126,18 @@ class Mirror:
                 self._complain(log.origin, str(error))
             else:
                 self._said.pop(log.origin, None)
-        for what, look in (("look back", self._look_back(shown)), ("audit log", self._follow_audit_heads())):
-            try:
-                await look
-            except _OF_ONE_LOG as error:
-                done.problems += 1
-                self._complain(what, str(error))
+        try:
+            await self._look_back(shown)
+        except _OF_ONE_LOG as error:
+            done.problems += 1
+            self._complain("look back", str(error))
+        try:
+            done.audit_heads = await self._audit_heads.follow()
+        except _OF_ONE_LOG as error:
+            done.problems += 1
+            self._complain("audit log", str(error))
+        else:
+            self._said.pop("audit log", None)
         done.acknowledged = await self._acknowledge()
         return done
 
@@ -195,11 +206,6 @@ class Mirror:
                 "had them; they are neither taken nor acknowledged, so their gateway keeps them: ask the cloud's "
                 "operator why. A copy that begins late takes them with `minglou mirror run --once --take-erased`"
             )
-
-    async def _follow_audit_heads(self) -> None:
-        """Keep the leaves of the super-log that no log's frames hold: a store is made anew from the copy with them."""
-        while heads := await self._cloud.audit_heads((await asyncio.to_thread(self._audit_heads.last)).order + 1):
-            await asyncio.to_thread(self._audit_heads.append, heads)
 
     async def _look_back(self, shown: Sequence[ShownLog]) -> None:
         """One frame of one log again, at random: files that were changed behind the copy's back show themselves."""

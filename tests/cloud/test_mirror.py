@@ -28,9 +28,10 @@ from cloud.mirror.keys import PinnedKeys, _HttpRpc
 from cloud.mirror.mirror import Mirror
 from cloud.mirror.settings import PinnedKey
 from cloud.segments import Archive
-from cloud.segments.notes import AUDIT_HEADS, NotesFile
+from cloud.segments.notes import AUDIT_HEADS, NotesFile, StoredNote
 from cloud.segments.writer import SegmentWriter
 from cloud.store import tables
+from cloud.tiles import TileRoom, tile_router
 from contracts import ed25519
 from contracts.checkpoint import audit_origin
 from contracts.clock import SystemClock
@@ -39,6 +40,7 @@ from contracts.errors import RpcError
 from contracts.segment import decode_frame, encode_frame, segment_header, verify_frame
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.gateway import SimulatedGateway
+from tests.cloud.test_monitor import ROOTS
 from tests.cloud.test_segments import grow, write_all
 from tests.processes import free_port
 
@@ -66,6 +68,16 @@ class Town:
     async def grow(self, batches: int = 2) -> None:
         await grow(self.bench, self.gateway, batches)
         await write_all(self.writer)
+
+    async def audit(self, at: int) -> None:
+        """One entry more in the audit log, its head, and the head's place under a signed super-log."""
+        audit = AuditLog(self.bench.store, audit_origin(self.bench.super_log.origin), KEY)
+        await audit.write(Act.SIGNED_IN, at_ms=at)
+        await audit.sign_head(now_ms=at)
+        await self.bench.super_log.sign_head(self.bench.store, now_ms=at)
+
+    def kept_heads(self, archive: Archive) -> list[StoredNote]:
+        return NotesFile(archive.folder / AUDIT_HEADS).read()
 
     @property
     def held(self) -> int:
@@ -109,13 +121,14 @@ async def town(tmp_path: Path, store_url: str) -> AsyncIterator[Town]:
         await writer.prepare()
         app = FastAPI()
         app.include_router(copies_router(bench.store, cloud, acknowledgements, {TOKEN: KEEPER}))
+        app.include_router(tile_router(TileRoom(store=bench.store, super_log=bench.super_log)))
         async with served(app) as url:
             client = CloudClient(url, TOKEN)
             keys = PinnedKeys([PinnedKey(origin=gateway.origin, public=gateway.public)])
             mirror = Mirror(
                 name=NAME, key=KEY, cloud=client, archive=copy,
                 contradictions=Contradictions(tmp_path / "contradictions"), keys=keys, acknowledge_seconds=0.0,
-                rng=random.Random(5), now_ms=SystemClock().now_ms,
+                rng=random.Random(5), now_ms=SystemClock().now_ms, trust=ROOTS,
             )  # fmt: skip
             mail = MailRoom(store=bench.store, news=Unchained(), clock=SystemClock(), bell=Bell(), block_seconds=1e9)
             try:
@@ -130,15 +143,12 @@ def test_a_copy_keeps_the_audit_logs_heads_that_the_super_log_cannot_be_rebuilt_
 ) -> None:
     async def scene() -> None:
         async with town(tmp_path, store_url) as here:
-            audit = AuditLog(here.bench.store, audit_origin(here.bench.super_log.origin), KEY)
             for at in range(3):
-                await audit.write(Act.SIGNED_IN, at_ms=at)
-                await audit.sign_head(now_ms=at)
+                await here.audit(at)
                 await here.grow(1)
-                await here.bench.super_log.sequence(here.bench.store)
-                await write_all(here.writer)
                 assert (await here.mirror.round()).problems == 0
-            kept, own = (NotesFile(archive.folder / AUDIT_HEADS).read() for archive in (here.copy, here.cloud))
+            await write_all(here.writer)
+            kept, own = here.kept_heads(here.copy), here.kept_heads(here.cloud)
             assert [head.size for head in kept] == [1, 2, 3] and kept == own
 
     run(scene())
