@@ -54,13 +54,17 @@ class AuditWatch:
         self._source = LogSource(web, f"{settings.cloud_url}/audit")
         self._say, self._remember = say, remember
 
-    def take(self, place: int, leaf: bytes) -> None:
-        """A leaf that the super-log holds; it is judged in `follow`. In the caller's transaction."""
-        if _Placed(place=place, leaf=leaf).head.origin != self.origin:
-            says = f"leaf {place} is a head of an audit log that is not this deployment's, {self.origin}"
-            self._say(Finding(kind=Kind.SIGNATURE, log=SUPER, says=says, remedy=ASK))
-        else:
-            self._memory.keep_fact("audit_pending", [*self._memory.fact("audit_pending", []), [place, leaf.hex()]])
+    def take(self, leaves: list[tuple[int, bytes]]) -> None:
+        """Leaves that the super-log holds, with their places; judged in `follow`. In the caller's transaction."""
+        own = list[list[object]]()
+        for place, leaf in leaves:
+            if _Placed(place=place, leaf=leaf).head.origin == self.origin:
+                own.append([place, leaf.hex()])
+            else:
+                says = f"leaf {place} is a head of an audit log that is not this deployment's, {self.origin}"
+                self._say(Finding(kind=Kind.SIGNATURE, log=SUPER, says=says, remedy=ASK))
+        if own:
+            self._memory.keep_fact("audit_pending", [*self._memory.fact("audit_pending", []), *own])
 
     def follow(self) -> None:
         """Judge the heads that came; say where the log has grown and none came. Raises `Unreachable`, `Withheld`."""

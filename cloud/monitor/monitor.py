@@ -125,6 +125,7 @@ class Monitor:
             )
 
     def _keep_super_log(self, entries: list[bytes], result: Grown, head: SeenHead, size: int) -> None:
+        audit_heads = list[tuple[int, bytes]]()
         with self._memory.transaction():
             self._memory.append(SUPER, size, list(result.new))
             for number, entry in enumerate(entries, size):
@@ -134,12 +135,13 @@ class Monitor:
                     self._add(Kind.SIGNATURE, SUPER, f"leaf {number}: {error}", ASK)
                     continue
                 if is_audit_origin(checkpoint.origin):
-                    self._audit.take(number, entry)
+                    audit_heads.append((number, entry))
                     continue
                 other = self._memory.leaf(checkpoint.origin, checkpoint.size)
                 if other is not None and parse_superlog_leaf(other)[0].root != checkpoint.root:
                     self._gateway_forked(checkpoint.origin, fork_report(self._proofs, self._trust, other, entry))
                 self._memory.keep_leaf(checkpoint.origin, checkpoint.size, entry)
+            self._audit.take(audit_heads)
             self._memory.keep_head(SUPER, head)
 
     def _super_forked(self, seen: str, note: str, diverged: Diverged | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from sqlalchemy import delete
@@ -23,8 +24,9 @@ from cloud.store import tables
 from cloud.tiles import TileRoom, tile_router
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint, audit_origin, parse_checkpoint_body
-from contracts.superlog import WitnessPolicy, open_superlog, parse_superlog, parse_superlog_leaf
-from contracts.tree import leaf_hash, verify_inclusion
+from contracts.superlog import WitnessPolicy, open_superlog, parse_superlog, parse_superlog_leaf, sign_superlog
+from contracts.tiles import encode_bundle, encode_tile, parse_tile_path
+from contracts.tree import MemoryTree, leaf_hash, verify_inclusion
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.test_monitor import HOUR_S, ROOTS
 
@@ -32,6 +34,14 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 TRUST = replace(ROOTS, witness_policy=WitnessPolicy())
 ORIGIN = audit_origin(TRUST.super_log_origin)
 KEYS = [ed25519.key_from_seed(bytes([at]) * 32) for at in (1, 2)]
+
+
+def settings_of(folder: Path) -> MonitorSettings:
+    return MonitorSettings(
+        trust_file=folder / "trust.json", cloud_url="http://cloud", rpc=None, from_block=0,
+        state_dir=folder, site="", every_seconds=1, stale_s=6 * HOUR_S, unanchored_s=999 * HOUR_S,
+        cosign_s=600, webhook=None, witnesses=(), gateways=(),
+    )  # fmt: skip
 
 
 @dataclass
@@ -82,16 +92,11 @@ class Watched:
         def round_() -> list[Finding]:
             web, memory = Web(httpx.MockTransport(answer)), Memory(self.folder / "monitor.sqlite3")
             try:
-                return Monitor(settings, TRUST, memory, web, None, clock_s=lambda: self.now_s).round()
+                return Monitor(settings_of(self.folder), TRUST, memory, web, None, clock_s=lambda: self.now_s).round()
             finally:
                 memory.close()
                 web.close()
 
-        settings = MonitorSettings(
-            trust_file=self.folder / "trust.json", cloud_url="http://cloud", rpc=None, from_block=0,
-            state_dir=self.folder, site="", every_seconds=1, stale_s=6 * HOUR_S, unanchored_s=999 * HOUR_S,
-            cosign_s=600, webhook=None, witnesses=(), gateways=(),
-        )  # fmt: skip
         found = await asyncio.to_thread(round_)
         return [one for one in found if one.kind is not Kind.STALE or one.log == ORIGIN]
 
@@ -214,3 +219,44 @@ def test_a_grown_audit_log_without_a_head_in_the_super_log_is_told_as_stale(tmp_
             assert await site.look() == []
 
     run(scene())
+
+
+def test_many_heads_in_one_look_are_remembered_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A monitor that was away for a month finds one a minute: written one by one, it would not be done in an hour."""
+    leaves = []
+    for size in range(1, 4_001):
+        head = Checkpoint(origin=ORIGIN, size=size, root=size.to_bytes(32))
+        leaves.append(head.body().encode() + bytes(64))
+    tree = MemoryTree(leaf_hash(leaf) for leaf in leaves)
+    key = ed25519.key_from_seed(bytes(31) + b"\x07")
+    note = sign_superlog(Checkpoint(origin=TRUST.super_log_origin, size=len(leaves), root=tree.root()), key)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path == "/log/checkpoint":
+            return httpx.Response(200, text=note)
+        if not path.startswith("/log/tile/"):
+            return httpx.Response(503)  # not looked at yet: the heads wait
+        tile = parse_tile_path(path.removeprefix("/log/"))
+        if tile.level is None:
+            return httpx.Response(200, content=encode_bundle(leaves[tile.start : tile.end]))
+        nodes = [tree.node(tile.node_level, at) for at in range(tile.start, tile.end)]
+        return httpx.Response(200, content=encode_tile(nodes))
+
+    written = list[int]()
+    keep = Memory.keep_fact
+
+    def keep_fact(memory: Memory, name: str, value: object) -> None:
+        if name == "audit_pending":
+            written.append(len(json.dumps(value)))
+        keep(memory, name, value)
+
+    monkeypatch.setattr(Memory, "keep_fact", keep_fact)
+    web, memory = Web(httpx.MockTransport(answer)), Memory(tmp_path / "monitor.sqlite3")
+    try:
+        Monitor(settings_of(tmp_path), TRUST, memory, web, None, clock_s=lambda: 0).round()
+        assert [place for place, _ in memory.fact("audit_pending")] == list(range(4_000))
+    finally:
+        memory.close()
+        web.close()
+    assert len(written) == 1 and written[0] < 4_000 * 500
