@@ -83,7 +83,7 @@ def api_router(cloud: Cloud, questions: StoreQuestions) -> APIRouter:
         if token is None or viewer is None or file is None:
             says = f"a household's entry: sign in as its owner, or send a token with {Scope.EVIDENCE}"
             return _refused(403, "not_public", says)
-        await questions.note_own_look(viewer, token, f"evidence {origin}/{index}")
+        await questions.note_own_look(viewer, token, "/v1/evidence")
         return Response(file, media_type="application/json")
 
     @router.get("/v1/logs/{origin:path}/entries", summary="Entries of a log, for programs with a token")

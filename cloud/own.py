@@ -18,11 +18,11 @@ def own_router(questions: StoreQuestions) -> APIRouter:
     """The routes under /v1/own."""
     router = APIRouter(tags=["households"])
 
-    async def household(request: Request, what: str) -> Person | None:
+    async def household(request: Request, route: str) -> Person | None:
         """Whose token it is; the look is kept."""
         viewer = await questions.person_of_token(request.state.token)
         if viewer is not None:
-            await questions.note_own_look(viewer, request.state.token, what)
+            await questions.note_own_look(viewer, request.state.token, route)
         return viewer
 
     @router.get("/v1/own", summary="The flat of the token's household: what its meters show, the month, the bills")
@@ -35,7 +35,7 @@ def own_router(questions: StoreQuestions) -> APIRouter:
 
     @router.get("/v1/own/bills/{period}", summary="The minglou-bill/1 file of the household's own flat")
     async def get_own_bill(request: Request, period: Annotated[int, Path(ge=0, lt=10**16)]) -> Response:
-        viewer = await household(request, f"/v1/own/bills/{period}")
+        viewer = await household(request, "/v1/own/bills")
         found = await questions.bill_file(viewer, viewer.units[0], str(period)) if viewer else None
         if found is None:
             return _refused("unknown_bill", f"no bill of yours for period {period} is held; /v1/own lists them")

@@ -5,7 +5,7 @@ as the pages, which ask again whose it is.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +18,7 @@ from cloud.exports.portion import Asked, Source
 from cloud.exports.records import RECORDS
 from cloud.exports.scope import Scope
 from cloud.exports.zip_stream import Member
+from cloud.identity.audit import BY_PEOPLE, Act
 from cloud.identity.roles import Role
 from cloud.questions import StoreQuestions
 from cloud.service import Cloud
@@ -136,15 +137,22 @@ class PersonalFile:
         return [{"received_at_ms": row.received_at_ms, "visit": json.loads(row.file)} for row in rows]
 
     async def _looks(self) -> dict[str, Any]:
+        """Looks by people and by the flat's own programs apart, so that the many hide none of the few."""
         audit = self._cloud.identity.audit
-        found = await audit.of_unit(self.unit.alias, from_ms=self._viewer.since_ms, count=_LOOKS_MAX)
+
+        async def entries(acts: Collection[Act]) -> list[dict[str, Any]]:
+            since_ms = self._viewer.since_ms
+            found = await audit.of_unit(self.unit.alias, from_ms=since_ms, count=_LOOKS_MAX, acts=acts)
+            return [
+                {"index": one.index, "at_ms": one.at_ms, "act": one.act.value, "role": one.role, "what": one.what}
+                for one in found
+            ]
+
         return {
             "log": audit.origin,
             "checkpoint": await audit.latest_note(),
-            "entries": [
-                {"index": one.index, "at_ms": one.at_ms, "act": one.act.value, "role": one.role, "what": one.what}
-                for one in found
-            ],
+            "entries": await entries(BY_PEOPLE),
+            "programs": await entries(frozenset(Act) - BY_PEOPLE),
         }
 
 

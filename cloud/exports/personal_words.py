@@ -23,8 +23,9 @@ evidence/         账单所依据的每条日界读数的证据文件
                   the evidence file of each boundary reading that a bill rests on
 visits.json       在您家设备上的维修到访；公共设备的到访见其公开页面
                   visits at your own devices; those at common ones are on their public pages
-looks.json        谁在何时查看或导出过您家的数据（审计日志）
-                  who looked at or exported your flat's data, and when (from the audit log)
+looks.json        谁在何时查看或导出过您家的数据（审计日志）；programs 是本户自己的程序，每小时记一次
+                  who looked at or exported your flat's data, and when (from the audit log); under programs
+                  those of the flat itself, told once an hour
 trust.json        核验所需的信任根；请与公告栏上的指纹核对
                   the trust roots; compare their fingerprint with the notice board
 

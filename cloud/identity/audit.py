@@ -8,7 +8,7 @@ reading, and a salt each: what is public, hashes and heads, lets nobody guess on
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import SettingsError, StoreError
 from cloud.identity.audit_tree import LOCK, catch_up, grow_tree, signed_size
+from cloud.identity.roles import Role
 from cloud.store import Store, insert_new, tables
 from contracts import ed25519
 from contracts.checkpoint import Checkpoint
@@ -26,12 +27,13 @@ from contracts.errors import ContractsError
 from contracts.superlog import open_superlog, sign_superlog
 from contracts.tree import Frontier, leaf_hash
 
-__all__ = ["EVERY_UNIT", "LOCK", "Act", "AuditEntry", "AuditLog", "write_entry"]
+__all__ = ["BY_PEOPLE", "EVERY_UNIT", "LOCK", "Act", "AuditEntry", "AuditLog", "write_entry"]
 
 EVERY_UNIT = b""
 """Stands for a unit in an entry that concerns all households."""
 
 _ROWS_AT_ONCE = 5_000
+_HOUR_MS = 3_600_000
 _SALT_BYTES = 16
 
 
@@ -51,11 +53,17 @@ class Act(StrEnum):
     CODES_MADE = "codes_made"
     RECOVERY_BEGUN = "recovery_begun"
     LOOKED = "looked"  # at a household's data, by somebody who is not its owner
-    TOKEN_LOOKED = "token_looked"  # at a household's data, by a program of the household itself  # noqa: S105
+    TOKEN_LOOKED = "token_looked"  # noqa: S105 - a program of the flat's owner, from then on within its UTC hour
+    TENANT_TOKEN_LOOKED = "tenant_token_looked"  # noqa: S105 - a tenant's likewise
     EXPORTED = "exported"
     ERASED = "erased"
     TOKEN_MADE = "token_made"  # noqa: S105 - the name of an act
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an act
+
+
+_BY_PROGRAMS = frozenset({Act.TOKEN_LOOKED, Act.TENANT_TOKEN_LOOKED})
+BY_PEOPLE = frozenset(Act) - _BY_PROGRAMS
+"""All but households' own programs' looks, which would hide everything else by their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,7 @@ class AuditEntry:
     at_ms: int
     act: Act
     role: str  # of who did it; "" where nobody was signed in
-    what: str  # a route, a role, a token's name; never a person's
+    what: str  # a route, a role, a token; never a person's name
 
 
 async def write_entry(
@@ -135,25 +143,37 @@ class AuditLog:
         async with self._store.write(LOCK) as connection:
             await write_entry(connection, act, at_ms=at_ms, **facts)
 
-    async def of_unit(
-        self, unit: bytes, *, from_ms: int = 0, count: int = 100, by_own_programs: bool | None = None
-    ) -> Sequence[AuditEntry]:
-        """What concerned a household from an instant on, newest first.
-
-        Args:
-            by_own_programs: True for their looks alone; False for everything else, which they would hide by their
-                number; None for all of it.
-        """
+    async def write_hourly(
+        self, act: Act, *, at_ms: int, account: bytes, role: Role, unit: bytes | None, what: str
+    ) -> None:
+        """Append an entry, unless this UTC hour holds the same one already: it stands for the rest of the hour."""
         column = tables.audit_entries.c
-        conditions = [column.unit.in_([unit, EVERY_UNIT]), column.at_ms >= from_ms]
-        if by_own_programs is not None:
-            act = column.act
-            conditions.append(act == Act.TOKEN_LOOKED if by_own_programs else act != Act.TOKEN_LOOKED)
-        return await self._read(*conditions, count=count)
+        hour = column.at_ms.between(at_ms - at_ms % _HOUR_MS, at_ms)
+        query = select(column.body).where(column.unit == unit, column.act == act, hour, column.account_id == account)
+
+        async def is_held(connection: AsyncConnection) -> bool:
+            return any(json.loads(body)["what"] == what for body in (await connection.execute(query)).scalars())
+
+        async with self._store.read() as connection:
+            if await is_held(connection):
+                return
+        async with self._store.write(LOCK) as connection:
+            if not await is_held(connection):
+                await write_entry(connection, act, at_ms=at_ms, account=account, role=role.value, unit=unit, what=what)
+
+    async def of_unit(
+        self, unit: bytes, *, from_ms: int = 0, count: int = 100, acts: Collection[Act] = frozenset(Act)
+    ) -> Sequence[AuditEntry]:
+        """What concerned a household from an instant on, newest first."""
+        column = tables.audit_entries.c
+        units = [unit, EVERY_UNIT] if BY_PEOPLE & set(acts) else [unit]
+        return await self._read(
+            column.unit.in_(units), column.act.in_(sorted(acts)), column.at_ms >= from_ms, count=count
+        )
 
     async def newest(self, count: int = 100) -> Sequence[AuditEntry]:
-        """The last entries, newest first."""
-        return await self._read(count=count)
+        """The last entries but households' programs' looks, newest first."""
+        return await self._read(tables.audit_entries.c.act.in_(sorted(BY_PEOPLE)), count=count)
 
     async def _read(self, *conditions: Any, count: int) -> Sequence[AuditEntry]:
         column = tables.audit_entries.c

@@ -8,7 +8,7 @@ import hashlib
 import re
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate, Update
 
 from cloud.errors import IdentityRefused
 from cloud.identity import accounts
@@ -32,6 +33,7 @@ _DAY_MS = 86_400_000
 _TOUCHED_AGAIN_MS = 60_000
 DAYS_MAX = 366
 _OF_A_HOUSEHOLD_MAX = 10
+_NUMBER_DIGITS = 12
 
 
 class Scope(StrEnum):
@@ -69,6 +71,11 @@ class ApiToken:
     expires_at_ms: int
     last_used_at_ms: int | None
 
+    @property
+    def in_log(self) -> str:
+        """What the audit log calls it, which forgets nothing: a household's by a number, for its name is their own."""
+        return _in_log(self.digest, self.name, self.role)
+
 
 def token_of(authorization: str | None) -> bytes | None:
     """The digest of the token in an Authorization header, or None if there is none of our spelling."""
@@ -95,7 +102,7 @@ class Tokens:
             raise IdentityRefused(403, "not_yours", f"a {role} cannot give a program more than a {role} may see")
         secret, token = _new_token(by, role, name.strip(), scopes, days=days, now_ms=now_ms)
         account, unit = (by.account, by.unit) if by else (None, None)
-        what = f"{token.name}: {' '.join(sorted(token.scopes))}"
+        what = f"{token.in_log}: {' '.join(sorted(token.scopes))}"
         async with self._store.write(LOCK) as connection:
             if by is not None and by.role in HOUSEHOLD:
                 await _refuse_too_many(connection, by, now_ms)
@@ -170,6 +177,15 @@ class Tokens:
         async with self._store.read() as connection:
             return [_token(row) for row in await connection.execute(query)]
 
+    async def names_in_log(self, unit: bytes) -> Mapping[str, str]:
+        """The names of a household's tokens, ended ones too, by what the audit log calls them."""
+        column, grant = tables.api_tokens.c, tables.grants.c
+        query = select(column.token_digest, column.name, column.role).join(
+            tables.grants, grant.grant_id == column.grant_id
+        )
+        async with self._store.read() as connection:
+            return {_in_log_of(row): row.name for row in await connection.execute(query.where(grant.unit == unit))}
+
     async def revoke(self, by: Grant | None, digest: bytes, now_ms: int) -> None:
         """End a token that one looks after, at once. Raises `IdentityRefused`."""
         column = tables.api_tokens.c
@@ -177,27 +193,38 @@ class Tokens:
             gone = update(tables.api_tokens).where(
                 column.token_digest == digest, column.revoked_at_ms.is_(None), *_cared_for(by)
             )
-            name = (
-                await connection.execute(gone.values(revoked_at_ms=now_ms).returning(column.name))
-            ).scalar_one_or_none()
-            if name is None:
+            gone_row = (await connection.execute(_revoked(gone, now_ms))).one_or_none()
+            if gone_row is None:
                 raise IdentityRefused(404, "unknown_token", "there is no such token in force; look at the list")
             who = {
                 "account": by.account if by else None,
                 "role": by.role.value if by else Role.OPERATOR.value,
                 "unit": by.unit if by else None,
             }
-            await write_entry(connection, Act.TOKEN_REVOKED, at_ms=now_ms, what=name, **who)  # type: ignore[arg-type]
+            await write_entry(connection, Act.TOKEN_REVOKED, at_ms=now_ms, what=_in_log_of(gone_row), **who)  # type: ignore[arg-type]
 
 
 async def revoke_made_in(connection: AsyncConnection, held: Grant, now_ms: int) -> Sequence[str]:
-    """End what was made for programs in a role, in its own transaction; the tokens' names."""
+    """End what was made for programs in a role, in its own transaction; what the audit log calls them."""
     column = tables.api_tokens.c
     unnumbered = and_(column.grant_id.is_(None), column.created_by == held.account, column.role == held.role.value)
     theirs = (or_(column.grant_id == held.number, unnumbered),)
     in_force = (column.revoked_at_ms.is_(None), column.expires_at_ms > now_ms)
-    gone = update(tables.api_tokens).where(*theirs, *in_force).values(revoked_at_ms=now_ms).returning(column.name)
-    return sorted((await connection.execute(gone)).scalars())
+    gone = _revoked(update(tables.api_tokens).where(*theirs, *in_force), now_ms)
+    return sorted(map(_in_log_of, await connection.execute(gone)))
+
+
+def _revoked(gone: Update, now_ms: int) -> ReturningUpdate[Any]:
+    column = tables.api_tokens.c
+    return gone.values(revoked_at_ms=now_ms).returning(column.token_digest, column.name, column.role)
+
+
+def _in_log_of(row: Any) -> str:
+    return _in_log(row.token_digest, row.name, Role(row.role))
+
+
+def _in_log(digest: bytes, name: str, role: Role) -> str:
+    return digest.hex()[:_NUMBER_DIGITS] if role in HOUSEHOLD else name
 
 
 def _new_token(
@@ -238,7 +265,7 @@ def _cared_for(by: Grant | None) -> Sequence[ColumnElement[bool]]:
 async def _refuse_too_many(connection: AsyncConnection, by: Grant, now_ms: int) -> None:
     held = _in_force(now_ms).where(*_cared_for(by)).subquery()
     if (await connection.execute(select(func.count()).select_from(held))).scalar_one() >= _OF_A_HOUSEHOLD_MAX:
-        says = f"a flat's programs share {_OF_A_HOUSEHOLD_MAX} tokens; revoke one that is not used any more"
+        says = f"you hold {_OF_A_HOUSEHOLD_MAX} tokens for this flat already; revoke one that is not used any more"
         raise IdentityRefused(409, "too_many_tokens", says)
 
 

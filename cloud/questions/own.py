@@ -55,16 +55,16 @@ class OwnQuestions(BillQuestions, DoorQuestions):
         person = None if grant is None else self.person(grant, Strength.TOKEN)
         return person if person is not None and person.units else None
 
-    async def note_own_look(self, viewer: Person, token: ApiToken, what: str) -> None:
-        """A household's program looks at its own flat."""
+    async def note_own_look(self, viewer: Person, token: ApiToken, route: str) -> None:
+        """A household's program looks at its own flat: the first in an hour is told, and stands for the hour's rest."""
         assert viewer.grant is not None, "a token rests on a role"
-        await self.cloud.identity.audit.write(
-            Act.TOKEN_LOOKED,
+        await self.cloud.identity.audit.write_hourly(
+            Act.TENANT_TOKEN_LOOKED if viewer.role is Role.TENANT else Act.TOKEN_LOOKED,
             at_ms=self.cloud.settings.clock.now_ms(),
             account=viewer.grant.account,
-            role=viewer.role.value,
+            role=viewer.role,
             unit=viewer.grant.unit,
-            what=f"{token.name}: {what}",
+            what=f"{token.in_log}: {route}, from then on within its hour",
         )
 
     async def own_flat(self, viewer: Person) -> OwnFlat | None:

@@ -1,6 +1,6 @@
 """Tables of who may do what: accounts, roles, letters, passkeys, sessions, programs' tokens, the audit log."""
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Text
 
 from cloud.store.metadata import metadata
 
@@ -120,9 +120,10 @@ audit_entries = Table(
     Column("act", String(24), nullable=False),
     Column("account_id", LargeBinary, nullable=True),
     # The household that it concerns, to which it is shown.
-    Column("unit", LargeBinary, nullable=True, index=True),
+    Column("unit", LargeBinary, nullable=True),
     # The leaf: canonical JSON of all of it.
     Column("body", Text, nullable=False),
+    Index("ix_audit_entries_unit_act_at_ms", "unit", "act", "at_ms"),
 )
 
 audit_head = Table(

@@ -1,13 +1,14 @@
 """One's own access: passkeys, one-time codes, roles, who looked; and signing out everywhere."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from cloud.errors import IdentityRefused
-from cloud.identity.audit import AuditEntry
+from cloud.identity.audit import BY_PEOPLE, Act, AuditEntry
 from cloud.identity.people import Grant
 from cloud.identity.roles import HOUSEHOLD
 from cloud.identity.tokens import Scope
@@ -143,19 +144,27 @@ async def _values(desk: Desk, visit: Visit) -> dict[str, object]:
         "recoveries": [(to_text(one.digest), one) for one in await identity.recoveries(grant, visit.now_ms)],
         "tokens": [(to_text(one.digest), one) for one in tokens],
         "secret": None,
-        "program_looks": await _looks(desk, person, by_own_programs=True, count=_PROGRAM_LOOKS),
-        "looks": await _looks(desk, person, by_own_programs=False, count=_LOOKS),
+        "program_looks": await _looks(desk, person, {Act.TOKEN_LOOKED}, count=_PROGRAM_LOOKS),
+        "tenant_program_looks": await _looks(desk, person, {Act.TENANT_TOKEN_LOOKED}, count=_PROGRAM_LOOKS),
+        "looks": await _looks(desk, person, BY_PEOPLE, count=_LOOKS),
         "role_title": desk.role_title,
     }
 
 
-async def _looks(desk: Desk, person: Person, *, by_own_programs: bool, count: int) -> Sequence[AuditEntry]:
+async def _looks(desk: Desk, person: Person, acts: Collection[Act], *, count: int) -> Sequence[AuditEntry]:
     """What happened around the flat's data while it was this person's to know."""
     if person.grant is None or person.grant.unit is None:
         return ()
-    return await desk.identity.audit.of_unit(
-        person.grant.unit, from_ms=person.since_ms, count=count, by_own_programs=by_own_programs
-    )
+    unit = person.grant.unit
+    found = await desk.identity.audit.of_unit(unit, from_ms=person.since_ms, count=count, acts=acts)
+    names = await desk.tokens.names_in_log(unit)
+    return [_named(entry, names) for entry in found]
+
+
+def _named(entry: AuditEntry, names: Mapping[str, str]) -> AuditEntry:
+    """An entry with its token's name in the place of the number that the log holds."""
+    number, colon, rest = entry.what.partition(":")
+    return replace(entry, what=f"{names[number]}{colon}{rest}") if number in names else entry
 
 
 def days_of(form: Mapping[str, str]) -> int:

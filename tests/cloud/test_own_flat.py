@@ -136,26 +136,41 @@ def test_a_token_ends_with_its_role_by_whatever_way_that_ended(run: Run, tmp_pat
     run(scenario())
 
 
-def test_each_look_stands_on_the_flats_page_as_the_tokens_and_hides_nobody_elses(run: Run, tmp_path: Path) -> None:
+def test_a_programs_first_look_of_an_hour_stands_on_the_flats_page_and_hides_nobody_elses(
+    run: Run, tmp_path: Path, store_url: str
+) -> None:
     async def scenario() -> None:
         async with house(tmp_path) as site:
             owner, tenant = await site.member(Role.OWNER, OWN), await site.member(Role.TENANT, OWN)
             neighbour, manager = await site.member(Role.OWNER, OTHER), await site.member(Role.MANAGER)
-            token = await token_of(tenant, "Thermostat")
+            token, own = await token_of(tenant, "Thermostat"), await token_of(owner, "Wallpanel")
             await manager.get("/site")
-            for _ in range(51):
-                assert (await ask(site, token)).status_code == 200
-            newest = (await site.cloud.identity.audit.newest(1))[0]
-            assert (newest.act, newest.role, newest.what) == (Act.TOKEN_LOOKED, "tenant", "Thermostat: /v1/own")
+            site.clock.at_ms += HOUR_MS - site.clock.at_ms % HOUR_MS + HOUR_MS // 2
+            for hour in range(2):
+                for path in ("/v1/own", "/v1/own", "/v1/own/bills/1", "/v1/own/bills/2"):
+                    assert [(await ask(site, one, path)).status_code for one in (token, own)] in ([200] * 2, [404] * 2)
+                site.clock.at_ms += HOUR_MS if hour else HOUR_MS // 2
+            audit = site.cloud.identity.audit
+            looks = await audit.of_unit(alias_of(OWN), acts={Act.TENANT_TOKEN_LOOKED})
+            assert [one.what.split(",")[0].partition(": ")[2] for one in looks] == ["/v1/own/bills", "/v1/own"] * 2
+            assert {one.role for one in looks} == {"tenant"} and "within its hour" in looks[0].what
+            everything = await audit.of_unit(alias_of(OWN), count=1_000)
+            assert not [one for one in everything if "Thermostat" in one.what], "a name would stand there for ever"
+            assert not [one for one in await audit.newest(1_000) if "/v1/own" in one.what]
+            more = {"at_ms": site.clock.at_ms, "unit": alias_of(OWN), "what": looks[0].what}
+            for act in [Act.TOKEN_LOOKED, Act.TENANT_TOKEN_LOOKED] * 51:
+                await audit.write(act, **more)
             told = (await owner.get("/account")).text
-            assert told.count("Thermostat: /v1/own") == 20
-            assert "/site" in told and "Property manager" in told, "fifty looks of a program and more hide no officer's"
+            of_others = told.partition("What happened around")[2]
+            assert (of_others.count("Thermostat: /v1/own"), told.count("Thermostat: /v1/own")) == (20, 40)
+            assert of_others.count("A program of a tenant looked") == 20
+            assert "/site" in told and "Property manager" in told, "many looks of a program hide no officer's"
             assert "Thermostat" not in (await neighbour.get("/account")).text
 
     run(scenario())
 
 
-def test_only_a_passkey_makes_a_token_and_a_flat_has_ten_at_most(run: Run, tmp_path: Path) -> None:
+def test_only_a_passkey_makes_a_token_and_one_person_has_ten_at_most_for_a_flat(run: Run, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with house(tmp_path) as site:
             reader = site.browser()
@@ -166,6 +181,7 @@ def test_only_a_passkey_makes_a_token_and_a_flat_has_ten_at_most(run: Run, tmp_p
                 await token_of(owner, f"program {number}")
             refused = await owner.post("/account/tokens", data={"name": "one more", "days": "9"})
             assert (refused.status_code, "ten tokens" in refused.text) == (409, True)
+            await token_of(await site.member(Role.TENANT, OWN), "another person's")
             for form in ({"name": "", "days": "9"}, {"name": "x", "days": "367"}, {"name": "x", "days": "x"}):
                 assert (await owner.post("/account/tokens", data=form)).status_code == 422
 

@@ -92,8 +92,20 @@ def test_a_flats_owner_gets_all_of_it_and_nothing_of_another(run: Run, tmp_path:
             assert (told["flat"], told["role"], len(told["passkeys"]), len(told["sessions"])) == (OWN, "owner", 1, 1)
             looks = json.loads(held["looks.json"])["entries"]
             assert [one["what"] for one in looks if one["act"] == "exported"] == ["personal.zip"]
+            await _polled(site, owner)
+            told = json.loads((await members(owner))["looks.json"])
+            assert {one["act"] for one in told["programs"]} == {"token_looked"} and len(told["programs"]) == 1
+            assert not [one for one in told["entries"] if one["act"] == "token_looked"]
 
     run(scene())
+
+
+async def _polled(site: House, owner: httpx.AsyncClient) -> None:
+    """A program of the owner's looks at the flat."""
+    page = (await owner.post("/account/tokens", data={"name": "panel", "days": "9"})).text
+    token = re.findall(r'id="token-secret">(mlt_[\w-]{43})<', page)[0]
+    headers = {"authorization": f"Bearer {token}"}
+    assert (await site.browser(peer="192.0.2.7").get("/v1/own", headers=headers)).status_code == 200
 
 
 def test_a_tenant_gets_their_own_time_alone(run: Run, tmp_path: Path) -> None:
