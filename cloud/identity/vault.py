@@ -142,13 +142,31 @@ class Vault:
 
     def is_destroyed(self, device: bytes, tag: int) -> bool:
         """Whether a key was destroyed so that nobody reads what it sealed."""
-        return (device, tag) in self.keys.destroyed(DEVICES, [device])
+        with self._lock:
+            return (device, tag) in self.keys.destroyed(DEVICES, [device])
 
     # ---- the whole ----
 
+    @property
+    def fingerprint(self) -> bytes:
+        """16 bytes that tell this key store from every other; the key store is made where there is none."""
+        with self._lock:
+            return self.keys.fingerprint
+
+    def marks(self, table: str) -> list[tuple[bytes, int, int]]:
+        """Owner, tag and time of every key that was destroyed."""
+        with self._lock:
+            return self.keys.marks(table)
+
+    def generations(self, table: str, owners: Collection[bytes]) -> dict[bytes, list[DataKey]]:
+        """Every key of these owners that is not destroyed, oldest first; owners without one are left out."""
+        with self._lock:
+            return self.keys.all_of(table, owners)
+
     def rewrap(self, master: bytes) -> int:
         """Wrap every key under another master key, in one transaction; how many."""
-        return self.keys.rewrap(master)
+        with self._lock:
+            return self.keys.rewrap(master)
 
     def destroy(self, table: str, keys: Collection[tuple[bytes, int, int]]) -> int:
         """Destroy keys by owner, tag and time; how many were there."""

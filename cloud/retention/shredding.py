@@ -32,7 +32,7 @@ async def shred_devices(store: Store, devices: Collection[bytes], *, says: str, 
         says: why, for the record: no person's name.
     """
     vault: Any = store.sealer
-    old = vault.keys.all_of(DEVICES, devices)
+    old = vault.generations(DEVICES, devices)
     if not old:
         return 0
     vault.renew(DEVICES, old)

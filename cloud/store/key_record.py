@@ -41,13 +41,13 @@ async def meet(connection: AsyncConnection, sealer: Any) -> None:
     row = (await connection.execute(select(tables.key_store).where(_KEYS.one == _ONE))).one_or_none()
     known: bytes | None = None if row is None else row.fingerprint
     if known is None and (sealer.is_there or not await _holds_sealed(connection)):
-        known = await _remember(connection, sealer.keys.fingerprint, is_new=row is None)
+        known = await _remember(connection, sealer.fingerprint, is_new=row is None)
     if not sealer.is_there:
         name = "" if known is None else f" ({known.hex()[:12]})"
         says = f"what stands in this database was sealed under a key store{name} that is not at {sealer.file}"
         raise StoreError(f"{says}; bring it back with its master key, a new one would open nothing")
-    if known is None or sealer.keys.fingerprint != known:
-        says = f"{sealer.file} is another key store ({sealer.keys.fingerprint.hex()[:12]}) than the database's"
+    if known is None or sealer.fingerprint != known:
+        says = f"{sealer.file} is another key store ({sealer.fingerprint.hex()[:12]}) than the database's"
         raise StoreError(f"{says} ({(known or b'').hex()[:12]}); name the right one as [identity] keys_dir")
     back = _missing(await _noted(connection), _marked(sealer))
     for held_in in (UNITS, DEVICES):
@@ -65,7 +65,7 @@ def _missing(keys: Sequence[DestroyedKey], among: Sequence[DestroyedKey]) -> lis
 
 
 def _marked(sealer: Any) -> list[DestroyedKey]:
-    return [DestroyedKey(held_in, *mark) for held_in in (UNITS, DEVICES) for mark in sealer.keys.marks(held_in)]
+    return [DestroyedKey(held_in, *mark) for held_in in (UNITS, DEVICES) for mark in sealer.marks(held_in)]
 
 
 async def _noted(connection: AsyncConnection) -> list[DestroyedKey]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from sqlalchemy import select
 
 from cloud.billing import kept
 from cloud.errors import SettingsError, StoreError
+from cloud.identity.key_store import KeyStore
 from cloud.identity.vault import open_vault
 from cloud.store import Store, sqlite_url, tables
+from cloud.store.sealing import DEVICES
 
 Run = Callable[[Any], Any]
 UNITS = [sha256(b"unit %d" % at).digest() for at in range(3)]
@@ -106,3 +109,35 @@ def test_key_files_are_their_owners_alone_and_a_lost_master_key_is_said(tmp_path
     master.unlink()
     with pytest.raises(SettingsError, match="bring it back"):
         open_vault(keys, master)
+
+
+@pytest.mark.parametrize("asks", ["is_destroyed", "marks", "fingerprint", "generations"])
+def test_no_two_threads_are_in_the_key_store_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asks: str
+) -> None:
+    vault = open_vault(tmp_path, tmp_path / "master.key")
+    vault.present_keys([UNITS[0]])
+    is_inside, may_go_on, really = Event(), Event(), KeyStore.present
+    asked = {
+        "is_destroyed": lambda: vault.is_destroyed(UNITS[0], 1),
+        "marks": lambda: vault.marks(DEVICES),
+        "fingerprint": lambda: vault.fingerprint,
+        "generations": lambda: vault.generations(DEVICES, [UNITS[0]]),
+    }
+
+    def slow(keys: KeyStore, *words: Any, **options: Any) -> Any:
+        is_inside.set()
+        assert may_go_on.wait(60)
+        return really(keys, *words, **options)
+
+    monkeypatch.setattr(KeyStore, "present", slow)
+    first, second = Thread(target=vault.present_keys, args=([UNITS[1]],)), Thread(target=asked[asks])
+    first.start()
+    assert is_inside.wait(60)
+    second.start()
+    second.join(0.1)
+    assert second.is_alive()
+    may_go_on.set()
+    first.join()
+    second.join()
+    vault.close()
