@@ -176,7 +176,7 @@ async def open_cloud(
         stack.push_async_callback(store.close)
         await store.migrate(migrating)
         archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
-        await erase_returned(store, archive)
+        await erase_returned(store, archive, chain_id=settings.chain.chain_id if settings.chain else None)
         await open_audit_log(settings, store).check_key()
         _check_trust(settings)
         super_log = SuperLog(settings.super_origin, open_super_key(settings.super_key_file))

@@ -69,7 +69,7 @@ async def rebuild(settings: CloudSettings, *, into: str | None, say: Say) -> Reb
             raise RebuildError(f"{url} holds the present store; name a fresh one with --into")
         archive = Archive(settings.segments.folder, segment_bytes=settings.segments.segment_bytes)
         if present is not None:
-            await erase_returned(present, archive)
+            await erase_returned(present, archive, chain_id=settings.chain.chain_id if settings.chain else None)
             await _catch_up(settings, present, archive, say)
         fresh = open_store(settings, url)
         stack.push_async_callback(fresh.close)

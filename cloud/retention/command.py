@@ -122,7 +122,7 @@ async def _open_store(settings: CloudSettings) -> AsyncIterator[Store]:
     store = open_store(settings)
     try:
         await store.migrate()
-        await erase_returned(store, _archive(settings))
+        await erase_returned(store, _archive(settings), chain_id=_chain_id(settings))
         yield store
     finally:
         await store.close()

@@ -11,7 +11,7 @@ from cloud.chain.stored import stored_view
 from cloud.months import month_of
 from cloud.store import Store, tables
 
-__all__ = ["Holds", "Span", "holds_of", "read_holds"]
+__all__ = ["Holds", "Span", "holds_of", "holds_when_followed", "read_holds"]
 
 Span = tuple[int, int]
 """Boundary dates YYYYMMDD, from and to, both held."""
@@ -66,6 +66,15 @@ async def read_holds(store: Store, chain_id: int | None, *, now_ms: int, boundar
     return holds_of(
         view.periods.values(), view.challenges.values(), now_s=now_ms // 1000, boundaries_due=boundaries_due
     )
+
+
+async def holds_when_followed(store: Store, chain_id: int | None) -> Holds:
+    """What was needed at the newest block that the store knows of, however long ago it was followed.
+
+    Args:
+        chain_id: None where no chain is followed.
+    """
+    return await read_holds(store, chain_id, now_ms=await _followed_until(store) * 1000, boundaries_due=0)
 
 
 async def _followed_until(store: Store) -> int:

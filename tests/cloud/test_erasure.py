@@ -12,7 +12,9 @@ from sqlalchemy import insert, select, text
 
 from cloud.ingest import writer
 from cloud.rebuild.rebuild import rebuild
+from cloud.retention import returned
 from cloud.retention.command import run_erase
+from cloud.retention.holds import Holds
 from cloud.retention.returned import erase_returned
 from cloud.retention.sealing import seal_store
 from cloud.retention.shredding import shred_devices
@@ -23,12 +25,13 @@ from cloud.store.logs import log_number
 from cloud.store.readings import CLEAR, open_entries
 from cloud.store.sealing import DEVICES
 from contracts.entry import Kind, decode_entry, device_id
+from contracts.segment import Frame, decode_frame
 from contracts.tree import leaf_hash
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.test_retention import METER, NOW, filled, write_directory
+from tests.cloud.test_sealed_readings import LIFT, OTHER, household, vault_at
 from tests.cloud.test_sealed_readings import METER as HOUSEHOLD_METER
-from tests.cloud.test_sealed_readings import household, vault_at
 from tests.cloud.test_segments import write_all, writing
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -163,6 +166,92 @@ def test_an_older_database_beside_the_present_key_store_is_erased_again_but_for_
             assert (erasure.cause, erasure.entries, erasure.erased_at_ms) == ("request", len(gone), 7)
             (told,) = await bench.store.latest_notices(5)
             assert f"{len(gone)} entries" in told and f"{len(saved)} boundary entries" in told
+
+    run(scene())
+
+
+@asynccontextmanager
+async def older_database(tmp_path: Path, store_url: str) -> AsyncIterator[tuple[Bench, SimulatedGateway, list[int]]]:
+    """A household's log in many segment files, and its database as before its meters' keys were destroyed; which."""
+    gateway, meters = household(), {device_id(HOUSEHOLD_METER), device_id(OTHER)}
+    start = gateway.size
+    gateway.log_readings(5, urn=LIFT)
+    async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+        bench.keys.enrol(gateway)
+        await bench.send(gateway, end=start)
+        await bench.send(gateway, start)
+        async with writing(bench, tmp_path / "segments", segment_bytes=1) as (_archive, segments):
+            await write_all(segments)
+    with closing(vault_at(tmp_path)) as vault:
+        keys = [(meter, key.tag, 7) for meter, some in vault.keys.all_of(DEVICES, meters).items() for key in some]
+        vault.renew(DEVICES, meters)
+        assert vault.destroy(DEVICES, keys) == 2
+    async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+        yield bench, gateway, [at for at, entry in enumerate(gateway.entries) if entry[32:64] in meters]
+
+
+async def erased_of(store: Store) -> list[int]:
+    """The places that are erased."""
+    column = tables.entries.c
+    async with store.read() as connection:
+        query = select(column.entry_index).where(column.kind == 0).order_by(column.entry_index)
+        return list((await connection.execute(query)).scalars())
+
+
+def test_a_damaged_segment_file_leaves_what_bills_rest_on_until_it_is_whole_again(
+    run: Run, tmp_path: Path, store_url: str
+) -> None:
+    async def scene() -> None:
+        async with older_database(tmp_path, store_url) as (bench, gateway, theirs):
+            path = min((tmp_path / "segments").rglob("*.segment"))
+            whole = path.read_bytes()
+            path.write_bytes(whole[:-9])
+            await erase_returned(bench.store, Archive(tmp_path / "segments"))
+            (told,) = await bench.store.latest_notices(5)
+            assert f"{path} is damaged" in told and "start again" in told and gateway.origin in told
+            assert await erased_of(bench.store) == [], "what is unreadable anyway may wait"
+            path.write_bytes(whole)
+            await erase_returned(bench.store, Archive(tmp_path / "segments"))
+            saved = [at for at in theirs if "*" in decode_entry(gateway.entries[at]).quantity]
+            assert saved and await erased_of(bench.store) == [at for at in theirs if at not in saved]
+
+    run(scene())
+
+
+def test_a_log_is_read_once_for_all_keys_and_no_further_than_their_entries(
+    run: Run, tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = list[int]()
+
+    def counted(encoded: bytes) -> Frame:
+        frame = decode_frame(encoded)
+        read.append(frame.start)
+        return frame
+
+    async def scene() -> None:
+        async with older_database(tmp_path, store_url) as (bench, _gateway, _theirs):
+            archive = Archive(tmp_path / "segments")
+            monkeypatch.setattr(returned, "decode_frame", counted)
+            await erase_returned(bench.store, archive)
+            assert read == [0], "the second frame holds nothing of theirs"
+
+    run(scene())
+
+
+def test_readings_under_dispute_are_saved_out_of_the_segments_too(
+    run: Run, tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def disputed(_store: Store, _chain_id: int | None) -> Holds:
+        return Holds(readings=((20200101, 20991231),))
+
+    async def scene() -> None:
+        async with older_database(tmp_path, store_url) as (bench, _gateway, _theirs):
+            monkeypatch.setattr(returned, "holds_when_followed", disputed)
+            await erase_returned(bench.store, Archive(tmp_path / "segments"))
+            assert await erased_of(bench.store) == []
+            async with bench.store.read() as connection:
+                rows = (await connection.execute(select(tables.entries))).all()
+                assert len(open_entries(connection, rows)) == len(rows)
 
     run(scene())
 
