@@ -418,10 +418,7 @@ class BillQuestions(MeterDays):
         )
 
     async def _month(self, unit: DirectoryUnit) -> MonthSoFar | None:
-        if self.view is None:
-            return None
-        async with self.store.glance() as connection:
-            return await month_so_far(self, connection, self.view, unit, now_ms=self.cloud.settings.clock.now_ms())
+        return None if self.view is None else await month_so_far(self, self.view, unit)
 
     def _owner_key(self, unit: DirectoryUnit) -> bytes | None:
         """The unit's key in force that a page can sign with."""

@@ -1,5 +1,6 @@
 """What a tariff makes of usage, in the pieces that pages show."""
 
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
@@ -63,43 +64,51 @@ def _edges(season: Season, residents: int) -> list[Any]:
     return [0, *(bound + widened for bound in season.bounds), None]
 
 
-async def month_so_far(
-    ground: Ground, connection: Any, view: ChainView, unit: DirectoryUnit, *, now_ms: int
-) -> MonthSoFar | None:
+async def month_so_far(ground: Ground, view: ChainView, unit: DirectoryUnit) -> MonthSoFar | None:
     """A unit's electricity since the last closed period, or since its meter was bound."""
-    bound = [(device, record) for device, record in view.bound().get((unit.alias, 1), ()) if not record.to_date]
-    for device, binding in bound:
+    meters = list(_priced_meters(view, unit))
+    if not meters:
+        return None  # and the store need not be opened
+    async with ground.store.glance() as connection:
+        for device, opening_date, since, record in meters:
+            held = await load_registers(connection, view, dates={opening_date, since}, devices=[device])
+            openings, starts = (held.at(device, ENERGY_IMPORT, day) for day in (opening_date, since))
+            last = await _last_reading(ground, connection, device) if openings else None
+            if last is None:
+                continue
+            usage = last.value - openings[0].value
+            prior = openings[0].value - starts[0].value if starts else 0
+            season = record.terms.season(opening_date, next_month(opening_date // 100) * 100 + 1)
+            residents = view.residents(unit.alias, opening_date)
+            if usage < 0:
+                return None
+            tier, left = _tier_at(season, prior + usage, residents)
+            opening = day_of(opening_date)
+            elapsed_ms = max(1, last.observed_at_ms - _midnight_ms(ground, opening))
+            return MonthSoFar(
+                opening=opening,
+                until_ms=last.observed_at_ms,
+                usage_wh=usage,
+                amount_fen=season.charge(used=[usage], prior=prior, residents=residents),
+                tier=tier,
+                tier_left_wh=left,
+                days_to_next_tier=None if left is None or not usage else left * elapsed_ms // (usage * _DAY_MS),
+                last_reading=await ground.reference(connection, last),
+            )
+    return None
+
+
+def _priced_meters(view: ChainView, unit: DirectoryUnit) -> Iterator[tuple[bytes, int, int, TariffRecord]]:
+    """Device, boundary date of the last bill, date from which steps count, and tariff of what a page can estimate."""
+    for device, binding in view.bound().get((unit.alias, 1), ()):
+        if binding.to_date:
+            continue
         closings = [period % 10**8 for period in view.periods if period % 10**8 >= binding.from_date]
         opening_date = max(closings, default=binding.from_date)
         record = _tariff(view, unit, opening_date)
-        if record is None or len(record.terms.registers) != 1:
-            continue  # an estimate by time of use would need more registers than this page reads
-        since = _steps_since(record, opening_date, binding.from_date)
-        held = await load_registers(connection, view, dates={opening_date, since}, devices=[device])
-        openings, starts = (held.at(device, ENERGY_IMPORT, day) for day in (opening_date, since))
-        last = await _last_reading(ground, connection, device) if openings else None
-        if last is None:
-            continue
-        usage = last.value - openings[0].value
-        prior = openings[0].value - starts[0].value if starts else 0
-        season = record.terms.season(opening_date, next_month(opening_date // 100) * 100 + 1)
-        residents = view.residents(unit.alias, opening_date)
-        if usage < 0:
-            return None
-        tier, left = _tier_at(season, prior + usage, residents)
-        opening = day_of(opening_date)
-        elapsed_ms = max(1, last.observed_at_ms - _midnight_ms(ground, opening))
-        return MonthSoFar(
-            opening=opening,
-            until_ms=last.observed_at_ms,
-            usage_wh=usage,
-            amount_fen=season.charge(used=[usage], prior=prior, residents=residents),
-            tier=tier,
-            tier_left_wh=left,
-            days_to_next_tier=None if left is None or not usage else left * elapsed_ms // (usage * _DAY_MS),
-            last_reading=await ground.reference(connection, last),
-        )
-    return None
+        # An estimate by time of use would need more registers than a page reads.
+        if record is not None and len(record.terms.registers) == 1:
+            yield device, opening_date, _steps_since(record, opening_date, binding.from_date), record
 
 
 def _tariff(view: ChainView, unit: DirectoryUnit, opening_date: int) -> TariffRecord | None:
