@@ -17,6 +17,7 @@ from cloud.chain.deployment import Deployment
 from cloud.chain.view import AnchorRecord, BindingRecord, ChainView
 from cloud.errors import StoreError
 from cloud.identity.audit import EVERY_UNIT
+from cloud.identity.audit_tree import grown_size
 from cloud.retention.record import ErasedEntry, read_record
 from cloud.store import Store, log_id_of, tables
 from cloud.store.erasing import ERASED_KIND
@@ -107,7 +108,9 @@ class EvidenceRoom:
             body = (await connection.execute(entry)).scalar_one_or_none()
             if body is None:
                 return None
-            found = (await connection.execute(covering)).one_or_none()
+            # A head that an older version signed may be ahead of the tree: no path leads to it yet.
+            in_tree = head.size <= await grown_size(connection)
+            found = (await connection.execute(covering.where(in_tree))).one_or_none()
             log = (
                 None if found is None else await _head_proof(connection, index, found, audit_origin(self.super_origin))
             )

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cloud.identity.audit_tree import grown_size
 from cloud.key_file import open_key_file
 from cloud.standing import cosignature_lines
 from cloud.store import Store, insert_new, insert_rows, tables
@@ -143,10 +144,15 @@ class SuperLog:
 
 
 async def _waiting_audit_head(connection: AsyncConnection) -> Any:
-    """The audit log's newest signed head, if it is not the last that got a place; those between never get one."""
+    """The audit log's newest signed head, if it is not the last that got a place; those between never get one.
+
+    One that an older version signed waits until the tree reaches it, for whoever reads it asks for the tree at once.
+    """
     newest = (await connection.execute(_NEWEST_AUDIT_NOTE)).one_or_none()
     last = (await connection.execute(_LAST_AUDIT_HEAD)).scalar_one_or_none()
-    return None if newest is None or newest.note == last else newest
+    if newest is None or newest.note == last or newest.size > await grown_size(connection):
+        return None
+    return newest
 
 
 async def _frontier(connection: AsyncConnection) -> Frontier:

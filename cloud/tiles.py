@@ -15,7 +15,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
-from cloud.identity.audit_tree import signed_size
+from cloud.identity.audit_tree import covered_size
 from cloud.store import Store, log_id_of, tables
 from cloud.store.months import entries_at
 from cloud.store.trees import AuditTree, SuperTree, WholeTree
@@ -54,9 +54,9 @@ class TileRoom:
             return await _whole_row(connection, SuperTree(), tile)
 
     async def audit_tile(self, tile: Tile) -> bytes | None:
-        """A tile of the audit log, as far as its newest signed head reaches."""
+        """A tile of the audit log, as far as its newest signed head and its stored tree reach."""
         async with self.store.read() as connection:
-            if tile.level is None or not tile.is_within(await signed_size(connection)):
+            if tile.level is None or not tile.is_within(await covered_size(connection)):
                 return None
             return await _whole_row(connection, AuditTree(), tile)
 

@@ -17,7 +17,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import SettingsError, StoreError
-from cloud.identity.audit_tree import LOCK, catch_up, grow_tree, signed_size
+from cloud.identity.audit_tree import LOCK, catch_up, grow_tree, grown_size, signed_size
 from cloud.identity.roles import Role
 from cloud.store import Store, insert_new, tables
 from contracts import ed25519
@@ -208,10 +208,12 @@ class AuditLog:
             return (await connection.execute(newest)).scalar_one_or_none()
 
     async def step(self, now_ms: int) -> bool:
-        """Sign the head where it grew since the last note."""
+        """Sign the head where it grew since the last note, and bring the tree behind what an older version signed."""
         async with self._store.read() as connection:
-            signed = await signed_size(connection)
+            signed, grown = await signed_size(connection), await grown_size(connection)
             size = (await connection.execute(select(tables.audit_head.c.size))).scalar_one_or_none()
+        if grown < signed:
+            await catch_up(self._store)
         if size and size != signed:
             await self.sign_head(now_ms=now_ms)
         return False

@@ -8,7 +8,7 @@ from cloud.store import Store, insert_rows, tables
 from cloud.store.trees import AuditTree
 from contracts.tree import Frontier, Node, leaf_hash
 
-__all__ = ["LOCK", "catch_up", "grow_tree", "signed_size"]
+__all__ = ["LOCK", "catch_up", "covered_size", "grow_tree", "grown_size", "signed_size"]
 
 LOCK = "identity"
 """Whoever writes an entry or grows the tree holds it: entries have one order."""
@@ -45,6 +45,18 @@ async def signed_size(connection: AsyncConnection) -> int:
     return (await connection.execute(select(func.max(tables.audit_notes.c.size)))).scalar_one() or 0
 
 
+async def grown_size(connection: AsyncConnection) -> int:
+    """How many entries the stored tree holds."""
+    column = tables.audit_nodes.c
+    last = (await connection.execute(select(func.max(column.node_index)).where(column.level == 0))).scalar_one()
+    return 0 if last is None else last + 1
+
+
+async def covered_size(connection: AsyncConnection) -> int:
+    """How many entries are both signed for and in the tree, which an older version's heads may be ahead of."""
+    return min(await signed_size(connection), await grown_size(connection))
+
+
 async def _leaves(connection: AsyncConnection, start: int, end: int) -> list[bytes]:
     column = tables.audit_entries.c
     query = select(column.entry_index, column.body).where(column.entry_index >= start, column.entry_index < end)
@@ -56,10 +68,7 @@ async def _leaves(connection: AsyncConnection, start: int, end: int) -> list[byt
 
 async def _frontier(connection: AsyncConnection) -> Frontier:
     """The stored tree's right edge: its peaks stand for the one-bits of its size, largest first."""
-    column = tables.audit_nodes.c
-    newest = select(func.max(column.node_index)).where(column.level == 0)
-    last = (await connection.execute(newest)).scalar_one()
-    size = 0 if last is None else last + 1
+    size = await grown_size(connection)
     keys = [(level, (size >> level) - 1) for level in reversed(range(size.bit_length())) if size >> level & 1]
     found = await AuditTree().read(connection, set(keys))
     return Frontier(size, [found[key] for key in keys])

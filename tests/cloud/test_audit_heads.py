@@ -7,11 +7,13 @@ import pytest
 from sqlalchemy import delete, select
 
 from cloud.errors import StoreError
+from cloud.evidence import EvidenceRoom
 from cloud.identity.audit import LOCK, Act, AuditLog, write_entry
 from cloud.store import tables
 from cloud.tiles import TileRoom
 from contracts import ed25519
 from contracts.checkpoint import audit_origin
+from contracts.look import parse_look
 from contracts.superlog import audit_leaf_of, parse_superlog, parse_superlog_leaf
 from contracts.tiles import decode_bundle, decode_tile, tile_at
 from contracts.tree import MemoryTree, leaf_hash
@@ -112,5 +114,33 @@ def test_an_audit_log_of_before_gets_its_tree_with_its_next_head(store_url: str,
                 await connection.execute(delete(tables.audit_nodes))
             with pytest.raises(StoreError, match="bring back the newest backup"):
                 await audit.sign_head(now_ms=3)
+
+    run(scene())
+
+
+def test_a_head_that_an_older_version_signed_is_shown_nowhere_before_its_tree(store_url: str, run: Run) -> None:
+    async def scene() -> None:
+        async with open_bench(store_url) as bench:
+            audit = audit_of(bench)
+            room = TileRoom(store=bench.store, super_log=bench.super_log)
+            proofs = EvidenceRoom(store=bench.store, view=None, deployment=None, super_origin=bench.super_log.origin)
+            for at in range(5):
+                await audit.write(Act.LOOKED, at_ms=at, unit=bytes(32))
+            await audit.sign_head(now_ms=1)
+            async with bench.store.write() as connection:
+                await connection.execute(delete(tables.audit_nodes))
+            await bench.super_log.sequence(bench.store)
+            assert bench.super_log.size == 0
+            assert await room.audit_tile(tile_at(0, 0, 5)) is None
+            await audit.step(2)
+            assert await room.audit_tile(tile_at(0, 0, 5)) is not None, "though the log did not grow"
+            assert len(await leaves_of(bench)) == 1
+            async with bench.store.write() as connection:
+                await connection.execute(delete(tables.audit_nodes))
+            file = await proofs.look(bytes(32), 3)
+            assert file is not None and parse_look(file).log is None, "recorded, not proven yet"
+            await audit.step(3)
+            file = await proofs.look(bytes(32), 3)
+            assert file is not None and parse_look(file).log is not None
 
     run(scene())
