@@ -1,8 +1,8 @@
 """The super-log, the gateways' logs and the audit log as C2SP tlog-tiles, which any monitor or cache understands.
 
 Straight from the stored nodes: a tile is one range of one index. Only what a signed checkpoint covers is served, so
-that no answer ever changes. Of a gateway's log and of the audit log there are hashes only: they are salted and tell
-nothing, their entries are people's.
+that no answer ever changes. Of a gateway's log and of the audit log there are hashes only, for their entries are
+people's: salted, they tell nothing, but for audit entries of the versions before the salt (decision 0024).
 """
 
 import gzip

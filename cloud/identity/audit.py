@@ -3,7 +3,8 @@
 An append-only RFC 9162 tree of its own. An entry is written in the transaction of what it tells, and before anything is
 shown. Its heads are signed with a key of its own and enter the super-log, so that witnesses and anchors cover them and
 whoever rewrites it contradicts himself in public. Entries hold aliases and random account numbers, no name and no
-reading, and a salt each: what is public, hashes and heads, lets nobody guess one.
+reading, and a salt each: what is public, hashes and heads, lets nobody guess one, but for those that a version before
+the salt wrote (decision 0024).
 """
 
 import json

@@ -151,7 +151,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/v1/copies/audit-heads"): _OWN,
     ("GET", "/v1/copies/frames/{origin:path}"): _OWN,
     ("POST", "/v1/copies/acknowledgements"): _OWN,
-    # Logs' hashes: salted, they tell nothing.
+    # Logs' hashes: salted, they tell nothing, but for audit entries of the versions before the salt (decision 0024).
     ("GET", "/log/checkpoint"): _HASHES,
     ("GET", "/log/checkpoint/{size}"): _HASHES,
     ("GET", "/log/tile/{path:path}"): _HASHES,
