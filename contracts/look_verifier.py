@@ -6,20 +6,21 @@ head of this name.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from contracts.anchored import AnchoredProof
 from contracts.checkpoint import Checkpoint, audit_origin
 from contracts.detail import parse_canonical_json
 from contracts.errors import DetailError, EvidenceError
+from contracts.fields import Fields
 from contracts.look import HeadProof, LookEvidence, parse_look
 from contracts.onchain import ChainView, Rpc
-from contracts.report import REMEDIES, Check, CheckName, NotCheckedError, Outcome, Report, State
+from contracts.report import REMEDIES, Check, CheckName, NotCheckedError, Outcome, Report, State, printable
 from contracts.superlog import audit_leaf_of, parse_superlog
 from contracts.tree import leaf_hash, verify_inclusion
 from contracts.trust import Trust
 from contracts.verifier import utc_text
 
+_ENTRY_KEYS = ("account", "act", "at_ms", "index", "role", "salt", "unit", "what")
 _REMEDIES: Mapping[CheckName, str] = MappingProxyType(
     {
         **REMEDIES,
@@ -86,16 +87,16 @@ class _LookVerification(AnchoredProof):
 
     def _check_entry(self) -> str:
         try:
-            fields: Any = parse_canonical_json(self._look.entry.encode())
+            told = parse_canonical_json(self._look.entry.encode())
         except DetailError as error:
             raise EvidenceError(f"the entry is {error}") from error
-        index, at_ms = fields.get("index"), fields.get("at_ms")
-        if not isinstance(index, int) or not isinstance(at_ms, int):
-            raise EvidenceError("the entry does not say its number and time")
+        fields = Fields(told, place="the entry", keys=_ENTRY_KEYS, refuse=EvidenceError)
+        index, at_ms = fields.integer("index"), fields.integer("at_ms")
+        texts = {name: fields.text(name) for name in _ENTRY_KEYS if name not in ("at_ms", "index")}
         if self._look.log is not None and self._look.log.index != index:
             raise EvidenceError(f"the file is about entry {self._look.log.index}, the entry says that it is {index}")
-        said = " ".join(str(fields.get(name) or "") for name in ("act", "role", "what")).split()
-        return f"number {index}, {utc_text(at_ms)}: {' '.join(said)[:200]}"
+        said = printable(" ".join(" ".join(texts[name] for name in ("act", "role", "what")).split()))
+        return f"number {index}, {utc_text(at_ms)}: {said[:200]}"
 
     def _check_checkpoint(self) -> str:
         log = self._require_log()

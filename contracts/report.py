@@ -46,6 +46,11 @@ REMEDIES: Mapping[CheckName, str] = MappingProxyType(
 """What to do when a check has failed, for who holds the file."""
 
 
+def printable(text: str) -> str:
+    """A text from a file without what would command a terminal: control, format and unassigned characters."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
+
+
 class Outcome(StrEnum):
     """What became of a check."""
 

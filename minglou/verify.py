@@ -15,7 +15,7 @@ from contracts.errors import RpcError, TrustError
 from contracts.evidence import EVIDENCE_BYTES_MAX
 from contracts.look import LOOK_FORMAT
 from contracts.look_verifier import verify_look
-from contracts.report import Check, CheckName, Outcome, Report
+from contracts.report import Check, CheckName, Outcome, Report, printable
 from contracts.trust import TRUST_BYTES_MAX, Trust, parse_trust
 from contracts.verifier import verify_evidence
 from minglou.rpc import HttpRpc
@@ -119,7 +119,7 @@ def _text(path: Path, verdict: _Verdict, *, has_colour: bool) -> str:
         tick, end = _TICKS[check.outcome], ""
         if has_colour:
             tick, end = _COLOURS[check.outcome] + tick, "\x1b[0m"
-        lines.append(f"  {tick} {check.name:<{width}}{end}  {check.says}")
+        lines.append(f"  {tick} {check.name:<{width}}{end}  {printable(check.says)}")
         if check.remedy:
             lines.append(f"    {'':<{width}}  → {check.remedy}")
     lines.append(f"  {_last_line(verdict)}" + (f" ({', '.join(verdict.marks)})" if verdict.marks else ""))

@@ -96,8 +96,10 @@ class Tokens:
     ) -> tuple[str, ApiToken]:
         """A new token and its secret, which is shown this once. Raises `IdentityRefused`."""
         role = by.role if by else Role.OPERATOR
-        if not 1 <= len(name.strip()) <= 64 or not scopes or not 1 <= days <= DAYS_MAX:
-            raise IdentityRefused(422, "token", f"give a name of 1 to 64 letters, a scope, and 1 to {DAYS_MAX} days")
+        is_name = 1 <= len(name.strip()) <= 64 and name.strip().isprintable()
+        if not is_name or not scopes or not 1 <= days <= DAYS_MAX:
+            says = f"give a name of 1 to 64 printable letters, a scope, and 1 to {DAYS_MAX} days"
+            raise IdentityRefused(422, "token", says)
         if not set(scopes) <= SCOPES_OF.get(role, frozenset()):
             raise IdentityRefused(403, "not_yours", f"a {role} cannot give a program more than a {role} may see")
         secret, token = _new_token(by, role, name.strip(), scopes, days=days, now_ms=now_ms)

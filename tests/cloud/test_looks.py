@@ -18,7 +18,7 @@ from contracts import ed25519
 from contracts.checkpoint import audit_origin
 from contracts.detail import canonical_json
 from contracts.evidence import Anchor
-from contracts.look import parse_look
+from contracts.look import LOOK_FORMAT, parse_look
 from contracts.look_verifier import verify_look
 from contracts.report import Outcome, Report, State
 from contracts.superlog import WitnessPolicy, parse_superlog, sign_superlog
@@ -31,6 +31,7 @@ from tests.vectors.deployment import TRUST, Chain
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 OURS, THEIRS = alias_of(UNITS[0]), alias_of(UNITS[1])
 BLOCK, HASH, TRANSACTION = 123, bytes([1]) * 32, bytes([2]) * 32
+ENTRY = '{"account":"","act":"looked","at_ms":0,"index":0,"role":"manager","salt":"00","unit":"","what":"bill"}'
 FINAL = {
     "format",
     "entry",
@@ -186,6 +187,31 @@ def test_the_program_checks_it_like_any_evidence(tmp_path: Path, run: Run, capsy
     assert told(file) == verify.SOUND
     assert told(altered(file, lambda d: d.update(entry=d["entry"].replace("bill 0", "bill 1")))) == verify.BROKEN
     assert "BROKEN at inclusion" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("[]", "not an object"),
+        ('"x"', "not an object"),
+        ("1", "not an object"),
+        ("{}", "missing"),
+        (ENTRY.replace('"index":0', '"index":true'), "not a whole number"),
+        (ENTRY.replace('"what":"bill"', '"what":7'), "not a text"),
+        (ENTRY.replace('"role"', '"rolf"'), "missing role; unknown rolf"),
+        (ENTRY.replace("bill", "\\u001b]0;owned\\u0007\u009b2J"), "looked manager \ufffd]0;owned\ufffd\ufffd2J"),
+    ],
+)
+def test_a_hostile_entry_is_refused_or_told_without_commanding_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], entry: str, says: str
+) -> None:
+    file = tmp_path / "look.json"
+    document = {"anchor": None, "entry": entry, "format": LOOK_FORMAT, "log": None, "super": None}
+    file.write_bytes(canonical_json(document, nulls=True))
+    verdict = verify._verify_file(file, None, None, as_json=False)
+    told = capsys.readouterr().out
+    assert says in told and all(one.isprintable() or one == "\n" for one in told), told
+    assert (verdict == verify.BROKEN) == ("looked" not in says)
 
 
 def test_an_owner_downloads_the_proof_from_the_page_of_looks(run: Run, tmp_path: Path) -> None:
