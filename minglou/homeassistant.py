@@ -315,7 +315,8 @@ def _sensor(node: str, name: str, words: str, unit: str, device: Mapping[str, ob
 
 
 def _node(flat: OwnFlat) -> str:
-    return f"flat_{object_name(flat.door)}"
+    """The flat's name among all that one broker may carry: two sites may each have a flat of this name."""
+    return f"{object_name(flat.site)}_flat_{object_name(flat.door)}"
 
 
 def _availability(node: str) -> str:

@@ -3,6 +3,7 @@
 What is told here is *not verified*: each register says by which entry it can be (`minglou.client`, the flat's pages).
 """
 
+import asyncio
 import json
 import re
 import stat
@@ -74,6 +75,7 @@ class Bill:
 class OwnFlat:
     """The flat, in one language."""
 
+    site: str  # the cloud's host
     door: str
     title: str
     meters: tuple[Meter, ...]
@@ -86,14 +88,16 @@ class OwnFlat:
 class OwnCloud:
     """Asks one cloud with one token."""
 
-    def __init__(self, url: str, token: str, *, language: str) -> None:
+    def __init__(self, url: str, token: str, *, language: str, seconds: float = _TIMEOUT_SECONDS) -> None:
         """Raises ValueError where the token would travel in clear."""
         parts = urlsplit(url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
             raise ValueError(f"{url}: name the cloud as https://…; a token must not travel in clear")
         self._language = language
+        self._seconds = seconds
+        self._site = parts.hostname or ""
         headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
-        self._http = httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, timeout=_TIMEOUT_SECONDS)
+        self._http = httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, timeout=seconds)
 
     async def __aenter__(self) -> Self:
         return self
@@ -106,16 +110,17 @@ class OwnCloud:
     async def read(self) -> OwnFlat:
         """The flat as it is now. Raises `CloudAway` and `TokenRefused`."""
         try:
-            async with self._http.stream("GET", "/v1/own") as answer:
+            # The client's own deadline begins anew with each byte: this one is the whole answer's.
+            async with asyncio.timeout(self._seconds), self._http.stream("GET", "/v1/own") as answer:
                 body = await _whole(answer)
                 if answer.status_code == httpx.codes.UNAUTHORIZED:
                     raise TokenRefused("the cloud does not know this token: make a new one under My access (/account)")
                 if not answer.is_success:
                     raise _away(answer, body)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise CloudAway(f"the cloud does not answer: {str(error) or type(error).__name__}") from error
         try:
-            return flat_of(json.loads(body), self._language)
+            return flat_of(json.loads(body), self._language, site=self._site)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise CloudAway(f"what answers is no such cloud: {error!r}; look at --cloud") from error
 
@@ -159,22 +164,23 @@ def _away(answer: httpx.Response, body: bytes) -> CloudAway:
     return CloudAway(f"the cloud answers {answer.status_code}: {says}", retry_seconds=seconds)
 
 
-def flat_of(told: Any, language: str) -> OwnFlat:
+def flat_of(told: Any, language: str, *, site: str) -> OwnFlat:
     """The flat in an answer that was parsed. Raises KeyError, TypeError, ValueError."""
     month, balance = told["month"], told["balance_fen"]
     return OwnFlat(
+        site=site,
         door=str(told["flat"]),
         title=str(told["title"][language]),
         meters=tuple(_meter(one, language) for one in told["meters"]),
-        month_fen=None if month is None else int(month["amount_fen"]),
-        month_until_ms=0 if month is None else int(month["until_ms"]),
-        balance_fen=None if balance is None else int(balance),
+        month_fen=None if month is None else _integer(month["amount_fen"]),
+        month_until_ms=0 if month is None else _integer(month["until_ms"]),
+        balance_fen=None if balance is None else _integer(balance),
         bills=tuple(
             Bill(
                 period=str(one["period"]),
                 opening=str(one["opening"]),
                 closing=str(one["closing"]),
-                total_fen=int(one["total_fen"]),
+                total_fen=_integer(one["total_fen"]),
                 state=str(one["state"]),
             )
             for one in told["bills"]
@@ -182,15 +188,22 @@ def flat_of(told: Any, language: str) -> OwnFlat:
     )
 
 
+def _integer(told: Any) -> int:
+    """A JSON integer, or one as a decimal string; a fraction is none, nor what is larger than any number."""
+    if isinstance(told, bool) or not isinstance(told, int | str):
+        raise TypeError(f"{told!r} is no integer")
+    return int(told)
+
+
 def _meter(told: Any, language: str) -> Meter:
     registers = tuple(
         Register(
             quantity=str(one["quantity"]),
-            value=int(one["value"]),
+            value=_integer(one["value"]),
             unit=str(one["unit"]),
-            observed_at_ms=int(one["observed_at_ms"]),
+            observed_at_ms=_integer(one["observed_at_ms"]),
             origin=str(one["origin"]),
-            index=int(one["index"]),
+            index=_integer(one["index"]),
             state=str(one["state"]),
         )
         for one in told["registers"]

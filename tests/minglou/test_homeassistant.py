@@ -4,9 +4,10 @@ import asyncio
 import json
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from contracts.entry import Kind
 from contracts.home_assistant import Sensor, discovery
 from minglou import main
 from minglou.homeassistant import sensors_of
-from minglou.own_flat import flat_of
+from minglou.own_flat import CloudAway, OwnCloud, OwnFlat, flat_of
 from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.house import House, house, urn_of
 from tests.cloud.served import minglou, write_secret
@@ -28,9 +29,9 @@ from tests.conftest import Endpoint
 from tests.edge.test_broker import Listener
 from tests.processes import REPOSITORY, Program, free_port, is_listening, running, wait_until
 
-AVAILABILITY = "minglou/flat_b07_0501/availability"
-SENSOR = "flat_b07_0501_b07_0501_1_0_1_8_0"
-STATE, CONFIG = f"minglou/flat_b07_0501/{SENSOR}/state", f"homeassistant/sensor/flat_b07_0501/{SENSOR}/config"
+NODE = "127_0_0_1_flat_b07_0501"
+AVAILABILITY, SENSOR = f"minglou/{NODE}/availability", f"{NODE}_b07_0501_1_0_1_8_0"
+STATE, CONFIG = f"minglou/{NODE}/{SENSOR}/state", f"homeassistant/sensor/{NODE}/{SENSOR}/config"
 
 
 @pytest.fixture
@@ -170,9 +171,10 @@ def test_an_owners_meter_is_discovered_follows_the_cloud_and_outlives_everything
 def test_bills_and_money_are_sensors_in_yuan(example: dict[str, Any], language: str) -> None:
     found = {
         sensor.unique_id: (discovery(sensor), state)
-        for sensor, state in sensors_of(flat_of(example, language), language)
+        for sensor, state in sensors_of(flat_of(example, language, site="one.example"), language)
     }
-    config, state = found["flat_b07_0101_bill"]
+    ours = "one_example_flat_b07_0101"
+    config, state = found[f"{ours}_bill"]
     assert (config["device_class"], config["unit_of_measurement"], "state_class" in config) == (
         "monetary",
         "CNY",
@@ -180,11 +182,11 @@ def test_bills_and_money_are_sensors_in_yuan(example: dict[str, Any], language: 
     )
     assert (config["value_template"], state["value"]) == ("{{ (value_json.value / 100) | round(3) }}", 22_494)
     assert (state["period"], state["state"]) == (example["bills"][0]["period"], "open")
-    assert {"flat_b07_0101_month", "flat_b07_0101_balance", "flat_b07_0101_m0_1_0_1_8_0"} < set(found)
+    assert {f"{ours}_month", f"{ours}_balance", f"{ours}_m0_1_0_1_8_0"} < set(found)
     assert len({config["name"] for config, _ in found.values()}) == len(found)
     tenants = {**example, "balance_fen": None, "month": None, "bills": []}
-    assert [sensor.unique_id for sensor, _ in sensors_of(flat_of(tenants, language), language)] == [
-        "flat_b07_0101_m0_1_0_1_8_0"
+    assert [sensor.unique_id for sensor, _ in sensors_of(flat_of(tenants, language, site="one.example"), language)] == [
+        f"{ours}_m0_1_0_1_8_0"
     ]
 
 
@@ -197,6 +199,59 @@ def test_totals_come_in_units_that_home_assistant_knows(unit: str, shown: str, k
     assert (config["unit_of_measurement"], config["device_class"]) == (shown, kind)
     assert config["state_class"] == "total_increasing"
     assert (f"/ {divisor}" in str(config["value_template"])) == (divisor > 1)
+
+
+def test_flats_of_one_name_at_two_sites_share_no_topic(example: dict[str, Any]) -> None:
+    one, other = (
+        {topic for sensor, _ in sensors_of(flat_of(example, "zh", site=site), "zh") for topic in topics(sensor)}
+        for site in ("one.example", "two.example")
+    )
+    assert one and not one & other
+
+
+def topics(sensor: Sensor) -> tuple[str, ...]:
+    return sensor.unique_id, sensor.state_topic, sensor.availability_topic or ""
+
+
+@pytest.mark.parametrize("value", ["1e999", "1.5", "true", '"1.5"', "[]"])
+def test_what_is_no_integer_is_no_answer_of_a_cloud(example: dict[str, Any], value: str) -> None:
+    example["balance_fen"] = "VALUE"
+    answer = json.dumps(example).replace('"VALUE"', value).encode()
+    with pytest.raises(CloudAway, match="no such cloud"):
+        asyncio.run(_answered([answer]))
+
+
+def test_an_answer_that_drips_without_end_is_left() -> None:
+    with pytest.raises(CloudAway, match="does not answer"):
+        asyncio.run(_answered(repeat(b" "), seconds=1.0))
+
+
+async def _answered(pieces: Iterable[bytes], *, seconds: float = 60.0) -> OwnFlat:
+    """What a cloud is understood to say that sends these pieces, one every twentieth of a second."""
+
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set()
+
+    port = free_port()
+    cloud = OwnCloud(f"http://127.0.0.1:{port}", "mlt_x", language="en", seconds=seconds)
+    async with asyncio.timeout(100), await asyncio.start_server(answer, "127.0.0.1", port):
+        try:
+            async with cloud:
+                return await cloud.read()
+        finally:
+            await ended.wait()
 
 
 def test_what_cannot_be_begun_says_what_to_do_and_tells_no_secret(
