@@ -20,6 +20,7 @@ from cloud.segments import Archive, LogFiles
 from cloud.store import Store, tables
 from cloud.store.erasing import AT_ONCE, RETENTION_LOCK, Erasure, erase_sealed_by, logs_with, span_of
 from cloud.store.key_record import KEYS_LOCK, DestroyedKey, destroyed_since, note_destroyed
+from cloud.store.months import entries_at
 from cloud.store.sealing import DEVICES
 from contracts.segment import decode_frame
 from contracts.tree import leaf_hash
@@ -106,9 +107,8 @@ async def _save_log(store: Store, files: LogFiles, log_id: int, chosen: ColumnEl
     saved = 0
     for start in range(first, end_of_all, AT_ONCE):
         end = min(end_of_all, start + AT_ONCE)
-        here = and_(_ENTRIES.log_id == log_id, _ENTRIES.entry_index >= start, _ENTRIES.entry_index < end)
         async with store.read() as connection:
-            query = select(tables.entries).where(here, chosen)
+            query = select(tables.entries).where(await entries_at(connection, log_id, start, end), chosen)
             rows = {row.entry_index: row for row in await connection.execute(query)}
         found = await asyncio.to_thread(_in_segments, files, rows)
         for at in range(0, len(found), _SEALED_AT_ONCE):
