@@ -94,7 +94,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     try:
         view = await stored_view(store, settings.chain.chain_id)
         gc.freeze()  # a roll's many small objects stay: no need to walk them again and again
-        bills = BillRun.open(arguments.folder, place, len(view.roll_of(place.period)))
+        bills = BillRun.open(arguments.folder, place, view.unit_count_of(place.period))
         directory = DirectoryFile(settings.directory_file).read()
         async with store.read() as connection:
             prepared = await bills.prepare(connection, view=view, directory=directory, say=_say)

@@ -96,7 +96,7 @@ class _Period:
     ) -> None:
         self._posted_volumes = volumes
         self._view, self._directory, self._period, self._say = view, directory, period, say
-        self._roll = view.roll_of(period)
+        self._roll = tuple(view.roll_of(period))  # units may join while this is computed
         self._opening, self._closing = divmod(period, 10**8)
         self._days = view.tariff_days(period)
         self._tariffs = self._priced_days()

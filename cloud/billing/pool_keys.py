@@ -79,7 +79,7 @@ async def key_in_table(
         return NO_KEY
     if terms.key is Key.VOLUME:
         return await _key_by_volume(connection, view, line.subject, period, unit_index)
-    units = len(view.roll_of(period))
+    units = view.unit_count_of(period)
     table = pool_shares(view, line.subject, terms.key, (line.from_date, line.to_date), units=units).table
     return table.proof(unit_index) if table is not None and unit_index < len(table.keys) else NO_KEY
 

@@ -75,7 +75,7 @@ class Reckoning:
         """
         self._registers, self._view, self._directory = registers, view, directory
         self._bindings = view.bound() if bindings is None else bindings
-        self._period, self._roll = period, view.roll_of(period)
+        self._period, self._unit_count = period, view.unit_count_of(period)
         self._opening, self._closing = divmod(period, 10**8)
         # Where lines begin and end: two estimated lines that meet in a missing boundary join there.
         self._days = view.tariff_days(period)
@@ -194,7 +194,7 @@ class Reckoning:
 
     def shared_lines(self, pool: bytes) -> list[list[DraftLine]]:
         """For each unit of the roll its lines of a pool; or none at all, with a problem that says why."""
-        shared: list[list[DraftLine]] = [[] for _ in self._roll]
+        shared: list[list[DraftLine]] = [[] for _ in range(self._unit_count)]
         for whole, keys in self.pool_lines(pool):
             amounts = share_column(whole.line.amount, np.array(keys, np.int64)).tolist()
             by, key_sum, before = self._shared_by(whole), sum(keys), 0
@@ -240,7 +240,7 @@ class Reckoning:
                 return self._keys_of(whole, key).keys
             if pool not in self.volumes:
                 register = self.volume_register(pool)
-                self.volumes[pool] = [self.volume_of(unit, register) for unit in self._roll]
+                self.volumes[pool] = [self.volume_of(unit, register) for unit in self._view.roll[: self._unit_count]]
             counted = self.volumes[pool]
             if isinstance(counted, BillingError):
                 raise counted
@@ -269,7 +269,7 @@ class Reckoning:
 
     def _keys_of(self, whole: DraftLine, key: Key) -> PoolShares:
         line = whole.line
-        return pool_shares(self._view, line.subject, key, (line.from_date, line.to_date), units=len(self._roll))
+        return pool_shares(self._view, line.subject, key, (line.from_date, line.to_date), units=self._unit_count)
 
     def volume_register(self, pool: bytes) -> str:
         """The register of the units' own meters whose counts share a pool by volume."""

@@ -173,7 +173,7 @@ async def read_shares(
 
 async def read_volumes(connection: AsyncConnection, view: ChainView, period: int) -> dict[bytes, list[int]]:
     """All keys of every table that is held of a period, by pool, in unit order, for each unit of the period's roll."""
-    found, units = {}, len(view.roll_of(period))
+    found, units = {}, view.unit_count_of(period)
     for (pool, of_period), words in view.volumes.items():
         posted = decode_table(words)
         if of_period == period and await _root(connection, period, posted) == posted.root:

@@ -205,8 +205,13 @@ class ChainView:
 
     def roll_of(self, period: int) -> Sequence[UnitRecord]:
         """The units that a period's bills are of: those of the roll when it was closed, or now while it is not."""
+        count = self.unit_count_of(period)
+        return self.roll if count == len(self.roll) else self.roll[:count]
+
+    def unit_count_of(self, period: int) -> int:
+        """How many these are; asked for alone by whoever does not need a large roll."""
         closed = self.periods.get(period)
-        return self.roll if closed is None else self.roll[: closed.unit_count]
+        return len(self.roll) if closed is None else closed.unit_count
 
     def tariff_for(self, quantity: str, category: int, period: int) -> list[TariffDays]:
         """The days of a period on which an approved tariff prices a quantity, each day by the latest version."""

@@ -363,7 +363,7 @@ class BillQuestions(MeterDays):
         try:
             keys = pool_shares(
                 view, line.subject, record.terms.key, (line.from_date, line.to_date),
-                units=len(view.roll_of(bill.period)),
+                units=view.unit_count_of(bill.period),
             )  # fmt: skip
         except BillingError:
             return None

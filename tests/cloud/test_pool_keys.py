@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cloud.billing.pool_keys import key_in_table, pool_shares
-from cloud.chain.records import UnitRecord
+from cloud.chain.records import PeriodRecord, UnitRecord
 from cloud.chain.view import ChainView
 from cloud.errors import BillingError
 from contracts.bill import Line, LineKind
@@ -84,3 +84,15 @@ def test_a_table_must_hold_over_the_lines_days(starts: list[int]) -> None:
 def test_a_new_table_on_the_day_after_the_last_changes_nothing() -> None:
     view = view_with(table(KEYS), table([1, 2, 3], kind=VOLUMES, valid_from=20261201))
     assert pool_shares(view, POOL, Key.TABLE, DAYS, units=3).keys == KEYS
+
+
+def test_the_roll_of_a_closed_period_is_not_copied_until_somebody_joins() -> None:
+    view, period = view_with(), DAYS[0] * 10**8 + DAYS[1]
+    assert view.roll_of(period) is view.roll and view.unit_count_of(period) == 3
+    view.periods[period] = PeriodRecord(
+        period=period, root=b"", sums=0, unit_count=3, window_end_s=1, closed_at_s=0, block_number=1,
+        transaction_hash="0x",
+    )  # fmt: skip
+    assert view.roll_of(period) is view.roll
+    view.roll.append(replace(view.roll[0], index=3))
+    assert view.roll_of(period) == view.roll[:3] and view.unit_count_of(period) == 3
