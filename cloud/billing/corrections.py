@@ -21,6 +21,7 @@ from cloud.billing.derivation import describe, metered_steps
 from cloud.billing.estimation import days_between
 from cloud.billing.intervals import PriceTimes, load_interval_readings, timed_devices
 from cloud.billing.kept import open_bills, open_notes, read_contents
+from cloud.billing.line_days import LineDays
 from cloud.billing.metering import Metering
 from cloud.billing.reckoning import DraftLine, Reckoning
 from cloud.billing.usage import (
@@ -281,12 +282,11 @@ class _Measured:
         """The same where the line's opening was never heard, so that no contract can measure it: what its neighbours
         leave of what was counted, so that all months together are that. Raises BillingError.
         """
-        line, (opening, closing) = self.line, divmod(one.period, 10**8)
-        anchors = {day for period in view.periods for day in divmod(period, 10**8)}
-        anchors |= {opening, closing, line.from_date, line.to_date}
+        line = self.line
         metering = Metering(
-            self.registers, self.bindings, view, opening=opening, anchors=anchors, zone=directory.timezone
-        )
+            self.registers, self.bindings, view, opening=one.period // 10**8,
+            line_days=LineDays(view, directory, one.period), zone=directory.timezone,
+        )  # fmt: skip
         part = metering.told(self.subject, view.tariffs[line.tariff], line.from_date, line.to_date)
         if part is None:
             raise BillingError("no entry tells yet where the line ends")

@@ -17,6 +17,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from cloud.billing.line_days import LineDays
 from cloud.billing.usage import Bindings, BoundaryEntry, Registers, Subject, date_text, spans_of
 from cloud.errors import BillingError
 
@@ -100,7 +101,8 @@ def estimate_line(
     """What all registers of one meter counted over a line's days, at least one of them not being known.
 
     Args:
-        anchors: boundary dates at which lines begin and end: two lines that meet in a missing one join there.
+        anchors: boundary dates at which the meter's lines begin and end, of this period and of all others
+            (`cloud.billing.line_days`): two lines that meet in a missing one join there.
 
     Raises:
         BillingError: a register has too few entries to tell anything from.
@@ -127,7 +129,7 @@ def counted_by(
     *,
     register: str,
     days: tuple[int, int],
-    anchors: Collection[int],
+    line_days: LineDays,
 ) -> int:
     """What all meters of one register that count for somebody counted within some days, estimated where an entry is
     missing; 0 where there is none. Days on which no meter was bound are not counted.
@@ -145,7 +147,7 @@ def counted_by(
             spans = spans_of(registers, alone, subject, register=register, from_date=first, to_date=last)
             counted += sum(span.usage for span in spans)
         except BillingError:
-            counted += estimate_usage(registers, device, register, first, last, anchors).usage
+            counted += estimate_usage(registers, device, register, first, last, line_days.of(device, register)).usage
     return counted
 
 
@@ -187,8 +189,9 @@ def _alone(
 
 def _value_at(points: Sequence[Point], day: int, anchors: Collection[int]) -> tuple[int, tuple[Point, ...]]:
     """A register on a day between entries, by the days between the last line's end before and the first entry after.
-    Both lines that meet on the day find the same. Where the line before begins at an entry, it is what Charges.vy makes
-    of that line (rule `between`), whatever was read within it; else it is never below an entry that lies nearer.
+    Where the line before begins at an entry, it is what Charges.vy makes of that line (rule `between`), whatever was
+    read within it; else it is never below an entry that lies nearer. So both lines that meet on the day find the same
+    if both are given the same anchors, and if all registers of the line before have entries on the same later day.
     """
     before = [point for point in points if point.day <= day]
     if before[-1].day == day:

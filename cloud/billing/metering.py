@@ -9,6 +9,7 @@ from datetime import tzinfo
 
 from cloud.billing.estimation import Estimate, estimate_line, estimate_usage
 from cloud.billing.intervals import IntervalUsage, PriceTimes, timed_devices
+from cloud.billing.line_days import LineDays
 from cloud.billing.seasons import tier_start
 from cloud.billing.usage import (
     OWN_ROLE,
@@ -61,7 +62,7 @@ class Metering:
     """Usage by line of one period.
 
     Args:
-        anchors: boundary dates at which lines begin and end: two estimated lines that meet in a missing one join there.
+        line_days: where lines begin and end: two estimated lines that meet in a missing boundary join there.
         zone: by whose clocks prices change.
     """
 
@@ -72,11 +73,11 @@ class Metering:
         view: ChainView,
         *,
         opening: int,
-        anchors: Collection[int],
+        line_days: LineDays,
         zone: tzinfo,
     ) -> None:
         self._registers, self._bindings, self._view = registers, bindings, view
-        self._opening, self._anchors = opening, anchors
+        self._opening, self._line_days = opening, line_days
         self._times = PriceTimes(registers, zone)
 
     def part(self, subject: Subject, record: TariffRecord, first: int, last: int) -> MeteredPart:
@@ -168,7 +169,8 @@ class Metering:
         used, estimates, intervals = [0] * len(terms.registers), list[Estimate](), list[IntervalUsage]()
         for starts, ends, device, _ in meters:
             names = [terms.quantity] if device in timed else terms.registers
-            found = estimate_line(self._registers, device, names, starts, ends, self._anchors)
+            anchors = self._line_days.of(device, terms.quantity)
+            found = estimate_line(self._registers, device, names, starts, ends, anchors)
             estimates += found
             counted: Sequence[int] = [one.usage for one in found]
             if device in timed:
@@ -177,7 +179,9 @@ class Metering:
             used = [before + more for before, more in zip(used, counted, strict=True)]
         since = self._tiers_since(subject, terms, first)
         before = [
-            estimate_usage(self._registers, device, terms.quantity, starts, ends, self._anchors)
+            estimate_usage(
+                self._registers, device, terms.quantity, starts, ends, self._line_days.of(device, terms.quantity)
+            )
             for starts, ends, device, _ in (
                 self._meters(subject, terms.quantity, since, first) if since < first else ()
             )

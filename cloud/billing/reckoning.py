@@ -16,6 +16,7 @@ from cloud.billing.intervals import (
     load_interval_readings,
     timed_devices,
 )
+from cloud.billing.line_days import LineDays
 from cloud.billing.metering import MeteredPart, Metering
 from cloud.billing.pool_keys import PoolShares, pool_shares
 from cloud.billing.pricing_columns import charge_column, share_column
@@ -31,7 +32,7 @@ from cloud.billing.usage import (
     load_registers,
 )
 from cloud.billing.volumes import UnitShare
-from cloud.chain.tariff_days import TariffDays, priced_days, unpriced_days
+from cloud.chain.tariff_days import TariffDays, unpriced_days
 from cloud.chain.view import ChainView, UnitRecord
 from cloud.directory import Directory
 from cloud.errors import BillingError
@@ -77,12 +78,10 @@ class Reckoning:
         self._bindings = view.bound() if bindings is None else bindings
         self._period, self._unit_count = period, view.unit_count_of(period)
         self._opening, self._closing = divmod(period, 10**8)
-        # Where lines begin and end: two estimated lines that meet in a missing boundary join there.
         self._days = view.tariff_days(period)
-        self._anchors = {day for period in (*view.periods, period) for day in divmod(period, 10**8)}
-        self._anchors |= {day for one in self._days for day in (one.first, one.last)}
+        self._line_days = LineDays(view, directory, period)
         self._metering = Metering(
-            registers, self._bindings, view, opening=self._opening, anchors=self._anchors, zone=directory.timezone
+            registers, self._bindings, view, opening=self._opening, line_days=self._line_days, zone=directory.timezone
         )
         self.problems: list[str] = []
         self.volumes: dict[bytes, Sequence[int] | BillingError] = dict(volumes or {})
@@ -157,7 +156,7 @@ class Reckoning:
             before = len(parts)
             subject, name = (unit.alias, OWN_ROLE), self._name_of(unit)
             self.problems += [f"{name}: {words}" for words in self._never_heard(subject)]
-            for one in self._tariffs(subject, unit.category, name):
+            for one in self._tariffs(subject, name):
                 try:
                     parts += self._metered(subject, one)
                 except (BillingError, TariffError) as error:
@@ -254,7 +253,7 @@ class Reckoning:
         """A pool's lines as a whole, each with what `keys` finds for it."""
         named = self._directory.pool_of(pool)
         name = named.name if named else f"pool {pool.hex()[:12]}…"
-        days = self._tariffs((pool, 2), None, name)
+        days = self._tariffs((pool, 2), name)
         if not days:
             self.problems.append(f"{name}: no tariff for its registers is valid over the period")
             return []
@@ -290,7 +289,7 @@ class Reckoning:
                 (unit.alias, OWN_ROLE),
                 register=register,
                 days=(self._opening, self._closing),
-                anchors=self._anchors,
+                line_days=self._line_days,
             )
         except BillingError as error:
             raise BillingError(f"{self._name_of(unit)}: {error}") from error
@@ -366,16 +365,16 @@ class Reckoning:
             and not self._registers.names(device)
         ]
 
-    def _tariffs(self, subject: Subject, category: int | None, name: str) -> list[TariffDays]:
+    def _tariffs(self, subject: Subject, name: str) -> list[TariffDays]:
         """The tariffs that price what the subject's meters count, and on which days; a meter without one is read and
         not charged. What a tariff leaves out that prices other days, or cannot price, is a problem in words.
         """
         held: set[str] = set()
-        for device in self._devices(subject):
+        for device, _ in self._bindings.get(subject, ()):
             held.update(self._registers.names(device))
         found: dict[tuple[int, int], TariffDays] = {}
         for register in sorted(held):
-            days = self._tariff(subject, register, category)
+            days = self._line_days.priced(subject, register, self._period)
             for first, last in unpriced_days(days, self._period) if days else ():
                 self.problems.append(
                     f"{name}: no tariff for {register} is valid from {date_text(first)} to {date_text(last)}"
@@ -390,22 +389,6 @@ class Reckoning:
                     continue
                 found.setdefault((one.record.version, one.first), one)
         return list(found.values())
-
-    def _tariff(self, subject: Subject, register: str, category: int | None) -> list[TariffDays]:
-        """The tariff that the directory names for the meter on the days on which it is in force, else the one that the
-        chain has for the unit's category.
-        """
-        usual = self._view.tariff_for(register, category or 0, self._period)
-        for device in self._devices(subject):
-            named = self._directory.device_of(device)
-            if named and named.tariff and named.quantity == register:
-                version = self._directory.tariffs.get(named.tariff)
-                own = [one for one in self._days if one.record.version == version]
-                return priced_days([*usual, *own], preferred=version)
-        return usual
-
-    def _devices(self, subject: Subject) -> list[bytes]:
-        return list(dict.fromkeys(device for device, _ in self._bindings.get(subject, ())))
 
     def _name_of(self, unit: UnitRecord) -> str:
         named = self._directory.unit_of(unit.alias)

@@ -18,9 +18,10 @@ from cloud.chain.view import ChainView
 from cloud.directory import EMPTY, Directory
 from cloud.store import Store
 from contracts.bill import Line
+from contracts.quantities import COLD_WATER
 from contracts.standing import standing_charge
 from contracts.tariff import Basis, Counting, Terms
-from tests.cloud.billing_site import RATES, TOTAL, BillingSite, bind, by_time, fee
+from tests.cloud.billing_site import RATES, TOTAL, BillingSite, bind, by_time, fee, plain
 from tests.cloud.test_corrections import METER, one_flat
 
 Run = Callable[[Any], Any]
@@ -120,6 +121,20 @@ def test_a_change_at_a_midnight_that_nobody_heard_is_estimated_and_adds_up(run: 
     lines, problems = billed(run, store, site)
     assert sum(one.usage for one in lines) == 200_000 and [one.kind for one in lines] == [5, 5]
     assert not problems
+
+
+def test_days_of_what_is_priced_otherwise_do_not_move_a_meters_estimate(run: Run, store: Store) -> None:
+    """A fee, another category's price and another quantity's, each from a day on which the meter was heard."""
+    known = {day: value for day, value in ENTRIES.items() if day != CHANGE}
+    site = flat({**known, 20261006: 1_050_000, 20261008: 1_060_000, 20261010: 1_070_000})
+    old = announce(site.view, price(50), 20251201)
+    announce(site.view, price(40), CHANGE, replaces=old)
+    announce(site.view, fee(Basis.AREA, 10**12), 20261006)
+    announce(site.view, plain(1), 20261008)
+    announce(site.view, Terms.tiered(quantity=COLD_WATER, tiers=[(None, 10**6)]), 20261010)
+    lines, problems = billed(run, store, site)
+    usages = [one.usage for one in lines if one.quantity == TOTAL]
+    assert usages == [200_000 * 15 // 31, 200_000 - 200_000 * 15 // 31] and not problems
 
 
 def test_a_tariff_by_name_holds_only_where_it_is_in_force(run: Run, store: Store) -> None:

@@ -15,10 +15,11 @@ from cloud.directory import EMPTY
 from cloud.store import Store, insert_rows, tables
 from contracts.bill import BillTree, LineKind
 from contracts.clock import SystemClock
-from contracts.tariff import Terms
-from tests.cloud.billing_site import TOTAL, BillingSite, bind, tariff
+from contracts.tariff import Basis, Terms
+from tests.cloud.billing_site import TOTAL, BillingSite, bind, fee, plain
 from tests.cloud.test_bill_blocks import Deployed
 from tests.cloud.test_corrections import reckoned
+from tests.cloud.test_tariff_days import announce
 
 Run = Callable[[Any], Any]
 
@@ -42,9 +43,15 @@ def heard(rng: Random) -> list[int]:
 
 
 def site_of(rng: Random) -> tuple[BillingSite, dict[bytes, dict[int, int]]]:
-    """Flats with one price, and what their meters show at the midnights that are heard some day."""
+    """Flats with one price, agreed anew within months, and what their meters show at the midnights that are heard some
+    day. Another category's price and a fee begin on days of their own.
+    """
     site = BillingSite(ChainView(31337))
-    tariff(site.view, Terms.tiered(quantity=TOTAL, tiers=[(None, FEN_PER_WH)]))
+    version = 0
+    for day in (20260801, 20261112, 20261220, 20270108):
+        version = announce(site.view, Terms.tiered(quantity=TOTAL, tiers=[(None, FEN_PER_WH)]), day, replaces=version)
+    announce(site.view, plain(1), 20261117)
+    announce(site.view, fee(Basis.HEADS, 10**12), 20261205)
     shown: dict[bytes, dict[int, int]] = {}
     for index in range(FLATS):
         alias, device = bytes([1, index]) * 16, bytes([2, index]) * 16
