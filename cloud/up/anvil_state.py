@@ -12,6 +12,7 @@ from pathlib import Path
 __all__ = ["keep_state", "repair_state"]
 
 _BEGINNING_BYTES = 256  # hold the newest block's number, time and random value
+_PIECE_BYTES = 65_536
 
 
 def keep_state(state: Path) -> bool:
@@ -19,12 +20,12 @@ def keep_state(state: Path) -> bool:
     copy = _copy_of(state)
     if (beginning := _beginning(state)) and beginning == _beginning(copy):
         return True
-    whole = _whole(state)
-    if whole is None:
-        return False
     try:
-        _replace(copy, whole)
-    except OSError:  # a full disk; what was kept before stands, and it is tried again
+        encoded = state.read_bytes()
+        if not _looks_whole(encoded):
+            return False
+        _replace(copy, encoded)
+    except OSError:  # no file yet, or a full disk; what was kept before stands, and it is tried again
         return False
     return True
 
@@ -50,6 +51,16 @@ def _beginning(path: Path) -> bytes:
             return file.read(_BEGINNING_BYTES)
     except OSError:
         return b""
+
+
+def _looks_whole(encoded: bytes) -> bool:
+    """Whether every brace is closed: of a state that was cut off the first one is not, for its texts hold none.
+
+    To parse megabytes in one call would stop whoever serves in this process; between two pieces others have their turn.
+    """
+    pieces = range(0, len(encoded), _PIECE_BYTES)
+    opened = sum(encoded.count(b"{", at, at + _PIECE_BYTES) for at in pieces)
+    return encoded.endswith(b"}") and opened == sum(encoded.count(b"}", at, at + _PIECE_BYTES) for at in pieces)
 
 
 def _whole(path: Path) -> bytes | None:

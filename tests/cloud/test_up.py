@@ -253,6 +253,23 @@ def test_the_state_of_a_chain_that_was_cut_off_while_it_wrote_comes_back(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state.copy.json", "state.json"]
 
 
+def test_a_state_is_kept_without_parsing_it_and_a_half_that_ends_with_a_brace_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(*_: object) -> None:
+        raise AssertionError("stops whoever serves in this process")
+
+    state, copy = tmp_path / "state.json", tmp_path / "state.copy.json"
+    with monkeypatch.context() as patched:
+        patched.setattr(json, "loads", parse)
+        state.write_text('{"block": {"number": 1}}')
+        assert up.keep_state(state)
+        for half in ('{"block": {"number": 2}', '{"block": {"number": 2}, "accounts": {"a": {}, "b": {}'):
+            state.write_text(half)
+            assert not up.keep_state(state)
+    assert json.loads(copy.read_text()) == {"block": {"number": 1}}
+
+
 def test_a_first_state_that_was_cut_off_is_begun_anew(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     state.write_text("{")
