@@ -137,7 +137,9 @@ def test_an_empty_folder_becomes_a_cloud_that_goes_on_after_a_kill(tmp_path: Pat
 
 
 @pytest.mark.timeout(600)
-def test_a_site_that_was_provisioned_into_the_folder_is_served_with_its_own_settings(tmp_path: Path) -> None:
+def test_a_site_that_was_provisioned_into_the_folder_is_served_with_its_own_settings(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     root, site = tmp_path / "up", tmp_path / "site.toml"
     from importlib.resources import files
 
@@ -149,6 +151,9 @@ def test_a_site_that_was_provisioned_into_the_folder_is_served_with_its_own_sett
     # Other tests use the usual ports at the same time.
     settings.write_text(settings.read_text().replace(":8600", f":{port}").replace(":8545", f":{chain_port}"))
     command = [minglou(), "cloud", "up", "--dir", root]
+    # As a terminal starts it; what is started under nohup inherits that a hang-up is ignored.
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, inherited))
     with running(command, name="up", output_dir=tmp_path, ready=lambda: is_up(port), seconds=120) as program:
         deployment = read_deployment(root / "chain" / "deployment.json")
         assert deployment.site.hex() == json.loads((root / "names.json").read_text())["site_id"]

@@ -11,6 +11,7 @@ import pytest
 from alembic import command
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
 
+from cloud import super_log
 from cloud.errors import IngestRefused
 from cloud.ingest import rows
 from cloud.ingest.sealing import StoredPart
@@ -50,7 +51,7 @@ def rows_of_then(stored: StoredPart, month: int) -> Iterator[tuple[Any, ...]]:
 
 @pytest.fixture
 def as_before_partitions(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Storing and comparing as the version before partitions did it: it knew no months, and no keys of readings."""
+    """Storing and comparing as the version before partitions did it: it knew no months, no keys, no audit heads."""
 
     async def prepare_nothing(_store: Store, _month: int) -> None:
         return None
@@ -67,6 +68,10 @@ def as_before_partitions(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         records = [row[: len(columns)] for row in stored]  # what is new stands last
         await driver.copy_records_to_table(table.name, records=records, columns=columns)
 
+    async def no_audit_head(_connection: Any) -> None:
+        return None
+
+    monkeypatch.setattr(super_log, "_waiting_audit_head", no_audit_head)
     monkeypatch.setattr(rows, "_pieces", rows_of_then)
     monkeypatch.setattr(rows, "copy_binary", copy_old)
     monkeypatch.setattr(rows, "insert_rows", copy_old)
