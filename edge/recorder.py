@@ -202,10 +202,12 @@ class DeviceRecorder:
 
     def _fits(self, state: RegisterState, day: date, value: int) -> bool:
         before = state.candidates.get(day)
-        start_ms = self._registers.days.start_ms(day)
         if before is not None and value < before[0]:
             return False
-        return state.last is None or state.last[1] < start_ms or value <= state.last[0]
+        if state.last is None:
+            return True
+        last, at_ms = state.last
+        return last <= value if at_ms < self._registers.days.start_ms(day) else value <= last
 
     def _submit_candidate(
         self, quantity: str, state: RegisterState, day: date, candidate: Believed, at_ms: int

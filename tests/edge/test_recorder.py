@@ -149,6 +149,15 @@ def test_a_freeze_that_does_not_lie_between_its_neighbours_is_suspect_and_no_bou
     assert log.rows()[1][:2] == (boundary_quantity(REGISTER, DAY), 1000)
 
 
+def test_a_freeze_below_the_last_reading_is_no_boundary_though_nothing_after_midnight_is_believed(log: Log) -> None:
+    recorder = log.recorder(freezes=True)
+    recorder.rows([reading(1000)], MIDNIGHT - HOUR)
+    recorder.rows([reading(900)], MIDNIGHT + HOUR)
+    assert not recorder.boundary(reading(900, DAY), MIDNIGHT + HOUR)
+    assert recorder.boundary(reading(1050, DAY), MIDNIGHT + 2 * HOUR)
+    assert log.rows()[-1][:2] == (boundary_quantity(REGISTER, DAY), 1050)
+
+
 @pytest.mark.parametrize(("value", "says"), [(900, "register-fell"), (90_000_000, "too-fast")])
 def test_a_suspect_reading_is_logged_as_such_and_never_billed(log: Log, value: int, says: str) -> None:
     recorder = log.recorder()
