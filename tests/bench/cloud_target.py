@@ -15,6 +15,7 @@ from typing import Any
 from cloud.identity.vault import Vault, open_vault
 from cloud.ingest import GatewayKey, Ingest, IngestLimits, KeyState
 from cloud.store import Store
+from cloud.supervisor import listen
 from contracts.clock import SystemClock
 
 UNLIMITED = IngestLimits(entries_per_second=1e9, waiting_bytes_max=2**30)
@@ -66,7 +67,7 @@ def served(
     """Serve until the block ends. Several processes share one listening socket, as a supervisor's workers do."""
     context = multiprocessing.get_context("spawn")
     ready = context.Semaphore(0)
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+    with tempfile.TemporaryDirectory() as folder, listen("127.0.0.1", 0) as listener:
         words = (url, dict(keys), listener, limits, Path(folder), ready)
         servers = [context.Process(target=_serve, args=words) for _ in range(processes)]
         try:

@@ -167,3 +167,22 @@ def test_an_address_that_is_taken_is_named_with_what_to_do() -> None:
             listen("127.0.0.1", port)
     with pytest.raises(SettingsError, match=r"host\.invalid port 80 cannot be had"):
         listen("host.invalid", 80)
+
+
+def test_an_answers_body_does_not_wait_until_its_head_is_acknowledged() -> None:
+    async def scene() -> int:
+        told = asyncio.get_running_loop().create_future()
+
+        async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            told.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen("127.0.0.1", 0)
+        async with await asyncio.start_server(answer, sock=listener), asyncio.timeout(60):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            try:
+                return int(await told)
+            finally:
+                writer.close()
+
+    assert asyncio.run(scene())
