@@ -291,6 +291,14 @@ class BillTree:
                 )
         return cls(bill.leaf() for bill in bills)
 
+    @classmethod
+    def of_blocks(cls, roots: Sequence[Node], unit_count: int, level: int) -> "BillTree":
+        """The rows from a level up, over the roots of all aligned blocks of 2^level units; those below are empty."""
+        tree = cls(roots)
+        tree.unit_count = unit_count
+        tree._rows = [*([] for _ in range(level)), *tree._rows]
+        return tree
+
     @property
     def root(self) -> Node:
         """What the operator posts."""

@@ -6,7 +6,7 @@ Python read the same values.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from contracts.errors import ContractsError
@@ -41,11 +41,14 @@ class Fields:
 
     __slots__ = ("_fields", "_place", "_refuse")
 
-    def __init__(self, value: object, *, place: str, keys: Sequence[str], refuse: Refuse) -> None:
+    def __init__(
+        self, value: object, *, place: str, keys: Sequence[str], refuse: Refuse, optional: Collection[str] = ()
+    ) -> None:
         if not isinstance(value, dict):
             raise refuse(f"{place or 'the file'} is not an object")
-        if set(value) != set(keys):
-            missing, unknown = sorted(set(keys) - set(value)), sorted(set(value) - set(keys))
+        given = set(value) - set(optional)
+        if given != set(keys):
+            missing, unknown = sorted(set(keys) - given), sorted(given - set(keys))
             raise refuse(f"{place or 'the file'}: {_list('missing', missing)}{_list('unknown', unknown)}")
         self._fields: dict[str, Any] = value
         self._place = place
@@ -55,17 +58,21 @@ class Fields:
         """The value as JSON gave it."""
         return self._fields[name]
 
-    def within(self, name: str, *keys: str) -> "Fields":
+    def has(self, name: str) -> bool:
+        """Whether an optional field stands here."""
+        return name in self._fields
+
+    def within(self, name: str, *keys: str, optional: Collection[str] = ()) -> "Fields":
         """An object within, with exactly these keys."""
-        return Fields(self._fields[name], place=self._at(name), keys=keys, refuse=self._refuse)
+        return Fields(self._fields[name], place=self._at(name), keys=keys, refuse=self._refuse, optional=optional)
 
     def within_or_none(self, name: str, *keys: str) -> "Fields | None":
         return None if self._fields[name] is None else self.within(name, *keys)
 
-    def each_within(self, name: str, length_max: int, *keys: str) -> "list[Fields]":
+    def each_within(self, name: str, length_max: int, *keys: str, optional: Collection[str] = ()) -> "list[Fields]":
         """A list of objects, each with exactly these keys."""
         return [
-            Fields(value, place=f"{self._at(name)}[{position}]", keys=keys, refuse=self._refuse)
+            Fields(value, place=f"{self._at(name)}[{position}]", keys=keys, refuse=self._refuse, optional=optional)
             for position, value in enumerate(self._list(name, length_max))
         ]
 

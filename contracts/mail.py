@@ -2,7 +2,8 @@
 
 What the chain says (`block`, `anchored`, `revoked`) needs no signature: the gateway merely notes it, and a false one
 shows at the next verifier. What changes what a gateway does (`config`) is signed by whoever may say it. A `visit` is
-signed by its crew: its body is a whole `minglou-signed-visit/1`, which names no gateway, for its crew knows none.
+signed by its crew: its body is a whole `minglou-visit-bundle/1`, or a bare `minglou-signed-visit/1`; neither names a
+gateway, for its crew knows none.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -66,6 +66,12 @@ class Purpose(Enum):
     FINISH_WORK = ("work.done", ("bytes32", "bytes32", "uint256"))  # order, evidence, round; a crew's key
     CONFIRM_WORK = ("work.confirm", ("bytes32", "uint256"))  # order, round
     REOPEN_WORK = ("work.reopen", ("bytes32", "bytes32", "uint256"))  # order, reason, round
+    ARRIVE_WORK = (
+        "work.arrive",
+        ("bytes32", "bytes32", "bytes32"),
+    )  # order, device, arrival digest; kept off the chain
+
+    ENROL_KEY = ("crew.enrol", ("bytes32",))  # alias; a new key's proof, which names no contract
 
     def body_digest(self, *body: Any) -> bytes:
         """SHA-256 of the ABI-encoded body. Raises AbiError if the values are not this purpose's."""

@@ -30,6 +30,26 @@ CONFIG_MEANING = "config.meaning"
 GAP = "gap"
 CLOCK_STEP = "clock.step"
 SOFTWARE = "software"
+LIFT_MODE = "lift.mode"
+LIFT_TRIPS = "lift.trips"
+LIFT_DOOR_CYCLES = "lift.door-cycles"
+LIFT_REOPENINGS = "lift.reopenings"
+LIFT_INSPECTION_RUNS = "lift.inspection-runs"
+LIFT_SAFETY_CHAIN = "lift.safety-chain"  # 0 closed, else the first open contact
+LIFT_ALARMS = "lift.alarms"
+LIFT_SUPPLY_DROPS = "lift.supply-drops"
+LIFT_EMERGENCY_STOPS = "lift.emergency-stops"
+LIFT_DECELERATION = "lift.deceleration-mm-s2"
+LIFT_LEVELLING = "lift.levelling-mm"  # signed: above the landing is positive
+LIFT_TRAPPED = "lift.trapped"  # 1: as the lift's module says
+LIFT_ENTRAPMENT = "lift.entrapment"  # 1: as the gateway concludes from what it watches
+LIFT_STOPPED = "lift.stopped"  # 1: not in service for too long, as the gateway concludes
+DEVICE_ONLINE = "device.online"  # 0: its line to the gateway was lost, 1: it is back, as the gateway saw
+DISPLAY_SLOT = "display.slot"  # of a display: the slot that it shows
+DISPLAY_PAIRED = "display.paired"
+DISPLAY_FORGOTTEN = "display.forgotten"
+DISPLAY_DISPUTED = "display.disputed"  # 1: another display told a secret in its name
+DISPLAY_SILENT = "display.silent"  # 1: not heard for too long, as the gateway concludes
 
 UNIT_OF_OBIS: Mapping[str, str] = MappingProxyType(
     {

@@ -32,6 +32,8 @@ SIGNED_VISIT_BYTES_MAX = 16 * 1024
 KIND_NAMES = {KeyKind.WEBAUTHN: "passkey", KeyKind.SOFTWARE: "software"}
 """How the file names the two kinds of key."""
 
+SIGNATURE_KEYS = ("key", "kind", "nonce", "deadline", "signature", "authenticator_data", "client_data")
+
 _KIND_OF = {name: kind for kind, name in KIND_NAMES.items()}
 _SIGNERS_MAX = 3
 _NUMBER_END = 2**64
@@ -109,7 +111,10 @@ def verify_signed_visit(signed: SignedVisit) -> None:
     """
     for number, (one, purpose) in enumerate(zip(signed.signatures, signed.purposes(), strict=False), start=1):
         try:
-            _verify_one(one, _digest(signed, one, purpose))
+            verify_signature(
+                one, chain_id=signed.chain_id, contract=signed.contract, purpose=purpose,
+                body_digest=signed.visit.digest(),
+            )  # fmt: skip
         except VisitError:
             raise
         except ContractsError as error:
@@ -123,18 +128,20 @@ def signed_visit_to_json(signed: SignedVisit) -> dict[str, Any]:
         "chain_id": str(signed.chain_id),
         "contract": signed.contract,
         "visit": visit_to_json(signed.visit),
-        "signatures": [
-            {
-                "key": one.public.hex(),
-                "kind": KIND_NAMES[one.kind],
-                "nonce": str(one.signature.nonce),
-                "deadline": str(one.signature.deadline),
-                "signature": (one.signature.r.to_bytes(32) + one.signature.s.to_bytes(32)).hex(),
-                "authenticator_data": one.signature.authenticator_data.hex(),
-                "client_data": one.signature.client_data.hex(),
-            }
-            for one in signed.signatures
-        ],
+        "signatures": [signature_to_json(one) for one in signed.signatures],
+    }
+
+
+def signature_to_json(one: VisitSignature) -> dict[str, Any]:
+    """One signer's key and signature, as files hold them."""
+    return {
+        "key": one.public.hex(),
+        "kind": KIND_NAMES[one.kind],
+        "nonce": str(one.signature.nonce),
+        "deadline": str(one.signature.deadline),
+        "signature": (one.signature.r.to_bytes(32) + one.signature.s.to_bytes(32)).hex(),
+        "authenticator_data": one.signature.authenticator_data.hex(),
+        "client_data": one.signature.client_data.hex(),
     }
 
 
@@ -153,19 +160,18 @@ def signed_visit_from_json(value: object) -> SignedVisit:
     keys = ("format", "chain_id", "contract", "visit", "signatures")
     fields = Fields(value, place="", keys=keys, refuse=VisitError)
     fields.choice("format", (FORMAT,))
-    signatures = fields.each_within(
-        "signatures", _SIGNERS_MAX,
-        "key", "kind", "nonce", "deadline", "signature", "authenticator_data", "client_data",
-    )  # fmt: skip
     return SignedVisit(
         chain_id=fields.decimal("chain_id", start=1, end=_NUMBER_END),
         contract="0x" + fields.octets("contract", 20, prefix="0x").hex(),
         visit=visit_from_json(fields.raw("visit"), place="visit"),
-        signatures=tuple(_parse_signature(one) for one in signatures),
+        signatures=tuple(
+            signature_from_fields(one) for one in fields.each_within("signatures", _SIGNERS_MAX, *SIGNATURE_KEYS)
+        ),
     )
 
 
-def _parse_signature(fields: Fields) -> VisitSignature:
+def signature_from_fields(fields: Fields) -> VisitSignature:
+    """One signer's key and signature, of an object with `SIGNATURE_KEYS`. Raises the fields' error, or `VisitError`."""
     public, rs = fields.octets("key", p256.PUBLIC_BYTES), fields.octets("signature", p256.SIGNATURE_BYTES)
     kind = _KIND_OF[fields.choice("kind", tuple(_KIND_OF))]
     return VisitSignature(
@@ -183,34 +189,32 @@ def _parse_signature(fields: Fields) -> VisitSignature:
     )
 
 
-def _octets_up_to(fields: Fields, name: str, length_max: int) -> bytes:
-    length = len(fields.text(name)) // 2
-    if length > length_max:
-        raise VisitError(f"{name} has {length} bytes; contracts take {length_max}")
-    return fields.octets(name, length)
+def verify_signature(
+    one: VisitSignature, *, chain_id: int, contract: str, purpose: Purpose, body_digest: bytes
+) -> None:
+    """Check one signature as `person.vy` does, but for the relying party and origin, which only the chain knows.
 
-
-def _digest(signed: SignedVisit, one: VisitSignature, purpose: Purpose) -> bytes:
-    return person_digest(
-        chain_id=signed.chain_id,
-        contract=signed.contract,
-        purpose=purpose,
-        key_id=one.signature.key_id,
-        nonce=one.signature.nonce,
-        deadline=one.signature.deadline,
-        body_digest=signed.visit.digest(),
-    )
-
-
-def _verify_one(one: VisitSignature, digest: bytes) -> None:
-    """As `person.vy` does, but for the relying party and origin, which only the Registry knows."""
+    Raises:
+        VisitError: not made as its kind makes them, or asked for something else.
+        KeyFormatError, SignatureError: another key's, or over other words.
+    """
     signature = one.signature
+    digest = person_digest(
+        chain_id=chain_id, contract=contract, purpose=purpose, key_id=signature.key_id, nonce=signature.nonce,
+        deadline=signature.deadline, body_digest=body_digest,
+    )  # fmt: skip
     rs = signature.r.to_bytes(32) + signature.s.to_bytes(32)
     if one.kind is KeyKind.SOFTWARE:
         if signature.authenticator_data or signature.client_data:
             raise VisitError("visit: a software key's signature carries no passkey's data")
         p256.verify_digest(one.public, sha256(digest).digest(), rs)
         return
+    _check_passkey_data(signature, digest)
+    signed = signature.authenticator_data + sha256(signature.client_data).digest()
+    p256.verify_digest(one.public, sha256(signed).digest(), rs)
+
+
+def _check_passkey_data(signature: PersonSignature, digest: bytes) -> None:
     data = signature.authenticator_data
     if len(data) < _AUTHENTICATOR_DATA_MIN or data[32] & _PRESENT_AND_VERIFIED != _PRESENT_AND_VERIFIED:
         raise VisitError("visit: the passkey did not say that its person was present and verified")
@@ -221,4 +225,10 @@ def _verify_one(one: VisitSignature, digest: bytes) -> None:
     is_foreign = rest.startswith(_CROSS_ORIGIN) and not rest.startswith(_CROSS_ORIGIN + b"false")
     if rest[:1] not in (b",", b"}") or is_foreign:
         raise VisitError("visit: the passkey was asked from within another site's page")
-    p256.verify_digest(one.public, sha256(data + sha256(signature.client_data).digest()).digest(), rs)
+
+
+def _octets_up_to(fields: Fields, name: str, length_max: int) -> bytes:
+    length = len(fields.text(name)) // 2
+    if length > length_max:
+        raise VisitError(f"{name} has {length} bytes; contracts take {length_max}")
+    return fields.octets(name, length)

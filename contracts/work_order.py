@@ -15,6 +15,7 @@ from contracts.abi import padded
 from contracts.calls import work_orders_events as events
 from contracts.entry import Entry, encode_entry
 from contracts.errors import ContractsError
+from contracts.quantities import LIFT_ENTRAPMENT, LIFT_MODE, LIFT_STOPPED
 from contracts.tree import leaf_hash
 
 TERMS_TYPE = "(" + ",".join(["uint256"] * 8) + ")"
@@ -85,8 +86,13 @@ class Fault:
         return (padded(self.quantity), _mask(self.faulty), _mask(self.sound))
 
 
-LIFT_FAULT = Fault(quantity="lift.mode", faulty=(3,), sound=(0,))
+LIFT_FAULT = Fault(quantity=LIFT_MODE, faulty=(3,), sound=(0,))
 """A lift's mode: 3 is fault, 0 normal; inspection, fire and out of service are neither."""
+
+LIFT_ENTRAPMENT_FAULT = Fault(quantity=LIFT_ENTRAPMENT, faulty=(1,), sound=(0,))
+LIFT_STOPPED_FAULT = Fault(quantity=LIFT_STOPPED, faulty=(1,), sound=(0,))
+LIFT_FAULTS = (LIFT_FAULT, LIFT_ENTRAPMENT_FAULT, LIFT_STOPPED_FAULT)
+"""What a lift reports by itself: a fault, a trapped passenger, and that it stands still for too long."""
 
 
 def _mask(values: Iterable[int]) -> int:

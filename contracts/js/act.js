@@ -27,16 +27,16 @@ export function formatAct(act) {
   return `${JSON.stringify(whole, null, 1)}\n`;
 }
 
-/** A software key's signature, r || s, as contracts take it. */
-export function personSignature({ keyId, nonce, deadline, signature }) {
+/** A person's signature, r || s, as contracts take it; a passkey's with its own data. */
+export function personSignature({ keyId, nonce, deadline, signature, authenticatorData = new Uint8Array(), clientData = new Uint8Array() }) {
   return {
     key_id: keyId,
     nonce,
     deadline,
     r: toBigInt(signature.subarray(0, 32)),
     s: toBigInt(signature.subarray(32, 64)),
-    authenticator_data: new Uint8Array(),
-    client_data: new Uint8Array(),
+    authenticator_data: authenticatorData,
+    client_data: clientData,
   };
 }
 

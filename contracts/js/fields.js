@@ -11,15 +11,16 @@ export class Fields {
   /**
    * @param {unknown} value what JSON gave.
    * @param {string} place where it stands, for messages; "" is the file itself.
-   * @param {string[]} names all its members.
+   * @param {string[]} names its members.
+   * @param {string[]} optional members that may be missing.
    */
-  constructor(value, place, names) {
+  constructor(value, place, names, optional = []) {
     this.place = place;
     const here = place || "the file";
     if (value === null || typeof value !== "object" || Array.isArray(value)) throw this.refusal(`${here} is not an object`);
     const given = Object.keys(value);
     const missing = names.filter((name) => !given.includes(name));
-    const unknown = given.filter((name) => !names.includes(name));
+    const unknown = given.filter((name) => !names.includes(name) && !optional.includes(name));
     if (missing.length || unknown.length) {
       throw this.refusal(`${here}: missing [${missing.join(", ")}], unknown [${unknown.map((n) => excerpt(n)).join(", ")}]`);
     }
@@ -32,6 +33,11 @@ export class Fields {
 
   at(name) {
     return this.place ? `${this.place}.${name}` : name;
+  }
+
+  /** Whether an optional member stands here. */
+  has(name) {
+    return Object.hasOwn(this.values, name);
   }
 
   raw(name) {

@@ -150,12 +150,18 @@ export function publicKeyOf(scalar) {
  * @param {Uint8Array} der at most 72 bytes.
  */
 export function fromDer(der) {
+  const raw = fromAnyDer(der);
+  if (!isLowS(raw)) throw new ContractsError("the signature has a high s; only the low form is accepted");
+  return raw;
+}
+
+/** The same of a signature with s in either half, as passkeys give it. */
+export function fromAnyDer(der) {
   const [r, s, end] = derPair(der);
   const raw = concat(r, s);
   if (end !== der.length || !equalBytes(toDer(raw), der)) {
     throw new ContractsError("the signature's DER is not in its one canonical form");
   }
-  if (!isLowS(raw)) throw new ContractsError("the signature has a high s; only the low form is accepted");
   return raw;
 }
 

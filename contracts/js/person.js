@@ -10,6 +10,10 @@ import { sha256 } from "./sha256.js";
 
 const TAG = "minglou/person/1";
 export const CHALLENGE = "fees.challenge";
+/** Installer and owner of a unit: one meter takes another's place. */
+export const SWAP_METER = "binding.swap";
+/** A new key of somebody who serves the building signs its alias; no contract takes it. */
+export const ENROL_KEY = "crew.enrol";
 
 const word = (value) => fromBigInt(value, 32);
 

@@ -23,6 +23,7 @@ CONTRACTS = (
     "Registry",
     "Roll",
     "Crews",
+    "Labels",
     "Bindings",
     "AnchorLog",
     "Tariffs",
