@@ -7,6 +7,7 @@ from contracts.entry import Kind
 from devices.profile_header import Headed, Header, parse_quantity, parse_unit
 from devices.toml_table import Table
 from devices.visit_rules import VisitRule, parse_visit_rules
+from devices.watch_rules import WatchRule, parse_watch_rules
 
 Path = tuple[str | int, ...]
 """Keys and list positions from the message's top to a value."""
@@ -65,6 +66,8 @@ class MqttJsonProfile(Headed):
     protocol = "mqtt-json"
     messages: tuple[MessageRule, ...]
     visit_rules: tuple[VisitRule, ...] = ()
+    watch_rules: tuple[WatchRule, ...] = ()
+    pairing_topic: str = ""  # where a display tells its secret, with "{topic}"; "" for what is no display
 
 
 def parse_mqtt_json_profile(top: Table, header: Header) -> MqttJsonProfile:
@@ -73,13 +76,32 @@ def parse_mqtt_json_profile(top: Table, header: Header) -> MqttJsonProfile:
     if not messages:
         top.fail("message", "is missing; add a [[message]] with its topic and [[message.value]] tables")
     codes = {value.quantity: value.codes for message in messages for value in message.values}
-    return MqttJsonProfile(header=header, messages=messages, visit_rules=parse_visit_rules(top, codes))
+    events = {name for message in messages for event in message.events for name in event.quantities.values()}
+    return MqttJsonProfile(
+        header=header, messages=messages,
+        visit_rules=parse_visit_rules(top, codes, events=events, registers=header.cumulative),
+        watch_rules=parse_watch_rules(top, codes), pairing_topic=_parse_pairing(top),
+    )  # fmt: skip
 
 
-def _parse_message(table: Table) -> MessageRule:
+def _parse_pairing(top: Table) -> str:
+    table = top.table("pairing")
+    if table is None:
+        return ""
+    topic = _parse_topic(table)
+    table.finish()
+    return topic
+
+
+def _parse_topic(table: Table) -> str:
     topic = table.string("topic", "{topic}")
     if topic.count("{topic}") != 1 or any(mark in topic for mark in "+#"):
         table.fail("topic", f"is {topic!r}; write {{topic}} once where the device's own topic stands, and no + or #")
+    return topic
+
+
+def _parse_message(table: Table) -> MessageRule:
+    topic = _parse_topic(table)
     is_json = table.choice("format", ("json", "text"), "json") == "json"
     message = MessageRule(
         topic=topic,

@@ -6,17 +6,19 @@ from pathlib import Path
 from devices.bthome_profile import BthomeProfile, parse_bthome_profile
 from devices.dlt645.profile import Dlt645Profile, parse_dlt645_profile
 from devices.errors import ProfileError
+from devices.gateway_profile import GatewayProfile, parse_gateway_profile
 from devices.mqtt_profile import MqttJsonProfile, parse_mqtt_json_profile
 from devices.profile_header import Header, parse_header
 from devices.toml_table import Table, read_toml
 
-Profile = Dlt645Profile | BthomeProfile | MqttJsonProfile
+Profile = Dlt645Profile | BthomeProfile | MqttJsonProfile | GatewayProfile
 
 SHIPPED = Path(__file__).parent / "profiles"
 _PARSERS: dict[str, Callable[[Table, Header], Profile]] = {
     "dlt645-2007": parse_dlt645_profile,
     "bthome": parse_bthome_profile,
     "mqtt-json": parse_mqtt_json_profile,
+    "minglou-gateway": parse_gateway_profile,
 }
 
 

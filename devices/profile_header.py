@@ -28,6 +28,11 @@ class Header:
     digest: bytes
     limits: Mapping[str, Limits]
 
+    @property
+    def cumulative(self) -> frozenset[str]:
+        """The registers that never fall."""
+        return frozenset(quantity for quantity, limits in self.limits.items() if limits.cumulative)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headed:

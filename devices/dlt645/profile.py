@@ -9,6 +9,7 @@ from devices.dlt645.value import BcdFormat, parse_bcd_format
 from devices.errors import FrameError, MeterError, ProfileError
 from devices.profile_header import Headed, Header, parse_quantity, parse_unit
 from devices.toml_table import Table
+from devices.visit_rules import VisitRule, parse_visit_rules
 
 FREEZES_KEPT_MAX = 62
 SETTLEMENTS_KEPT_MAX = 12
@@ -74,6 +75,7 @@ class Dlt645Profile(Headed):
     registers: tuple[Register, ...]
     daily_freeze: DailyFreeze | None
     settlement: Settlement | None
+    visit_rules: tuple[VisitRule, ...] = ()
 
 
 def parse_dlt645_profile(top: Table, header: Header) -> Dlt645Profile:
@@ -99,6 +101,7 @@ def parse_dlt645_profile(top: Table, header: Header) -> Dlt645Profile:
         registers=registers,
         daily_freeze=_parse_daily_freeze(top),
         settlement=_parse_settlement(top),
+        visit_rules=parse_visit_rules(top, {}, registers=header.cumulative),
     )
 
 

@@ -6,11 +6,14 @@ import logging
 from devices.errors import BuildingError
 from devices.simulated.bus import Bus
 from devices.simulated.consumption import COMMON_SHAPE, WATER_SHAPE, Consumption, flat_shape
+from devices.simulated.display import Display
 from devices.simulated.fault import Faults
+from devices.simulated.lift.schedule import LiftSchedule
 from devices.simulated.meter import Meter
 from devices.simulated.publisher import Publisher
-from devices.simulated.schedule import AccessController, Lift, Numbered
+from devices.simulated.schedule import AccessController, Numbered
 from devices.simulated.settings import BuildingSettings, MeterSettings, ModuleSettings
+from devices.simulated.supply import Supply
 from devices.simulated.water import Beacon, WaterMeter
 
 STEP_SECONDS = 0.05
@@ -27,8 +30,12 @@ class Building:
         self._settings = settings
         self._stopped = asyncio.Event()
         self.faults = Faults()
-        self.meters = {meter.address: self._meter(meter) for meter in settings.meters}
-        self.publishers = {module.link.name: self._publisher(module) for module in settings.modules}
+        self._supplies: dict[str, Supply] = {}  # by the address of the meter that hangs there
+        self.meters = dict(self._meter(meter) for meter in settings.meters)
+        self.displays = {
+            display.link.name: Display(display, settings.zone, settings.state_dir) for display in settings.displays
+        }
+        self.publishers = {module.link.name: self._publisher(module) for module in settings.modules} | self.displays
         self.beacons = [
             Beacon(
                 WaterMeter(
@@ -96,22 +103,56 @@ class Building:
             "water_pulses": {beacon.meter.ble_address: beacon.advertised for beacon in self.beacons},
         }
 
-    def _meter(self, meter: MeterSettings) -> Meter:
+    def _meter(self, meter: MeterSettings) -> tuple[str, Meter]:
+        """The meter that hangs in a place now, by its address."""
         seed, zone = self._settings.seed, self._settings.zone
         shape = COMMON_SHAPE if meter.is_common else flat_shape(meter.area_centi_m2)
-        return Meter(
-            address=meter.address,
-            consumption=Consumption(seed, meter.address, zone, shape),
+        used = Consumption(seed, meter.address, zone, shape)
+        supply = Supply(used, zone, self._settings.state_dir / f"supply-{meter.address}.json")
+        supply.recall()
+        address = supply.hung[-1][0] if supply.hung else meter.address
+        self._supplies[address] = supply
+        phases = 3 if meter.is_common else 1
+        return address, Meter(
+            address=address,
+            consumption=supply.register(),
             zone=zone,
             seed=seed,
-            phases=3 if meter.is_common else 1,
+            phases=phases,
             segment_bytes=meter.segment_bytes,
         )
+
+    def switch_off(self, address: str) -> int:
+        """The load behind a meter is switched off, and its register stands. What it stands at, Wh."""
+        self._supply_of(address).switch_off(self.now_ms())
+        return self.meters[address].consumption.at(self.now_ms())
+
+    def swap(self, old: str, new: str, opening_wh: int) -> int:
+        """Another meter takes a meter's place, and the load is switched on again. When that was, in ms.
+
+        Raises:
+            BuildingError: no such meter, or one of the new address hangs already.
+        """
+        supply, now_ms = self._supply_of(old), self.now_ms()
+        if new in self.meters:
+            raise BuildingError(f"meter {new} hangs already; give the new one an address of its own")
+        supply.hang(new, now_ms, opening_wh)
+        meter = Meter(address=new, consumption=supply.register(), zone=self._settings.zone, seed=self._settings.seed)
+        del self.meters[old], self._supplies[old]
+        self.meters[new], self._supplies[new] = meter, supply
+        if self.bus is not None:
+            self.bus.hang(meter, instead_of=old)
+        return now_ms
+
+    def _supply_of(self, address: str) -> Supply:
+        if address not in self._supplies:
+            raise BuildingError(f"{address!r} is no meter here; known: {', '.join(self._supplies)}")
+        return self._supplies[address]
 
     def _publisher(self, module: ModuleSettings) -> Publisher:
         seed, zone, name = self._settings.seed, self._settings.zone, module.link.name
         schedule = (
-            Lift(seed, name, zone, floors=module.size, visits_ms=module.visits_ms)
+            LiftSchedule(seed, name, zone, module.size, module.visits_ms, module.model)
             if module.is_lift
             else AccessController(seed, name, zone, entries_a_day=module.size)
         )

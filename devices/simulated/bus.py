@@ -50,6 +50,11 @@ class Bus:
         self._loop = loop
         loop.add_reader(self._master, self._readable)
 
+    def hang(self, meter: Meter, *, instead_of: str) -> None:
+        """Let a meter take another one's place on the wires."""
+        del self._meters[instead_of]
+        self._meters[meter.address] = meter
+
     def close(self) -> None:
         """Stop answering; the link goes, so that nobody opens a terminal that is gone."""
         if self._loop is not None:

@@ -47,7 +47,9 @@ def _obey(command: dict[str, Any], building: Building) -> dict[str, Any]:
     """Carry out one command.
 
     `counters`; `fault` (device, fault, count); `drop-mqtt` (device); `register` (address, at_ms): the true register in
-    Wh, and what the meter froze at the midnight before; `stop`.
+    Wh, and what the meter froze at the midnight before; `switch-off` (address): the load behind a meter, whose register
+    then stands; `swap` (address, new, opening_wh): another meter takes its place; `display` (device, at_ms): what its
+    screen shows, or showed then; `stop`.
     """
     match command.get("do"):
         case "counters":
@@ -62,11 +64,22 @@ def _obey(command: dict[str, Any], building: Building) -> dict[str, Any]:
         case "register":
             meter = _known(building.meters, command["address"], "meter")
             return {"energy_wh": meter.consumption.at(int(command.get("at_ms", building.now_ms())))}
+        case "switch-off":
+            return {"energy_wh": building.switch_off(command["address"])}
+        case "swap":
+            return {"at_ms": building.swap(command["address"], command["new"], int(command.get("opening_wh", 0)))}
+        case "display":
+            display = _known(building.displays, command["device"], "display")
+            shown = display.showed(int(command["at_ms"])) if "at_ms" in command else display.shown(building.now_ms())
+            return {"shown": shown, "paired": display.is_paired}
         case "stop":
             building.stop()
             return {}
         case unknown:
-            raise BuildingError(f"{unknown!r} is no command; write counters, fault, drop-mqtt, register or stop")
+            raise BuildingError(
+                f"{unknown!r} is no command; write counters, fault, drop-mqtt, register, switch-off, swap, display or "
+                "stop"
+            )
 
 
 def _known(devices: dict[str, Any], name: str, kind: str) -> Any:

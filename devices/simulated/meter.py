@@ -9,7 +9,7 @@ from devices.dlt645.request import READ, READ_ADDRESS, READ_FOLLOWING
 from devices.dlt645.value import BcdFormat, encode_freeze_time
 from devices.simulated.calendar import local_date
 from devices.simulated.chance import between
-from devices.simulated.consumption import Consumption
+from devices.simulated.supply import Register
 
 ENERGY = BcdFormat(bytes_count=4, factor=10)
 VOLTS = BcdFormat(bytes_count=2, factor=100)
@@ -30,7 +30,7 @@ class Meter:
         self,
         *,
         address: str,
-        consumption: Consumption,
+        consumption: Register,
         zone: ZoneInfo,
         seed: int,
         phases: int = 1,

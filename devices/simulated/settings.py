@@ -8,6 +8,8 @@ from contracts.clock import Clock, clock_from_settings
 from contracts.errors import ClockError
 from devices.dlt645.frame import check_address
 from devices.errors import BuildingError, FrameError
+from devices.simulated.display import REPORT_SECONDS, DisplaySettings
+from devices.simulated.lift.module import MODELS
 from devices.simulated.publisher import Link
 from devices.toml_table import Table, read_toml
 
@@ -29,13 +31,14 @@ class MeterSettings:
 class ModuleSettings:
     """A lift or an access controller; `size` is its floors, or how many people pass it in a day.
 
-    `visits_ms` is when a lift's mechanic comes; None for every other week.
+    `visits_ms` is when a lift's mechanic comes; None for every other week. `model` is its monitoring module's.
     """
 
     link: Link
     is_lift: bool
     size: int
     visits_ms: tuple[int, ...] | None = None
+    model: str = "A"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ class BuildingSettings:
     meters: tuple[MeterSettings, ...]
     modules: tuple[ModuleSettings, ...]
     water: tuple[WaterSettings, ...]
+    displays: tuple[DisplaySettings, ...] = ()
 
 
 def load_building(path: Path) -> BuildingSettings:
@@ -91,6 +95,7 @@ def load_building(path: Path) -> BuildingSettings:
             *(_parse_module(table, urls, is_lift=False) for table in top.tables("access")),
         ),
         water=tuple(_parse_water(table) for table in top.tables("water")),
+        displays=tuple(_parse_display(table, urls) for table in top.tables("display")),
     )
     for table in (serial, bluetooth):
         if table is not None:
@@ -146,7 +151,8 @@ def _parse_meter(table: Table) -> MeterSettings:
     return meter
 
 
-def _parse_module(table: Table, urls: dict[str, str], *, is_lift: bool) -> ModuleSettings:
+def _parse_link(table: Table, urls: dict[str, str]) -> Link:
+    """Where and as whom a device speaks MQTT."""
     name = table.string("name")
     via = table.choice("via", tuple(_SECTIONS))
     if via not in urls:
@@ -157,14 +163,33 @@ def _parse_module(table: Table, urls: dict[str, str], *, is_lift: bool) -> Modul
             password = Path(table.string("password_file")).read_text().strip()
         except OSError as error:
             table.fail("password_file", f"cannot be read ({error}); write the password into it")
+    return Link(
+        name=table.string("client_id", name),
+        url=urls[via],
+        topic=table.string("topic"),
+        username=table.string("username") if "username" in table else "",
+        password=password,
+    )
+
+
+def _parse_display(table: Table, urls: dict[str, str]) -> DisplaySettings:
+    display = DisplaySettings(
+        link=_parse_link(table, urls),
+        base=table.string("base"),
+        code=table.string("code"),
+        report_seconds=table.integer("report_seconds", REPORT_SECONDS, minimum=1, maximum=86_400),
+        visits_ms=table.integers("visits_ms", minimum=0, maximum=2**53 - 1) if "visits_ms" in table else (),
+        often_from_ms=table.integer("often_from_ms", minimum=0, maximum=2**53 - 1)
+        if "often_from_ms" in table
+        else None,
+    )
+    table.finish()
+    return display
+
+
+def _parse_module(table: Table, urls: dict[str, str], *, is_lift: bool) -> ModuleSettings:
     module = ModuleSettings(
-        link=Link(
-            name=table.string("client_id", name),
-            url=urls[via],
-            topic=table.string("topic"),
-            username=table.string("username") if "username" in table else "",
-            password=password,
-        ),
+        link=_parse_link(table, urls),
         is_lift=is_lift,
         size=table.integer("floors", 12, minimum=2, maximum=200)
         if is_lift
@@ -172,6 +197,7 @@ def _parse_module(table: Table, urls: dict[str, str], *, is_lift: bool) -> Modul
         visits_ms=table.integers("visits_ms", minimum=0, maximum=2**53 - 1)
         if is_lift and "visits_ms" in table
         else None,
+        model=table.choice("model", tuple(MODELS), "A") if is_lift else "A",
     )
     table.finish()
     return module
