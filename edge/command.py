@@ -16,14 +16,17 @@ _END_SECONDS = 25.0  # from the signal on: collectors, the writer's last commit,
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-commands and their options."""
-    commands = parser.add_subparsers(dest="action", required=True, metavar="run|identity|status")
+    commands = parser.add_subparsers(dest="action", required=True, metavar="run|identity|status|forget-display")
     for name, says in (
         ("run", "collect, sign and forward until stopped"),
         ("identity", "make the key on first use; print what enrolment needs, as JSON"),
         ("status", "ask the running gateway how it is"),
+        ("forget-display", "let another display be paired in the place of one that was replaced"),
     ):
         command = commands.add_parser(name, help=says)
         command.add_argument("--config", type=Path, required=True, help="the gateway's TOML file")
+        if name == "forget-display":
+            command.add_argument("urn", help="the display's URN in the gateway's file")
         if name == "status":
             command.add_argument("--json", action="store_true", help="everything, as JSON")
 
@@ -36,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
             return _run(settings)
         if arguments.action == "identity":
             return _identity(settings)
+        if arguments.action == "forget-display":
+            return _forget_display(settings, arguments.urn)
         return _status(settings, as_json=arguments.json)
     except EdgeError as error:
         sys.stderr.write(f"edge: {error}\n")
@@ -101,6 +106,18 @@ def _identity(settings: Settings) -> int:
         "fingerprint": sha256(spki).hexdigest(),
     }
     print(json.dumps(identity, indent=1))
+    return 0
+
+
+def _forget_display(settings: Settings, urn: str) -> int:
+    from contracts.entry import device_id
+    from edge.presence.secrets import DisplaySecrets
+
+    if urn not in {device.urn for device in settings.devices}:
+        raise EdgeError(f"{urn} is no [[device]] of this gateway; write its URN as it stands there")
+    if not DisplaySecrets(settings.data_dir).forget(device_id(urn), settings.clock.now_ms()):
+        raise EdgeError(f"{urn} is not paired; a display is paired when it is first connected")
+    print(f"{urn} is forgotten; the next display that tells a secret as {urn} is paired")
     return 0
 
 

@@ -36,17 +36,19 @@ class Sink(Protocol):
 class Submission:
     """Entries that belong together: they share one transaction."""
 
-    __slots__ = ("boundary", "delivered", "rows", "session", "sink", "states", "token")
+    __slots__ = ("boundary", "delivered", "origin", "rows", "session", "sink", "states", "token")
 
     def __init__(
         self, rows: Sequence[EntryRow], *, delivered: Sequence[DeliveryRow] = (),
         boundary: tuple[bytes, str] | None = None, states: dict[str, bytes] | None = None,
         session: tuple[str, str, str] | None = None, sink: Sink | None = None, token: Any = None,
+        origin: str | None = None,
     ) -> None:  # fmt: skip
         self.rows = rows
         self.delivered = delivered
         self.boundary = boundary  # device and quantity of the one row, dropped if the log has it already
         self.states = states
+        self.origin = origin  # of the only log that the states speak of; None where they hold in every epoch
         self.session = session
         self.sink = sink
         self.token = token
@@ -178,7 +180,7 @@ class Committer:
         size = self.store.size + len(group.rows)
         sign = bool(size) and (self.signer.due(size, time.monotonic()) or (stopping and self.signer.may_sign))
         sign = sign and size > self.signer.signed_size
-        written = self._write(group, sign, stopping)
+        written = self._write(group, submissions, sign, stopping)
         if written is None:
             return
         root = written[0]
@@ -189,6 +191,8 @@ class Committer:
             if self.store.size - self.signer.signed_size > _BACKLOG_STEP:
                 self._sign_backlog(stopping)
             self._sign(self.store.size, root)
+        elif group.notes:
+            self.on_checkpoint()  # of the group before, written beside this one
 
     def _group(self, submissions: Iterable[Submission]) -> Group:
         group = Group(notes=self._notes)
@@ -206,11 +210,20 @@ class Committer:
                 group.delivered.extend(submission.delivered)
             if submission.session is not None:
                 group.sessions.append(submission.session)
-            if submission.states:
-                group.states.update(submission.states)
+        group.states = self._states(submissions)
         return group
 
-    def _write(self, group: Group, sign: bool, stopping: bool) -> tuple[bytes | None] | None:
+    def _states(self, submissions: Iterable[Submission]) -> dict[str, bytes]:
+        """What is to be remembered, without what speaks of a log that is open no more."""
+        states: dict[str, bytes] = {}
+        for submission in submissions:
+            if submission.states and submission.origin in (None, self.store.origin):
+                states.update(submission.states)
+        return states
+
+    def _write(
+        self, group: Group, submissions: Iterable[Submission], sign: bool, stopping: bool
+    ) -> tuple[bytes | None] | None:
         """Write one group, waiting for room on the disk as long as it takes; None only when told to stop before."""
         while True:
             try:
@@ -221,6 +234,7 @@ class Committer:
                 _log.error("%s", error)
                 group.notes, sign = [], False
                 self.store = self.on_broken(error)
+                group.states = self._states(submissions)
                 continue
             except StoreError as error:
                 self._wait_for_disk(error)

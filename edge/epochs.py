@@ -16,7 +16,7 @@ from contracts.checkpoint import Checkpoint
 from contracts.clock import Clock
 from contracts.entry import Kind, decode_entry
 from contracts.errors import ContractsError
-from contracts.quantities import EPOCH_OPEN, parse_boundary_quantity
+from contracts.quantities import EPOCH_OPEN, VISIT, parse_boundary_quantity
 from contracts.tree import leaf_hash
 from edge.calendar_days import LocalDays
 from edge.errors import StoreBrokenError, StoreError
@@ -25,6 +25,7 @@ from edge.log_reader import LogReader
 from edge.log_store import EntryRow, Group, LogStore
 from edge.registers import Registers
 from edge.voice import GAP_ENTRIES_LOST, Voice
+from edge.watch import STATE as WATCH
 
 _FILE = re.compile(r"e(0|[1-9][0-9]*)\.sqlite3")
 _RELOG_GROUP = 2000
@@ -107,7 +108,13 @@ class Epochs:
         start = old.unsent_from() if unsent_from is None else unsent_from
         rows, lost = old.rows_from(start)
         again = {key for row in rows if (key := _boundary_of(row)) is not None}
-        kept = [(device, quantity) for device, quantity in old.boundaries() if (device, quantity) not in again]
+        judged = {entry.detail_digest for row in rows if (entry := decode_entry(row[0])).kind is Kind.VISIT}
+        kept = [
+            (device, quantity) for device, quantity, position in old.boundaries()
+            # A visit whose verdict is lost and was never sent is judged again: it stands in no log.
+            if (device, quantity) not in again
+            and (quantity != VISIT or start is None or position < start or device in judged)
+        ]  # fmt: skip
         group = Group(
             delivered=old.deliveries(), sessions=old.sessions(),
             earlier_boundaries=kept,
@@ -115,6 +122,8 @@ class Epochs:
         registers = old.registers(self._days)
         if registers is not None:
             group.states["registers"] = registers
+        if watch := old.state(WATCH):
+            group.states[WATCH] = watch  # so that a fault that ends now is said to be over
         store.append(group)
         if lost:
             now_ms = self._clock.now_ms()
@@ -179,10 +188,15 @@ class _OldLog:
         middle = (start + end) // 2
         return self._part(start, middle) + self._part(middle, end)
 
-    def boundaries(self) -> list[tuple[bytes, str]]:
+    def boundaries(self) -> list[tuple[bytes, str, int]]:
         with _forgiving():
-            return [(device, quantity) for device, quantity, _ in self._reader.boundaries()] if self._reader else []
+            return self._reader.boundaries() if self._reader else []
         return []
+
+    def state(self, name: str) -> bytes | None:
+        with _forgiving():
+            return self._reader.state(name) if self._reader else None
+        return None
 
     def deliveries(self) -> list[bytes]:
         with _forgiving():

@@ -7,14 +7,14 @@ import os
 import platform
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from contracts import p256
 from contracts.clock import SystemClock
 from contracts.ending import end_tasks
-from contracts.entry import decode_entry
+from contracts.entry import decode_entry, device_id
 from edge.calendar_days import LocalDays
 from edge.clock_watch import STEP_MIN_MS, ClockWatch
 from edge.committer import Committer, Submission
@@ -35,7 +35,7 @@ from edge.settings import Settings
 from edge.signer import CheckpointRule, Signer
 from edge.supervision import Health, supervise
 from edge.uplink import Uplink
-from edge.visits.desk import open_visit_desk
+from edge.visits.opening import open_visit_desk
 from edge.voice import GAP_STOPPED, Voice
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ _HEARTBEAT_SECONDS_MAX = 60.0
 _log = logging.getLogger("edge")
 
 Say = Callable[[str], None]
+Collectors = list[tuple[str, Callable[[], Awaitable[None]]]]
 
 
 def software_version() -> str:
@@ -93,7 +94,9 @@ class Gateway:
         for recorder in self.roster.recorders:
             recorder.may_use_last_reading = lambda: self._signer.permitted
         self._copies = Copies(settings.copies, self._tell)
-        self._visits = open_visit_desk(settings, self.roster.visit_rules, self.committer, self._tell)
+        self._visits = open_visit_desk(
+            settings, self.roster, self.registers, self.committer, self._tell, self._secrets.credential_secret
+        )
         self._healths: list[Health] = []
         self._ingests: list[MqttIngest] = []
         self._listeners: list[asyncio.Event] = []
@@ -133,7 +136,7 @@ class Gateway:
         fields = {"version": software_version(), "python": platform.python_version(), "boot": _boot_id()}
         rows.append(self._voice.software(now_ms, fields))
         states = {"unsigned_from": str(self._unsigned_from).encode()}
-        self.committer.submit(Submission(rows, states=states))
+        self.committer.submit(Submission(rows, states=states, origin=self.store.origin))
 
     def _last_entry_ms(self) -> int | None:
         reader = self.store.reader()
@@ -173,7 +176,7 @@ class Gateway:
                     tasks.create_task(self._supervised("midnight", self._sweep), name="midnight"),
                     tasks.create_task(self._watch_writer(notifier), name="writer"),
                 ]
-                if self.roster.visit_rules:
+                if self.roster.visit_rules or self.roster.watch_rules:
                     running.append(tasks.create_task(self._supervised("visits", self._visits.run), name="visits"))
                 for name, run in self._collectors():
                     running.append(tasks.create_task(self._supervised(name, run), name=name))
@@ -210,9 +213,9 @@ class Gateway:
         self.committer.store.close()
         self._visits.close()
 
-    def _collectors(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+    def _collectors(self) -> Collectors:
         """The collectors that the settings name; their libraries are imported here and not before."""
-        settings, found = self._settings, list[tuple[str, Callable[[], Awaitable[None]]]]()
+        settings, found = self._settings, Collectors()
         senders: dict[str, Callable[[bytes], int]] = {}
         if settings.endpoint is not None:
             from edge.credentials import Credentials
@@ -226,8 +229,10 @@ class Gateway:
             self.committer.on_room = endpoint.room_again
             self._counters.append(lambda: {"mqtt_connected": endpoint.connected, "mqtt_malformed": endpoint.malformed})
             senders.update({device.recorder.urn: _sender(endpoint.command, device) for device in devices})
+            self._visits.listen_to(endpoint.lines)
             self._listeners.append(endpoint.listening)
             found.append(("endpoint", endpoint.run))
+            found.extend(self._display_clocks(senders))
         for broker_settings in settings.brokers:
             devices = self.roster.mqtt.get(broker_settings.name, [])
             if devices:
@@ -258,8 +263,17 @@ class Gateway:
             found.append(("home-assistant", home.run))
         return found
 
-    def _buses(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
-        found = list[tuple[str, Callable[[], Awaitable[None]]]]()
+    def _display_clocks(self, senders: Mapping[str, Callable[[bytes], int]]) -> Collectors:
+        if not self.roster.displays:
+            return []
+        from edge.presence.clock import DisplayClocks
+
+        sends = {device_id(urn): send for urn, send in senders.items()}
+        beside = {served: [sends[one] for one in displays] for served, displays in self.roster.displays.items()}
+        return [("displays", DisplayClocks(beside, self._settings.clock).run)]
+
+    def _buses(self) -> Collectors:
+        found = Collectors()
         for settings in self._settings.buses:
             placed = self.roster.meters.get(settings.name, [])
             if placed:
@@ -293,7 +307,7 @@ class Gateway:
             self.roster.recorders, self._healths, self._counts,
         )  # fmt: skip
         status.notices = self.notices
-        server = StatusServer(self._settings.status, status)
+        server = StatusServer(self._settings.status, status, self._visits.nonce_page(self._settings.crew_urls))
         self._listeners.append(server.listening)
         return [tasks.create_task(self._supervised("status", server.run), name="status")]
 
@@ -339,7 +353,7 @@ class Gateway:
             states["unsigned_from"] = b""
         if self._signer.revoked:
             states["revoked"] = b"1"
-        self.committer.submit(Submission((), states=states))
+        self.committer.submit(Submission((), states=states, origin=self.committer.store.origin))
 
     async def _watch_writer(self, notifier: Notifier) -> None:
         """Everything rests on the writer: without it the gateway ends, and is started again."""

@@ -78,7 +78,7 @@ class Mailbox:
         self._after, self.anchored = reader.number("mail"), reader.number("anchored")
         self._block, self.pruned = reader.number("block"), reader.number("pruned")
         reader.close()
-        self._visits.start_epoch()
+        self._visits.start_epoch(store.origin)
         self._copies.start_epoch(store)
 
     async def _take(self, message: Message) -> None:
@@ -101,7 +101,7 @@ class Mailbox:
         self._after = message.number
         states["mail"] = self._visits.acknowledged(message.number)
         # The beacon and its number share one transaction, so a restart repeats neither.
-        self._committer.submit(Submission(rows, states=states))
+        self._committer.submit(Submission(rows, states=states, origin=self._origin))
         await self._prune()
 
     def _revoke(self) -> None:

@@ -28,6 +28,7 @@ from edge.registers import Believed, Registers, RegisterState
 from edge.template import EntryTemplate, encode_time
 
 _SALTS_DRAWN = 32
+_SPARE_HELD_MS = 3 * 86_400_000  # how long a new meter's first midnight waits for the visit that put it up
 
 
 def _new_salt() -> bytes:
@@ -59,13 +60,15 @@ class DeviceRecorder:
 
     def __init__(
         self, urn: str, limits: Mapping[str, Limits], registers: Registers, committer: Committer, *,
-        freezes: bool = False,
+        freezes: bool = False, is_spare: bool = False,
     ) -> None:  # fmt: skip
         self.urn = urn
         self.device = device_id(urn)
         self.freezes = freezes  # the meter itself freezes its registers at midnight
+        self.is_spare = is_spare  # it will take another meter's place: a visit says with which register it began
         self.lock = threading.Lock()
         self.last_seen_ms = 0
+        self.unanswered_ms = 0  # when it was last asked in vain
         self.readings = 0
         self.suspect = 0
         self.boundaries = 0
@@ -85,6 +88,10 @@ class DeviceRecorder:
         """The last value of each quantity, and when it was observed."""
         told = list(self._quantities.items())
         return {quantity: known.latest for (_, quantity), known in told if known.latest is not None}
+
+    def limits_of(self, quantity: str) -> Limits | None:
+        """What the profile says that a quantity can be."""
+        return self._limits.get(quantity)
 
     def rows(self, readings: Sequence[Reading], at_ms: int) -> list[EntryRow]:
         """The rows of readings that carry no boundary, observed at one time. Submits boundary entries that fall due."""
@@ -124,6 +131,8 @@ class DeviceRecorder:
             state = self._registers.state(self.device, reading.quantity)
             if state.last_boundary is not None and day <= state.last_boundary:
                 return False
+            if self._is_held(state, day, at_ms):
+                return False
             if not self._fits(state, day, reading.value):
                 self._submit_suspect(reading, at_ms)
                 return False
@@ -136,9 +145,25 @@ class DeviceRecorder:
         with self.lock:
             state = self._registers.state(self.device, quantity)
             candidate = state.candidates.get(day)
-            if candidate is None or not self.may_use_last_reading():
+            if candidate is None or not self.may_use_last_reading() or self._is_held(state, day, at_ms):
                 return False
             self._submit_candidate(quantity, state, day, candidate, at_ms)
+        return True
+
+    def swap_boundary(self, quantity: str, day: date, read: Believed, visit: bytes, at_ms: int) -> bool:
+        """Log what a register showed when its meter was taken down, or first showed when it was put up, as the boundary
+        entry of the midnight behind it; False where that midnight has its entry already.
+
+        Args:
+            read: the value, and when it was read.
+            visit: digest of the visit that swapped the meters.
+        """
+        with self.lock:
+            state = self._registers.state(self.device, quantity)
+            if state.last_boundary is not None and day <= state.last_boundary:
+                return False
+            fields: dict[str, object] = {"source": "swap", "visit": visit.hex(), "read_at_ms": read[1]}
+            self._submit_boundary(quantity, state, day, read[0], fields, at_ms)
         return True
 
     def sweep(self, now_ms: int, grace_ms: int) -> None:
@@ -151,7 +176,8 @@ class DeviceRecorder:
                 if not self.may_use_last_reading():
                     continue
                 for day, candidate in sorted(state.candidates.items()):
-                    if now_ms >= self._registers.days.start_ms(day) + grace_ms:
+                    is_late = now_ms >= self._registers.days.start_ms(day) + grace_ms
+                    if is_late and not self._is_held(state, day, now_ms):
                         self._submit_candidate(quantity, state, day, candidate, now_ms)
 
     def boundaries_missing(self, today: date) -> list[date]:
@@ -160,10 +186,15 @@ class DeviceRecorder:
             missing: set[date] = set()
             for (kind, quantity), known in self._quantities.items():
                 if kind == Kind.READING and known.register is not None and "*" not in quantity:
-                    missing.update(known.register.candidates)
-                    if known.register.last_boundary is None or known.register.last_boundary < today:
-                        missing.add(today)
+                    missing.update(self._missing(known.register, today))
             return sorted(missing)
+
+    def _missing(self, state: RegisterState, today: date) -> set[date]:
+        days = set(state.candidates)
+        if state.last_boundary is None or state.last_boundary < today:
+            days.add(today)
+        now_ms = self._registers.days.start_ms(today)
+        return {day for day in days if not self._is_held(state, day, now_ms)}
 
     def know(self, kind: Kind, quantities: Sequence[str]) -> None:
         """Prepare registers that the log already knows, so that the sweep sees them before their first reading."""
@@ -198,7 +229,14 @@ class DeviceRecorder:
     def _midnight_passed(self, quantity: str, state: RegisterState, at_ms: int) -> None:
         if not self.freezes and self.may_use_last_reading():
             for day, candidate in sorted(state.candidates.items()):
-                self._submit_candidate(quantity, state, day, candidate, at_ms)
+                if not self._is_held(state, day, at_ms):
+                    self._submit_candidate(quantity, state, day, candidate, at_ms)
+
+    def _is_held(self, state: RegisterState, day: date, now_ms: int) -> bool:
+        """Whether a midnight still waits: what a new meter counted on its first evening would be nobody's otherwise."""
+        if not self.is_spare or state.last_boundary is not None:
+            return False
+        return now_ms < self._registers.days.start_ms(day) + _SPARE_HELD_MS
 
     def _fits(self, state: RegisterState, day: date, value: int) -> bool:
         before = state.candidates.get(day)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,6 +16,7 @@ from edge.toml_text import TomlTable, read_toml
 _ORIGIN = re.compile(r"[a-z0-9.-]+(/[a-z0-9-]+){2}/e0")
 _URN = re.compile(r"urn:minglou:[a-z0-9:-]+")
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+_CREW_URL = re.compile(r"https?://[a-zA-Z0-9.:-]+/[a-zA-Z0-9._~/-]*")
 _PARITIES = ("none", "even", "odd")
 
 
@@ -82,6 +84,9 @@ class DeviceSettings:
     username: str = ""
     ble_address: str = ""
     poll_seconds: int = 0  # 0: as the profile says
+    of: tuple[str, ...] = ()  # URNs of the devices that this display or machine room's door belongs to
+    without: tuple[str, ...] = ()  # items of its profile's visit rules that are not fitted here
+    spare: bool = False  # a meter in stock: it hangs nowhere yet, and will take another one's place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +115,9 @@ class Settings:
     home_assistant: HomeAssistantSettings | None
     devices: tuple[DeviceSettings, ...]
     maintenance_contract: str = ""  # whose visits are judged, 0x…; "" judges none
+    crew_urls: tuple[str, ...] = ()  # the crew pages that a nonce may be handed back to
+    crew_cards_file: Path | None = None  # whose card opens doors, and the one that opens none
+    packs: tuple[Path, ...] = ()  # plans of maintenance that do not come with Minglou
     copies: tuple[CopyKeeper, ...] = ()  # who must have acknowledged what is to be pruned
 
     @property
@@ -165,7 +173,7 @@ def read_settings(path: Path) -> Settings:
         ble_silence_seconds=ble.seconds("silence_seconds", 30.0, least=1.0) if ble else 30.0,
         home_assistant=_home_assistant(top),
         devices=tuple(_device(table) for table in top.tables("device")),
-        maintenance_contract=_maintenance(top),
+        **_maintenance(path, top),
         copies=_copies(top),
     )
     _check_devices(top, settings)
@@ -302,15 +310,24 @@ def _home_assistant(top: TomlTable) -> HomeAssistantSettings | None:
     )
 
 
-def _maintenance(top: TomlTable) -> str:
+def _maintenance(path: Path, top: TomlTable) -> dict[str, Any]:
     table = top.table("maintenance")
     if table is None:
-        return ""
-    table.only("contract")
+        return {}
+    table.only("contract", "crew_urls", "crew_cards_file", "packs")
     contract = table.string("contract").lower()
     if not _ADDRESS.fullmatch(contract):
         raise table.error("contract", f"is {contract!r}; write the address 0x… of the site's maintenance contract")
-    return contract
+    crew_urls = table.strings("crew_urls")
+    if any(not _CREW_URL.fullmatch(url) for url in crew_urls):
+        raise table.error("crew_urls", "write addresses of crew pages, such as https://minglou.example/crew")
+    cards_file = table.string("crew_cards_file", "")
+    return {
+        "maintenance_contract": contract,
+        "crew_urls": crew_urls,
+        "crew_cards_file": _path(path, cards_file) if cards_file else None,
+        "packs": tuple(_path(path, written) for written in table.strings("packs")),
+    }
 
 
 def _copies(top: TomlTable) -> tuple[CopyKeeper, ...]:
@@ -330,7 +347,10 @@ def _copies(top: TomlTable) -> tuple[CopyKeeper, ...]:
 
 
 def _device(table: TomlTable) -> DeviceSettings:
-    table.only("urn", "profile", "bus", "address", "mqtt", "topic", "username", "ble_address", "poll_seconds")
+    table.only(
+        "urn", "profile", "bus", "address", "mqtt", "topic", "username", "ble_address", "poll_seconds", "of", "without",
+        "spare",
+    )  # fmt: skip
     device = DeviceSettings(
         urn=_urn(table),
         profile=table.string("profile"),
@@ -341,6 +361,9 @@ def _device(table: TomlTable) -> DeviceSettings:
         username=table.string("username", ""),
         ble_address=table.string("ble_address", "").upper(),
         poll_seconds=table.integer("poll_seconds", 0, most=86_400),
+        of=table.strings("of"),
+        without=table.strings("without"),
+        spare=table.flag("spare"),
     )
     if sum(map(bool, (device.bus, device.mqtt, device.ble_address))) != 1:
         raise table.error("urn", f"{device.urn} needs exactly one of bus, mqtt, ble_address")
@@ -356,7 +379,10 @@ def _device(table: TomlTable) -> DeviceSettings:
 def _check_devices(top: TomlTable, settings: Settings) -> None:
     buses, brokers = {bus.name for bus in settings.buses}, {broker.name for broker in settings.brokers}
     urns: set[str] = set()
+    known = {device.urn for device in settings.devices}
     for table, device in zip(top.tables("device"), settings.devices, strict=True):
+        if not set(device.of) <= known - {device.urn}:
+            raise table.error("of", f"{device.urn} stands beside what is no [[device]] here; write their URNs")
         if device.urn in urns or device.urn == settings.urn:
             raise table.error("urn", f"{device.urn} stands here twice; give every device its own")
         urns.add(device.urn)

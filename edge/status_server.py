@@ -1,19 +1,26 @@
-"""The status page on the LAN: read-only, no secrets, no framework. A person's page, JSON, and Prometheus' text."""
+"""The status page on the LAN: read-only, no secrets, no framework. A person's page, JSON, and Prometheus' text.
+
+Beside them the nonces of the building's network (`edge.presence.nonces`), where a crew page is in the settings.
+"""
 
 import asyncio
 import html
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.errors import CollectorError
 from edge.settings import Listen
 from edge.status import Status
+
+if TYPE_CHECKING:
+    from edge.presence import NoncePage
 
 _REQUEST_BYTES_MAX = 8192
 _REQUEST_SECONDS = 5.0
 _HEADERS = (
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\nX-Content-Type-Options: nosniff\r\n"
 )
+_REASONS = {200: "OK", 404: "Not Found", 405: "Method Not Allowed"}
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:1rem auto;padding:0 1rem;color:#1b2733}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2rem .6rem;border-bottom:1px solid #ccd}"
@@ -24,9 +31,10 @@ _STYLE = (
 class StatusServer:
     """Answers GET requests, one a connection."""
 
-    def __init__(self, listen: Listen, status: Status) -> None:
+    def __init__(self, listen: Listen, status: Status, nonces: "NoncePage | None" = None) -> None:
         self._listen = listen
         self._status = status
+        self._nonces = nonces
         self.listening = asyncio.Event()
 
     async def run(self) -> None:
@@ -55,7 +63,10 @@ class StatusServer:
         words = request.split(b"\r\n", 1)[0].split(b" ")
         if len(words) != 3 or words[0] not in (b"GET", b"HEAD"):
             return _response(405, "text/plain", "read-only: ask with GET\n")
-        path = words[1].split(b"?", 1)[0].decode("latin-1")
+        path, _, query = words[1].decode("latin-1").partition("?")
+        if self._nonces is not None and path.startswith("/presence/") and words[0] == b"GET":
+            code, says = self._nonces.answer(path, query)
+            return _redirect(says) if code == 303 else _response(code, "text/plain", says)
         if path == "/status.json":
             return _response(200, "application/json", json.dumps(await self._status.fields()))
         if path == "/metrics":
@@ -72,9 +83,15 @@ class StatusServer:
 
 def _response(code: int, kind: str, text: str) -> bytes:
     body = text.encode()
-    reason = {200: "OK", 404: "Not Found", 405: "Method Not Allowed"}[code]
+    reason = _REASONS[code]
     head = f"HTTP/1.1 {code} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
     return (head + _HEADERS + "\r\n").encode() + body
+
+
+def _redirect(address: str) -> bytes:
+    """To an address of the settings; nobody on the way may keep the answer, for each asks for a nonce of his own."""
+    head = f"HTTP/1.1 303 See Other\r\nLocation: {address}\r\nContent-Length: 0\r\nCache-Control: no-store\r\n"
+    return (head + "Connection: close\r\n" + _HEADERS + "\r\n").encode()
 
 
 def metrics(fields: dict[str, Any]) -> str:

@@ -42,6 +42,21 @@ class TomlTable:
             raise self.error(key, f"is {value!r}; write seconds from {least} to {most}")
         return float(value)
 
+    def strings(self, key: str) -> tuple[str, ...]:
+        """A list of texts, or one alone; empty where it is absent."""
+        value = self.values.get(key, [])
+        value = [value] if isinstance(value, str) else value
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.error(key, f"is {value!r}; write a list of texts in quotes")
+        return tuple(value)
+
+    def flag(self, key: str) -> bool:
+        """True or false; false where it is absent."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise self.error(key, f"is {value!r}; write true or false")
+        return value
+
     def tables(self, key: str) -> tuple["TomlTable", ...]:
         """The tables of an array `[[key]]`, none where it is absent."""
         value = self.values.get(key, [])

@@ -76,7 +76,10 @@ class BusCollector:
         self._voice = voice
         self._stop = threading.Event()
         self._schedule = BusSchedule(
-            [MeterPlan(number=number, interval_ms=seconds * 1000) for number, seconds in enumerate(intervals_s)]
+            [
+                MeterPlan(number=number, interval_ms=seconds * 1000, is_spare=meters[number].recorder.is_spare)
+                for number, seconds in enumerate(intervals_s)
+            ]
         )
         self.counts = BusCounts()
 
@@ -111,6 +114,7 @@ class BusCollector:
         for problem in job.problems:
             meter.recorder.last_error = problem
         if not answered:
+            meter.recorder.unanswered_ms = now_ms
             self._schedule.silent(plan, now_ms)
             return
         if plan.silences >= _SILENCES_BEFORE_GAP and plan.answered_ms:

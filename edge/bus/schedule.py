@@ -18,6 +18,7 @@ class MeterPlan:
     due_ms: int = 0  # 0: at once
     silences: int = 0  # polls without an answer, in a row
     answered_ms: int = 0
+    is_spare: bool = False  # it will take another meter's place: asked in every interval, for it may hang there by now
 
     @property
     def is_silent(self) -> bool:
@@ -47,8 +48,15 @@ class BusSchedule:
     def silent(self, meter: MeterPlan, now_ms: int) -> None:
         """Ask a silent meter more and more seldom, so that its timeouts cost the others little."""
         meter.silences += 1
-        skipped = min(2 ** (meter.silences - 1), _SKIPPED_POLLS_MAX) - 1
+        if meter.silences == 1 and meter.answered_ms:
+            self._ask_spares(now_ms)  # perhaps one of them hangs in its place
+        skipped = 0 if meter.is_spare else min(2 ** (meter.silences - 1), _SKIPPED_POLLS_MAX) - 1
         meter.due_ms = _next_on_grid(now_ms, meter.interval_ms) + skipped * meter.interval_ms
+
+    def _ask_spares(self, now_ms: int) -> None:
+        for meter in self.meters:
+            if meter.is_spare and meter.is_silent:
+                meter.due_ms = min(meter.due_ms, now_ms)
 
 
 def _next_on_grid(now_ms: int, interval_ms: int) -> int:

@@ -10,6 +10,7 @@ import logging
 import ssl
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from edge.committer import Committer, Submission
@@ -112,6 +113,7 @@ class Endpoint:
         self._committer = committer
         self._clients: set[Client] = set()
         self._by_session: dict[str, Client] = {}
+        self._logged_in: Counter[str] = Counter()
         self._sessions: dict[str, set[str]] = {name: set(json.loads(filters)) for name, _, filters in sessions}
         self._paused: set[Client] = set()
         self._unsent: list[tuple[Client, list[bytes]]] = []
@@ -150,6 +152,14 @@ class Endpoint:
     @property
     def connected(self) -> int:
         return len(self._clients)
+
+    def lines(self) -> dict[bytes, tuple[bool, int]]:
+        """By device: whether a connection of its user stands, and how many were made since the start."""
+        here = {client.login.username for client in self._clients if client.login is not None and client.routes}
+        return {
+            device.recorder.device: (device.username in here, self._logged_in[device.username])
+            for device in self._devices
+        }
 
     def room_again(self) -> None:
         """Called in the writer thread when its queue has room."""
@@ -230,6 +240,7 @@ class Endpoint:
             return
         given = connect.client_id or f"auto-{uuid.uuid4().hex[:16]}"
         name = f"{connect.username}/{given}"
+        self._logged_in[str(connect.username)] += 1
         present = self._take_session(client, connect, name)
         client.routes = by_topic(device for device in self._devices if device.username == connect.username)
         client.connection.accept(connect)

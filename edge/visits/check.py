@@ -5,8 +5,8 @@ record as contracts do costs a second of import, several on a small board.
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from contracts.signed_visit import signed_visit_from_json, verify_signed_visit
-from contracts.visit import Visit
+from contracts.bundle import Bundle, bundle_from_json
+from contracts.signed_visit import verify_signed_visit
 from edge.errors import VisitRefusedError
 from edge.visits.judge import TOLERANCE_MS
 from edge.visits.sightings import KEPT_MS
@@ -14,19 +14,20 @@ from edge.visits.sightings import KEPT_MS
 
 def check_visit(
     body: Mapping[str, Any], *, chain_id: int, contract: str, devices: Collection[bytes], now_ms: int
-) -> Visit:
-    """The visit of a message's body, whose signatures hold.
+) -> Bundle:
+    """The visit of a message's body, whose signatures hold, with the list and the presence proof that it brings.
 
     Args:
+        body: a bundle, or a bare signed visit.
         contract: whose visits are judged here, 0x… in lower case.
         devices: those of which this gateway can see a visit.
 
     Raises:
-        VisitError: not one whole, signed visit.
+        ContractsError: not one whole, signed visit, or a list or proof that is not the one it was signed over.
         VisitRefusedError: a visit for another chain, contract or gateway, still to come, or too old.
     """
-    signed = signed_visit_from_json(dict(body))
-    visit = signed.visit
+    bundle = bundle_from_json(dict(body))
+    signed, visit = bundle.signed, bundle.visit
     if (signed.chain_id, signed.contract) != (chain_id, contract):
         raise VisitRefusedError(
             f"it is signed for {signed.contract} on chain {signed.chain_id}, not for {contract} on {chain_id}"
@@ -40,4 +41,4 @@ def check_visit(
             f"it began at {visit.started_at_s}, over 60 days ago; what was seen then is kept no more"
         )
     verify_signed_visit(signed)
-    return visit
+    return bundle

@@ -10,26 +10,42 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.clock import Clock
-from contracts.detail import encode_detail
+from contracts.detail import decode_detail, encode_detail
 from contracts.entry import SALT_BYTES, Kind, Series
-from contracts.errors import ContractsError
-from contracts.quantities import VISIT, VISIT_VERDICT
-from devices.visit_rules import VisitRule
+from contracts.errors import ContractsError, DetailError
+from contracts.quantities import DEVICE_ONLINE, VISIT, VISIT_VERDICT
+from devices.visit_rules import RuleForm, VisitRule
+from edge.calendar_days import LocalDays
 from edge.committer import Committer, Submission
 from edge.errors import VisitRefusedError
 from edge.log_store import EntryRow
-from edge.settings import Settings
-from edge.visits.judge import SILENT_MS, Finding, Judgement, judge, window_of
-from edge.visits.sightings import Sightings
+from edge.visits.finding import UNPROVEN
+from edge.visits.items import SILENT_MS, Track, Window, asked_by, cut_off, without
+from edge.visits.judge import Judgement, judge, window_of
+from edge.visits.sightings import ACCESS_GRANTED, Sightings
+from edge.visits.swap import Swaps, swap_of
+from edge.visits.swap_rules import SWAP_FORMS, SwapSeen
+from edge.visits.verdicts import line_of
+from edge.watch import Line, Watch
 
 if TYPE_CHECKING:
+    from contracts.bundle import Bundle
     from contracts.visit import Visit
+    from edge.presence import NoncePage, PresenceDesk
+    from edge.visits.plans import Plans
 
 HELD_MAX = 1000
+_OWN_LEVEL_MAX = 2  # of a gateway that testifies for itself
+_REPAIR = 0  # VisitClass.REPAIR, whose module is loaded with the first visit
+_FACTS_KEPT = ("from_ms", "to_ms", "heard", "left_out", "taken_s", "work", "line", "presence")
 _LOOK_SECONDS = 10.0  # how often the log is looked through when nobody waits
 _WAITING_SECONDS = 0.25
 _NO_CONTRACT = "[maintenance] contract is not in this gateway's settings; name it there"
@@ -40,19 +56,31 @@ class VisitDesk:
     """Takes visits from the mail and gives entries to the committer."""
 
     def __init__(
-        self, *, chain_id: int, contract: str, key_class: str, rules: Mapping[bytes, Sequence[VisitRule]],
-        sightings: Sightings, committer: Committer, clock: Clock, say: Callable[[str], None],
+        self, *, chain_id: int, contract: str, key_class: str, gateway: bytes,
+        rules: Mapping[bytes, Sequence[VisitRule]], doors: Mapping[bytes, Sequence[bytes]], packs: Sequence[Path],
+        sightings: Sightings, presence: "PresenceDesk | None", swaps: Swaps, watch: Watch, committer: Committer,
+        clock: Clock, days: LocalDays,
+        say: Callable[[str], None],
     ) -> None:  # fmt: skip
+        """`gateway`: itself; `doors`: those beside each device; `packs`: files of plans of others."""
         self._chain_id = chain_id
         self._contract = contract
         self._key_class = key_class
+        self._gateway = gateway
         self._rules = rules
+        self._doors = doors
+        self._pack_files = packs
         self._sightings = sightings
+        self._presence = presence
+        self._swaps = swaps
+        self._watch = watch
         self._committer = committer
         self._clock = clock
+        self._days = days
         self._say = say
-        self._held: dict[int, Visit] = {}  # by the number of their messages
+        self._held: dict[int, Bundle] = {}  # by the number of their messages
         self._taken_at_ms: dict[int, int] = {}
+        self._origin = ""  # of the log whose mail is taken
         self._taken = 0  # number of the last message that was taken, of whatever kind
         self._arrived = asyncio.Event()
         self.judged = 0
@@ -60,43 +88,53 @@ class VisitDesk:
 
     # ---- for the mailbox ----
 
-    def start_epoch(self) -> None:
+    def start_epoch(self, origin: str) -> None:
         """A new log: its mail is numbered anew, and what waited comes again."""
+        self._origin = origin
         self._held.clear()
         self._taken_at_ms.clear()
 
     async def take(self, number: int, body: Mapping[str, Any]) -> None:
         """Receive one visit message; what is wrong with it is told, and the message is done with."""
         try:
-            visit = await asyncio.to_thread(self._checked, body)
+            bundle = await asyncio.to_thread(self._checked, body)
         except (ContractsError, VisitRefusedError) as error:
             self.refused += 1
             self._say(f"visit in message {number} is refused: {error}")
             return
-        if visit.digest() not in {held.digest() for held in self._held.values()}:
-            self._held[number] = visit
+        digest = bundle.visit.digest()
+        held = next((at for at, one in self._held.items() if one.visit.digest() == digest), None)
+        if held is None:
+            self._held[number] = bundle
             self._taken_at_ms[number] = self._clock.now_ms()
             self._arrived.set()
+        elif bundle.checklist is not None and self._held[held].checklist is None:
+            self._held[held] = bundle  # a stranger handed in the record alone, and its crew now brings the rest
 
     def acknowledged(self, number: int) -> bytes:
         """Up to which message everything is done with, after message `number`: what the log remembers."""
         self._taken = number
         return str(min(self._held, default=number + 1) - 1).encode()
 
-    def _checked(self, body: Mapping[str, Any]) -> "Visit":
+    def _checked(self, body: Mapping[str, Any]) -> "Bundle":
         if not self._contract:
             raise VisitRefusedError(_NO_CONTRACT)
         from edge.visits.check import check_visit  # see there why not before
 
-        visit = check_visit(
+        bundle = check_visit(
             body, chain_id=self._chain_id, contract=self._contract, devices=self._rules.keys(),
             now_ms=self._clock.now_ms(),
         )  # fmt: skip
+        visit = bundle.visit
         if self._is_judged(visit):
             raise VisitRefusedError(f"visit {visit.digest().hex()[:16]}… was judged before")
         if len(self._held) >= HELD_MAX:
             raise VisitRefusedError(f"{HELD_MAX} visits wait already; it may be sent again when they are judged")
-        return visit
+        pack = self._plans.of(visit.plan)
+        if pack is not None and bundle.checklist is not None:
+            bundle.checklist.check(pack)
+        self._swaps.check(bundle)
+        return bundle
 
     def _is_judged(self, visit: "Visit") -> bool:
         reader = self._committer.store.reader()
@@ -105,9 +143,27 @@ class VisitDesk:
         finally:
             reader.close()
 
+    @cached_property
+    def _plans(self) -> "Plans":
+        from edge.visits.plans import Plans  # with the first visit, as `check` is
+
+        return Plans(self._pack_files)
+
     def close(self) -> None:
-        """Close the store of what was seen."""
+        """Close the stores of what was seen."""
         self._sightings.close()
+        if self._presence is not None:
+            self._presence.close()
+
+    def nonce_page(self, crew_urls: Sequence[str]) -> "NoncePage | None":
+        """The page that gives out the building's nonces; None where no crew page is named that they could go to."""
+        if self._presence is None or not crew_urls:
+            return None
+        return self._presence.nonce_page(self._rules.keys(), crew_urls)
+
+    def listen_to(self, lines: Callable[[], Mapping[bytes, Line]]) -> None:
+        """How the lines of devices at the endpoint stand, asked again and again."""
+        self._watch.lines = lines
 
     # ---- its own task ----
 
@@ -115,10 +171,12 @@ class VisitDesk:
         """Look through the log and judge what is ready, until cancelled."""
         while True:
             self._arrived.clear()
-            await asyncio.to_thread(self._look)
-            for number, visit in sorted(self._held.items()):
-                if self._is_ready(number, visit):
-                    self._log(number, visit)
+            try:
+                await self._turn()
+            except sqlite3.OperationalError as error:
+                _log.warning("visits: %s; looking again later", error)
+            except sqlite3.DatabaseError as error:
+                self._sightings.make_anew(error)  # what waits is judged when the log was looked through again
             seconds = _WAITING_SECONDS if self._held else _LOOK_SECONDS
             try:
                 async with asyncio.timeout(seconds):
@@ -126,71 +184,140 @@ class VisitDesk:
             except TimeoutError:
                 continue
 
+    async def _turn(self) -> None:
+        await asyncio.to_thread(self._look)
+        self._watch.look()
+        for number, bundle in sorted(self._held.items()):
+            try:
+                if self._is_ready(number, bundle):
+                    swap = await asyncio.to_thread(self._swaps.look, bundle)
+                    if self._held.get(number) is bundle:  # and no fuller one, or another log, came meanwhile
+                        self._log(number, bundle, swap)
+            except sqlite3.Error:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever one visit breaks, the others behind it are judged
+                self._set_aside(number, bundle, error)
+
     def _look(self) -> None:
         store = self._committer.store
+        reader = store.reader()
         try:
-            reader = store.reader()
-            try:
-                self._sightings.fold(reader, store.origin, self._clock.now_ms())
-            finally:
-                reader.close()
-        except sqlite3.OperationalError as error:
-            _log.warning("visits: %s; looking again later", error)
-        except sqlite3.DatabaseError as error:
-            self._sightings.make_anew(error)
+            self._sightings.fold(reader, store.origin)
+        finally:
+            reader.close()
 
-    def _is_ready(self, number: int, visit: "Visit") -> bool:
+    def _set_aside(self, number: int, bundle: "Bundle", error: Exception) -> None:
+        """Done with, and told: it may be handed in again to a program that is put right."""
+        self._held.pop(number, None)
+        self._taken_at_ms.pop(number, None)
+        self.refused += 1
+        digest = bundle.visit.digest().hex()[:16]
+        _log.error("visit %s… cannot be judged", digest, exc_info=error)
+        self._say(
+            f"visit {digest}… in message {number} cannot be judged: {type(error).__name__}; see the program's log"
+        )
+
+    def _is_ready(self, number: int, bundle: "Bundle") -> bool:
         """Whether the machine has told what came after, or has been silent for too long to wait on.
 
         An old visit waits as well: after a power cut its message may come before what the lift's module still keeps.
         """
-        end_ms = window_of(visit)[1]
+        visit = bundle.visit
+        end_ms, now_ms = window_of(visit)[1], self._clock.now_ms()
+        if visit.device == self._gateway:
+            return now_ms >= end_ms
         wait_from_ms = max(end_ms, self._taken_at_ms[number])
-        return self._sightings.heard_after(visit.device, end_ms) or self._clock.now_ms() >= wait_from_ms + SILENT_MS
+        if swap_of(bundle) is not None:
+            return self._swaps.is_ready(bundle, wait_from_ms)
+        return self._sightings.heard_after(visit.device, end_ms, now_ms) or now_ms >= wait_from_ms + SILENT_MS
 
-    def _log(self, number: int, visit: "Visit") -> None:
+    def _judged(self, bundle: "Bundle", swap: SwapSeen | None) -> Judgement:
+        visit = bundle.visit
+        pack = self._plans.of(visit.plan)
+        rules = [rule for rule in self._rules[visit.device] if swap is not None or rule.form not in SWAP_FORMS]
+        line = self._line_of(visit)
         judgement = judge(
-            visit, self._rules[visit.device], self._sightings.tracks(visit.device, window_of(visit)),
-            # No display node shows a code yet and no door is known as a machine room's, so nothing can prove presence.
-            presence=Finding.NOT_OBSERVABLE,
+            visit, rules, self._tracks(visit, rules),
+            asked=asked_by(rules, pack, visit.visit_class, bundle.checklist),
+            due=asked_by(rules, pack, visit.visit_class, None),
+            presence=UNPROVEN if self._presence is None else self._presence.find(bundle),
             key_class=self._key_class,
+            taken=self._others_work(visit, line),
+            level_max=_OWN_LEVEL_MAX if visit.device == self._gateway else 4,
+            swap=swap,
         )  # fmt: skip
+        return judgement if not line else replace(judgement, facts={**judgement.facts, "line": line.hex()})
+
+    def _line_of(self, visit: "Visit") -> bytes:
+        """The visits of which one is paid for; empty for a repair, which its order pays."""
+        if visit.visit_class == _REPAIR:
+            return b""
+        return line_of(visit, self._days.day_of(visit.ended_at_s * 1000))
+
+    def _others_work(self, visit: "Visit", line: bytes) -> list[Window]:
+        """What is another visit's: the work that one was credited with, and the time of one that waits beside this."""
+        if not line:
+            return []
+        used = self._sightings.credited(visit.device, window_of(visit))
+        taken = [one.work for one in used if one.work and one.visit != visit.digest() and one.line != line]
+        own = (visit.started_at_s * 1000, visit.ended_at_s * 1000)
+        for other in (bundle.visit for bundle in self._held.values() if bundle.visit.device == visit.device):
+            if self._line_of(other) not in (b"", line):
+                taken += without((other.started_at_s * 1000, other.ended_at_s * 1000), [own])
+        return taken
+
+    def _log(self, number: int, bundle: "Bundle", swap: SwapSeen | None) -> None:
+        visit, judgement = bundle.visit, self._judged(bundle, swap)
+        if swap is not None:
+            self._swaps.log(bundle, swap, judgement.findings)
+        rows = visit_rows(visit, judgement, self._clock.now_ms())
+        self._sightings.expect(visit.device, decode_detail(rows[1][1]))
         del self._held[number], self._taken_at_ms[number]
         self._committer.submit(
             Submission(
-                visit_rows(visit, judgement, self._clock.now_ms()),
+                rows,
                 boundary=(visit.digest(), VISIT),
                 states={"mail": self.acknowledged(self._taken)},
+                origin=self._origin,
             )
         )
         self.judged += 1
         _log.info("visit %s judged: level %d", visit.digest().hex()[:16], judgement.level)
 
-
-def open_visit_desk(
-    settings: Settings, rules: Mapping[bytes, Sequence[VisitRule]], committer: Committer, say: Callable[[str], None]
-) -> VisitDesk:
-    """The desk of one gateway, over the file of what it saw. Raises `StoreError`."""
-    return VisitDesk(
-        chain_id=settings.chain_id,
-        contract=settings.maintenance_contract,
-        key_class="file",  # the only place for a key today
-        rules=rules,
-        sightings=Sightings(settings.data_dir / "visits.sqlite3", rules),
-        committer=committer,
-        clock=settings.clock,
-        say=say,
-    )
+    def _tracks(self, visit: "Visit", rules: Sequence[VisitRule]) -> dict[str, Track]:
+        """What the device said, and who of the crews passed a door beside it."""
+        window = window_of(visit)
+        tracks = self._sightings.tracks(visit.device, window)
+        if any(rule.form is RuleForm.PASSED for rule in rules):
+            doors = self._doors.get(visit.device, ())
+            passed = [one for door in doors for one in self._sightings.tracks(door, window)[ACCESS_GRANTED]]
+            tracks[ACCESS_GRANTED] = sorted(passed)
+        if not any(rule.quantity == DEVICE_ONLINE for rule in rules):
+            tracks = cut_off(tracks, tracks.pop(DEVICE_ONLINE, ()), rules)
+        if visit.device == self._gateway:
+            tracks["gateway"] = [(window[0], 1)]  # what it did not log did not happen
+        return tracks
 
 
 def visit_rows(visit: "Visit", judgement: Judgement, at_ms: int) -> list[EntryRow]:
     """The visit entry, and behind it the verdict that explains it."""
     digest = visit.digest()
-    fields = {"visit": digest.hex(), "facts": judgement.facts, "verdict": judgement.verdict}
-    detail = encode_detail(fields, salt=os.urandom(SALT_BYTES))
+    detail = _verdict_detail(digest, judgement)
     seen = Series(Kind.VISIT, visit.device, VISIT)
     verdict = Series(Kind.STATUS, visit.device, VISIT_VERDICT)
     return [
         (seen.encode(at_ms, judgement.level, digest, os.urandom(SALT_BYTES)), b""),
         (verdict.encode(at_ms, judgement.level, sha256(detail).digest(), os.urandom(SALT_BYTES)), detail),
     ]
+
+
+def _verdict_detail(digest: bytes, judgement: Judgement) -> bytes:
+    """The verdict, with as much of what it rests on as an entry holds: a long profile must not keep a visit out."""
+    salt = os.urandom(SALT_BYTES)
+    facts, verdict = judgement.facts, judgement.verdict
+    short = {name: facts[name] for name in _FACTS_KEPT if name in facts}
+    brief = {name: verdict[name] for name in ("presence", "key_class")}
+    for told, found in ((facts, verdict), (short, verdict)):
+        with suppress(DetailError):
+            return encode_detail({"visit": digest.hex(), "facts": told, "verdict": found}, salt=salt)
+    return encode_detail({"visit": digest.hex(), "facts": short, "verdict": brief}, salt=salt)
