@@ -10,10 +10,14 @@ from cloud.api import api_router
 from cloud.billing.routes import billing_router
 from cloud.copies.acknowledgements import Acknowledgements
 from cloud.copies.routes import copies_router
+from cloud.crew import crew_router
+from cloud.devices import device_router
 from cloud.errors import SettingsError
 from cloud.exports import exports_router
 from cloud.identity.policy import is_limited
 from cloud.ingest.routes import gateway_router
+from cloud.integrity.desk import FlagDesk
+from cloud.maintenance.routes import maintenance_router
 from cloud.openapi import describe
 from cloud.operations import operations_router
 from cloud.operations.metrics import Figures
@@ -26,7 +30,9 @@ from cloud.service import Cloud
 from cloud.settings import read_secret
 from cloud.telemetry import traced_answers
 from cloud.tiles import TileRoom, tile_router
+from cloud.visits.looks import PhotoLooks
 from cloud.visits.routes import visit_router
+from cloud.visits.swaps import SwapRoom
 from cloud.web import WebSettings, install
 from cloud.web.answers import Person, Title
 from cloud.web.desk import Desk, Door
@@ -68,16 +74,23 @@ def build_app(cloud: Cloud, figures_of_all: Figures | None = None) -> FastAPI:
     guard = Guard(questions=questions, settings=settings, clock=clock, tokens=cloud.tokens, limits=cloud.limits)
     # Pages first: a request is tried against every router before its own.
     install(app, questions=questions, settings=settings, clock=clock, guard=guard, desk=_desk(cloud, questions))
+
+    async def viewer(request: Request) -> Person | None:
+        return await viewer_of(request, questions, settings, clock.now_ms())
+
     for router in (
         operations_router(cloud, figures),
         api_router(cloud, questions),
         own_router(questions),
+        device_router(questions),
         tile_router(TileRoom(store=cloud.store, super_log=cloud.super_log)),
         gateway_router(cloud.ingest, cloud.mail),
         billing_router(cloud),
         _copies(cloud),
-        visit_router(cloud.visits),
-        _exports(cloud, questions, settings),
+        visit_router(cloud.visits, cloud.photos, cloud.arrivals, _looks(cloud), _swaps(cloud), viewer),
+        crew_router(questions, viewer),
+        exports_router(cloud, questions, viewer),
+        maintenance_router(cloud),
     ):
         app.include_router(router, dependencies=[Depends(guard)])
     describe(app, [route for route in declared_routes(app) if is_limited(*route)])
@@ -89,11 +102,18 @@ def build_app(cloud: Cloud, figures_of_all: Figures | None = None) -> FastAPI:
     return app
 
 
-def _exports(cloud: Cloud, questions: StoreQuestions, settings: WebSettings) -> APIRouter:
-    async def viewer(request: Request) -> Person | None:
-        return await viewer_of(request, questions, settings, cloud.settings.clock.now_ms())
+def _swaps(cloud: Cloud) -> SwapRoom | None:
+    return None if cloud.chain is None else SwapRoom(cloud.store, cloud.chain.view, cloud.chain.deployment)
 
-    return exports_router(cloud, questions, viewer)
+
+def _looks(cloud: Cloud) -> PhotoLooks:
+    return PhotoLooks(
+        store=cloud.store,
+        photos=cloud.photos,
+        directory=cloud.directory,
+        audit=cloud.identity.audit,
+        clock=cloud.settings.clock,
+    )
 
 
 def _copies(cloud: Cloud) -> APIRouter:
@@ -122,5 +142,11 @@ def _desk(cloud: Cloud, questions: StoreQuestions) -> Desk:
         return [Door(name=one.name, alias=one.alias, title=title(one.title)) for one in cloud.directory.read().units]
 
     return Desk(
-        identity=cloud.identity, tokens=cloud.tokens, person=questions.person, doors=doors, role_title=role_title
+        identity=cloud.identity,
+        tokens=cloud.tokens,
+        flags=FlagDesk(cloud.store, cloud.directory, cloud.settings.clock),
+        person=questions.person,
+        doors=doors,
+        role_title=role_title,
+        overlaps=cloud.chain.upkeep.overlaps if cloud.chain else None,
     )

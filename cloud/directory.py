@@ -9,9 +9,10 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cloud.errors import SettingsError
@@ -21,11 +22,15 @@ from contracts.quantities import COLD_WATER, ENERGY_IMPORT
 __all__ = [
     "CrewMember",
     "Directory",
+    "DirectoryBuilding",
     "DirectoryBus",
     "DirectoryDevice",
     "DirectoryFile",
+    "DirectoryFirm",
+    "DirectoryLabel",
     "DirectoryPool",
     "DirectoryUnit",
+    "Overlay",
     "SignIn",
     "Words",
 ]
@@ -57,12 +62,39 @@ class DirectoryUnit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryBuilding:
+    """One building."""
+
+    name: str  # b07
+    title: Words
+    area: str = "built-up"  # or "elsewhere": how soon somebody must be with trapped passengers
+    cell: str | None = None  # its coarse place, such as 30.27,120.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryFirm:
+    """A firm that looks after devices."""
+
+    number: int  # in Crews
+    title: Words
+    telephone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryLabel:
+    """One code that is stuck on a device or shown at it, by its digest (`contracts.label`)."""
+
+    place: str  # car, machine-room, display, housing
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryDevice:
     """One device, by its name and by the hash that stands in entries."""
 
     urn: str
     device: bytes
-    kind: str  # meter, lift, access, water, gateway
+    kind: str  # meter, lift, access, water, display, gateway
     origin: str
     floor: int | None
     title: Words
@@ -71,6 +103,14 @@ class DirectoryDevice:
     pool: bytes | None
     tariff: str | None  # a tariff's name in `Directory.tariffs`
     name: str  # as in public addresses: b07-l1
+    building: str | None = None
+    labels: Sequence[DirectoryLabel] = ()
+    packs: Sequence[str] = ()  # whose lists its visits follow; the first has the classes that fall due
+    firm: int | None = None  # who maintains it, where no agreement on chain says so
+    inspection_until: date | None = None  # by the manager's word
+    calibration_until: date | None = None
+    serviced_since: date | None = None  # its last visit before there were records
+    of: bytes | None = None  # the lift that a display or a machine-room door belongs to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +143,8 @@ class CrewMember:
     alias: bytes
     public: bytes  # x || y
     firm: Words
+    firm_number: int = 0  # in Crews; 0 for the site's own people
+    duty: str = "mechanic"  # or manager, installer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +171,8 @@ class Directory:
     sign_ins: Mapping[bytes, SignIn] = field(default_factory=dict)
     crew: Sequence[CrewMember] = ()
     buses: Sequence[DirectoryBus] = ()
+    buildings: Sequence[DirectoryBuilding] = ()
+    firms: Sequence[DirectoryFirm] = ()
 
     def crew_of(self, alias: bytes) -> CrewMember | None:
         return self._crew_by_alias.get(alias)
@@ -144,6 +188,25 @@ class Directory:
 
     def pool_of(self, alias: bytes) -> DirectoryPool | None:
         return self._pools_by_alias.get(alias)
+
+    def device_named(self, name: str) -> DirectoryDevice | None:
+        return self._devices_by_name.get(name)
+
+    def label_of(self, digest: bytes) -> tuple[DirectoryDevice, str] | None:
+        """The device that carries a code, and where on it."""
+        return self._labels_by_digest.get(digest)
+
+    def building_named(self, name: str | None) -> DirectoryBuilding | None:
+        return next((one for one in self.buildings if one.name == name), None)
+
+    def cell_of(self, device: bytes) -> str | None:
+        """The coarse place of the building that a device is in."""
+        named = self.device_of(device)
+        building = self.building_named(named.building) if named else None
+        return building.cell if building else None
+
+    def firm_numbered(self, number: int | None) -> DirectoryFirm | None:
+        return next((one for one in self.firms if one.number == number), None)
 
     def sign_in_of(self, account: bytes) -> SignIn | None:
         """The one-time link by which somebody came whose account this is."""
@@ -162,6 +225,14 @@ class Directory:
     @cached_property
     def _devices_by_hash(self) -> Mapping[bytes, DirectoryDevice]:
         return {one.device: one for one in reversed(self.devices)}
+
+    @cached_property
+    def _devices_by_name(self) -> Mapping[str, DirectoryDevice]:
+        return {one.name: one for one in reversed(self.devices)}
+
+    @cached_property
+    def _labels_by_digest(self) -> Mapping[bytes, tuple[DirectoryDevice, str]]:
+        return {label.digest: (one, label.place) for one in reversed(self.devices) for label in one.labels}
 
     @cached_property
     def _pools_by_alias(self) -> Mapping[bytes, DirectoryPool]:
@@ -205,6 +276,16 @@ class Directory:
 EMPTY = Directory(site="", title=Words(zh="明楼", en="Minglou"), timezone=ZoneInfo("Asia/Shanghai"))
 
 
+class Overlay(Protocol):
+    """What is known elsewhere, such as on a chain, and goes before the file."""
+
+    @property
+    def version(self) -> int:
+        """Another number whenever `over` may give something else."""
+
+    def over(self, directory: Directory) -> Directory: ...
+
+
 class DirectoryFile:
     """The directory in a file, re-read when the file changes; a broken new version keeps the old one in use."""
 
@@ -212,9 +293,25 @@ class DirectoryFile:
         self._path = path
         self._stamp: tuple[int, int] | None = None
         self._held = EMPTY
+        self._overlay: Overlay | None = None
+        self._laid: tuple[Directory, int] | None = None  # the file and the overlay of which `_shown` was made
+        self._shown = EMPTY
+
+    def join(self, overlay: Overlay) -> None:
+        """From now on what is known elsewhere is laid over the file."""
+        self._overlay = overlay
 
     def read(self) -> Directory:
         """The present directory. Raises `SettingsError` only if no good version was ever read."""
+        file = self._read_file()
+        if self._overlay is None:
+            return file
+        laid = (file, self._overlay.version)
+        if self._laid is None or self._laid[0] is not file or self._laid[1] != laid[1]:
+            self._shown, self._laid = self._overlay.over(file), laid
+        return self._shown
+
+    def _read_file(self) -> Directory:
         if self._path is None:
             return EMPTY
         try:
@@ -257,13 +354,10 @@ def parse_directory(document: Mapping[str, Any]) -> Directory:
             if tariff.get("version") is not None
         },
         sign_ins={one.token_digest: one for one in map(_sign_in, document.get("sign_in", ()))},
-        crew=tuple(
-            CrewMember(
-                alias=bytes.fromhex(one["alias"]), public=bytes.fromhex(one["public"]), firm=_words(one.get("firm"))
-            )
-            for one in document.get("crew", ())
-        ),
+        crew=tuple(_member(one) for one in document.get("crew", ())),
         buses=tuple(_bus(bus) for bus in document.get("buses", ())),
+        buildings=tuple(_building(one) for one in document.get("buildings", ())),
+        firms=tuple(_firm(one) for one in document.get("firms", ())),
     )
 
 
@@ -304,6 +398,44 @@ def _device(device: Mapping[str, Any]) -> DirectoryDevice:
         pool=bytes.fromhex(counts_for["pool"]) if counts_for.get("pool") else None,
         tariff=device.get("tariff"),
         name=str(device.get("name") or urn.rpartition(":")[2]),
+        building=device.get("building"),
+        labels=tuple(
+            DirectoryLabel(place=str(one["place"]), digest=bytes.fromhex(one["digest"]))
+            for one in device.get("labels", ())
+        ),
+        packs=tuple(map(str, device.get("packs", ()))),
+        firm=None if device.get("firm") is None else int(device["firm"]),
+        inspection_until=_day(device.get("inspection_until")),
+        calibration_until=_day(device.get("calibration_until")),
+        serviced_since=_day(device.get("serviced_since")),
+        of=bytes.fromhex(device["of"]) if device.get("of") else None,
+    )
+
+
+def _day(text: Any) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+def _building(one: Mapping[str, Any]) -> DirectoryBuilding:
+    return DirectoryBuilding(
+        name=str(one["name"]),
+        title=_words(one.get("title")),
+        area=str(one.get("area", "built-up")),
+        cell=one.get("cell"),
+    )
+
+
+def _firm(one: Mapping[str, Any]) -> DirectoryFirm:
+    return DirectoryFirm(number=int(one["number"]), title=_words(one.get("title")), telephone=one.get("telephone"))
+
+
+def _member(one: Mapping[str, Any]) -> CrewMember:
+    return CrewMember(
+        alias=bytes.fromhex(one["alias"]),
+        public=bytes.fromhex(one["public"]),
+        firm=_words(one.get("firm")),
+        firm_number=int(one.get("firm_number", 0)),
+        duty=str(one.get("duty", "mechanic")),
     )
 
 

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol
 
 from sqlalchemy import delete, insert, select
@@ -18,11 +19,13 @@ from cloud.copies.acknowledgements import acknowledgements_of
 from cloud.store import Store, log_id_of, tables
 from cloud.visits.letters import letters_for, letters_sent
 from contracts.clock import Clock
+from contracts.mail import MAIL_BYTES_MAX
 
 __all__ = ["Bell", "ChainNews", "FinalBlock", "MailRoom"]
 
 _KEPT_MESSAGES = 100
-_AT_ONCE = 50  # with a visit of 16 KB in each, the answer stays under the 1 MB that a gateway reads
+_AT_ONCE = 50
+_BYTES_AT_ONCE = MAIL_BYTES_MAX * 3 // 4  # of bodies, so that the answer stays under what a gateway reads
 _VISIT = "visit"
 _RECHECK_SECONDS = 5.0
 
@@ -179,10 +182,13 @@ class MailRoom:
         query = select(column.number, column.kind, column.body).order_by(column.number).limit(_AT_ONCE)
         async with self._store.read() as connection:
             log_id = await log_id_of(connection, origin)
-            return [
-                {"number": row.number, "kind": row.kind, "body": json.loads(row.body), "signature": None}
-                for row in await connection.execute(query.where(column.log_id == log_id, column.number > after))
-            ]
+            found = (await connection.execute(query.where(column.log_id == log_id, column.number > after))).all()
+        so_far = accumulate(len(row.body) for row in found)
+        return [
+            {"number": row.number, "kind": row.kind, "body": json.loads(row.body), "signature": None}
+            for place, (row, length) in enumerate(zip(found, so_far, strict=True))
+            if not place or length <= _BYTES_AT_ONCE
+        ]
 
 
 async def _last_bodies(connection: Any, log_id: int) -> dict[str, dict[str, Any]]:

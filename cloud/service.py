@@ -21,7 +21,12 @@ from cloud.identity.limits import Limits
 from cloud.identity.passkeys import Passkeys
 from cloud.identity.tokens import Tokens
 from cloud.ingest import Ingest, IngestLimits, KeyRing
+from cloud.integrity.stored import cells_of, labels_of
+from cloud.integrity.worker import IntegrityDesk
 from cloud.mail import Bell, MailRoom
+from cloud.maintenance.availability import Availability
+from cloud.maintenance.notes import forget_notes
+from cloud.maintenance.roster import Roster
 from cloud.retention.keeper import Retention
 from cloud.retention.returned import erase_returned
 from cloud.sealed_store import open_store
@@ -32,7 +37,9 @@ from cloud.status import ChainStatus
 from cloud.store import Store
 from cloud.store.months import month_of
 from cloud.super_log import SuperLog, open_super_key
-from cloud.visits.room import VisitRoom
+from cloud.visits.arrivals import ArrivalRoom
+from cloud.visits.files import PhotoRoom
+from cloud.visits.room import VisitRoom, not_on_chain
 from cloud.webhooks.courier import Courier
 from cloud.webhooks.settings import secret_of
 from cloud.witnessing import witness_workers
@@ -54,6 +61,8 @@ _AUDIT_SECONDS = 60.0
 _SEQUENCER_SECONDS = 0.2
 _MONTHS_SECONDS = 6 * 3600.0
 _RETENTION_SECONDS = 3600.0
+_INTEGRITY_SECONDS = 5.0
+_DAYS_SECONDS = 5.0
 _WAITING_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -68,6 +77,10 @@ class Cloud:
     mail: MailRoom
     bell: Bell
     visits: VisitRoom
+    photos: PhotoRoom
+    arrivals: ArrivalRoom
+    integrity: IntegrityDesk
+    availability: Availability
     directory: DirectoryFile
     evidence: EvidenceRoom
     archive: Archive
@@ -121,12 +134,24 @@ class Cloud:
             self._writes_segments,
         )
         audit = Worker(name="audit log", step=self._sign_audit_log, pause_seconds=_AUDIT_SECONDS)
-        sweeping = Worker(name="ended sessions", step=self._sweep, pause_seconds=_AUDIT_SECONDS)
+        days = Worker(name="device days", step=self.availability.step, pause_seconds=_DAYS_SECONDS)
+        sweeping = Worker(name="what has ended", step=self._sweep, pause_seconds=_AUDIT_SECONDS)
         telling = Worker(name="webhooks", step=self.courier.step, pause_seconds=_TELLING_SECONDS)
         months = Worker(name="months", step=self._prepare_months, pause_seconds=_MONTHS_SECONDS)
         retention = Worker(name="retention", step=self.retention.step, pause_seconds=_RETENTION_SECONDS)
         witnessing = witness_workers(self.store, self.super_log, self.settings.cosigners, self.settings.clock)
-        once = (audit, sweeping, retention, *witnessing, *((telling,) if self.settings.webhooks else ()))
+        integrity = Worker(name="integrity", step=self.integrity.step, pause_seconds=_INTEGRITY_SECONDS)
+        photos = Worker(name="photos", step=self.photos.sweep, pause_seconds=_MONTHS_SECONDS)
+        once = (
+            audit,
+            days,
+            sweeping,
+            retention,
+            integrity,
+            photos,
+            *witnessing,
+            *((telling,) if self.settings.webhooks else ()),
+        )
         return (
             self._sequencer(),
             months,
@@ -145,7 +170,9 @@ class Cloud:
         return await self.identity.audit.step(self.settings.clock.now_ms())
 
     async def _sweep(self) -> bool:
-        return await self.identity.sweep(self.settings.clock.now_ms())
+        now_ms = self.settings.clock.now_ms()
+        await forget_notes(self.store, now_ms)
+        return await self.identity.sweep(now_ms)
 
     async def _prepare_months(self) -> bool:
         await self.store.prepare_months_from(month_of(self.settings.clock.now_ms()))
@@ -184,6 +211,8 @@ async def open_cloud(
         directory = DirectoryFile(settings.directory_file)
         directory.read()
         chain = await _open_chain(settings, store, super_log, directory, bell, stack)
+        if chain is not None:
+            directory.join(Roster(chain.maintenance))
         news = chain.view if chain else Unchained()
         replicated = _open_replicated(settings, store, news, bell, stack)
         ingest = Ingest(
@@ -202,6 +231,8 @@ async def open_cloud(
         stack.callback(archive.unlock)
         duties = Duties(store)
         stack.push_async_callback(duties.release)
+        photos = PhotoRoom(store=store, folder=settings.photos_dir, clock=settings.clock)
+        stack.callback(photos.close)
         yield Cloud(
             settings=settings,
             archive=archive,
@@ -218,6 +249,13 @@ async def open_cloud(
                 clock=settings.clock,
                 chain_id=settings.chain.chain_id if settings.chain else 0,
                 contract=settings.maintenance_contract,
+                chain_word=chain.maintenance.word if chain else not_on_chain,
+            ),
+            photos=photos,
+            arrivals=_arrivals(settings, store, directory, chain),
+            integrity=_integrity(settings, store, directory, photos, chain),
+            availability=Availability(
+                store, directory, settings.clock, chain.view.origins_of if chain else _no_origins
             ),
             directory=directory,
             evidence=EvidenceRoom(
@@ -252,6 +290,19 @@ async def _open_chain(
     return await open_chain(settings, store, super_log, directory, bell, stack)
 
 
+def _arrivals(
+    settings: CloudSettings, store: Store, directory: DirectoryFile, chain: "ChainConnection | None"
+) -> ArrivalRoom:
+    return ArrivalRoom(
+        store=store,
+        directory=directory,
+        clock=settings.clock,
+        chain_id=settings.chain.chain_id if settings.chain else 0,
+        contract=chain.deployment.work_orders if chain else "",
+        view=chain.maintenance if chain else None,
+    )
+
+
 def _retention(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Retention:
     chain_id = settings.chain.chain_id if settings.chain else None
     copies = [one.keeper.name for one in settings.copies]
@@ -281,6 +332,28 @@ def open_audit_log(settings: CloudSettings, store: Store) -> AuditLog:
     """The site's audit log, signed with a key of its own under a name of its own."""
     key = open_super_key(settings.audit_key_file, "audit log key")
     return AuditLog(store, audit_origin(settings.super_origin), key)
+
+
+def _no_origins(_device: bytes) -> tuple[str, ...]:
+    """Without a chain no Registry gives devices to logs; the directory's gateway is asked alone."""
+    return ()
+
+
+def _integrity(
+    settings: CloudSettings,
+    store: Store,
+    directory: DirectoryFile,
+    photos: PhotoRoom,
+    chain: "ChainConnection | None",
+) -> IntegrityDesk:
+    labels = labels_of(directory, chain.maintenance.carrier_of if chain else _nothing_bound)
+    return IntegrityDesk(
+        store=store, clock=settings.clock, cells=cells_of(directory), grey=photos.grey, labels=labels
+    )  # fmt: skip
+
+
+def _nothing_bound(_label: bytes) -> None:
+    """Without a chain no label is bound there; the directory is asked alone."""
 
 
 def _courier(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> Courier:

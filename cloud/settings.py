@@ -128,6 +128,7 @@ class CloudSettings:
     segments: SegmentSettings
     copies: tuple[CopySettings, ...] = ()
     maintenance_contract: str | None = None  # whose visits are relayed
+    photos_dir: Path = Path("photos")  # of visits; replicas share it
     webhooks: tuple[Webhook, ...] = ()
     cosigners: Cosigners = field(default_factory=Cosigners)
     retention: Periods = field(default_factory=Periods)
@@ -212,13 +213,14 @@ def load_settings(file: Path) -> CloudSettings:
         segments=_segments(segments, data_dir),
         copies=_copies(file, document),
         maintenance_contract=_address(file, maintenance) if maintenance else None,
+        photos_dir=(maintenance.path("photos_dir", None) if maintenance else None) or data_dir / "photos",
         webhooks=webhooks_from_settings(file, document.get("webhook", ())),
         ingest_log=ingest_log_from_settings(file, document),
         telemetry=telemetry_from_settings(telemetry),
         trusted_proxies=networks(cloud.take("trusted_proxies", list, [])),
         limits=limits_from_settings(_Table(file, "limits", document.get("limits", {}))),
     )
-    _check_replicas(file, settings, document.get("identity", {}))
+    _check_replicas(file, settings, document)
     for table in (cloud, superlog, identity, ingest, mail, store, segments, retention, chain, maintenance, telemetry):
         if table is not None:
             table.done()
@@ -263,17 +265,22 @@ def _log_level(file: Path, table: _Table) -> str:
     return level
 
 
-def _check_replicas(file: Path, settings: CloudSettings, identity: Mapping[str, Any]) -> None:
+def _check_replicas(file: Path, settings: CloudSettings, document: Mapping[str, Any]) -> None:
     """What several clouds on one database share cannot lie in the data_dir of each."""
     if settings.ingest_log is None:
         return
     if not settings.store_url.startswith("postgresql"):
         raise SettingsError(f"{file}: [ingest_log] needs PostgreSQL: replicas share one store; set [store] url")
-    missing = [key for key in ("keys_dir", "audit_key_file") if key not in identity]
+    missing = [key for key in ("keys_dir", "audit_key_file") if key not in document.get("identity", {})]
     if missing:
         raise SettingsError(
             f"{file}: [ingest_log] is for replicas, and each would make its own keys in its data_dir; "
             f"name what they share in [identity]: {', '.join(missing)} (docs/operations.md, Keys of replicas)"
+        )
+    if settings.maintenance_contract and "photos_dir" not in document.get("maintenance", {}):
+        raise SettingsError(
+            f"{file}: [ingest_log] is for replicas, and each would keep visits' photos in its data_dir; name "
+            "the folder that they share as [maintenance] photos_dir"
         )
 
 

@@ -35,6 +35,7 @@ from contracts.errors import ContractsError
 __all__ = [
     "BILLS_AT_ONCE",
     "BLOCK_BYTES_MAX",
+    "BLOCK_LEVEL",
     "MEDIA_TYPE",
     "SALTS_HEADER",
     "SALT_BYTES",

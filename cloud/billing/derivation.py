@@ -59,6 +59,7 @@ def sentence(derivation: Derivation, language: Language) -> str:
         return words["unmatched"].format(**_fields(derivation, language))
     is_debit = "corrects" in derivation and derivation["kind"] == "standing"
     parts = [words["debit" if is_debit else derivation["kind"]].format(**_fields(derivation, language))]
+    parts += _swap_said(derivation, language)
     parts += [
         words["estimate"].format(**_estimate_fields(estimate, language))
         for estimate in derivation.get("estimates", ())
@@ -131,6 +132,18 @@ def _interval_said(interval: Mapping[str, Any], quantity: str, language: Languag
     if interval["suspect"] != "0":
         said.append(words["suspect"].format(**_texts(interval)))
     return said
+
+
+def _swap_said(derivation: Derivation, language: Language) -> list[str]:
+    """What each meter counted, where one took another's place."""
+    spans, words = derivation.get("spans", ()), _WORDS[language]
+    if len(derivation.get("registers", ())) > 1 or len({span["device"] for span in spans}) < 2:
+        return []
+    said = [
+        words["meter"].format(to_date=span["to"], usage=_usage(span["usage"], derivation["quantity"], language))
+        for span in spans
+    ]
+    return [words["swapped"].format(meters=words["and"].join(said))]
 
 
 def _texts(interval: Mapping[str, Any]) -> dict[str, str]:
@@ -206,6 +219,8 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
             "the signed readings that are held do not give this line."
         ),
         "own": "From {from_date} to {to_date} the meter counted {usage}, by readings that the gateway signed.",
+        "swapped": "Meters took each other's place: {meters}.",
+        "meter": "until {to_date} {usage}",
         "estimated": "From {from_date} to {to_date} {usage} are estimated, because a signed reading is missing.",
         "interval": (
             "From {from_date} to {to_date} the meter counted {usage}, by readings that the gateway signed; it has no "
@@ -254,6 +269,8 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "and": "，",
         "unmatched": "{from_date} 至 {to_date}：收取 {amount} 元；现有的签名读数得不出这一行。",
         "own": "{from_date} 至 {to_date}，网关签名的读数表明用量为 {usage}。",
+        "swapped": "其间更换过计量表：{meters}。",
+        "meter": "至 {to_date} 计量 {usage}",
         "estimated": "{from_date} 至 {to_date}，因缺少签名读数，用量估计为 {usage}。",
         "interval": "{from_date} 至 {to_date}，网关签名的读数表明用量为 {usage}；该表没有分时寄存器。",
         "shared": "{from_date} 至 {to_date}，公共表计量 {usage}。",

@@ -21,7 +21,7 @@ from cloud.billing.usage import portions_of
 from cloud.chain.view import ChainView
 from cloud.store import tables
 from cloud.store.bulk_read import HASH_BYTES, read_hashes_and_numbers
-from cloud.store.readings import open_value_columns
+from cloud.store.opening import value_opener
 from contracts.entry import Kind
 from contracts.time_of_use import TOLERANCE_MS, PriceCalendar
 
@@ -83,9 +83,8 @@ async def time_of_use_columns(
         is_own = (
             (place >= 0) & (logs[some][known] == log) & (firsts[some][known] <= index) & (index < ends[some][known])
         )
-        values = await open_value_columns(
-            connection, hashes[is_own], leaves[is_own], numbers[is_own, 4], numbers[is_own, 3]
-        )
+        async with value_opener(connection, int(np.count_nonzero(is_own))) as opened:
+            values = await opened(places.hashes, place[is_own], leaves[is_own], numbers[is_own, 4], numbers[is_own, 3])
         at = numbers[is_own, 2] - calendar.start_ms
         readings = _Readings(place=place[is_own], index=index[is_own], at=at, value=values)
         used[some], plain = _shared_out(readings, meters.opening[some], meters.closing[some], calendar, registers)

@@ -35,6 +35,7 @@ __all__ = [
     "read_note",
     "read_noted",
     "read_notes",
+    "seal_bills",
     "terms_named",
 ]
 
@@ -78,30 +79,34 @@ async def keep_period(connection: AsyncConnection, period: int, *, root: Node, u
     )
 
 
+def seal_bills(connection: AsyncConnection, units: Sequence[bytes], contents: Sequence[bytes]) -> list[bytes]:
+    """Contents of units' bills as they are kept."""
+    return seal(connection, BILLS, list(zip(units, contents, strict=True)))
+
+
 async def keep_block(
     connection: AsyncConnection,
     period: int,
     *,
     first: int,
     units: Sequence[bytes],
-    contents: Sequence[bytes],
+    sealed: Sequence[bytes],
     tree: BillTree,
 ) -> None:
-    """Add a verified block of units in a row; with the last one also what stands above all blocks."""
-    sealed = seal(connection, BILLS, list(zip(units, contents, strict=True)))
+    """Add a verified block of units in a row, as `seal_bills` gave it; with the last one also what stands above all."""
     bills = [
         (period, index, unit, leaf.sums >> 192, content)
         for index, (unit, content, leaf) in enumerate(zip(units, sealed, tree.row(0), strict=True), first)
     ]
     await insert_rows(connection, tables.posted_bills, bills)
-    single = not first and len(contents) < BILLS_AT_ONCE
+    single = not first and len(sealed) < BILLS_AT_ONCE
     await insert_rows(
         connection, tables.posted_nodes, _nodes_of(period, tree, first, last=tree.height if single else UPLOAD_LEVEL)
     )
     column = tables.posted_periods.c
-    held = update(tables.posted_periods).where(column.period == period).values(held=first + len(contents))
+    held = update(tables.posted_periods).where(column.period == period).values(held=first + len(sealed))
     count = (await connection.execute(held.returning(column.unit_count))).scalar_one()
-    if first and first + len(contents) == count:
+    if first and first + len(sealed) == count:
         await _keep_top(connection, period)
 
 

@@ -2,7 +2,9 @@
 cloud's own reckoning.
 """
 
+import asyncio
 import json
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ from cloud.billing.kept import (
     read_contents,
     read_held,
     read_noted,
+    seal_bills,
 )
 from cloud.billing.period_columns import reckon_period
 from cloud.billing.reckoning import DraftLine
@@ -44,6 +47,9 @@ __all__ = [
     "said",
     "take_block",
 ]
+
+
+_TURN_SECONDS, _TURN_LOOK_SECONDS = 2.0, 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,27 +93,35 @@ async def take_block(
         raise BillingError(f"period {period} is not closed on the followed chain; post its root first, then upload")
     root = Node(closed.root, closed.sums)
     try:
-        block = decode_block(body)
+        block = await asyncio.to_thread(decode_block, body)
         async with store.read() as connection:
             before = _held_of(await read_held(connection, period), root)
         if block.first + len(block.contents) <= before:
             return Acceptance(held=before, unit_count=closed.unit_count)  # nobody need verify it again
         with span("bills.verify", attributes={"minglou.block.bytes": len(body)}):
-            tree = verified_block(block, bill_place(deployment, period), root=root, unit_count=closed.unit_count)
+            tree = await asyncio.to_thread(
+                verified_block, block, bill_place(deployment, period), root=root, unit_count=closed.unit_count
+            )
     except BillError as error:
         raise BillingError(f"upload: {error}") from error
     units = [unit.alias for unit in view.roll[block.first : block.first + len(block.contents)]]
-    async with store.write("bills") as connection:
-        held = await read_held(connection, period)
-        if held is None or held.root != root:
-            await keep_period(connection, period, root=root, unit_count=closed.unit_count, now_ms=clock.now_ms())
-        before = _held_of(held, root)
-        if block.first > before:
+    async with store.read() as connection:  # not while others wait for their turn to write
+        sealed = await asyncio.to_thread(seal_bills, connection, units, block.contents)
+    deadline = time.monotonic() + _TURN_SECONDS
+    while True:
+        async with store.write("bills") as connection:
+            held = await read_held(connection, period)
+            if held is None or held.root != root:
+                await keep_period(connection, period, root=root, unit_count=closed.unit_count, now_ms=clock.now_ms())
+            before = _held_of(held, root)
+            if block.first == before:
+                await keep_block(connection, period, first=block.first, units=units, sealed=sealed, tree=tree)
+                before += len(block.contents)
+        if block.first <= before:
+            return Acceptance(held=before, unit_count=closed.unit_count)
+        if time.monotonic() > deadline:
             raise TooEarlyError(f"bills from unit {block.first} come too early: {before} are held; go on there")
-        if block.first == before:
-            await keep_block(connection, period, first=block.first, units=units, contents=block.contents, tree=tree)
-            before += len(block.contents)
-    return Acceptance(held=before, unit_count=closed.unit_count)
+        await asyncio.sleep(_TURN_LOOK_SECONDS)  # the block before it is being verified, maybe by another process
 
 
 def _held_of(held: HeldPeriod | None, root: Node) -> int:

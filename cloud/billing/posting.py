@@ -44,7 +44,7 @@ _PAUSE_SECONDS_MAX = 15.0
 _ANSWER_SECONDS = 60.0
 _COMPARE_SECONDS = 600.0
 _GAS_PARTS = 4
-_BLOCKS_AHEAD = 3
+_BLOCKS_AHEAD = 4
 _NOT_YET = (409, 429, 503)
 
 Answer = TypeVar("Answer")
@@ -184,7 +184,7 @@ class Posting:
         path = f"/v1/bills/{self._place.period}"
         found = await self._asked(partial(self._http.get, path), may_be_unknown=True)
         held = int(found["held"]) if found is not None and found["root"] == tree.root.hash.hex() else 0
-        # While one block is written the cloud can verify the next one.
+        # While one block is written the cloud's processes can verify and seal the next ones.
         ahead: deque[asyncio.Task[int]] = deque()
         try:
             for first in range(held, tree.unit_count, BILLS_AT_ONCE):

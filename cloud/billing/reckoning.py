@@ -423,6 +423,7 @@ def _span_json(span: MeterSpan) -> dict[str, Any]:
         "device": span.device.hex(),
         "from": date_text(span.from_date),
         "to": date_text(span.to_date),
+        "usage": str(span.usage),
         "opening": {"origin": span.opening.origin, "index": str(span.opening.index), "value": str(span.opening.value)},
         "closing": {"origin": span.closing.origin, "index": str(span.closing.index), "value": str(span.closing.value)},
         "confirmed": span.confirmed,

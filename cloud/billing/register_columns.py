@@ -4,9 +4,10 @@ A value is plain where exactly one entry holds it, in a log that the Registry ga
 not plain is looked at one device at a time, by `cloud.billing.usage`.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.billing.pricing_columns import Integers
 from cloud.chain.view import ChainView
 from cloud.store import tables
-from cloud.store.bulk_read import HASH_BYTES, read_hashes_and_numbers
-from cloud.store.readings import NONCE_BYTES, open_value_columns
+from cloud.store.bulk_read import HASH_BYTES, Uncut, read_uncut
+from cloud.store.opening import OpenValues, value_opener
+from cloud.store.readings import NONCE_BYTES
+from contracts.ending import end_tasks
 from contracts.onchain import origin_id
 from contracts.tree import SIZE_END
 
@@ -47,6 +50,15 @@ class RegisterColumns:
     def at(self, register: str, day: int) -> tuple[Integers, Mask]:
         """Values of a register at a date, and where they are plain."""
         return self.values[register, day], (self.held[register, day] == 1) & self.is_plain
+
+
+class Assigned(NamedTuple):
+    """Log (-1 where none is held), first index and end of each device's assignment; and whether it has exactly one."""
+
+    logs: Integers
+    firsts: Integers
+    ends: Integers
+    has_one: Mask
 
 
 class Devices:
@@ -90,36 +102,62 @@ async def load_register_columns(
         say: told of each register and date before it is read.
     """
     places = Devices(devices)
-    logs, firsts, ends, has_one = await assignments_of(connection, view, devices)
-    found = RegisterColumns(count=len(devices), is_plain=places.is_single & has_one)
+    assigned = await assignments_of(connection, view, devices)
+    found = RegisterColumns(count=len(devices), is_plain=places.is_single & assigned.has_one)
     by_day: dict[int, list[str]] = {}
-    sealed: list[_Sealed] = []
     for register, day in sorted(set(asked)):
         by_day.setdefault(day, []).append(register)
-    for number, (day, registers) in enumerate(sorted(by_day.items()), 1):
-        say(f"reading boundary {number} of {len(by_day)}: {day}")
-        hashes, numbers = await read_hashes_and_numbers(connection, _held_at(day, registers), hashes=2)
-        hashes, leaves = hashes[:, :HASH_BYTES], hashes[:, HASH_BYTES:]
-        place, log, index = places.places(hashes), numbers[:, 1], numbers[:, 2]
-        is_own = (place >= 0) & (logs[place] == log) & (firsts[place] <= index) & (index < ends[place])
-        for at, register in enumerate(registers):
-            here = numbers[:, 0] == at
-            counted, strange = here & is_own, here & ~is_own & (place >= 0)
-            found.values[register, day] = np.zeros(len(devices), np.int64)
-            sealed.append(
-                _Sealed(
-                    into=found.values[register, day],
-                    place=place[counted].astype(np.int32),
-                    leaves=leaves[counted, :NONCE_BYTES],
-                    keys=numbers[counted, 4].astype(np.int32),
-                    values=numbers[counted, 3],
-                )
-            )
-            # One in another log than the device's own counts for nothing, but makes the value not plain.
-            held = np.bincount(place[counted], minlength=len(devices))
-            found.held[register, day] = held + 2 * np.bincount(place[strange], minlength=len(devices))
-    await _open(connection, places, sealed)
+    days = sorted(by_day.items())
+
+    def reading(number: int) -> "asyncio.Task[Uncut]":
+        day, registers = days[number]
+        say(f"reading boundary {number + 1} of {len(days)}: {day}")
+        return asyncio.create_task(read_uncut(connection, _held_at(day, registers), hashes=2))
+
+    sealed: list[_Sealed] = []
+    async with value_opener(connection, len(devices) * len(set(asked))) as open_values:
+        ahead = reading(0) if days else None
+        try:
+            for number, (day, registers) in enumerate(days, 1):
+                assert ahead is not None
+                uncut = await ahead
+                ahead = reading(number) if number < len(days) else None
+                # While the database sends the next date's, in a thread: this takes about as long.
+                sealed += await asyncio.to_thread(_taken, uncut, found, places, assigned, day, registers)
+                del uncut
+        finally:
+            await end_tasks([ahead] if ahead is not None else [])
+        await _open(open_values, places, sealed)
     return found
+
+
+def _taken(
+    uncut: Uncut, found: RegisterColumns, places: Devices, assigned: Assigned, day: int, registers: Sequence[str]
+) -> list["_Sealed"]:
+    """Put one date's rows where they belong, their values still sealed."""
+    hashes, numbers = uncut()
+    hashes, leaves = hashes[:, :HASH_BYTES], hashes[:, HASH_BYTES:]
+    place, log, index = places.places(hashes), numbers[:, 1], numbers[:, 2]
+    is_own = (place >= 0) & (assigned.logs[place] == log)
+    is_own &= (assigned.firsts[place] <= index) & (index < assigned.ends[place])
+    sealed: list[_Sealed] = []
+    for at, register in enumerate(registers):
+        here = numbers[:, 0] == at
+        counted, strange = here & is_own, here & ~is_own & (place >= 0)
+        found.values[register, day] = np.zeros(found.count, np.int64)
+        sealed.append(
+            _Sealed(
+                into=found.values[register, day],
+                place=place[counted].astype(np.int32),
+                leaves=leaves[counted, :NONCE_BYTES],
+                keys=numbers[counted, 4].astype(np.int32),
+                values=numbers[counted, 3],
+            )
+        )
+        # One in another log than the device's own counts for nothing, but makes the value not plain.
+        held = np.bincount(place[counted], minlength=found.count)
+        found.held[register, day] = held + 2 * np.bincount(place[strange], minlength=found.count)
+    return sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,14 +171,13 @@ class _Sealed:
     values: Integers
 
 
-async def _open(connection: AsyncConnection, devices: Devices, sealed: Sequence[_Sealed]) -> None:
+async def _open(open_values: OpenValues, devices: Devices, sealed: Sequence[_Sealed]) -> None:
     """Open all dates' values together, so that each device's key is asked for once."""
     if not sealed:
         return
-    place = np.concatenate([one.place for one in sealed])
-    opened = await open_value_columns(
-        connection,
-        devices.hashes[place],
+    opened = await open_values(
+        devices.hashes,
+        np.concatenate([one.place for one in sealed]),
         np.concatenate([one.leaves for one in sealed]),
         np.concatenate([one.keys for one in sealed]).astype(np.int64),
         np.concatenate([one.values for one in sealed]),
@@ -172,10 +209,8 @@ def _held_at(day: int, registers: Sequence[str]) -> Any:
     )
 
 
-async def assignments_of(
-    connection: AsyncConnection, view: ChainView, devices: Sequence[bytes]
-) -> tuple[Integers, Integers, Integers, Mask]:
-    """Log (-1 where none is held), first index and end of each device's assignment; and whether it has exactly one."""
+async def assignments_of(connection: AsyncConnection, view: ChainView, devices: Sequence[bytes]) -> Assigned:
+    """To what logs these devices are assigned."""
     query = select(tables.logs.c.log_id, tables.logs.c.origin).execution_options(every_shard="all logs of the site")
     numbers = {origin_id(row.origin): row.log_id for row in await connection.execute(query)}
     logs, firsts = np.full(len(devices), _NO_LOG, np.int64), np.zeros(len(devices), np.int64)
@@ -188,4 +223,4 @@ async def assignments_of(
             firsts[place] = record.first_index
             ends[place] = SIZE_END if record.last_index is None else record.last_index + 1
             has_one[place] = True
-    return logs, firsts, ends, has_one
+    return Assigned(logs, firsts, ends, has_one)

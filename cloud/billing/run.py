@@ -5,19 +5,24 @@ disk whole or not at all: whoever goes on makes the same bytes, so the same root
 overwritten with nothing and the portions are deleted: they hold households' usage and salts in plain.
 """
 
+import asyncio
 import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cloud.beside import processes_beside
 from cloud.billing.bill_block import (
     BILLS_AT_ONCE,
+    BLOCK_LEVEL,
     SALT_BYTES,
     BillBlock,
     BillPlace,
@@ -31,13 +36,14 @@ from cloud.chain.view import ChainView
 from cloud.directory import Directory
 from cloud.errors import BillingError
 from cloud.telemetry import span
-from contracts.bill import BillError, BillTree
+from contracts.bill import BillError, BillTree, Node
 from contracts.key_table import KeyTable
 
 __all__ = ["BillRun", "Prepared"]
 
 FORMAT = "minglou-bill-run/1"
 _STATE = "run.json"
+_MANY_PORTIONS = 16  # from which on several processes are quicker than one
 
 Say = Callable[[str], None]
 
@@ -62,7 +68,7 @@ class Prepared:
     """All bills of a period, ready to be posted."""
 
     contents: Sequence[bytes]
-    tree: BillTree
+    tree: BillTree  # from blocks of `BILLS_AT_ONCE` up
     problems: Sequence[str]
     volumes: Sequence[KeyTable] = ()  # of pools that are shared by volume
 
@@ -126,17 +132,23 @@ class BillRun:
         if not self._state.seed:
             self.finish()  # a run that was cut off while it forgot
             raise BillingError(f"{self.folder} was posted and its bills are gone; the cloud and the owners hold them")
-        if not all(self._file(first).exists() for first in self._firsts()):
-            with span("bills.compute", attributes={"minglou.units": self._state.unit_count}):
-                await self._compute(connection, view, directory, say)
-        say("joining all portions")
-        contents = list(chain.from_iterable(self._portion(first) for first in self._firsts()))
-        say("building the tree")
-        tree = BillTree(leaves_of(contents, self.place))
+        many = len(self._firsts()) >= _MANY_PORTIONS
+        async with processes_beside() if many else nullcontext() as pool:
+            roots = _Roots(self.place, pool)
+            if not all(self._file(first).exists() for first in self._firsts()):
+                with span("bills.compute", attributes={"minglou.units": self._state.unit_count}):
+                    await self._compute(connection, view, directory, say, roots)
+            say("joining all portions")
+            portions = {first: self._portion(first) for first in self._firsts()}
+            say("building the tree")
+            tree = BillTree.of_blocks(await roots.of(portions), self._state.unit_count, BLOCK_LEVEL)
         volumes = [self._table(file) for file in self._tables()]
+        contents = list(chain.from_iterable(portions.values()))
         return Prepared(contents=contents, tree=tree, problems=self._state.problems, volumes=volumes)
 
-    async def _compute(self, connection: AsyncConnection, view: ChainView, directory: Directory, say: Say) -> None:
+    async def _compute(
+        self, connection: AsyncConnection, view: ChainView, directory: Directory, say: Say, roots: "_Roots"
+    ) -> None:
         columns = await reckon_period(connection, view=view, directory=directory, period=self._state.period, say=say)
         ground = _digest(columns)
         if ground != self._state.ground:
@@ -152,16 +164,17 @@ class BillRun:
             self._keep(replace(self._state, ground=ground, problems=tuple(columns.problems)))
         for first in self._firsts():
             if not self._file(first).exists():
-                self._write_portion(columns, first)
+                roots.begin(first, self._write_portion(columns, first))
                 say(f"{min(first + BILLS_AT_ONCE, self._state.unit_count):,} of {self._state.unit_count:,} bills")
 
-    def _write_portion(self, columns: PeriodColumns, first: int) -> None:
+    def _write_portion(self, columns: PeriodColumns, first: int) -> Sequence[bytes]:
         last = min(first + BILLS_AT_ONCE, self._state.unit_count)
         seed = bytes.fromhex(self._state.seed)
         salts = [hashlib.sha256(seed + unit.to_bytes(8)).digest()[:SALT_BYTES] for unit in range(first, last)]
         contents = columns.contents(salts, first)
         _write(self._file(first), encode_block(BillBlock(first=first, contents=contents, path=())))
         self._written[first] = contents
+        return contents
 
     def _write_table(self, pool: bytes, keys: Sequence[int]) -> None:
         seed = bytes.fromhex(self._state.seed) + pool
@@ -206,6 +219,31 @@ class BillRun:
 
     def _file(self, first: int) -> Path:
         return self.folder / f"units-{first:09d}.bills"
+
+
+class _Roots:
+    """The roots of portions, made while others are still being written."""
+
+    def __init__(self, place: BillPlace, pool: ProcessPoolExecutor | None) -> None:
+        self._place, self._pool = place, pool
+        self._begun: dict[int, Future[Node]] = {}
+
+    def begin(self, first: int, contents: Sequence[bytes]) -> None:
+        """Have a portion's root made beside this process, if there is any."""
+        if self._pool is not None:
+            self._begun[first] = self._pool.submit(_block_root, contents, self._place, first)
+
+    async def of(self, portions: Mapping[int, Sequence[bytes]]) -> list[Node]:
+        """The roots of all portions, in their order."""
+        for first in portions.keys() - self._begun.keys():
+            self.begin(first, portions[first])
+        if self._pool is None:
+            return [_block_root(some, self._place, first) for first, some in portions.items()]
+        return await asyncio.gather(*(asyncio.wrap_future(self._begun[first]) for first in portions))
+
+
+def _block_root(contents: Sequence[bytes], place: BillPlace, first: int) -> Node:
+    return BillTree(leaves_of(contents, place, first=first)).root
 
 
 def _digest(columns: PeriodColumns) -> str:

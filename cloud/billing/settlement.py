@@ -14,29 +14,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cloud.billing.kept import read_bill, read_block
 from cloud.billing.pool_keys import key_in_table
 from cloud.billing.usage import BoundaryEntry, MeterSpan, read_reach, read_spans
-from cloud.chain.anchoring import wish_head
 from cloud.chain.builders import contract_head, transaction_of
 from cloud.chain.deployment import Deployment
 from cloud.chain.intents import add_intent
+from cloud.chain.proving import entry_proof, wait_for_heads
 from cloud.chain.reading import ContractReader
 from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord
 from cloud.errors import BillingError
-from cloud.store import Store, log_id_of, tables
-from cloud.store.erasing import ERASED_KIND
-from cloud.store.months import entries_at
-from cloud.store.readings import open_entry
-from cloud.store.trees import LogTree, walk
+from cloud.store import Store, tables
 from contracts.abi import Call
 from contracts.bill import BLOCK, BillProof, Line, LineKind
 from contracts.calls import challenges, usage_fees
 from contracts.calls.charges import EntryProof, LineProof, Span
 from contracts.clock import Clock
-from contracts.entry import Entry, Kind
 from contracts.onchain import origin_id
 from contracts.person import PersonSignature
 from contracts.tariff import Counting, Terms
-from contracts.tree import inclusion_path
 
 __all__ = ["Settlement"]
 
@@ -189,7 +183,9 @@ class Settlement:
             origins = list(dict.fromkeys(entry.origin for entry in entries))
             if len(origins) > _LOGS_MAX:
                 return NotYet(says=f"the line's entries lie in {len(origins)} logs; an answer takes {_LOGS_MAX}")
-            behind = await self._behind(connection, entries)
+            places = [(entry.origin, entry.index) for entry in entries]
+            now_ms = self._clock.now_ms()
+            behind = await wait_for_heads(self._store, connection, self._view, places, now_ms=now_ms)
             if behind is not None:
                 return behind
             sizes = {origin: self._view.head(origin).size for origin in origins}
@@ -220,16 +216,6 @@ class Settlement:
             path=proof.path,
             lines=proof.bill.lines,
         )
-
-    async def _behind(self, connection: AsyncConnection, entries: Sequence[BoundaryEntry]) -> NotYet | None:
-        """Whether an accepted head does not reach an entry yet; then a newer one is wished for."""
-        for entry in entries:
-            if self._view.head(entry.origin).size <= entry.index:
-                size = await self._checkpoint_after(connection, entry.origin, entry.index)
-                if size is not None:
-                    await wish_head(self._store, entry.origin, size, now_ms=self._clock.now_ms())
-                return NotYet(says=f"the accepted head of {entry.origin} does not reach entry {entry.index} yet")
-        return None
 
     async def challenge(self, params: Mapping[str, Any]) -> Built:
         """`{"period", "unit", "line", "signature"}`: an owner's signed challenge, relayed."""
@@ -337,34 +323,10 @@ class Settlement:
         )
 
     async def _entry_proof(self, connection: AsyncConnection, entry: BoundaryEntry, size: int) -> EntryProof:
-        here = await entries_at(connection, entry.log_id, entry.index)
-        row = open_entry(connection, (await connection.execute(select(tables.entries).where(here))).one())
-        if row.kind == ERASED_KIND:
+        proof = await entry_proof(connection, entry.log_id, entry.index, size)
+        if proof is None:
             raise BillingError(f"{entry.origin}: entry {entry.index} was erased; nobody can show it any more")
-        path = await walk(connection, LogTree(entry.log_id), lambda node: inclusion_path(node, entry.index, size))
-        logged = Entry(
-            kind=Kind(row.kind),
-            device=row.device,
-            observed_at_ms=row.observed_at_ms,
-            quantity=row.quantity,
-            value=row.value,
-            detail_digest=row.detail_digest,
-            salt=row.salt,
-        )
-        return EntryProof(entry=logged, index=entry.index, path=tuple(path))
-
-    async def _checkpoint_after(self, connection: AsyncConnection, origin: str, index: int) -> int | None:
-        """The size of the newest held checkpoint that covers an entry: one acceptance then serves later challenges
-        too.
-        """
-        column = tables.checkpoints.c
-        query = (
-            select(column.size)
-            .where(column.log_id == await log_id_of(connection, origin), column.size > index)
-            .order_by(column.size.desc())
-            .limit(1)
-        )
-        return (await connection.execute(query)).scalar_one_or_none()
+        return proof
 
 
 def _signature(fields: Mapping[str, Any]) -> PersonSignature:

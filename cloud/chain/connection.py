@@ -20,6 +20,9 @@ from cloud.directory import DirectoryFile
 from cloud.errors import ChainError
 from cloud.lease import Lease
 from cloud.mail import Bell
+from cloud.maintenance.ground import Ground
+from cloud.maintenance.view import MaintenanceView
+from cloud.maintenance.worker import Maintenance
 from cloud.settings import ChainSettings, CloudSettings, read_secret
 from cloud.status import ChainStatus
 from cloud.store import Store
@@ -46,7 +49,13 @@ class ChainConnection:
     breaker: Breaker
     anchoring: Anchoring
     settlement: Settlement
+    upkeep: Maintenance
     known_terms: list[usage_fees.Terms] = field(default_factory=list)
+
+    @property
+    def maintenance(self) -> MaintenanceView:
+        """What the contracts say of crews, agreements, visits, orders and labels."""
+        return self.upkeep.ground.view
 
     async def terms(self) -> usage_fees.Terms:
         """What was fixed at deployment, so asked once. Raises `ChainError`."""
@@ -75,6 +84,7 @@ class ChainConnection:
             Worker(name="follower", prepare=self._prepare, step=self._follow, pause_seconds=pause),
             Worker(name="anchoring", step=self.anchoring.step, pause_seconds=pause),
             Worker(name="settlement", step=self.settlement.step, pause_seconds=max(pause, 0.5)),
+            Worker(name="maintenance", step=self.upkeep.step, pause_seconds=max(pause, 0.5)),
         ]
         if self.sending is not None:
             workers.append(
@@ -151,13 +161,13 @@ async def open_chain(
         await store.notice(says, at_ms=settings.clock.now_ms())
 
     breaker = Breaker(tell)
-    view = ChainView(chain.chain_id)
+    view, maintenance = ChainView(chain.chain_id), MaintenanceView()
     follower = Follower(
         store=store,
         client=client,
         deployment=deployment,
         clock=settings.clock,
-        listeners=[view],
+        listeners=[view, maintenance],
         finality_depth=chain.finality_depth,
         resends_lost=chain.resends_lost,
         lease=lease,
@@ -166,6 +176,10 @@ async def open_chain(
     await follower.load()
     builders = ChainBuilders(store=store, reader=reader, deployment=deployment, view=view)
     settlement = Settlement(store=store, reader=reader, deployment=deployment, view=view, clock=settings.clock)
+    ground = Ground(
+        store=store, reader=reader, deployment=deployment, chain=view, view=maintenance, clock=settings.clock
+    )
+    upkeep = Maintenance(ground, directory)
 
     def make_sender() -> Sender:
         assert settings.relayer_key_file is not None
@@ -181,7 +195,7 @@ async def open_chain(
                 stuck_seconds=chain.stuck_seconds,
                 legacy=chain.legacy_transactions,
             ),
-            builders={**builders.by_kind(), **settlement.builders()},
+            builders={**builders.by_kind(), **settlement.builders(), **upkeep.builders()},
             place=follower,
             lease=lease,
             breaker=breaker,
@@ -208,4 +222,5 @@ async def open_chain(
         sending=Sending(make_sender, follower) if settings.relayer_key_file else None,
         anchoring=anchoring,
         settlement=settlement,
+        upkeep=upkeep,
     )

@@ -36,6 +36,7 @@ from contracts.calls import challenges as challenges_calls
 from contracts.calls import charges as charges_calls
 from contracts.calls import counterevidence as counterevidence_calls
 from contracts.calls import crews as crews_calls
+from contracts.calls import labels as labels_calls
 from contracts.calls import registry as registry_calls
 from contracts.calls import reserve_fund as reserve_fund_calls
 from contracts.calls import resolutions as resolutions_calls
@@ -49,7 +50,7 @@ from contracts.fund import Terms as FundTerms
 from contracts.superlog import WitnessPolicy, superlog_id
 from contracts.trust import Trust, format_trust
 from contracts.vyper.compile import artifact
-from contracts.work_order import LIFT_FAULT
+from contracts.work_order import LIFT_FAULTS
 from contracts.work_order import Terms as WorkTerms
 
 __all__ = ["WHICHEVER_WORKS", "DeployOptions", "created_address", "deploy", "read_options", "trust_of", "write_trust"]
@@ -197,6 +198,10 @@ def _crews(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
     return crews_calls.deploy(code, registry=at["registry"], verifier=options.verifier)
 
 
+def _labels(code: bytes, _options: DeployOptions, at: Mapping[str, str]) -> bytes:
+    return labels_calls.deploy(code, registry=at["registry"])
+
+
 def _bindings(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
     return bindings_calls.deploy(code, registry=at["registry"], verifier=options.verifier)
 
@@ -271,7 +276,7 @@ def _reserve_fund(code: bytes, options: DeployOptions, at: Mapping[str, str]) ->
 
 def _work_orders(code: bytes, options: DeployOptions, at: Mapping[str, str]) -> bytes:
     return work_orders_calls.deploy(
-        code, registry=at["registry"], terms=options.repairs, faults=[LIFT_FAULT], verifier=options.verifier
+        code, registry=at["registry"], terms=options.repairs, faults=LIFT_FAULTS, verifier=options.verifier
     )
 
 
@@ -291,6 +296,7 @@ _CREATIONS: Mapping[str, _Creation] = {
     "registry": _registry,
     "roll": _roll,
     "crews": _crews,
+    "labels": _labels,
     "bindings": _bindings,
     "token": _token,
     "anchor_log": _anchor_log,

@@ -16,6 +16,7 @@ CONTRACTS = {
     "registry": "Registry",
     "roll": "Roll",
     "crews": "Crews",
+    "labels": "Labels",
     "bindings": "Bindings",
     "token": "Token",
     "anchor_log": "AnchorLog",
@@ -51,7 +52,8 @@ class Deployment:
     challenges: str
     token: str
     site: bytes
-    # Empty where a site bills without them.
+    # Empty where a site does without them.
+    labels: str = ""
     resolutions: str = ""
     ballots: str = ""
     assembly: str = ""

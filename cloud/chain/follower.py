@@ -83,6 +83,11 @@ class Follower:
         self.head_number = self.followed[0]
         self._has_row = False
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any block was followed, here or by another process on the database."""
+        return self.followed[1] != NO_BLOCK
+
     async def load(self) -> None:
         """Take up where the store left off and hand all stored events to the listeners."""
         async with self._store.read() as connection:

@@ -3,7 +3,7 @@ causes it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import select, update
@@ -40,12 +40,16 @@ async def add_intent(
     return await insert_new(connection, tables.intents, values)
 
 
-async def wish_again(connection: AsyncConnection, business_key: str, *, now_ms: int) -> bool:
-    """Open a wish that was given up after many refusals, because it is still wished for; whether it was one."""
+async def wish_again(
+    connection: AsyncConnection, business_key: str, *, now_ms: int, states: Collection[str] = ("refused",)
+) -> bool:
+    """Open a wish that has ended in one of these states, because it is still wished for; whether it was one."""
     column = tables.intents.c
-    given_up = (column.business_key == business_key) & (column.state == "refused")
+    given_up = (column.business_key == business_key) & column.state.in_(states)
     opened = await connection.execute(
-        update(tables.intents).where(given_up).values(state="pending", failures=0, changed_at_ms=now_ms)
+        update(tables.intents)
+        .where(given_up)
+        .values(state="pending", says="", failures=0, block_number=None, changed_at_ms=now_ms)
     )
     return opened.rowcount == 1
 

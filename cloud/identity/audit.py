@@ -60,6 +60,10 @@ class Act(StrEnum):
     ERASED = "erased"
     TOKEN_MADE = "token_made"  # noqa: S105 - the name of an act
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an act
+    PHOTO_SHOWN = "photo_shown"  # of a visit, to an officer
+    FLAG_EXPLAINED = "flag_explained"
+    FLAG_DECIDED = "flag_decided"
+    FLAG_BROUGHT = "flag_brought"  # two visits that contradict each other, to the chain
 
 
 _BY_PROGRAMS = frozenset({Act.TOKEN_LOOKED, Act.TENANT_TOKEN_LOOKED})

@@ -14,6 +14,7 @@ from cloud.identity.tokens import Scope
 __all__ = ["RULES", "Gate", "Rule", "is_limited", "load_of", "rule_of"]
 
 _M, _C, _R, _O = Role.MANAGER, Role.COMMITTEE, Role.REGULATOR, Role.OPERATOR
+_WORK = (Role.CREW, Role.FIRM, _M, _C, _R)
 
 
 class Gate(StrEnum):
@@ -91,9 +92,9 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/people/invitations/stop"): _acts(Role.OWNER, _M, _C),
     ("POST", "/people/recover"): _acts(_M, _C),
     ("POST", "/people/end"): _acts(Role.OWNER, _M, _C),
-    ("GET", "/tokens"): _reads(_M, _C, _R, _O),
-    ("POST", "/tokens"): _acts(_M, _C, _R, _O),
-    ("POST", "/tokens/revoke"): _acts(_M, _C, _R, _O),
+    ("GET", "/tokens"): _reads(*_WORK, _O),
+    ("POST", "/tokens"): _acts(*_WORK, _O),
+    ("POST", "/tokens/revoke"): _acts(*_WORK, _O),
     ("GET", "/audit"): _reads(_M, _C, _R, _O),
     ("GET", "/audit/checkpoint"): _HASHES,
     ("GET", "/audit/tile/{path:path}"): _HASHES,
@@ -107,17 +108,46 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ),
     ("GET", "/bills/{door}/{period}/lines/{number}/dispute"): _reads(Role.OWNER),
     ("POST", "/bills/{door}/{period}/lines/{number}/dispute"): _acts(Role.OWNER),
+    ("GET", "/bills/{door}/swaps/{digest}"): _reads(Role.OWNER),
+    ("GET", "/bills/{door}/swaps/{digest}/swap.json"): _reads(Role.OWNER),
+    ("GET", "/bills/{door}/swaps/{digest}/photos/{name}"): _reads(Role.OWNER),
+    ("POST", "/bills/{door}/swaps/{digest}"): _acts(Role.OWNER),
     # Readings: lifts' and gateways' are everybody's, the others are asked for entry by entry.
     ("GET", "/readings/{origin:path}/{index}/evidence.json"): _PROOF,
     ("GET", "/readings/{origin:path}/{index}"): _EVERYBODY,
-    # The site.
+    # Devices: what their codes open.
     ("GET", "/lifts"): _EVERYBODY,
     ("GET", "/lifts/{name}"): _EVERYBODY,
+    ("GET", "/flags"): _EVERYBODY,
+    ("GET", "/flags/{flag}"): _EVERYBODY,
+    ("POST", "/flags/{flag}/explain"): _acts(Role.CREW, Role.FIRM),  # of a firm that the flag concerns
+    ("POST", "/flags/{flag}/decide"): _acts(_M, _C),
+    ("POST", "/flags/{flag}/bring"): _acts(_M, _C),  # two visits of one person at once, to their contract
+    ("GET", "/devices/{name}"): _EVERYBODY,
+    ("GET", "/d/{code}"): _EVERYBODY,
+    ("POST", "/d/{code}/fault"): _EVERYBODY,  # throttled by address
+    ("GET", "/v1/devices/{name}/public"): _EVERYBODY,
+    ("GET", "/repairs"): _reads(*HOUSEHOLD),
+    ("GET", "/repairs/{name}"): _reads(*HOUSEHOLD),  # and within, of their own flat
+    ("POST", "/repairs"): _acts(*HOUSEHOLD),
+    ("POST", "/repairs/{name}"): Rule(gate=Gate.ROLES, roles=frozenset({Role.OWNER}), is_act=True, load=Load.COSTLY),
+    ("GET", "/work"): _reads(*_WORK),
+    ("GET", "/orders/{name}"): _reads(*_WORK),  # and within, by the firm that serves the device
+    ("GET", "/work.ics"): Rule(gate=Gate.OWN, load=Load.READS),  # such a session, or a token with work:read
+    ("GET", "/oversight"): _reads(_M, _C, _R),
+    # The site.
     ("GET", "/verify"): _EVERYBODY,
     ("GET", "/trust"): _EVERYBODY,
     ("GET", "/trust.json"): _EVERYBODY,
     ("GET", "/site"): _reads(_M, _C, _R, _O),
     ("GET", "/balance"): _reads(*HOUSEHOLD, _M, _C, _R, _O),
+    # The crew app: its files hold no data; what it works from is its firm's.
+    ("GET", "/crew"): _EVERYBODY,
+    ("GET", "/crew/shell.json"): _EVERYBODY,
+    ("GET", "/crew/packs/{digest}"): _EVERYBODY,
+    ("GET", "/crew.webmanifest"): _EVERYBODY,
+    ("GET", "/crew-worker.js"): _EVERYBODY,
+    ("GET", "/v1/crew/work"): _reads(Role.CREW, Role.FIRM, Role.MANAGER),  # who counter-signs needs it as well
     # Programs.
     ("GET", "/healthz"): _PROBE,
     ("GET", "/readyz"): _PROBE,
@@ -140,9 +170,14 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/v1/personal.zip"): Rule(gate=Gate.EVERYBODY, load=Load.EXPORTS),
     ("POST", "/v1/relay/challenge"): _SIGNED,
     ("POST", "/v1/relay/withdraw"): _SIGNED,
+    ("POST", "/v1/relay/act"): _SIGNED,  # its contract is asked first
     ("POST", "/v1/cut-off/{service}"): _EVERYBODY,  # refused, always
     ("POST", "/v1/visits"): _SIGNED,
     ("GET", "/v1/visits/{digest}"): _EVERYBODY,
+    ("POST", "/v1/arrivals"): _SIGNED,
+    ("PUT", "/v1/visits/{digest}/swap"): _SIGNED,  # only the swap that a kept visit notes, by one of its keys
+    ("PUT", "/v1/visits/{digest}/files/{sha256}"): _SIGNED,  # only photos whose hash a kept visit's crew signed
+    ("GET", "/visits/{digest}/files/{sha256}"): _reads(_M, _C, _R, Role.FIRM),  # a firm its own crews' alone; audited
     # Gateways and copies, each with its own credential.
     ("POST", "/v1/logs/{origin:path}/entries"): _OWN,
     ("GET", "/v1/logs/{origin:path}"): _OWN,

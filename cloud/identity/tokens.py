@@ -1,13 +1,14 @@
 """Programs' tokens: each has a name, scopes and an end; the store keeps the hash alone.
 
 Shown once when made. A token acts in no role and opens no page: it opens the routes of its scopes and nothing else.
-A household's opens its own flat's, rests on the role that made it, and ends with it.
+A household's opens its own flat's and a crew's its own firm's; both rest on the role that made them, and end with it.
 """
 
+import binascii
 import hashlib
 import re
 import secrets
-from base64 import urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,15 +26,17 @@ from cloud.identity.people import Grant
 from cloud.identity.roles import HOUSEHOLD, Role
 from cloud.store import Store, tables
 
-__all__ = ["ApiToken", "Scope", "Tokens", "revoke_made_in", "token_of"]
+__all__ = ["ApiToken", "Scope", "Tokens", "of_password", "revoke_made_in", "token_of"]
 
 _PREFIX = "mlt_"  # so that a scanner for secrets knows one when it sees one
 _SPELLING = re.compile(r"mlt_[A-Za-z0-9_-]{43}")
 _DAY_MS = 86_400_000
 _TOUCHED_AGAIN_MS = 60_000
 DAYS_MAX = 366
-_OF_A_HOUSEHOLD_MAX = 10
+_OF_ONE_MAX = 10
+_OWN_ALONE = HOUSEHOLD | {Role.CREW, Role.FIRM}  # whose tokens nobody else of the same role looks after
 _NUMBER_DIGITS = 12
+_BASIC_LENGTH_MAX = 1024
 
 
 class Scope(StrEnum):
@@ -45,15 +48,18 @@ class Scope(StrEnum):
     METRICS = "metrics:read"
     EXPORTS = "exports:read"  # the site's figures as files
     OWN = "own:read"  # the flat of the household that made it
+    WORK = "work:read"  # the work to be done, as whoever made it sees it: for a calendar
 
 
 SCOPES_OF = {
     Role.OWNER: frozenset({Scope.OWN}),
     Role.TENANT: frozenset({Scope.OWN}),
-    Role.OPERATOR: frozenset(Scope) - {Scope.OWN},
-    Role.MANAGER: frozenset({Scope.METRICS, Scope.EXPORTS}),
-    Role.COMMITTEE: frozenset({Scope.EXPORTS}),
-    Role.REGULATOR: frozenset({Scope.EXPORTS}),
+    Role.CREW: frozenset({Scope.WORK}),
+    Role.FIRM: frozenset({Scope.WORK}),
+    Role.OPERATOR: frozenset(Scope) - {Scope.OWN, Scope.WORK},
+    Role.MANAGER: frozenset({Scope.METRICS, Scope.EXPORTS, Scope.WORK}),
+    Role.COMMITTEE: frozenset({Scope.EXPORTS, Scope.WORK}),
+    Role.REGULATOR: frozenset({Scope.EXPORTS, Scope.WORK}),
 }
 """What a role may give its programs: nothing that the role itself may not see."""
 
@@ -73,8 +79,22 @@ class ApiToken:
 
     @property
     def in_log(self) -> str:
-        """What the audit log calls it, which forgets nothing: a household's by a number, for its name is their own."""
+        """What the audit log calls it, which forgets nothing: by a number where the name is its maker's own."""
         return _in_log(self.digest, self.name, self.role)
+
+
+def of_password(authorization: str | None) -> str | None:
+    """An Authorization header whose token was given as the password of HTTP Basic (RFC 7617), as calendar programs can;
+    any other as it is.
+    """
+    kind, _, given = (authorization or "").partition(" ")
+    if kind.lower() != "basic" or len(given) > _BASIC_LENGTH_MAX:
+        return authorization
+    try:
+        _name, _, password = b64decode(given, validate=True).decode("ascii").partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return f"Bearer {password}"
 
 
 def token_of(authorization: str | None) -> bytes | None:
@@ -106,7 +126,7 @@ class Tokens:
         account, unit = (by.account, by.unit) if by else (None, None)
         what = f"{token.in_log}: {' '.join(sorted(token.scopes))}"
         async with self._store.write(LOCK) as connection:
-            if by is not None and by.role in HOUSEHOLD:
+            if by is not None and by.role in _OWN_ALONE:
                 await _refuse_too_many(connection, by, now_ms)
             await connection.execute(
                 insert(tables.api_tokens).values(
@@ -226,7 +246,7 @@ def _in_log_of(row: Any) -> str:
 
 
 def _in_log(digest: bytes, name: str, role: Role) -> str:
-    return digest.hex()[:_NUMBER_DIGITS] if role in HOUSEHOLD else name
+    return digest.hex()[:_NUMBER_DIGITS] if role in _OWN_ALONE else name
 
 
 def _new_token(
@@ -257,17 +277,17 @@ def _in_force(now_ms: int) -> Select[Any]:
 
 
 def _cared_for(by: Grant | None) -> Sequence[ColumnElement[bool]]:
-    """Whose tokens somebody looks after: a household its own of one flat, an officer all of the office."""
+    """Whose tokens somebody looks after: a household or a crew its own, an officer all of the office."""
     column = tables.api_tokens.c
     if by is None:
         return ()
-    return (column.grant_id == by.number,) if by.role in HOUSEHOLD else (column.role == by.role.value,)
+    return (column.grant_id == by.number,) if by.role in _OWN_ALONE else (column.role == by.role.value,)
 
 
 async def _refuse_too_many(connection: AsyncConnection, by: Grant, now_ms: int) -> None:
     held = _in_force(now_ms).where(*_cared_for(by)).subquery()
-    if (await connection.execute(select(func.count()).select_from(held))).scalar_one() >= _OF_A_HOUSEHOLD_MAX:
-        says = f"you hold {_OF_A_HOUSEHOLD_MAX} tokens for this flat already; revoke one that is not used any more"
+    if (await connection.execute(select(func.count()).select_from(held))).scalar_one() >= _OF_ONE_MAX:
+        says = f"you hold {_OF_ONE_MAX} tokens of this role already; revoke one that is not used any more"
         raise IdentityRefused(409, "too_many_tokens", says)
 
 

@@ -6,7 +6,8 @@ Readings are XORed with AES-256 in counter mode under their device's key (`cloud
 and the master key a dump of the database shows nothing that was sealed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -22,7 +23,7 @@ from cloud.store.sealing import DEVICES, SEALED, UNITS
 __all__ = ["Vault", "open_vault"]
 
 _HELD_MAX = 32_768
-"""Keys of devices that are kept ready, at about 1.3 KB each."""
+"""Keys of devices, and of units, that are kept ready, at about 1.3 KB each."""
 
 
 class _DeviceKey:
@@ -47,7 +48,7 @@ class Vault:
     def __init__(self, folder: Path, master_file: Path) -> None:
         self._folder, self._master_file = folder, master_file
         self._opened: KeyStore | None = None
-        self._units: dict[bytes, list[AESSIV]] = {}
+        self._units = KeysAtHand[bytes, list[AESSIV]](_HELD_MAX)
         self._present = KeysAtHand[bytes, _DeviceKey](_HELD_MAX)
         self._held = KeysAtHand[tuple[bytes, int], _DeviceKey](_HELD_MAX)
         self._lock = Lock()
@@ -78,10 +79,10 @@ class Vault:
         """Sealed contents of (unit, content) rows; a unit's first one makes its key."""
         units = {unit for unit, _ in rows}
         with self._lock:
-            keys = self.keys
-            if units - self._units.keys():
-                keys.present(UNITS, units - self._units.keys(), makes=True)
             held = self._unit_keys(units)
+            if newcomers := units - held.keys():
+                self.keys.present(UNITS, newcomers, makes=True)
+                held |= self._unit_keys(newcomers)
         return [SEALED + held[unit][-1].encrypt(content, [purpose.encode(), unit]) for unit, content in rows]
 
     def unseal(self, purpose: str, rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
@@ -105,11 +106,15 @@ class Vault:
     def _unit_keys(self, units: Collection[bytes]) -> dict[bytes, list[AESSIV]]:
         """The keys of these units, oldest first, as far as there are any."""
         keys = self.keys
-        missing = [unit for unit in units if unit not in self._units]
+        found = self._units.find(units)
+        missing = [unit for unit in units if unit not in found]
         if missing:
-            found = keys.all_of(UNITS, missing)
-            self._units.update({unit: [AESSIV(key.key) for key in keys] for unit, keys in found.items()})
-        return {unit: self._units[unit] for unit in units if unit in self._units}
+            fresh = {
+                unit: [AESSIV(key.key) for key in several] for unit, several in keys.all_of(UNITS, missing).items()
+            }
+            found |= fresh
+            self._units.keep(fresh.items())
+        return found
 
     # ---- devices ----
 
@@ -146,6 +151,10 @@ class Vault:
             return (device, tag) in self.keys.destroyed(DEVICES, [device])
 
     # ---- the whole ----
+
+    def elsewhere(self) -> Callable[[], "Vault"]:
+        """What another process opens the same keys with."""
+        return partial(open_vault, self._folder, self._master_file)
 
     @property
     def fingerprint(self) -> bytes:

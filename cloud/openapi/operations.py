@@ -2,18 +2,19 @@
 was run, and its answers kept in examples.json.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from cloud.openapi.schemas import ref
+from cloud.openapi.acts import ACTS
+from cloud.openapi.described import BYTES, Content, Described, json_of
+from cloud.openapi.devices import DEVICES
+from cloud.openapi.kept import KEPT as _KEPT
+from cloud.openapi.visits import VISITS
 
 __all__ = ["OPERATIONS", "Content", "Described"]
 
-_KEPT: Mapping[str, Any] = json.loads((Path(__file__).parent / "examples.json").read_text(encoding="utf-8"))
 _ORIGIN = "demo.minglou.example/cuiyuan/b07/e0"
 _PERIOD = int(_KEPT["bill"]["period"])
 _KEY: Mapping[str, Any] = {
@@ -38,37 +39,8 @@ _DERIVED: Mapping[str, Any] = {
     "zh": "2026-11-01 至 2026-12-01：89.3，133.95 元。",
     "en": "From 2026-11-01 to 2026-12-01: 89.3, 133.95 yuan.",
 }
-_JSON, _PLAIN, _OCTETS = "application/json", "text/plain; charset=utf-8", "application/octet-stream"
+_PLAIN, _OCTETS = "text/plain; charset=utf-8", "application/octet-stream"
 _TEXT: Mapping[str, Any] = {"type": "string"}
-_BYTES: Mapping[str, Any] = {}  # raw bytes have no schema in OpenAPI 3.1
-
-Codes = Mapping[int, Sequence[tuple[str, str]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
-    """A body: its media types, schema, and a real example as text, as JSON, or as base64 of bytes."""
-
-    schema: Mapping[str, Any]
-    media: tuple[str, ...] = (_JSON,)
-    example: Any = None
-    example_base64: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
-    """One operation."""
-
-    answers: Mapping[int, tuple[str, Content | None]]
-    refusals: Codes = field(default_factory=dict)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    request: Content | None = None
-    reads_json: bool = False  # FastAPI parses its body, and answers 422 to one that does not fit
-    security: Sequence[str] = ()  # "" stands for nobody in particular
-
-
-def _json(name: str, example: Any) -> Content:
-    return Content(schema=ref(name), example=example)
 
 
 def _note(example: str) -> Content:
@@ -114,12 +86,12 @@ _WITHDRAWAL = {
     "amount": "12500",
     "to": "0x2279b7a0a67db372996a5fab50d91eaa73d2ebe6",
 }
-_QUEUED = _json("Relayed", {"accepted": True, "code": "queued", "message": ""})
-_NOT_RELAYED = _json(
+_QUEUED = json_of("Relayed", {"accepted": True, "code": "queued", "message": ""})
+_NOT_RELAYED = json_of(
     "Relayed", {"accepted": False, "code": "bad_signature", "message": "reload the page and sign again"}
 )
 _RELAY = Described(
-    request=_json("SignedAct", _ACT),
+    request=json_of("SignedAct", _ACT),
     answers={202: ("queued for the chain, or known already", _QUEUED), 422: ("not relayed; why", _NOT_RELAYED)},
     refusals={
         400: [("malformed", "the signed act lacks a field or has a wrong one: KeyError('nonce')")],
@@ -132,10 +104,10 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/healthz"): Described(answers={200: ("the process answers", _note("ok\n"))}),
     ("get", "/readyz"): Described(
         answers={
-            200: ("send traffic", _json("Readiness", _KEPT["readiness"])),
+            200: ("send traffic", json_of("Readiness", _KEPT["readiness"])),
             503: (
                 "a needed check fails; `says` tells what to do",
-                _json(
+                json_of(
                     "Readiness",
                     {
                         "ready": False,
@@ -170,11 +142,11 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
             ]
         },
     ),
-    ("get", "/v1/status"): Described(answers={200: ("counts and words", _json("Status", _KEPT["status"]))}),
+    ("get", "/v1/status"): Described(answers={200: ("counts and words", json_of("Status", _KEPT["status"]))}),
     ("get", "/v1/evidence/{origin}/{index}"): Described(
         security=["program", ""],
         parameters={"origin": _ORIGIN, "index": 1},
-        answers={200: ("the file", _json("Evidence", _KEPT["evidence"]))},
+        answers={200: ("the file", json_of("Evidence", _KEPT["evidence"]))},
         refusals={
             403: [("not_public", "a household's entry: sign in as its owner, or send a token with evidence:read")],
             404: [("unknown_entry", f"no entry 99 of {_ORIGIN} is held")],
@@ -184,14 +156,14 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/v1/logs/{origin}/entries"): Described(
         security=["program"],
         parameters={"origin": _ORIGIN, "from": 0, "count": 2},
-        answers={200: ("in their order; none past the end", _json("Entries", _KEPT["entries"]))},
+        answers={200: ("in their order; none past the end", json_of("Entries", _KEPT["entries"]))},
         refusals={401: [_bad_program("entries:read")]},
     ),
     ("post", "/v1/logs/{origin}/entries"): Described(
         security=["program"],
         parameters={"origin": _ORIGIN},
-        request=Content(schema=_BYTES, media=("application/vnd.minglou.batch",), example_base64=_KEPT["batch_base64"]),
-        answers={200: ("the log's size, on disk", _json("LogSize", {"size": 27}))},
+        request=Content(schema=BYTES, media=("application/vnd.minglou.batch",), example_base64=_KEPT["batch_base64"]),
+        answers={200: ("the log's size, on disk", json_of("LogSize", {"size": 27}))},
         refusals={
             400: [("malformed", "not a minglou-batch/1; nothing was stored")],
             401: [_BAD_UPLINK],
@@ -215,7 +187,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/v1/logs/{origin}"): Described(
         security=["program"],
         parameters={"origin": _ORIGIN},
-        answers={200: ("size and newest checkpoint", _json("LogHead", _KEPT["log"]))},
+        answers={200: ("size and newest checkpoint", json_of("LogHead", _KEPT["log"]))},
         refusals={
             401: [_BAD_UPLINK],
             403: _NOT_KNOWN,
@@ -225,7 +197,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/v1/gateways/{origin}/mail"): Described(
         security=["program"],
         parameters={"origin": _ORIGIN, "after": 0, "wait": 0},
-        answers={200: ("messages after the number", _json("Mail", _KEPT["mail"]))},
+        answers={200: ("messages after the number", json_of("Mail", _KEPT["mail"]))},
         refusals={
             401: [_BAD_UPLINK],
             403: _NOT_KNOWN,
@@ -249,7 +221,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         answers={
             200: (
                 "hashes, or with entries/ leaf data",
-                Content(schema=_BYTES, media=(_OCTETS,), example_base64=_KEPT["super_tile_base64"]),
+                Content(schema=BYTES, media=(_OCTETS,), example_base64=_KEPT["super_tile_base64"]),
             ),
             404: ("none", _NOT_FOUND_TILE),
         },
@@ -257,7 +229,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/audit/tile/{path}"): Described(
         parameters={"path": "0/000.p/1"},
         answers={
-            200: ("hashes", Content(schema=_BYTES, media=(_OCTETS,), example_base64=_KEPT["super_tile_base64"])),
+            200: ("hashes", Content(schema=BYTES, media=(_OCTETS,), example_base64=_KEPT["super_tile_base64"])),
             404: ("none", _NOT_FOUND_TILE),
         },
     ),
@@ -275,18 +247,18 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/v1/logs/{origin}/tile/{path}"): Described(
         parameters={"origin": _ORIGIN, "path": "0/000.p/27"},
         answers={
-            200: ("hashes", Content(schema=_BYTES, media=(_OCTETS,), example_base64=_KEPT["log_tile_base64"])),
+            200: ("hashes", Content(schema=BYTES, media=(_OCTETS,), example_base64=_KEPT["log_tile_base64"])),
             404: ("none", _NOT_FOUND_TILE),
         },
     ),
     ("get", "/v1/bills/{period}"): Described(
         parameters={"period": _PERIOD},
-        answers={200: ("how many of how many", _json("BillsHeld", _KEPT["bills_held"]))},
+        answers={200: ("how many of how many", json_of("BillsHeld", _KEPT["bills_held"]))},
         refusals={404: [("unknown_period", f"no bills of period {_PERIOD} are held")]},
     ),
     ("get", "/v1/own"): Described(
         security=["program"],
-        answers={200: ("the flat of the household that made the token", _json("OwnFlat", _KEPT["own"]))},
+        answers={200: ("the flat of the household that made the token", json_of("OwnFlat", _KEPT["own"]))},
         refusals={
             401: [_bad_program("own:read", "the page /account")],
             404: [("unknown_flat", "the flat is not in the directory any more; ask the property office")],
@@ -295,7 +267,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/v1/own/bills/{period}"): Described(
         security=["program"],
         parameters={"period": _PERIOD},
-        answers={200: ("the bill's file", _json("Bill", _KEPT["bill"]))},
+        answers={200: ("the bill's file", json_of("Bill", _KEPT["bill"]))},
         refusals={
             401: [_bad_program("own:read", "the page /account")],
             404: [("unknown_bill", f"no bill of yours for period {_PERIOD} is held; /v1/own lists them")],
@@ -303,8 +275,8 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ),
     ("post", "/v1/bills/{period}/units"): Described(
         parameters={"period": _PERIOD},
-        request=Content(schema=_BYTES, media=("application/vnd.minglou.bills",)),
-        answers={200: ("how many of how many", _json("BillsTaken", {"held": 3, "unit_count": 3}))},
+        request=Content(schema=BYTES, media=("application/vnd.minglou.bills",)),
+        answers={200: ("how many of how many", json_of("BillsTaken", {"held": 3, "unit_count": 3}))},
         refusals={
             409: [
                 ("bad_bills", f"period {_PERIOD} is not closed on the followed chain; post it first"),
@@ -318,7 +290,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/v1/bills/{period}/units/{unit_index}"): Described(
         security=["program"],
         parameters={"period": _PERIOD, "unit_index": 0},
-        answers={200: ("the bill's file", _json("Bill", _KEPT["bill"]))},
+        answers={200: ("the bill's file", json_of("Bill", _KEPT["bill"]))},
         refusals={
             401: [_bad_program("bills:read")],
             404: [("unknown_bill", f"no bill of unit 9 for period {_PERIOD} is held")],
@@ -328,7 +300,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/v1/bills/{period}/units/{unit_index}/derivations"): Described(
         security=["program"],
         parameters={"period": _PERIOD, "unit_index": 0},
-        answers={200: ("each line's derivation, in the bill's order", _json("Derivations", {"lines": [_DERIVED]}))},
+        answers={200: ("each line's derivation, in the bill's order", json_of("Derivations", {"lines": [_DERIVED]}))},
         refusals={
             401: [_bad_program("bills:read")],
             404: [("unknown_bill", f"no bill of unit 9 for period {_PERIOD} is held")],
@@ -338,13 +310,13 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/v1/bills/{period}/units/{unit_index}/keys"): Described(
         security=["program"],
         parameters={"period": _PERIOD, "unit_index": 0},
-        answers={200: ("one for each pool that is shared by volume", _json("Keys", {"keys": [_KEY]}))},
+        answers={200: ("one for each pool that is shared by volume", json_of("Keys", {"keys": [_KEY]}))},
         refusals={401: [_bad_program("bills:read")], **_NO_CHAIN},
     ),
     ("post", "/v1/bills/{period}/volumes"): Described(
         parameters={"period": _PERIOD},
-        request=Content(schema=_BYTES, media=("application/vnd.minglou.volumes",)),
-        answers={200: ("they are held", _json("VolumesHeld", {"held": True}))},
+        request=Content(schema=BYTES, media=("application/vnd.minglou.volumes",)),
+        answers={200: ("they are held", json_of("VolumesHeld", {"held": True}))},
         refusals={
             409: [("bad_volumes", f"no volumes for {_PERIOD} are on the followed chain; post them first")],
             413: [("too_large", "the body passes 25165952 bytes; send less at once")],
@@ -354,14 +326,14 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ),
     ("post", "/v1/bills/{period}/compare"): Described(
         parameters={"period": _PERIOD},
-        answers={200: ("what differs", _json("Compared", {"mismatches": [], "count": 0}))},
+        answers={200: ("what differs", json_of("Compared", {"mismatches": [], "count": 0}))},
         refusals={
             409: [("bad_bills", f"0 bills of period {_PERIOD} are held; upload the rest, then compare")],
             503: [*_NO_CHAIN[503], ("busy", "other periods are being compared; ask again in a minute")],
         },
     ),
     ("post", "/v1/relay/challenge"): _RELAY,
-    ("post", "/v1/relay/withdraw"): replace(_RELAY, request=_json("SignedAct", _WITHDRAWAL)),
+    ("post", "/v1/relay/withdraw"): replace(_RELAY, request=json_of("SignedAct", _WITHDRAWAL)),
     ("post", "/v1/cut-off/{service}"): Described(
         parameters={"service": "water"},
         answers={},
@@ -373,7 +345,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         answers={
             200: (
                 "at most 500",
-                _json(
+                json_of(
                     "CopyLogs",
                     {
                         "logs": [{"origin": _ORIGIN, "size": "27", "checkpoint": _KEPT["log_checkpoint"]}],
@@ -390,7 +362,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         answers={
             200: (
                 "at most 500",
-                _json(
+                json_of(
                     "AuditHeads",
                     {
                         "heads": [
@@ -410,7 +382,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
         security=["program"],
         parameters={"origin": _ORIGIN, "from": 0},
         answers={
-            200: ("whole frames; none past the end", Content(schema=_BYTES, media=("application/vnd.minglou.segment",)))
+            200: ("whole frames; none past the end", Content(schema=BYTES, media=("application/vnd.minglou.segment",)))
         },
         refusals={
             401: [_BAD_COPY],
@@ -421,37 +393,15 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("post", "/v1/copies/acknowledgements"): Described(
         security=["program"],
         reads_json=True,
-        request=_json("Notes", {"notes": ["committee.example/copy\n…"]}),
+        request=json_of("Notes", {"notes": ["committee.example/copy\n…"]}),
         answers={
-            200: ("each is taken or refused", _json("NotesTaken", {"taken": 0, "refused": ["not a signed note"]}))
+            200: ("each is taken or refused", json_of("NotesTaken", {"taken": 0, "refused": ["not a signed note"]}))
         },
         refusals={401: [_BAD_COPY], 413: [("too_large", "a note has at most 4096 bytes")]},
     ),
-    ("post", "/v1/visits"): Described(
-        request=_json("SignedVisit", _KEPT["visit"]),
-        answers={200: ("kept", _json("VisitState", _KEPT["visit_judged"]))},
-        refusals={
-            400: [("malformed", "the visit lacks a field; send one minglou-signed-visit/1")],
-            403: [("unknown_crew", "the key is not the one that this site knows of that crew member")],
-            404: [("unknown_device", "no gateway here looks after this device; is it another site's?")],
-            413: [("too_large", "the body passes 65536 bytes; send less at once")],
-            422: [
-                ("bad_signature", "a signature does not fit the record"),
-                ("wrong_contract", "signed for another chain or contract"),
-                ("bad_time", "it began over 60 days ago; what the gateway saw then is kept no more"),
-            ],
-            429: [("too_many", "too many visits of this gateway wait already; hand it in again later")],
-            503: [("no_maintenance", "this cloud relays no visits; name [maintenance] contract")],
-        },
-    ),
-    ("get", "/v1/visits/{digest}"): Described(
-        parameters={"digest": _KEPT["visit_judged"]["digest"]},
-        answers={200: ("what became of it", _json("VisitState", _KEPT["visit_judged"]))},
-        refusals={
-            400: [("malformed", "a visit is named by the 64 hex digits of its digest")],
-            404: [("unknown_visit", "no such visit was handed in here; POST it to /v1/visits")],
-        },
-    ),
+    **ACTS,
+    **DEVICES,
+    **VISITS,
     ("get", "/v1/exports/{what}.{form}"): Described(
         security=["program", "session", ""],
         parameters={"what": "bill-lines", "form": "csv", "from": "2026-11-01T00:00:00Z", "boundaries": False},
@@ -459,7 +409,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
             200: (
                 "the file, as it is made",
                 Content(
-                    schema=_BYTES,
+                    schema=BYTES,
                     media=(
                         "text/csv; charset=utf-8; header=present",
                         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -477,7 +427,7 @@ _OPERATIONS: dict[tuple[str, str], Described] = {
     ("get", "/v1/personal.zip"): Described(
         security=["program", "session", ""],
         parameters={"unit": "b07-0101"},
-        answers={200: ("the file, as it is made", Content(schema=_BYTES, media=("application/zip",), example="PK"))},
+        answers={200: ("the file, as it is made", Content(schema=BYTES, media=("application/zip",), example="PK"))},
         refusals={
             403: [
                 ("not_yours", "sign in as the flat's owner or tenant, or name it as unit= with an operator's token"),

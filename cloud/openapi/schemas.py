@@ -32,9 +32,42 @@ def _list(items: Schema) -> Schema:
 _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _FLAG: Schema = {"type": "boolean"}
+_MAYBE_MS: Schema = {"type": ["integer", "null"], "description": "UTC milliseconds"}
+_MAYBE_DAY: Schema = {"type": ["string", "null"], "format": "date"}
 _COUNTS: Schema = {"type": "object", "additionalProperties": _COUNT}
 _TEXTS: Schema = {"type": "object", "additionalProperties": _TEXT}
 _WORDS = _object("a name in both languages", {"zh": _TEXT, "en": _TEXT})
+
+_CREW_DEVICE = _object(
+    "a device that the firm looks after",
+    {
+        "name": _TEXT,
+        "title": _WORDS,
+        "kind": _TEXT,
+        "device": _hex(32, "SHA-256 of its URN"),
+        "place": {"type": "object"},
+        "labels": _list(_object("a code at it", {"place": _TEXT, "digest": _hex(32, "of the code")})),
+        "packs": _list(_hex(32, "of the checklist's bytes")),
+        "due": _list(_object("a class that falls due", {"class": _TEXT, "due_on": _TEXT, "warn_on": _TEXT})),
+        "last_visit": {"type": ["object", "null"]},
+        "fence": {"type": ["object", "null"], "description": "where a phone should be, as coarse as the site gave it"},
+    },
+)
+
+_CREW_ORDER = _object(
+    "an open repair: what an arrival and a firm's acts are signed for",
+    {
+        "name": _hex(32, "of the order"),
+        "device": _hex(32, "SHA-256 of its URN"),
+        "cause": {"enum": ["entrapment", "stopped", "fault", "person"]},
+        "state": {"enum": ["reported", "accepted", "done"]},
+        "round": _COUNT,
+        "seen_at": {"type": "integer", "description": "Unix seconds, by the machine's word or the report"},
+        "promise_at": {"type": ["integer", "null"], "description": "Unix seconds"},
+        "firm": {"type": "integer", "description": "number in Crews; 0 for nobody yet, or the site's own people"},
+        "rescue_s": {"type": ["integer", "null"], "description": "within which somebody must be with trapped people"},
+    },
+)
 
 _LINE = _object(
     "one line of a bill",
@@ -285,10 +318,24 @@ SCHEMAS: Mapping[str, Schema] = {
         "required": ["unit_index", "nonce", "deadline", "public", "signature"],
     },
     "Relayed": _object("what became of it", {"accepted": _FLAG, "code": _TEXT, "message": _TEXT}),
-    "SignedVisit": {
+    "Act": {
         "type": "object",
-        "description": "minglou-signed-visit/1: see docs/formats.md",
-        "properties": {"format": {"const": "minglou-signed-visit/1"}},
+        "description": "minglou-act/1: see docs/formats.md",
+        "properties": {"format": {"const": "minglou-act/1"}},
+        "required": ["format", "chain_id", "contract", "function", "arguments"],
+    },
+    "RelayedAct": _object(
+        "where an act stands",
+        {
+            "act": _hex(32, "SHA-256 of the file: the act's name"),
+            "state": {"enum": ["pending", "sent", "mined", "final", "refused"]},
+            "message": {"type": "string", "description": "why it was not sent, where it was not"},
+        },
+    ),
+    "VisitBundle": {
+        "type": "object",
+        "description": "minglou-visit-bundle/1, or a bare minglou-signed-visit/1: see docs/formats.md",
+        "properties": {"format": {"enum": ["minglou-visit-bundle/1", "minglou-signed-visit/1"]}},
         "required": ["format"],
     },
     "VisitState": _object(
@@ -298,6 +345,99 @@ SCHEMAS: Mapping[str, Schema] = {
             "state": {"enum": ["waiting", "judged"]},
             "level": {"type": ["integer", "null"], "minimum": 0, "maximum": 4},
             "entry": {"type": ["object", "null"], "properties": {"origin": _TEXT, "index": _number("its place")}},
+            "chain": {"enum": ["waiting", "recorded", "paid"]},
+            "files_missing": _list(_hex(32, "of a photo that the list names and nobody sent yet")),
+            "flags": _list(
+                _object(
+                    "what is asked about the visit, in public; no person is named",
+                    {
+                        "name": _hex(16, "of its page, /flags/{name}"),
+                        "kind": {"type": "string", "description": "travel, twice, dwell, photo, phone, list or code"},
+                        "grave": _FLAG,
+                        "state": {"enum": ["open", "explained", "upheld", "dismissed"]},
+                        "says": _WORDS,
+                    },
+                )
+            ),
+        },
+    ),
+    "Arrival": {
+        "type": "object",
+        "description": "minglou-arrival/1: see docs/formats.md",
+        "properties": {"format": {"const": "minglou-arrival/1"}},
+        "required": ["format"],
+    },
+    "ArrivalKept": _object("an arrival", {"order": _hex(32, "the work order"), "digest": _hex(32, "of what was said")}),
+    "MeterSwap": {"type": "object", "description": "a minglou-meter-swap/1 (docs/formats.md)"},
+    "SwapKept": _object("a meter swap beside its visit", {"visit": _hex(32, "whose it is")}),
+    "PhotoKept": _object("a photo of a visit", {"sha256": _hex(32, "its name")}),
+    "CrewWork": _object(
+        "what a crew's phone keeps, minglou-work/1",
+        {
+            "format": {"const": "minglou-work/1"},
+            "site": _object("the site", {"name": _TEXT, "title": _WORDS, "timezone": _TEXT}),
+            "host": _TEXT,
+            "chain_id": _number("for which chain visits are signed"),
+            "contracts": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
+            "packs": _list(_object("a checklist", {"name": _TEXT, "url": _TEXT, "sha256": _hex(32, "of its bytes")})),
+            "devices": _list(_CREW_DEVICE),
+            "orders": _list(_CREW_ORDER),
+            "people": _list(
+                _object("a member", {"alias": _hex(32, "random"), "key_id": _hex(32, "of the key"), "duty": _TEXT})
+            ),
+        },
+    ),
+    "PublicDevice": _object(
+        "a lift or another common device, as its public page shows it; days are the site's own",
+        {
+            "format": {"const": "minglou-device/1"},
+            "name": _TEXT,
+            "kind": _TEXT,
+            "title": _WORDS,
+            "word": {"enum": ["in_service", "stopped", "inspection", "overdue", "unknown"]},
+            "overdue_days": _COUNT,
+            "since_ms": _MAYBE_MS,
+            "last_seen_at_ms": _MAYBE_MS,
+            "firm": {"anyOf": [_WORDS, {"type": "null"}]},
+            "last_visit": {"type": ["object", "null"], "description": "what was signed, and what its gateway found"},
+            "due": _list(
+                _object(
+                    "a class of maintenance",
+                    {
+                        "class": {"enum": ["half-month", "quarter", "half-year", "year"]},
+                        "last": _MAYBE_DAY,
+                        "due": _TEXT,
+                        "overdue_days": _COUNT,
+                        "state": {"enum": ["in_time", "warning", "overdue"]},
+                        "source": {"enum": ["agreement", "pack"]},
+                    },
+                )
+            ),
+            "inspection_until": _MAYBE_DAY,
+            "calibration_until": _MAYBE_DAY,
+            "availability": _list(
+                _object(
+                    "whole days up to yesterday; silence stands beside and is never filled",
+                    {
+                        "days": _COUNT,
+                        "known_days": _COUNT,
+                        "available_permille": {"type": ["integer", "null"], "minimum": 0, "maximum": 1000},
+                        "silent_permille": _COUNT,
+                    },
+                )
+            ),
+            "entrapments": _list(
+                _object(
+                    "by the machine's own word",
+                    {
+                        "at_ms": _COUNT,
+                        "freed_at_ms": _MAYBE_MS,
+                        "arrived_after_s": {"type": ["integer", "null"]},
+                        "arrival": {"enum": ["shown", "said", None]},
+                    },
+                )
+            ),
+            "orders_open": _COUNT,
         },
     ),
     "CopyLogs": _object(

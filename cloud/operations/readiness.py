@@ -1,7 +1,8 @@
 """Named checks of a running cloud, each with what to do when it fails.
 
 A check is *needed* when a gateway or a reader could not be served without it. A chain node that is down is told and is
-not needed: entries are taken and kept meanwhile, and what waits for the chain goes on by itself.
+not needed: entries are taken and kept meanwhile, and what waits for the chain goes on by itself. Only before the chain
+was followed at all, no gateway is known: each would be refused.
 """
 
 import shutil
@@ -88,6 +89,11 @@ def _chain(cloud: Cloud) -> Sequence[Check]:
     status = cloud.chain_status()
     if status is None:
         return ()
+    if cloud.chain is not None and not cloud.chain.follower.has_begun:
+        says = (
+            "the chain was not followed yet, so no gateway is known; look at [chain] rpc, or run `minglou chain doctor`"
+        )
+        return (Check(name="chain", passed=False, needed=True, says=says),)
     behind = status.head_block - status.followed_block
     if not status.head_block:
         says = "no chain node has answered yet; look at [chain] rpc, or run `minglou chain doctor`"

@@ -1,13 +1,25 @@
 """Answers to what pages ask (`cloud.web.questions`), from the store, the followed chain and the directory."""
 
 from cloud.questions.balance import BalanceQuestions
+from cloud.questions.crew import CrewQuestions
 from cloud.questions.lifts import LiftQuestions
 from cloud.questions.line_readings import LineReadingQuestions
+from cloud.questions.oversight import OversightQuestions
 from cloud.questions.own import OwnQuestions
 from cloud.questions.site import SiteQuestions
+from cloud.questions.swaps import SwapQuestions
 
 __all__ = ["StoreQuestions"]
 
 
-class StoreQuestions(OwnQuestions, SiteQuestions, LineReadingQuestions, LiftQuestions, BalanceQuestions):
+class StoreQuestions(
+    OwnQuestions,
+    SwapQuestions,
+    SiteQuestions,
+    LineReadingQuestions,
+    LiftQuestions,
+    OversightQuestions,
+    CrewQuestions,
+    BalanceQuestions,
+):
     """All of them. Every method filters by viewer itself: a page that forgets to check shows nothing."""

@@ -1,7 +1,7 @@
 """An owner's unit and bills: every line with the signed entries under it, its steps, its share and its dispute."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
@@ -51,12 +51,12 @@ from contracts.person import KeyKind, key_id_of
 from contracts.quantities import COLD_WATER, unit_of
 from contracts.tariff import Counting, Key
 
-__all__ = ["BillQuestions", "dispute_state"]
+__all__ = ["BILLS_OF_UNIT", "BillQuestions", "dispute_state"]
 
 _SIGNATURE_SECONDS = 3600
 # Made once: making a statement costs more than running it.
 _POSTED, _INTENT = tables.posted_bills.c, tables.intents.c
-_BILLS_OF_UNIT = (
+BILLS_OF_UNIT = (
     select(_POSTED.period, _POSTED.unit_index, _POSTED.total)
     .where(_POSTED.unit == bindparam("unit"))
     .order_by(_POSTED.period.desc())
@@ -116,7 +116,11 @@ class BillQuestions(MeterDays):
     async def bills_of_unit(self, unit: DirectoryUnit) -> list[BillSummary]:
         """All posted bills of a unit, newest first."""
         async with self.store.question() as connection:
-            rows = list(await connection.execute(_BILLS_OF_UNIT, {"unit": unit.alias}))
+            rows = (await connection.execute(BILLS_OF_UNIT, {"unit": unit.alias})).all()
+        return self.summaries(unit, rows)
+
+    def summaries(self, unit: DirectoryUnit, rows: Iterable[Any]) -> list[BillSummary]:
+        """What rows of `BILLS_OF_UNIT` say."""
         view = self.view
         return [
             self._bill_summary(view, view.periods[row.period], unit, row.unit_index, row.total)
@@ -304,6 +308,7 @@ class BillQuestions(MeterDays):
             counts_from=day_of(line.since) if by_year and line.since else None,
             share=await self._share(connection, view, bill, line, record, prior, (first, last)),
             readings=entries.readings(line),
+            meters=entries.meters(spans) if len(spans) > 1 else (),
             key_proof=await key_proof(connection, view, bill, line, record),
         )
 

@@ -11,6 +11,7 @@ from cloud.chain.view import ChainView
 from cloud.directory import Directory, DirectoryDevice, Words
 from cloud.identity.audit import Act
 from cloud.identity.roles import HOUSEHOLD, Role
+from cloud.maintenance.view import MaintenanceView
 from cloud.service import Cloud
 from cloud.store import log_id_of, tables
 from cloud.store.erasing import ERASED_KIND
@@ -87,6 +88,11 @@ class Ground:
     @property
     def view(self) -> ChainView | None:
         return self.cloud.chain.view if self.cloud.chain else None
+
+    @property
+    def maintenance(self) -> MaintenanceView | None:
+        """What the maintenance contracts say; None without a chain."""
+        return self.cloud.chain.maintenance if self.cloud.chain else None
 
     def today(self) -> date:
         """The site's own date."""

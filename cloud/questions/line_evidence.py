@@ -71,6 +71,12 @@ class BillEntries:
         """An entry as pages refer to it; None where it was erased."""
         return self._references.get((entry.origin, entry.index))
 
+    def meters(self, spans: Sequence[MeterSpan]) -> tuple[tuple[ReadingRef, ReadingRef], ...]:
+        """Opening and closing entry of each meter; none where one was erased."""
+        ends = [(self.reference(span.opening), self.reference(span.closing)) for span in spans]
+        known = [(opening, closing) for opening, closing in ends if opening is not None and closing is not None]
+        return tuple(known) if len(known) == len(ends) else ()
+
     def readings(self, line: Line) -> tuple[ReadingRef, ...]:
         """Every boundary entry that the line rests on, by day: each register over its days, the total since steps
         count.

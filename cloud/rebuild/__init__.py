@@ -23,6 +23,7 @@ DERIVED: Mapping[str, str] = MappingProxyType(
         "chain_cursor": "chain",
         "chain_blocks": "chain",
         "chain_events": "chain",
+        "device_days": "entries",
     }
 )
 """Tables that are made anew, and from what."""

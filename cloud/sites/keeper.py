@@ -13,6 +13,7 @@ from cloud.sites.dispatch import Dispatch
 from cloud.sites.files import FoundSites, SiteFile, SiteFiles
 from cloud.sites.observed import observe_sites
 from cloud.sites.site import Site
+from cloud.sites.travels import elsewhere_of
 from contracts.ending import end_tasks
 
 __all__ = ["Keeper"]
@@ -127,6 +128,7 @@ class Keeper:
             migrating=self._migrating,
             under_way=self.app.under_way,
             waiting_bytes_max=waiting_bytes_max,
+            elsewhere=lambda asking: elsewhere_of(asking, lambda: self.sites),
         )
         self._running[site] = asyncio.create_task(site.run(), name=f"site {site.name}")
         return site

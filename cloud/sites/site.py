@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from cloud.app import build_app
 from cloud.errors import CloudError, SettingsError
+from cloud.integrity.worker import Elsewhere
 from cloud.operations.metrics import Figures
 from cloud.operations.readiness import readiness, to_json
 from cloud.service import Cloud, open_cloud
@@ -32,6 +33,7 @@ class Site:
         under_way: how many requests to it are not answered yet.
         migrating: held while a schema is brought up, for Alembic does one at a time in a process.
         waiting_bytes_max: of batches that wait for its store.
+        elsewhere: where visits of its crews at the other sites are found.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Site:
         migrating: asyncio.Lock,
         under_way: "Callable[[Site], int]",
         waiting_bytes_max: int,
+        elsewhere: "Callable[[Site], Elsewhere]",
     ) -> None:
         self.file = file
         self.app: FastAPI | None = None  # while it serves
@@ -49,7 +52,7 @@ class Site:
         self.trouble: Exception | None = None  # why it does not
         self.is_settled = asyncio.Event()  # it serves, or has failed once
         self._figures, self._migrating, self._under_way = figures, migrating, under_way
-        self._waiting_bytes_max = waiting_bytes_max
+        self._waiting_bytes_max, self._elsewhere = waiting_bytes_max, elsewhere
         self._is_ending = asyncio.Event()
         self._is_up = figures.site_up.labels(self.name)
         self._is_up.set(0)
@@ -100,6 +103,7 @@ class Site:
         settings = self.file.settings
         opening = open_cloud(settings, migrating=self._migrating, waiting_bytes_max=self._waiting_bytes_max)
         async with opening as cloud:
+            cloud.integrity.elsewhere = self._elsewhere(self)
             # In a thread: it takes a good part of a second, which the other sites' answers would have to wait.
             app = await asyncio.to_thread(build_app, cloud, self._figures)
             tasks = [

@@ -3,6 +3,8 @@
 On PostgreSQL they come through COPY in binary and are cut by their widths; on SQLite row by row, in portions.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
 
-__all__ = ["HASH_BYTES", "read_hashes_and_numbers"]
+__all__ = ["HASH_BYTES", "Uncut", "read_hashes_and_numbers", "read_uncut"]
 
 HASH_BYTES = 32
 _PORTION = 50_000
@@ -22,11 +24,17 @@ _COPY_TAIL = b"\xff\xff"
 
 Numbers = NDArray[np.int64]
 Hashes = NDArray[np.uint8]
+Uncut = Callable[[], tuple[Hashes, Numbers]]
 
 
 async def read_hashes_and_numbers(
     connection: AsyncConnection, query: Select[Any], *, hashes: int = 1
 ) -> tuple[Hashes, Numbers]:
+    """As `read_uncut`, and cut."""
+    return (await read_uncut(connection, query, hashes=hashes))()
+
+
+async def read_uncut(connection: AsyncConnection, query: Select[Any], *, hashes: int = 1) -> Uncut:
     """The rows of a query whose first columns are 32 bytes each and whose others are BIGINT.
 
     Args:
@@ -34,15 +42,15 @@ async def read_hashes_and_numbers(
         hashes: how many of its columns are hashes.
 
     Returns:
-        Hashes, one row of 32 bytes for each of a row's hashes, side by side; and numbers, one row each with a column
-        for each further column.
+        What makes columns of them, in any thread: while it does, the connection can read on. Hashes, one row of 32
+        bytes for each of a row's hashes, side by side; and numbers, one row each with a column for each further column.
 
     Raises:
-        StoreError: a row is of another form.
+        StoreError: a row is of another form; told by what is returned too.
     """
     width, octets_each = len(query.selected_columns) - hashes, hashes * HASH_BYTES
     if connection.dialect.name == "postgresql":
-        return _cut(await _copied(connection, query), hashes, width)
+        return partial(_cut, await _copied(connection, query), hashes, width)
     found_hashes, numbers = [np.zeros((0, octets_each), np.uint8)], [np.zeros((0, width), np.int64)]
     found = await connection.stream(query)
     async for portion in found.partitions(_PORTION):
@@ -52,7 +60,7 @@ async def read_hashes_and_numbers(
             raise StoreError(f"a hash has not {HASH_BYTES} bytes; the store is damaged: rebuild it")
         found_hashes.append(np.hstack([np.frombuffer(one, np.uint8).reshape(-1, HASH_BYTES) for one in octets]))
         numbers.append(np.array(columns[hashes:], np.int64).T)
-    return np.concatenate(found_hashes), np.concatenate(numbers)
+    return lambda: (np.concatenate(found_hashes), np.concatenate(numbers))
 
 
 async def _copied(connection: AsyncConnection, query: Select[Any]) -> bytes:

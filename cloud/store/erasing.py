@@ -15,6 +15,7 @@ from cloud.store import tables
 from cloud.store.bulk import insert_rows
 from cloud.store.months import entries_at, left_of, months_at
 from cloud.store.readings import CLEAR
+from cloud.store.upsert import insert_new_rows
 
 if TYPE_CHECKING:
     from cloud.store.store import Store
@@ -102,7 +103,7 @@ async def erase_range(
             await connection.execute(
                 update(tables.entries).where(goes).values(**NOTHING, received_month=-func.abs(_ENTRIES.received_month))
             )
-            await _erase_derived(connection, log_id, first, last, here)
+            await _erase_derived(connection, log_id, first, last, here, why.now_ms)
             await _record(connection, log_id, first, last + 1, count, why)
         if moves_all:
             stays = and_(here, _ENTRIES.received_month > 0)
@@ -113,15 +114,29 @@ async def erase_range(
 
 
 async def _erase_derived(
-    connection: AsyncConnection, log_id: int, first: int, last: int, here: ColumnElement[bool]
+    connection: AsyncConnection, log_id: int, first: int, last: int, here: ColumnElement[bool], now_ms: int
 ) -> None:
     """What was looked up or handed in for entries that are erased now."""
     erased = select(_ENTRIES.entry_index).where(here, _ENTRIES.kind == ERASED_KIND)
     boundary = and_(_BOUNDARIES.log_id == log_id, _BOUNDARIES.entry_index.between(first, last))
     await connection.execute(delete(tables.boundaries).where(boundary, _BOUNDARIES.entry_index.in_(erased)))
     column = tables.visits.c
-    visit = and_(column.entry_log_id == log_id, column.entry_index.between(first, last))
-    await connection.execute(delete(tables.visits).where(visit, column.entry_index.in_(erased)))
+    placed = and_(column.entry_log_id == log_id, column.entry_index.between(first, last))
+    await _erase_visits(connection, and_(placed, column.entry_index.in_(erased)), now_ms)
+
+
+async def _erase_visits(connection: AsyncConnection, gone: ColumnElement[bool], now_ms: int) -> None:
+    """Visits with what is kept of them, noted for `cloud.visits.files`, whose sweep takes the photographs away."""
+    digests = (await connection.execute(select(tables.visits.c.digest).where(gone))).scalars().all()
+    if not digests:
+        return
+    flags = select(tables.visit_flags.c.flag_id).where(tables.visit_flags.c.digest.in_(digests))
+    await connection.execute(delete(tables.flag_words).where(tables.flag_words.c.flag_id.in_(flags)))
+    for table in (tables.visit_flags, tables.visit_files, tables.visit_signers):
+        await connection.execute(delete(table).where(table.c.digest.in_(digests)))
+    await connection.execute(delete(tables.visits).where(tables.visits.c.digest.in_(digests)))
+    rows = [{"digest": digest, "erased_at_ms": now_ms} for digest in digests]
+    await insert_new_rows(connection, tables.erased_visits, rows)
 
 
 async def _record(connection: AsyncConnection, log_id: int, first: int, end: int, count: int, why: Erasure) -> None:

@@ -29,8 +29,23 @@ from contracts.entry import Kind
 from contracts.quantities import VISIT_VERDICT
 
 __all__ = [
-    "CLEAR", "HEAD_BYTES", "NONCE_BYTES", "DeviceKey", "DeviceKeys", "heads_of", "is_private", "mask", "mask_rows",
-    "mask_runs", "open_entries", "open_entry", "open_value_columns", "parts_of", "sealing_keys", "seals_readings",
+    "CLEAR",
+    "HEAD_BYTES",
+    "NONCE_BYTES",
+    "DeviceKey",
+    "DeviceKeys",
+    "heads_of",
+    "held_keys",
+    "is_private",
+    "keys_in",
+    "mask",
+    "mask_rows",
+    "mask_runs",
+    "open_entries",
+    "open_entry",
+    "parts_of",
+    "sealing_keys",
+    "seals_readings",
 ]  # fmt: skip
 
 CLEAR = 0
@@ -51,7 +66,6 @@ _FEW = 32  # rows up to which arrays cost more than they save
 _LIFT = "lift."
 _ONE = 1
 _SEALED_COLUMNS = ("value", "salt", "detail", "sealed_by")
-_ROWS_AT_ONCE = 8_192
 
 Octets = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
@@ -79,6 +93,9 @@ class DeviceKeys(Protocol):
 
     def is_destroyed(self, device: bytes, tag: int) -> bool:
         """Whether a key was destroyed so that nobody reads what it sealed."""
+
+    def elsewhere(self) -> Callable[[], "DeviceKeys"]:
+        """What another process opens the same keys with."""
 
 
 @lru_cache(maxsize=4_096)
@@ -245,7 +262,7 @@ def open_entries(connection: AsyncConnection, rows: Sequence[Any]) -> list[Any]:
     names = sealed[0]._fields
     has_salt, has_detail = "salt" in names, "detail" in names
     told = mask_rows(
-        _keys_of(connection, [(row.device, row.sealed_by) for row in sealed]),
+        held_keys(keys_in(connection), [(row.device, row.sealed_by) for row in sealed]),
         [row.leaf_hash for row in sealed],
         [row.value for row in sealed],
         [row.salt if has_salt else b"" for row in sealed],
@@ -266,10 +283,16 @@ def open_entry(connection: AsyncConnection, row: Any) -> Any:
     return None if row is None else open_entries(connection, [row])[0]
 
 
-def _keys_of(connection: AsyncConnection, wanted: Sequence[tuple[bytes, int]]) -> list[DeviceKey]:
-    keys: Any = connection.info.get(SEALER)
+def keys_in(connection: AsyncConnection) -> DeviceKeys:
+    """The keys that travel with a connection. Raises `StoreError` where none do."""
+    keys: DeviceKeys | None = connection.info.get(SEALER)
     if keys is None:
         raise StoreError("readings are sealed in this database; open it with its key store ([identity] keys)")
+    return keys
+
+
+def held_keys(keys: DeviceKeys, wanted: Sequence[tuple[bytes, int]]) -> list[DeviceKey]:
+    """The key of each device and tag. Raises `StoreError` naming the first that is not there, and why."""
     found = keys.keys_of(set(wanted))
     for device, tag in wanted:
         if (device, tag) not in found:
@@ -286,39 +309,3 @@ def _missing(keys: DeviceKeys, device: bytes, tag: int) -> str:
 @lru_cache(maxsize=64)
 def _form(fields: tuple[str, ...]) -> Callable[..., Any]:
     return namedtuple("OpenedRow", fields)
-
-
-async def open_value_columns(
-    connection: AsyncConnection, devices: Octets, leaves: Octets, sealed_by: Integers, values: Integers
-) -> Integers:
-    """Values of very many rows, as columns. Raises as `open_entries` does.
-
-    Args:
-        devices: each row's device, 32 bytes.
-        leaves: each row's leaf hash, as far as it goes into the stream: `NONCE_BYTES` or more.
-        sealed_by: each row's key.
-        values: as they stand.
-    """
-    opened = values.copy()
-    sealed = np.flatnonzero(sealed_by != CLEAR)
-    order = sealed[np.lexsort((sealed_by[sealed], *devices[sealed, 7::-1].T))]
-    for at in range(0, len(order), _ROWS_AT_ONCE):
-        some = order[at : at + _ROWS_AT_ONCE]
-        opened[some] ^= _value_stream(connection, devices[some], leaves[some], sealed_by[some])
-        await asyncio.sleep(0)
-    return opened
-
-
-def _value_stream(connection: AsyncConnection, devices: Octets, leaves: Octets, sealed_by: Integers) -> Integers:
-    """What the values of these rows were XORed with; a key's rows stand together."""
-    is_other = (devices[1:] != devices[:-1]).any(axis=1) | (sealed_by[1:] != sealed_by[:-1])
-    firsts = np.concatenate(([0], np.flatnonzero(is_other) + 1))
-    named = [(devices[first].tobytes(), int(sealed_by[first])) for first in firsts.tolist()]
-    counters = np.zeros((len(devices), _BLOCK), np.uint8)
-    counters[:, :NONCE_BYTES] = leaves[:, :NONCE_BYTES]
-    octets, bounds = counters.tobytes(), [*(firsts * _BLOCK).tolist(), len(devices) * _BLOCK]
-    keys = _keys_of(connection, named)
-    stream = b"".join(
-        [key.blocks(octets[start:end]) for key, start, end in zip(keys, bounds, bounds[1:], strict=False)]
-    )
-    return np.frombuffer(stream, ">i8")[::2].astype(np.int64)

@@ -1,9 +1,10 @@
 """Tables of the cloud's store, as SQLAlchemy Core metadata.
 
-Primary data: `entries` with their details, `checkpoints` and the super-log's notes; and `visits`, until their gateway
-has judged them. Everything else is derived from them and from the chain. Tables of one log's rows lead their keys with
-`log_id`, the column by which a larger store is spread (docs/decisions/0015); all others are small and kept whole.
-Instants are UTC milliseconds, hashes raw bytes, integers that may pass 2^63 decimal strings.
+Primary data: `entries` with their details, `checkpoints` and the super-log's notes; and what people hand in: visits
+with their lists and photographs, and what is said of them. Everything else is derived from them and from the chain.
+Tables of one log's rows lead their keys with `log_id`, the column by which a larger store is spread
+(docs/decisions/0015); all others are small and kept whole. Instants are UTC milliseconds, hashes raw bytes, integers
+that may pass 2^63 decimal strings.
 """
 
 from sqlalchemy import (
@@ -47,7 +48,18 @@ from cloud.store.bill_tables import (
     volume_nodes,
 )
 from cloud.store.key_tables import destroyed_keys, key_store
-from cloud.store.metadata import metadata
+from cloud.store.metadata import LogId, metadata
+from cloud.store.visit_tables import (
+    arrivals,
+    erased_visits,
+    fault_notes,
+    flag_words,
+    repair_words,
+    visit_files,
+    visit_flags,
+    visit_signers,
+    visits,
+)
 
 __all__ = [
     "LogId",
@@ -55,6 +67,7 @@ __all__ = [
     "acknowledgements",
     "anomalies",
     "api_tokens",
+    "arrivals",
     "attempts",
     "audit_entries",
     "audit_head",
@@ -70,8 +83,12 @@ __all__ = [
     "chain_leases",
     "checkpoints",
     "destroyed_keys",
+    "device_days",
     "entries",
+    "erased_visits",
     "erasures",
+    "fault_notes",
+    "flag_words",
     "forks",
     "grants",
     "intents",
@@ -89,6 +106,7 @@ __all__ = [
     "posted_bills",
     "posted_nodes",
     "posted_periods",
+    "repair_words",
     "retained",
     "sessions",
     "sign_ins",
@@ -97,15 +115,15 @@ __all__ = [
     "super_nodes",
     "super_notes",
     "throttles",
+    "visit_files",
+    "visit_flags",
+    "visit_signers",
     "visits",
     "volume_keys",
     "volume_nodes",
     "webhook_cursors",
     "witness_states",
 ]
-
-LogId = BigInteger().with_variant(Integer, "sqlite")
-"""63 bits of the origin's hash: whoever opens a log first, on whatever replica, gives it the same number."""
 
 logs = Table(
     "logs",
@@ -320,25 +338,17 @@ acknowledgements = Table(
     Column("received_at_ms", BigInteger, nullable=False),
 )
 
-visits = Table(
-    "visits",
+# What a device's own words say of each local day (days since 1970), in seconds; derived.
+device_days = Table(
+    "device_days",
     metadata,
-    Column("digest", LargeBinary, primary_key=True),
-    Column("device", LargeBinary, nullable=False),
-    # The gateway's origin without its epoch: a new epoch gets what the old one left unjudged.
-    Column("gateway", String(64), nullable=False),
-    Column("file", Text, nullable=False),
-    Column("visit_class", SmallInteger, nullable=False),
-    Column("started_at_s", BigInteger, nullable=False),
-    Column("ended_at_s", BigInteger, nullable=False),
-    Column("received_at_ms", BigInteger, nullable=False),
-    Column("mailed_log_id", LogId, nullable=True),
-    Column("mail_number", Integer, nullable=True),
-    # Where the gateway's entry is, once it was looked up; derived.
-    Column("entry_log_id", LogId, nullable=True),
-    Column("entry_index", BigInteger, nullable=True),
-    Index("visits_of_device", "device", "started_at_s"),
-    Index("visits_of_gateway", "gateway", "entry_index"),
+    Column("device", LargeBinary, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("in_service_s", Integer, nullable=False),
+    Column("stopped_s", Integer, nullable=False),
+    Column("inspection_s", Integer, nullable=False),
+    Column("silent_s", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 chain_cursor = Table(

@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, func, select, tuple_, update
 
 from cloud.store import tables
 from cloud.store.logs import log_ids_of
 from cloud.store.months import entries_at
+from cloud.visits.bundles import body_of
 from contracts.entry import Kind
 
-__all__ = ["Letter", "find_judgement", "find_judgements", "gateway_of", "letters_for", "letters_sent"]
+__all__ = ["Letter", "find_judgement", "find_judgements", "gateway_of", "letters_for", "letters_sent", "mail_again"]
 
 KEPT_S = 60 * 86_400  # gateways keep what they saw for 60 days: older visits are judged by nobody
 _EARLY_MS = 10 * 60_000  # a gateway judges visits that end so soon by its own clock
@@ -53,9 +54,7 @@ async def letters_for(connection: Any, origin: str, log_id: int, now_ms: int) ->
     )
     found = (await connection.execute(query)).all()
     return [
-        Letter(digest=row.digest, body=json.loads(row.file))
-        for row in found
-        if await find_judgement(connection, row) is None
+        Letter(digest=row.digest, body=body_of(row)) for row in found if await find_judgement(connection, row) is None
     ]
 
 
@@ -73,6 +72,19 @@ async def letters_sent(connection: Any, letters: Sequence[Letter], log_id: int, 
             await connection.execute(delete(tables.mail).where(mail.log_id == log_id, mail.number == row.mail_number))
             change = update(tables.visits).where(column.digest == row.digest)
             await connection.execute(change.values(entry_log_id=judged.log_id, entry_index=judged.entry_index))
+
+
+async def mail_again(connection: Any, digest: bytes) -> None:
+    """Let a visit that is in the mail already follow as it is kept now, under the next number: numbers only grow."""
+    column, mail = tables.visits.c, tables.mail.c
+    row = (await connection.execute(select(tables.visits).where(column.digest == digest))).one()
+    if row.mailed_log_id is None:
+        return
+    newest = select(func.max(mail.number)).where(mail.log_id == row.mailed_log_id)
+    number = ((await connection.execute(newest)).scalar_one() or 0) + 1
+    letter = update(tables.mail).where(mail.log_id == row.mailed_log_id, mail.number == row.mail_number)
+    await connection.execute(letter.values(number=number, body=json.dumps(body_of(row))))
+    await connection.execute(update(tables.visits).where(column.digest == digest).values(mail_number=number))
 
 
 async def find_judgement(connection: Any, visit: Any) -> Any:

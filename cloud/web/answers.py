@@ -34,15 +34,6 @@ class BillState(StrEnum):
     UNPAID = "unpaid"  # the prepaid balance did not suffice
 
 
-class LiftState(StrEnum):
-    """The one word of a lift's public page."""
-
-    IN_SERVICE = "in_service"
-    STOPPED = "stopped"
-    INSPECTION = "inspection"  # somebody works on it, by its own mode switch
-    UNKNOWN = "unknown"  # never seen, or silent for too long to say
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Title:
     """A name that the site gave, in both languages."""
@@ -237,6 +228,8 @@ class BillLine:
     counts_from: date | None = None  # from which a year's steps count: 1 January, or the day the meter was bound
     share: Share | None = None
     readings: tuple[ReadingRef, ...] = ()  # all that the line rests on; empty where the two ends are all
+    # Opening and closing of each meter where one took another's place within the line; empty where none did.
+    meters: tuple[tuple[ReadingRef, ReadingRef], ...] = ()
     sentence: Title | None = None  # the derivation in words; None where the entries do not give the line
     days: tuple["DayPoint", ...] = ()  # daily use of the meter up to the line's end
     timed_readings: int = 0  # between boundaries, which say at which price the usage was
@@ -351,48 +344,6 @@ class RelayAnswer:
     accepted: bool
     code: str
     remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiftSummary:
-    """A lift in a list."""
-
-    name: str  # as in its public address: b07-l1
-    title: Title
-    state: LiftState
-    last_seen_at_ms: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceVisit:
-    """A signed visit, beside what the gateway found of it."""
-
-    started_at_ms: int  # by the crew's word
-    ended_at_ms: int
-    visit_class: str  # repair, half-month, quarter, half-year, year
-    firm: Title | None
-    people: int  # who signed
-    has_software_key: bool
-    level: int | None  # 0 to 4; None until the gateway has judged
-    was_silent: bool  # the machine said nothing then, so nothing can be told
-    items: tuple[tuple[str, str], ...]  # what the machine can show, and whether it did
-    reference: ReadingRef | None  # the gateway's entry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lift:
-    """A lift's public page."""
-
-    summary: LiftSummary
-    place: Title
-    records_since_ms: int | None  # the first entry that any log holds about it
-    last_inspection_from_ms: int | None  # last time its mode switch stood on inspection
-    last_inspection_to_ms: int | None
-    visits: tuple[DeviceVisit, ...]  # the last signed ones, newest first
-    trips_total: int | None
-    trips_30_days: int | None
-    last_status: ReadingRef | None
-    last_inspection: ReadingRef | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

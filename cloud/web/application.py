@@ -11,7 +11,23 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud.errors import IdentityRefused
-from cloud.web import access, account, balance, bills, doors, people, public, readings
+from cloud.web import (
+    access,
+    account,
+    balance,
+    bills,
+    crew,
+    devices,
+    doors,
+    flags,
+    oversight,
+    people,
+    public,
+    readings,
+    repairs,
+    swaps,
+    work,
+)
 from cloud.web.desk import Desk
 from cloud.web.guard import Guard
 from cloud.web.page import STATIC_DIRECTORY, VERIFIER_DIRECTORY, Pages
@@ -55,9 +71,11 @@ def install(
     pages = Pages(questions=questions, settings=settings, clock=clock, desk=desk)
     app.mount("/static/verifier", KeptFiles(directory=VERIFIER_DIRECTORY), name="verifier")
     app.mount("/static", KeptFiles(directory=STATIC_DIRECTORY), name="static")
-    rooms = [room.routes(pages) for room in (doors, bills, readings, public, balance)]
+    rooms = [oversight.routes(pages, desk)]
+    plain = (doors, bills, swaps, readings, devices, public, balance, work, repairs, crew)
+    rooms += [room.routes(pages) for room in plain]
     if desk is not None:
-        rooms += [room.routes(pages, desk) for room in (access, account, people)]
+        rooms += [room.routes(pages, desk) for room in (access, account, people, flags)]
     for room in rooms:
         app.include_router(room, dependencies=[Depends(guard)])
     app.add_middleware(SameOriginOnly, settings=settings, refuse=_refusal(pages))

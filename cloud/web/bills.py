@@ -28,7 +28,8 @@ def routes(pages: Pages) -> APIRouter:
         flat = await pages.questions.flat(viewer, door) if viewer else None
         if viewer is None or flat is None:
             return refusal(pages, visit)
-        values = {"flat": flat, "door": door, "bills": await pages.questions.bills(viewer, door)}
+        listed, swaps = await pages.questions.bills_and_swaps(viewer, door)
+        values = {"flat": flat, "door": door, "bills": listed, "swaps": swaps}
         return pages.render(visit, "bills.html", values=values)
 
     @router.get("/bills/{door}/{period}")
@@ -111,6 +112,11 @@ def routes(pages: Pages) -> APIRouter:
 def refusal(pages: Pages, visit: Visit) -> Response:
     """Sign in, for those who have not; for the others the thing does not exist, whosever it is."""
     return problem_page(pages, visit, "not_found" if visit.viewer else "sign_in")
+
+
+def refusal_to_all(pages: Pages, visit: Visit) -> Response:
+    """A public thing that does not exist: signing in would not help."""
+    return problem_page(pages, visit, "not_found")
 
 
 def _owner_of(visit: Visit, door: str) -> Person | None:

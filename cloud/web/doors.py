@@ -30,9 +30,9 @@ async def read_body(request: Request, at_most: int = BODY_BYTES_MAX) -> bytes | 
     return body
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, at_most: int = BODY_BYTES_MAX) -> dict[str, str]:
     """A form's fields; empty for what is none."""
-    body = await read_body(request) or b""
+    body = await read_body(request, at_most) or b""
     try:
         return dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=16))
     except ValueError:
@@ -53,7 +53,7 @@ def routes(pages: Pages) -> APIRouter:
         visit = await pages.visit(request)
         assert visit.viewer is not None, "the guard asked"
         if visit.viewer.role not in HOUSEHOLD:
-            return RedirectResponse("/lifts" if visit.viewer.role in (Role.CREW, Role.FIRM) else "/site", 303)
+            return RedirectResponse("/work" if visit.viewer.role in (Role.CREW, Role.FIRM) else "/site", 303)
         ask, viewer = pages.questions, visit.viewer
         units = [unit for door in viewer.units if (unit := await ask.unit(viewer, door)) is not None]
         bills = {unit.door: await ask.bills(viewer, unit.door) for unit in units}

@@ -1,5 +1,6 @@
 """Rendering: one template environment per language, with the filters that print figures."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -27,10 +28,25 @@ STATIC_DIRECTORY = Path(__file__).parent / "static"
 VIEW_COOKIE = "minglou_view"
 THEME_COOKIE = "minglou_theme"
 VERIFIER_DIRECTORY = Path(contracts.__file__).parent / "js"
-VERIFIER_MODULES = tuple(
-    sorted(path.name for path in VERIFIER_DIRECTORY.glob("*.js") if path.name not in ("command.js", "person.js"))
-)
+_IMPORTS = re.compile(r'from "\./(?:verifier/)?([\w.]+)"')
+
+
+def _modules_of(script: Path) -> tuple[str, ...]:
+    """The verifier's modules that a script loads: what it imports, and what that imports, and nothing else."""
+    found: set[str] = set()
+    waiting = [script]
+    while waiting:
+        for name in _IMPORTS.findall(waiting.pop().read_text(encoding="utf-8")):
+            if name not in found:
+                found.add(name)
+                waiting.append(VERIFIER_DIRECTORY / name)
+    return tuple(sorted(found))
+
+
+VERIFIER_MODULES = _modules_of(STATIC_DIRECTORY / "check.js")  # of a check: owners fetch them before they ask for one
 _CHECK_WORDS = ("evidence_steps", "bill_steps", "line_steps", "verdict", "how")
+_WORKS = frozenset({Role.CREW, Role.FIRM, Role.MANAGER, Role.COMMITTEE, Role.REGULATOR})
+_OVERSEES = frozenset({Role.MANAGER, Role.COMMITTEE, Role.REGULATOR})
 _OTHER_LANGUAGE = {"zh": "English", "en": "中文"}
 
 
@@ -110,8 +126,13 @@ def _navigation(visit: Visit) -> list[tuple[str, str]]:
     if visit.viewer is not None and role in HOUSEHOLD:
         links.append(("/home", visit.say("Home")))
         links += [(f"/bills/{door}", visit.say("Bills")) for door in visit.viewer.units[:1]]
+        links.append(("/repairs", visit.say("Repairs")))
     elif role in OFFICERS and role is not Role.FIRM:
         links.append(("/site", visit.say("The site")))
+    if role in _WORKS:
+        links.append(("/work", visit.say("Work")))
+    if role in _OVERSEES:
+        links.append(("/oversight", visit.say("Oversight")))
     links.append(("/lifts", visit.say("Lifts")))
     if role in INVITES and role is not Role.OWNER:
         links.append(("/people", visit.say("People")))

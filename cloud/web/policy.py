@@ -13,6 +13,9 @@ from cloud.web.settings import WebSettings
 _PERMISSIONS = (
     b"camera=(), microphone=(), geolocation=(), publickey-credentials-get=(self), publickey-credentials-create=(self)"
 )
+_CREW_PERMISSIONS = _PERMISSIONS.replace(b"camera=()", b"camera=(self)").replace(
+    b"geolocation=()", b"geolocation=(self)"
+)
 _COMPRESSION = 4  # a line's page is 8 % longer than at 9, in 60 % of the time
 _READING = ("GET", "HEAD", "OPTIONS")
 API_PREFIXES = ("/v1/", "/log/", "/openapi.json", "/docs", "/redoc", "/healthz", "/readyz", "/metrics")
@@ -28,6 +31,20 @@ def content_security_policy(rpc_url: str | None) -> str:
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect}; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
     )
+
+
+# The crew's app reads codes with a program in WebAssembly, in a worker, and shows photos that it holds in memory. It
+# asks no chain. A worker takes its policy from the answer to its own script: scripts stand here beside the pages.
+_CREW_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
+    "img-src 'self' data: blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "manifest-src 'self'"
+)
+
+
+def is_crews(path: str) -> bool:
+    """Whether the crew's app answers at this path, or a script of it."""
+    return path in ("/crew", "/crew-worker.js") or path.startswith(("/crew/", "/static/crew/"))
 
 
 class WithoutNul:
@@ -80,23 +97,32 @@ class PolicyHeaders:
 
     def __init__(self, app: ASGIApp, *, settings: WebSettings) -> None:
         self._app = app
-        self._headers = [
-            (b"content-security-policy", content_security_policy(settings.rpc_url).encode()),
+        common = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
             (b"cross-origin-opener-policy", b"same-origin"),
-            (b"permissions-policy", _PERMISSIONS),
             *([(b"strict-transport-security", b"max-age=31536000")] if settings.secure_cookie else []),
+        ]
+        self._headers = [
+            (b"content-security-policy", content_security_policy(settings.rpc_url).encode()),
+            (b"permissions-policy", _PERMISSIONS),
+            *common,
+        ]
+        self._crew_headers = [
+            (b"content-security-policy", _CREW_CONTENT_SECURITY_POLICY.encode()),
+            (b"permissions-policy", _CREW_PERMISSIONS),
+            *common,
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(API_PREFIXES):
             await self._app(scope, receive, send)
             return
+        headers = self._crew_headers if is_crews(scope["path"]) else self._headers
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *self._headers]
+                message["headers"] = [*message.get("headers", []), *headers]
             await send(message)
 
         await self._app(scope, receive, send_with_policy)

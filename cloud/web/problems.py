@@ -42,6 +42,21 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         _n("Too many requests at once"),
         _n("Wait a minute, then load the page again. Nothing was changed."),
     ),
+    "unknown_label": (
+        404,
+        _n("This code is none of ours"),
+        _n("Look at the twelve letters again. If the sticker says so, it is not ours: tell the property office."),
+    ),
+    "too_many_reports": (
+        429,
+        _n("Enough reports for now"),
+        _n("Five were written from here within an hour, and they are being read. If somebody is in danger, call."),
+    ),
+    "too_many_words": (
+        429,
+        _n("Enough reports for now"),
+        _n("Twenty were written for this flat today, and they are being read. If somebody is in danger, call."),
+    ),
     "code": (
         401,
         _n("This code opens nothing"),

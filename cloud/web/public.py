@@ -1,4 +1,4 @@
-"""What is open to everybody: lifts, checking a file, what a check trusts. And the site's page for its officers."""
+"""What is open to everybody: checking a file, what a check trusts. And the site's page for its officers."""
 
 import json
 from typing import Any
@@ -8,25 +8,12 @@ from starlette.responses import Response
 
 from cloud.web.bills import refusal
 from cloud.web.page import Pages, Visit
-from cloud.web.problems import problem_page
 from contracts.trust import parse_trust
 
 
 def routes(pages: Pages) -> APIRouter:
     """The router of these pages."""
     router = APIRouter(include_in_schema=False)
-
-    @router.get("/lifts")
-    async def lifts(request: Request) -> Response:
-        return pages.render(await pages.visit(request), "lifts.html", values={"lifts": await pages.questions.lifts()})
-
-    @router.get("/lifts/{name}")
-    async def lift(request: Request, name: str) -> Response:
-        visit = await pages.visit(request)
-        found = await pages.questions.lift(name)
-        if found is None:
-            return refusal_to_all(pages, visit)
-        return pages.render(visit, "lift.html", values={"lift": found})
 
     @router.get("/verify")
     async def verify(request: Request) -> Response:
@@ -53,11 +40,6 @@ def routes(pages: Pages) -> APIRouter:
         return pages.render(visit, "site.html", values={"site": found})
 
     return router
-
-
-def refusal_to_all(pages: Pages, visit: Visit) -> Response:
-    """A public thing that does not exist: signing in would not help."""
-    return problem_page(pages, visit, "not_found")
 
 
 def _figures(visit: Visit, trust: dict[str, Any]) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ A `viewer` is the signed-in person, or None for the public. An implementation fi
 what is not theirs; pages say 404 to both, so that nobody learns that another household's thing exists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -15,8 +15,6 @@ from cloud.web.answers import (
     ChallengeRequest,
     ChallengeTerms,
     DayPoint,
-    Lift,
-    LiftSummary,
     LineReadings,
     Person,
     Reading,
@@ -25,6 +23,9 @@ from cloud.web.answers import (
     Title,
     Unit,
 )
+from cloud.web.device_answers import Lift, LiftSummary, Oversight, PublicDevice, Scanned, Work, WorkOrder
+from cloud.web.repair_answers import Repair, RepairAnswer, RepairForm
+from cloud.web.swap_answers import MeterSwapAnswer, SwapRequest
 
 
 class Questions(Protocol):
@@ -75,9 +76,46 @@ class Questions(Protocol):
     async def relay_challenge(self, viewer: Person, request: ChallengeRequest) -> RelayAnswer:
         """Queue a signed challenge for the chain; the same digest twice is one challenge."""
 
+    async def bills_and_swaps(
+        self, viewer: Person, door: str
+    ) -> tuple[Sequence[BillSummary], Sequence[MeterSwapAnswer]]:
+        """A unit's bills as `bills` lists them, and the swaps of its meters, for its owner alone, newest first."""
+
+    async def meter_swap(self, viewer: Person, door: str, visit: bytes) -> MeterSwapAnswer | None: ...
+
+    async def meter_swap_file(self, viewer: Person, door: str, visit: bytes) -> bytes | None:
+        """The `minglou-meter-swap/1` that the page signs."""
+
+    async def meter_swap_photo(self, viewer: Person, door: str, visit: bytes, name: bytes) -> tuple[str, bytes] | None:
+        """The photograph of one of the two registers: media type and bytes."""
+
+    async def relay_meter_swap(self, viewer: Person, request: SwapRequest) -> RelayAnswer:
+        """Bring both signatures to the chain."""
+
     async def lifts(self) -> Sequence[LiftSummary]: ...
 
     async def lift(self, name: str) -> Lift | None: ...
+
+    async def overdue_days(self) -> Mapping[str, int]:
+        """Lifts whose visit is overdue, by name, and by how many days."""
+
+    async def device(self, name: str) -> PublicDevice | None:
+        """A device that is neither a lift nor a household's."""
+
+    async def scanned(self, code: str) -> Scanned | None:
+        """What the code on a device leads to; None for one that nothing here carries."""
+
+    async def may_report(self, who: bytes) -> bool:
+        """Count one more report of a fault from an address; whether it is still within the limit."""
+
+    async def report_fault(self, code: str, says: str) -> bool:
+        """Keep what somebody wrote at the device that carries a code; False where nothing common does."""
+
+    async def work(self, viewer: Person) -> Work | None:
+        """For crews, their firms, and whoever looks after the site; None for everybody else."""
+
+    async def order(self, viewer: Person, name: bytes) -> WorkOrder | None:
+        """A repair on a device whose work the viewer sees."""
 
     async def balance(self, viewer: Person, last: date | None) -> Balance | None:
         """Sub-meters against their main meters over a month up to a day, the newest boundary by default; None for
@@ -88,3 +126,23 @@ class Questions(Protocol):
 
     async def site(self, viewer: Person) -> Site | None:
         """For manager and committee; None for everybody else."""
+
+    async def repair_form(self, viewer: Person, door: str) -> RepairForm | None:
+        """What the form of one flat offers; None for one that is not the viewer's."""
+
+    async def repairs(self, viewer: Person) -> Sequence[Repair]:
+        """A household's reports, the newest first."""
+
+    async def repair(self, viewer: Person, name: bytes) -> Repair | None: ...
+
+    async def report_repair(self, viewer: Person, door: str, detail: bytes, act: bytes | None) -> RepairAnswer:
+        """Keep a report and relay what its owner signed, if anything."""
+
+    async def tell_repair(self, viewer: Person, door: str, device: str, place: str, says: str) -> RepairAnswer:
+        """Keep what a form without a signature says."""
+
+    async def answer_repair(self, viewer: Person, name: bytes, detail: bytes | None, act: bytes) -> RepairAnswer:
+        """Relay what an owner signed about finished work, or about a report that nobody has accepted."""
+
+    async def oversight(self, viewer: Person) -> Oversight | None:
+        """For manager, committee and regulator; None for everybody else."""

@@ -39,6 +39,7 @@ _SOURCES = {
     "freeze": _n("the meter's own midnight record"),
     "poll": _n("asking the meter"),
     "advertisement": _n("the meter's radio message"),
+    "swap": _n("the last or first reading of a meter that was replaced"),
 }
 
 

@@ -7,6 +7,7 @@ import { challengeArguments, formatAct, personSignature } from "./verifier/act.j
 import { linesDigest, parseBill, rootOf } from "./verifier/bill.js";
 import { equalBytes, fromHex, toHex } from "./verifier/bytes.js";
 import { CHALLENGE, challengeBody, keyIdOf, personDigest } from "./verifier/person.js";
+import { showOutcome } from "./outcome.js";
 import { holds, sign } from "./ownerkey.js";
 
 const panel = document.getElementById("dispute");
@@ -14,12 +15,7 @@ const terms = panel.dataset;
 const button = document.getElementById("dispute-sign");
 const result = document.getElementById("dispute-result");
 
-function show(name, says = "") {
-  for (const line of result.querySelectorAll("[data-for]")) line.hidden = line.dataset.for !== name;
-  result.querySelector(".says").textContent = says;
-  result.dataset.outcome = name;
-  result.focus({ preventScroll: true });
-}
+const show = (name, says) => showOutcome(result, name, says);
 
 /** The published bill and the digest of exactly what the page shows, or null if the bill says something else. */
 async function readPage() {
