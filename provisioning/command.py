@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from contracts.errors import ContractsError
+from provisioning.changes_command import add_changes, run_changes
+from provisioning.crew_command import add_crew, run_crew
 from provisioning.enrolment import check_claim, parse_identity
-from provisioning.errors import ProvisioningError
+from provisioning.errors import KeyFileError, ProvisioningError
+from provisioning.files import write_private
+from provisioning.names import read_names
 from provisioning.plan import apply_steps, plan_site
 from provisioning.settings import Places
 from provisioning.site import read_site
@@ -18,7 +25,7 @@ DONE, FAILED = 0, 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `site check|plan|apply` and `gateway check`."""
+    """Add `site check|plan|apply`, `gateway`, `crew`, `labels` and `changes`."""
     words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
     site = words.add_parser("site", help="check a site file, plan what it needs, apply it")
     actions = site.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -37,13 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "identity", type=Path, metavar="IDENTITY", help="what `minglou edge identity` printed on the gateway"
     )
     gateway.add_argument("--claim-code", required=True, help="the code on the gateway's screen or status page")
+    add_crew(words)
+    add_changes(words)
+    labels = words.add_parser("labels", help="the codes of the site's devices on a sheet to print")
+    labels.add_argument("file", type=Path, metavar="FILE", help="the site file")
+    labels.add_argument("--dir", type=Path, required=True, help="where keys, names and settings are kept")
+    labels.add_argument("--out", type=Path, required=True, metavar="SHEET", help="the HTML file to write")
+    labels.add_argument("--base", help="address of the public pages; https://HOST of the site file without it")
+    labels.add_argument("--device", help="the labels of this device alone")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run one action; 0 done, 1 refused with the reason."""
     try:
-        if arguments.word == "gateway":
-            return _check_gateway(arguments)
+        word = _WORDS.get(arguments.word)
+        if word is not None:
+            return word(arguments)
         if arguments.action == "check":
             site = read_site(arguments.file)
             print(
@@ -52,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
             return DONE
         return _plan_or_apply(arguments)
-    except (ProvisioningError, OSError) as error:
+    except (ProvisioningError, ContractsError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
 
@@ -75,3 +91,21 @@ def _check_gateway(arguments: argparse.Namespace) -> int:
     check_claim(identity, read_site(arguments.file), arguments.claim_code)
     print(f"{identity.origin}: the claim fits; key class {identity.key_class}, fingerprint {identity.fingerprint}")
     return DONE
+
+
+def _print_labels(arguments: argparse.Namespace) -> int:
+    from provisioning.labels import label_sheet, labels_of  # the picture's library is none that other words need
+
+    site, names = read_site(arguments.file), read_names(Places(arguments.dir.absolute()).names_file)
+    if names is None:
+        raise KeyFileError(f"{arguments.dir}: holds no names; `minglou provision site apply` makes the codes")
+    found = labels_of(site, names.labels, only=arguments.device)
+    sheet = label_sheet(site, found, base=arguments.base or f"https://{site.host}")
+    write_private(arguments.out, sheet.encode())  # it holds every code of the site
+    print(f"{arguments.out}: {len(found)} labels; print it at 100 %, cut along the lines, lock the spares away")
+    return DONE
+
+
+_WORDS: Mapping[str, Callable[[argparse.Namespace], int]] = MappingProxyType(
+    {"gateway": _check_gateway, "crew": run_crew, "labels": _print_labels, "changes": run_changes}
+)

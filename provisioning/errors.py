@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ChainSetupError", "EnrolmentError", "KeyFileError", "Mistake", "ProvisioningError", "SiteFileError"]
+__all__ = [
+    "ChainSetupError",
+    "EnrolmentError",
+    "KeyFileError",
+    "Mistake",
+    "PersonRefusedError",
+    "ProvisioningError",
+    "SiteFileError",
+]
 
 
 class ProvisioningError(Exception):
@@ -17,6 +25,10 @@ class KeyFileError(ProvisioningError):
 
 class EnrolmentError(ProvisioningError):
     """A gateway's claim does not fit what the site file or the Registry says."""
+
+
+class PersonRefusedError(ProvisioningError):
+    """Somebody's key cannot be enrolled as it was asked."""
 
 
 class ChainSetupError(ProvisioningError):

@@ -1,4 +1,4 @@
-"""What of a site must not be guessable: aliases of units and pools, the random ends of URNs, MQTT passwords.
+"""What of a site must not be guessable: aliases of units and pools, random ends of URNs, MQTT passwords, labels' codes.
 
 The site file is handed around; these names are made at the first apply, kept in one 0600 file and never change.
 """
@@ -8,20 +8,23 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from contracts.label import CODE_BYTES, PLACE_NAMES, Place, new_code
 from provisioning.errors import KeyFileError
 from provisioning.files import write_private
 from provisioning.keys import private_mode
 from provisioning.site import Device, Site
 
-__all__ = ["SecretNames", "complete_names", "read_names", "write_names"]
+__all__ = ["SecretNames", "complete_names", "device_key", "read_names", "write_names"]
 
 RandomBytes = Callable[[int], bytes]
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 table 3, lower case
 _FORMAT = "minglou-names/1"
+_ON_DISPLAY = PLACE_NAMES[Place.DISPLAY]
+_PRINTED = 2  # one to stick, one for the drawer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +34,10 @@ class SecretNames:
     site_id: str  # 32 bytes hex: SHA-256 of host/site
     units: dict[str, str]  # unit name -> alias, 32 bytes hex
     pools: dict[str, str]  # pool name -> alias, 32 bytes hex
-    suffixes: dict[str, str]  # building:kind:name of a unit's meter -> 16 base32 characters
+    suffixes: dict[str, str]  # building:kind:name of a unit's meter, or of a spare one, -> 16 base32 characters
     passwords: dict[str, str]  # MQTT user name -> password
     letters: dict[str, str]  # unit name -> code of the activation letter, 32 bytes hex
+    labels: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # building:kind:name -> place -> codes
 
     def urn(self, site: Site, device: Device) -> str:
         """The device's URN with its random end, if it counts for a unit."""
@@ -55,7 +59,7 @@ def complete_names(
     """The known names, with new ones for what the site file has added; nothing that exists ever changes."""
     old = known or SecretNames(site_id="", units={}, pools={}, suffixes={}, passwords={}, letters={})
     users = ["gateway", "homeassistant", *(device.username for device in site.devices if device.username)]
-    flats = [device_key(device) for device in site.devices if device.unit]
+    flats = [device_key(device) for device in site.devices if device.unit or device.spare]
     return SecretNames(
         site_id=sha256(f"{site.host}/{site.name}".encode()).hexdigest(),
         units=old.units | {unit.name: random_bytes(32).hex() for unit in site.units if unit.name not in old.units},
@@ -64,7 +68,25 @@ def complete_names(
         passwords=old.passwords | {user: random_bytes(18).hex() for user in users if user not in old.passwords},
         letters=old.letters
         | {unit.name: random_bytes(32).hex() for unit in site.units if unit.name not in old.letters},
+        labels=_labels(site, old.labels, random_bytes),
     )
+
+
+def _labels(
+    site: Site, known: dict[str, dict[str, list[str]]], random_bytes: RandomBytes
+) -> dict[str, dict[str, list[str]]]:
+    """The codes of every place that carries one; of printed ones a spare each, for the day when one is torn off."""
+    found = dict(known)
+    for device in site.devices:
+        held = found.get(device_key(device), {})
+        made = {place: held.get(place) or _codes(place, random_bytes) for place in device.labels}
+        if made:
+            found[device_key(device)] = held | made
+    return found
+
+
+def _codes(place: str, random_bytes: RandomBytes) -> list[str]:
+    return [new_code(random_bytes(CODE_BYTES)) for _ in range(1 if place == _ON_DISPLAY else _PRINTED)]
 
 
 def read_names(path: Path) -> SecretNames | None:
@@ -97,6 +119,7 @@ def write_names(path: Path, names: SecretNames) -> None:
         "suffixes": names.suffixes,
         "passwords": names.passwords,
         "letters": names.letters,
+        "labels": names.labels,
     }
     write_private(path, json.dumps(document, indent=1).encode() + b"\n")
 

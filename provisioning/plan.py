@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from provisioning.cards import cards_text, read_cards
 from provisioning.files import write_private, write_text
 from provisioning.keys import ensure_chain_key, ensure_ed25519_key, ensure_person_seed
 from provisioning.names import complete_names, read_names, write_names
-from provisioning.settings import Places, Ports, cloud_file, gateway_file, maintenance_contract, operator_file
+from provisioning.settings import (
+    Places,
+    Ports,
+    cards_path,
+    cloud_file,
+    gateway_file,
+    knows_cards,
+    maintenance_contract,
+    operator_file,
+)
 from provisioning.site import Site
 
 __all__ = ["ROLES", "Step", "apply_steps", "plan_site"]
@@ -35,7 +45,7 @@ def plan_site(site: Site, text: str, places: Places) -> list[Step]:
         text: the site file itself, of which a copy is kept.
 
     Raises:
-        KeyFileError: the names file that is there is damaged or readable by others.
+        KeyFileError: the file of names or of cards that is there is damaged or readable by others.
     """
     known = read_names(places.names_file)
     names = complete_names(site, known)
@@ -54,7 +64,8 @@ def plan_site(site: Site, text: str, places: Places) -> list[Step]:
                 do=lambda: write_names(places.names_file, names),
             ),
         )
-    maintenance = maintenance_contract(places)
+    maintenance, cards = maintenance_contract(places), read_cards(places.cards_file)
+    has_cards = places.cards_file.exists()  # also when the last one was taken away: the gateway must learn that
     settings = {
         places.cloud / "cloud.toml": cloud_file(
             site, places=places, ports=_PORTS, clock=None, anchor_seconds=600.0, maintenance=maintenance
@@ -74,8 +85,9 @@ def plan_site(site: Site, text: str, places: Places) -> list[Step]:
             broker_urls={},
             with_bluetooth=True,
             maintenance=maintenance,
+            with_cards=has_cards,
         )
-    return [*steps, *_text_steps(settings)]
+    return [*steps, *(_card_steps(site, places, cards) if has_cards else ()), *_text_steps(settings)]
 
 
 def apply_steps(steps: Sequence[Step]) -> None:
@@ -122,6 +134,18 @@ def _private_steps(passwords: dict[str, str], places: Places) -> list[Step]:
         for user, password in passwords.items()
         if not places.password(user).exists()
     ]
+
+
+def _card_steps(site: Site, places: Places, cards: Mapping[bytes, str]) -> list[Step]:
+    """Whose card opens machine rooms, for each gateway that has such a door. Never says a card."""
+    text = cards_text(cards).encode()
+    steps = []
+    for gateway in site.gateways:
+        path = cards_path(places, gateway)
+        if knows_cards(site, gateway) and (not path.exists() or path.read_bytes() != text):
+            says = f"{path}: the cards of {len(cards)} people; the gateway reads them when it starts"
+            steps.append(Step(says=says, is_new=not path.exists(), do=partial(write_private, path, text)))
+    return steps
 
 
 def _text_steps(texts: dict[Path, str]) -> list[Step]:

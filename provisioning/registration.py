@@ -1,4 +1,4 @@
-"""What Registry, Roll, Crews and Bindings must hold for a site: computed from the site file by each party for itself.
+"""What the site's contracts of people and devices must hold: computed from the site file by each party for itself.
 
 The manager announces; the committee computes the same calls from its own copy of the site file and of the gateway's
 identity, and approves only what is equal. Neither key alone brings anything into force, nor before the delay.
@@ -6,63 +6,36 @@ identity, and approves only what is equal. Neither key alone brings anything int
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
-from typing import Any
 
 from contracts import bill
-from contracts.abi import Call
-from contracts.calls import bindings_changes, crews_changes, registry, registry_changes, roll_changes
-from contracts.calls.crews import Duty
-from contracts.calls.registry_events import Announced, parse_event
+from contracts.calls import bindings_changes, labels_changes, registry_changes, roll_changes
+from contracts.calls.labels_changes import LABELS_MAX, NewLabel
 from contracts.calls.roll_changes import UNITS_MAX, NewUnit
 from contracts.entry import device_id
+from contracts.label import PLACE_OF, label_digest
+from contracts.person import KeyKind
+from provisioning.batches import Change
+from provisioning.crews import EnrolledFirm, EnrolledPerson, crew_changes
 from provisioning.enrolment import KEY_CLASSES, GatewayIdentity
-from provisioning.errors import ChainSetupError
-from provisioning.names import SecretNames
-from provisioning.rpc import Sender
+from provisioning.names import SecretNames, device_key
 from provisioning.site import Device, Site
 
 __all__ = [
     "ROLE_OPERATOR",
-    "Change",
     "Enrolled",
-    "EnrolledFirm",
-    "EnrolledPerson",
-    "TwoParties",
     "binding_commitment",
+    "label_changes",
     "site_changes",
 ]
 
 ROLE_OPERATOR = b"operator".ljust(32, b"\0")
 ROLE_REGISTRAR = b"registrar".ljust(32, b"\0")
-_BATCH_CALLS = 32
 _DEVICES_A_CALL = registry_changes.DEVICES_MAX
-_SOFTWARE_KEY = 2
 _OWN, _POOL = 1, 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnrolledPerson:
-    """Somebody with duties: a mechanic, an installer."""
-
-    says: str
-    alias: bytes
-    public: bytes  # 64 bytes
-    duties: Duty
-    firm: int  # a firm's number; 0 for the site's own people
-    licence_until: int  # Unix seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnrolledFirm:
-    """A firm that serves the site."""
-
-    number: int
-    name: str
-    licence_until: int  # Unix seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,28 +51,21 @@ class Enrolled:
     people: Sequence[EnrolledPerson] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One inner call of one of the contracts, with words for whoever approves it."""
-
-    says: str
-    call: Call
-
-
 def site_changes(
     site: Site, names: SecretNames, enrolled: Enrolled, contracts: Mapping[str, str]
 ) -> tuple[Change, ...]:
     """Every change that brings empty contracts to what the site file says, in an order that works.
 
     Args:
-        contracts: addresses by name: `registry`, `roll`, `crews`, `bindings`.
+        contracts: addresses by name: `registry`, `roll`, `crews`, `bindings`; and `labels` where the site has it.
     """
     return (
         *_role_changes(enrolled, contracts["registry"]),
         *_unit_changes(site, names, contracts["roll"]),
         *_gateway_changes(site, names, enrolled, contracts["registry"]),
         *_owner_changes(site, names, enrolled, contracts["roll"]),
-        *_crew_changes(enrolled, contracts["crews"]),
+        *crew_changes(enrolled.firms, enrolled.people, contracts["crews"]),
+        *label_changes(site, names, contracts.get("labels", "")),
         *_binding_changes(site, names, enrolled, contracts["bindings"]),
     )
 
@@ -118,61 +84,6 @@ def binding_commitment(site: Site, names: SecretNames, device: Device, enrolled:
         photo_digest=bytes(32),
         salt=sha256(b"minglou/binding" + subject + names.device(site, device)).digest(),
     )
-
-
-class TwoParties:
-    """Manager and committee bringing changes into force: announce, approve after an own look, enact after the delay."""
-
-    def __init__(self, sender: Sender, registry_address: str, *, manager: bytes, committee: bytes) -> None:
-        self._sender = sender
-        self._registry = registry_address
-        self._manager = manager
-        self._committee = committee
-
-    def announce(self, changes: Sequence[Change]) -> list[tuple[int, list[Call]]]:
-        """The manager announces the changes; gives the numbers and calls of their batches."""
-        batches = [list(changes[start : start + _BATCH_CALLS]) for start in range(0, len(changes), _BATCH_CALLS)]
-        announced = []
-        for batch in batches:
-            calls = [change.call for change in batch]
-            receipt = self._sender.send(
-                self._manager,
-                registry.announce(self._registry, calls=calls),
-                purpose=f"announce {batch[0].says} to {batch[-1].says}",
-            )
-            announced.append((_announced_number(receipt), calls))
-        return announced
-
-    def approve(self, announced: Sequence[tuple[int, list[Call]]], expected: Sequence[Change]) -> None:
-        """The committee approves, if what was announced is what its own site file gives.
-
-        Raises:
-            ChainSetupError: a call differs; the message names it, and nothing was approved.
-        """
-        calls = [call for _, batch in announced for call in batch]
-        for number, (call, change) in enumerate(zip(calls, expected, strict=False)):
-            if call != change.call:
-                raise ChainSetupError(
-                    f"call {number} was announced as something else than: {change.says}; "
-                    "do not approve, ask the manager"
-                )
-        if len(calls) != len(expected):
-            raise ChainSetupError(
-                f"{len(calls)} calls were announced, the site file gives {len(expected)}; "
-                "do not approve, ask the manager"
-            )
-        self._sender.send_many(
-            self._committee,
-            [registry.approve(self._registry, number=number) for number, _ in announced],
-            purpose="approve the changes",
-        )
-
-    def enact(self, announced: Sequence[tuple[int, list[Call]]], *, anyone: bytes) -> None:
-        """Anyone enacts the batches, in order, once the delay is over."""
-        for number, calls in announced:
-            self._sender.send(
-                anyone, registry.enact(self._registry, number=number, calls=calls), purpose=f"enact batch {number}"
-            )
 
 
 def _role_changes(enrolled: Enrolled, to: str) -> list[Change]:
@@ -255,7 +166,7 @@ def _owner_changes(site: Site, names: SecretNames, enrolled: Enrolled, to: str) 
                 unit=bytes.fromhex(names.units[unit.name]),
                 x=int.from_bytes(enrolled.owners[unit.name][:32]),
                 y=int.from_bytes(enrolled.owners[unit.name][32:]),
-                kind=_SOFTWARE_KEY,
+                kind=KeyKind.SOFTWARE,
                 relying_party=0,
                 letter_code=bytes.fromhex(names.letters[unit.name]),
             ),
@@ -265,40 +176,32 @@ def _owner_changes(site: Site, names: SecretNames, enrolled: Enrolled, to: str) 
     ]
 
 
-def _crew_changes(enrolled: Enrolled, to: str) -> list[Change]:
-    changes = [
-        Change(
-            says=f"firm {firm.name}",
-            call=crews_changes.set_firm(
-                to,
-                firm=firm.number,
-                name_digest=sha256(firm.name.encode()).digest(),
-                licence_until=firm.licence_until,
-            ),
-        )
-        for firm in enrolled.firms
-    ]
-    for person in enrolled.people:
-        duties = crews_changes.set_member(
-            to, alias=person.alias, firm=person.firm, duties=person.duties, licence_until=person.licence_until
-        )
-        key = crews_changes.add_crew_key(
-            to,
-            alias=person.alias,
-            x=int.from_bytes(person.public[:32]),
-            y=int.from_bytes(person.public[32:]),
-            kind=_SOFTWARE_KEY,
-            relying_party=0,
-        )
-        changes += [Change(says=person.says, call=duties), Change(says=f"key of {person.says}", call=key)]
+def label_changes(
+    site: Site, names: SecretNames, to: str, *, bound: Collection[bytes] = (), at_once: int = LABELS_MAX
+) -> list[Change]:
+    """Every code of each device, the spares too; none on a deployment without Labels.
+
+    Args:
+        bound: digests that the chain has bound already, or revoked.
+        at_once: labels of one call.
+    """
+    changes = []
+    for device in site.devices if to else ():
+        codes = names.labels.get(device_key(device), {})
+        every = [NewLabel(label_digest(code), PLACE_OF[place]) for place in codes for code in codes[place]]
+        labels = [label for label in every if label.digest not in bound]
+        for first in range(0, len(labels), at_once):
+            some = labels[first : first + at_once]
+            call = labels_changes.bind_labels(to, device=names.device(site, device), labels=some)
+            changes.append(Change(says=f"labels of {device.kind} {device.name}: {len(some)}", call=call))
     return changes
 
 
 def _binding_changes(site: Site, names: SecretNames, enrolled: Enrolled, to: str) -> list[Change]:
     changes = []
     for device in site.devices:
-        if device.unit is None and device.pool is None:
-            continue
+        if (device.unit is None and device.pool is None) or device.spare:
+            continue  # a spare one is bound by the swap that hangs it up
         subject, role = _subject(names, device)
         changes.append(
             Change(
@@ -331,15 +234,6 @@ def _heads(site: Site) -> dict[str, int]:
 def _buildings(site: Site) -> dict[str, int]:
     """The number of each building: its place in the site file."""
     return {building.name: number for number, building in enumerate(site.buildings)}
-
-
-def _announced_number(receipt: Mapping[str, Any]) -> int:
-    for log in receipt["logs"]:
-        topics = [bytes.fromhex(topic.removeprefix("0x")) for topic in log["topics"]]
-        event = parse_event(topics, bytes.fromhex(log["data"].removeprefix("0x")))
-        if isinstance(event, Announced):
-            return event.number
-    raise ChainSetupError("the Registry announced nothing; is the deployment file of this chain?")
 
 
 def _number(day: date) -> int:

@@ -17,6 +17,7 @@ __all__ = ["Rpc", "RpcRefusedError", "Sender"]
 
 _GAS_HEADROOM = (13, 10)
 _GAS_MAX = 16_000_000  # below the 2**24 that EIP-7825 allows a transaction
+_LOG_BLOCKS = 10_000  # what public endpoints answer at once; over a day at one block in 12 s
 
 
 class RpcRefusedError(ChainSetupError):
@@ -57,6 +58,19 @@ class Rpc:
         """The returned bytes of a view, as the newest block has it."""
         answer: str = self.call("eth_call", [{"to": call.to, "data": "0x" + call.data.hex()}, "latest"])
         return bytes.fromhex(answer.removeprefix("0x"))
+
+    def newest_logs(
+        self, address: str, topics: Sequence[str | Sequence[str]], *, count: int, from_block: int
+    ) -> list[dict[str, Any]]:
+        """The newest logs of a contract with these topics, until `count` were found or `from_block` is reached."""
+        found: list[dict[str, Any]] = []
+        last = int(self.call("eth_blockNumber", []), 16)
+        while len(found) < count and last >= from_block:
+            first = max(from_block, last - _LOG_BLOCKS + 1)
+            asked = {"address": address, "topics": topics, "fromBlock": hex(first), "toBlock": hex(last)}
+            found += self.call("eth_getLogs", [asked])
+            last = first - 1
+        return found
 
     def close(self) -> None:
         """Close the kept connection; the next call opens another."""

@@ -8,28 +8,39 @@ from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from contracts.abi import Call
-from contracts.calls import bindings, roll, tariffs, token, usage_fees
+from contracts.calls import bindings, roll, service_agreements, tariffs, token, usage_fees
+from contracts.calls.service_agreements_events import Proposed, parse_event
+from contracts.due import CLASSES, Terms, day_number
 from contracts.p256 import key_from_secret
+from contracts.pack import read_pack
 from contracts.person import PersonSignature, Purpose, sign_software
 from provisioning.account import ChainAccount
-from provisioning.demo.crew import installer_seed
+from provisioning.batches import Change, TwoParties
+from provisioning.demo.crew import FIRM_NUMBER, PACK, installer_seed
+from provisioning.demo.upkeep import write_agreements
 from provisioning.keys import ensure_chain_key, ensure_person_seed
 from provisioning.names import SecretNames
-from provisioning.registration import Change, Enrolled, TwoParties, binding_commitment, site_changes
+from provisioning.registration import Enrolled, binding_commitment, site_changes
 from provisioning.rpc import CallLike, Rpc, Sender
 from provisioning.settings import Places
-from provisioning.site import Site
+from provisioning.site import Device, Site
 from provisioning.tariffs import contract_tariff
 
 __all__ = ["ACCOUNTS", "DAY_MS", "SetupClock", "SiteOnChain", "fund_accounts"]
 
 DAY_MS = 86_400_000
-ACCOUNTS = ("deployer", "manager", "committee", "operator", "registrar", "relayer", "cashier")
+ACCOUNTS = ("deployer", "manager", "committee", "operator", "registrar", "relayer", "cashier", "firm")
 PREPAID_FEN = 60_000  # 600.00 yuan in each unit's account
 MANDATE_FEN = 50_000  # the most that a month may debit
 BOND_FEN = 500_000
+VISIT_FEES_FEN = (20_000, 30_000, 45_000, 80_000)  # by class, from half-month to year
+FACTORS_PERMILLE = (0, 0, 900, 1000, 1100)  # by the visit's level
+OVERDUE_FEN = 5_000  # a day
+UPKEEP_BUDGET_FEN, UPKEEP_DEPOSIT_FEN = 500_000, 200_000
+UPKEEP_DAYS = 365
 _SIGNATURE_SECONDS = 86_400
 _WEI = 10**18
 
@@ -162,6 +173,71 @@ class SiteOnChain:
             mandates.append(usage_fees.set_mandate(fees, cap=MANDATE_FEN, signature=signature))
         self._send_many("relayer", mandates, "owners' mandates")
 
+    def agree_upkeep(self, first: date) -> int:
+        """Manager and firm agree on each lift's maintenance from `first` on, with budget and deposit; how many."""
+        contract, money = self.contracts["service_agreements"], self.contracts["token"]
+        terms = [self._upkeep_terms(device, first) for device in self.site.devices if device.kind == "lift"]
+        budget, deposit = UPKEEP_BUDGET_FEN * len(terms), UPKEEP_DEPOSIT_FEN * len(terms)
+        self._send_many(
+            "cashier",
+            [
+                token.mint(money, recipient=self.addresses["manager"], amount=budget),
+                token.mint(money, recipient=self.addresses["firm"], amount=deposit),
+            ],
+            "mint demo money for maintenance",
+        )
+        offers: list[CallLike] = [service_agreements.propose(contract, terms=one) for one in terms]
+        allow = token.approve(money, spender=contract, amount=budget)
+        receipts = self.sender.send_many(self._key("manager"), [allow, *offers], purpose="offer maintenance")
+        proposed = [event for receipt in receipts for event in _proposed(receipt)]
+        self._send_many(
+            "firm",
+            [
+                token.approve(money, spender=contract, amount=deposit),
+                *(
+                    service_agreements.agree(contract, agreement=one.agreement, terms_digest=one.terms_digest)
+                    for one in proposed
+                ),
+            ],
+            "the firm agrees",
+        )
+        self._send_many(
+            "manager",
+            [
+                service_agreements.add_budget(contract, agreement=one.agreement, amount=UPKEEP_BUDGET_FEN)
+                for one in proposed
+            ],
+            "budgets for maintenance",
+        )
+        lifts = {self.names.device(self.site, device): device.name for device in self.site.devices}
+        write_agreements(self.places, {lifts[one.device]: one.agreement for one in proposed})
+        return len(proposed)
+
+    def _upkeep_terms(self, device: Device, first: date) -> Terms:
+        """Annex A at its own pace, by two people, counter-signed, seen by the machine; last done on the first day."""
+        pack = read_pack(PACK)
+        starts_on = day_number(first)
+        return Terms(
+            device=self.names.device(self.site, device),
+            plan=pack.digest(),
+            firm=FIRM_NUMBER,
+            starts_on=starts_on,
+            ends_on=starts_on + UPKEEP_DAYS - 1,
+            checklists=tuple(pack.list_digest(each) for each in CLASSES),
+            interval_days=tuple(pack.classes[each].interval_days for each in CLASSES),
+            done_on=(starts_on,) * len(CLASSES),
+            grace_days=0,
+            fees=VISIT_FEES_FEN,
+            factors=FACTORS_PERMILLE,
+            penalty=OVERDUE_FEN,
+            deposit=UPKEEP_DEPOSIT_FEN,
+            two_people=pack.people == 2,
+            countersigned=pack.countersigned,
+            level=2,
+            account=self.addresses["firm"],
+            payer=self.addresses["manager"],
+        )
+
     def _changes(self) -> tuple[Change, ...]:
         return site_changes(self.site, self.names, self.enrolled, self.contracts)
 
@@ -194,3 +270,13 @@ class SiteOnChain:
 
     def _send_many(self, role: str, calls: list[CallLike], purpose: str) -> None:
         self.sender.send_many(self._key(role), calls, purpose=purpose)
+
+
+def _proposed(receipt: Mapping[str, Any]) -> list[Proposed]:
+    """What a receipt says was offered."""
+    found = []
+    for log in receipt["logs"]:
+        topics = [bytes.fromhex(topic.removeprefix("0x")) for topic in log["topics"]]
+        event = parse_event(topics, bytes.fromhex(log["data"].removeprefix("0x")))
+        found += [event] if isinstance(event, Proposed) else []
+    return found

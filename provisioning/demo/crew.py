@@ -1,32 +1,23 @@
-"""The demo's mechanic and his phone: he services lift 1, and signs for lift 2 without having gone there.
+"""The demo's crew: two mechanics and the site's manager, their keys, and the visits that they sign in the month.
 
-His key is a software key on this machine's disk and is labelled so everywhere. His phone does what a crew's app will:
-it fills a record, signs its digest, keeps the file, and hands it to the cloud as any relay may, again and again until
-the cloud has it. Nothing here knows what the gateway saw.
+Their keys are software keys on this machine's disk and are labelled so everywhere. Lift 1 is served once, and once more
+on paper alone; lift 2 is only signed for. What the phones do with it is `provisioning.demo.phones`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from contracts.calls.crews import Duty
-from contracts.detail import canonical_json
 from contracts.p256 import key_from_secret
-from contracts.signed_visit import SIGNED_VISIT_BYTES_MAX, parse_signed_visit, sign_visit, signed_visit_to_json
-from contracts.visit import NOBODY, SALT_BYTES, Visit, VisitClass
+from provisioning.crews import EnrolledPerson
 from provisioning.demo.calendar import Month
-from provisioning.demo.cheats.scene import Answer, Scene
-from provisioning.demo.errors import DemoError
-from provisioning.demo.progress import Progress
-from provisioning.files import write_private
+from provisioning.demo.phone import Person
 from provisioning.keys import ensure_person_seed, person_public_key
-from provisioning.registration import EnrolledPerson
-from provisioning.settings import Places, maintenance_contract
+from provisioning.settings import Places
 from provisioning.settings.cloud import CrewMember
 from provisioning.site import Title
 
@@ -34,74 +25,122 @@ __all__ = [
     "FIRM",
     "FIRM_NUMBER",
     "LICENCE_SECONDS",
+    "PACK",
     "PAPER_LIFT",
     "SERVICED_LIFT",
-    "Crew",
-    "CrewVerdict",
+    "MonthVisit",
     "crew_members",
+    "crew_people",
     "enrolled_people",
     "installer_seed",
     "mechanic_visits",
-    "signed_starts",
+    "month_visits",
+    "signed_visits",
 ]
 
 SERVICED_LIFT, PAPER_LIFT = "l1", "l2"
 FIRM_NUMBER = 1
 LICENCE_SECONDS = 4 * 365 * 86_400
 FIRM = Title(zh="安行电梯维保（演示）", en="Anxing Lift Service (demo)")
-_MINUTES = 35
-_SERVICED_AT_MINUTE, _PAPER_AT_MINUTE = 9 * 60 + 40, 10 * 60 + 30  # of the same morning
+PACK = "cn-tsg-t5002-2017-a"
+_SITE = Title(zh="翠苑物业（演示）", en="Cuiyuan site management (demo)")
+_MECHANICS, _MANAGER = ("mechanic", "colleague"), "site-manager"
+_MORNING, _AFTERNOON = 9 * 60 + 40, 14 * 60  # minutes of the day
 _MINUTE_MS, _DAY_MS = 60_000, 86_400_000
-_HANDED_IN_AFTER_DAYS = {SERVICED_LIFT: 1, PAPER_LIFT: 4}  # phones sync when they can; the gateway remembers 60 days
-_SIGNATURE_SECONDS = 60 * 86_400
-_PAUSE_SECONDS = 0.5
-_TAKEN, _TOO_OLD = 200, "bad_time"
-_PACK = {"pack": "minglou-demo-half-month", "items": ["car-top switch and stop switch", "landing doors", "return"]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrewVerdict:
-    """What the gateway said to one visit."""
+class MonthVisit:
+    """One visit that the crew signs in the month."""
 
+    name: str
     lift: str
-    level: int
-    index: int  # of the visit's entry
+    start_ms: int  # by the crew's own word
+    is_made: bool
+    handed_in_after_days: int  # phones sync when they can; the gateway remembers 60 days
+
+    @property
+    def handed_in_ms(self) -> int:
+        """When its phone hands it in."""
+        return self.start_ms + self.handed_in_after_days * _DAY_MS
+
+
+def month_visits(month: Month) -> tuple[MonthVisit, ...]:
+    """The month's signed visits, in the order in which they are handed in."""
+    middle, late = month.days // 2, max(month.days // 2, month.days - 3)
+
+    def visit(name: str, lift: str, day: int, minute: int, *, days: int, is_made: bool = False) -> MonthVisit:
+        start_ms = month.opening_ms + day * _DAY_MS + minute * _MINUTE_MS
+        return MonthVisit(name=name, lift=lift, start_ms=start_ms, is_made=is_made, handed_in_after_days=days)
+
+    visits = (
+        visit("l1", SERVICED_LIFT, middle, _MORNING, days=1, is_made=True),
+        visit("l2", PAPER_LIFT, middle, _AFTERNOON, days=4),
+        visit("l1-paper", SERVICED_LIFT, late, _AFTERNOON, days=1),
+    )
+    return tuple(sorted(visits, key=lambda one: one.handed_in_ms))
 
 
 def mechanic_visits(month: Month) -> dict[str, tuple[int, ...]]:
-    """When the mechanic really comes, by lift: what the simulated building does."""
-    return {SERVICED_LIFT: (signed_starts(month)[SERVICED_LIFT],), PAPER_LIFT: ()}
-
-
-def signed_starts(month: Month) -> dict[str, int]:
-    """When, in ms, the signed visits begin by their own word."""
-    morning_ms = month.opening_ms + month.days // 2 * _DAY_MS
+    """When the mechanics really come, by lift: what the simulated building does."""
     return {
-        SERVICED_LIFT: morning_ms + _SERVICED_AT_MINUTE * _MINUTE_MS,
-        PAPER_LIFT: morning_ms + _PAPER_AT_MINUTE * _MINUTE_MS,
+        lift: tuple(visit.start_ms for visit in month_visits(month) if visit.lift == lift and visit.is_made)
+        for lift in (SERVICED_LIFT, PAPER_LIFT)
+    }
+
+
+def signed_visits(month: Month) -> dict[str, tuple[int, ...]]:
+    """When they say that they came, by lift."""
+    return {
+        lift: tuple(visit.start_ms for visit in month_visits(month) if visit.lift == lift)
+        for lift in (SERVICED_LIFT, PAPER_LIFT)
     }
 
 
 def crew_members(places: Places) -> tuple[CrewMember, ...]:
-    """The mechanic as the cloud's directory knows him; his key is made at the first call."""
-    public = person_public_key(ensure_person_seed(_seed_file(places)))
-    return (CrewMember(alias=_alias(public), public=public, firm=FIRM),)
+    """The people as the cloud's directory knows them; their keys are made at the first call."""
+    publics = {name: _public(places, name) for name in (*_MECHANICS, _MANAGER)}
+    return (
+        *(
+            CrewMember(alias=_alias(publics[name]), public=publics[name], firm=FIRM, firm_number=FIRM_NUMBER)
+            for name in _MECHANICS
+        ),
+        CrewMember(alias=_alias(publics[_MANAGER]), public=publics[_MANAGER], firm=_SITE, duty="manager"),
+    )
 
 
 def enrolled_people(places: Places, licence_until: int) -> tuple[EnrolledPerson, ...]:
-    """The mechanic, and the installer who read the meters' first registers, as both parties enrol them."""
-    mechanic, installer = (
-        person_public_key(ensure_person_seed(seed)) for seed in (_seed_file(places), installer_seed(places))
-    )
+    """The crew, and the installer who read the meters' first registers, as both parties enrol them."""
+    installer = person_public_key(ensure_person_seed(installer_seed(places)))
+    mechanic, colleague, manager = (_public(places, name) for name in (*_MECHANICS, _MANAGER))
     return tuple(
         EnrolledPerson(
-            says=says, alias=_alias(public), public=public, duties=duty, firm=FIRM_NUMBER, licence_until=licence_until
+            says=says, alias=_alias(public), public=public, duties=duty, firm=firm, licence_until=licence_until
         )
-        for says, public, duty in (
-            ("the mechanic", mechanic, Duty.MECHANIC),
-            ("the installer", installer, Duty.INSTALLER),
+        for says, public, duty, firm in (
+            ("the mechanic", mechanic, Duty.MECHANIC, FIRM_NUMBER),
+            ("his colleague", colleague, Duty.MECHANIC, FIRM_NUMBER),
+            ("the site's manager", manager, Duty.SITE_MANAGER, 0),
+            ("the installer", installer, Duty.INSTALLER, FIRM_NUMBER),
         )
     )
+
+
+def crew_people(places: Places, *, number: int, previous: bytes) -> Sequence[Person]:
+    """Two mechanics and the manager, each with a phone of his own.
+
+    Args:
+        number: which of the phones' visits they are about to sign, from 1.
+        previous: digest of the one before.
+    """
+    people = []
+    for name in (*_MECHANICS, _MANAGER):
+        seed = ensure_person_seed(_seed_file(places, name))
+        public = person_public_key(seed)
+        phone = sha256(b"minglou demo phone" + public).digest()[:16]
+        key = key_from_secret(int.from_bytes(seed))
+        people.append(Person(alias=_alias(public), key=key, phone=phone, number=number, previous=previous))
+    return people
 
 
 def installer_seed(places: Places) -> Path:
@@ -109,109 +148,14 @@ def installer_seed(places: Places) -> Path:
     return places.crews / "installer.seed"
 
 
-class Crew:
-    """The phone: signs the month's two visits and hands them in."""
-
-    def __init__(self, scene: Scene, progress: Progress) -> None:
-        self._scene = scene
-        self._progress = progress
-
-    async def work(self) -> None:
-        """Hand in each visit some days after it, by the demo's clock, until the cloud has taken it."""
-        for lift, start_ms in signed_starts(self._scene.state.month).items():
-            handed_in_ms = start_ms + _HANDED_IN_AFTER_DAYS[lift] * _DAY_MS
-            await asyncio.sleep(self._scene.state.clock.real_ms_until(handed_in_ms) / 1000)
-            await self._hand_in(lift, await asyncio.to_thread(self._signed_file, lift, start_ms))
-
-    async def verdicts(self, *, seconds: float) -> dict[str, CrewVerdict]:
-        """The gateway's word on both visits.
-
-        Raises:
-            DemoError: it has not come after `seconds`.
-        """
-        deadline = asyncio.get_running_loop().time() + seconds
-        found: dict[str, CrewVerdict] = {}
-        while len(found) < len(_HANDED_IN_AFTER_DAYS):
-            for lift in _HANDED_IN_AFTER_DAYS.keys() - found.keys():
-                verdict = await self._verdict(lift)
-                found |= {lift: verdict} if verdict else {}
-            if asyncio.get_running_loop().time() > deadline:
-                missing = ", ".join(sorted(_HANDED_IN_AFTER_DAYS.keys() - found.keys()))
-                raise DemoError(f"no verdict on the visit of {missing} after {seconds:.0f} s; look at gateway.log")
-            await asyncio.sleep(0 if len(found) == len(_HANDED_IN_AFTER_DAYS) else _PAUSE_SECONDS)
-        return found
-
-    async def _hand_in(self, lift: str, file: bytes) -> None:
-        while True:
-            answer = await self._scene.ask_cloud("/v1/visits", body=file)
-            if answer.code == _TAKEN:
-                if answer.json().get("state") == "waiting":
-                    self._progress.say(f"the mechanic's phone handed in his visit of {lift}")
-                return
-            if 400 <= answer.code < 500 and answer.code != 429:
-                self._say_refused(lift, answer)
-                return
-            await asyncio.sleep(_PAUSE_SECONDS)
-
-    def _say_refused(self, lift: str, answer: Answer) -> None:
-        says = answer.json()
-        if says.get("error") != _TOO_OLD:  # a demo that is continued after two months has been judged long ago
-            self._progress.say(f"the cloud refused the visit of {lift}: {says.get('message')}")
-
-    async def _verdict(self, lift: str) -> CrewVerdict | None:
-        path = self._file(lift)
-        if not path.exists():
-            return None
-        digest = parse_signed_visit(path.read_bytes()).visit.digest()
-        says = (await self._scene.ask_cloud(f"/v1/visits/{digest.hex()}")).json()
-        entry = says.get("entry")
-        return None if entry is None else CrewVerdict(lift=lift, level=says["level"], index=int(entry["index"]))
-
-    def _signed_file(self, lift: str, start_ms: int) -> bytes:
-        """The file on the phone, written at the first call: a signature is made once, however often it is sent."""
-        path, places = self._file(lift), self._scene.places
-        if not path.exists():
-            secret = ensure_person_seed(_seed_file(places))
-            contract = maintenance_contract(places)
-            assert contract is not None, "the demo's contracts are deployed"
-            signed = sign_visit(
-                self._record(lift, start_ms, person_public_key(secret)),
-                [key_from_secret(int.from_bytes(secret))],
-                chain_id=self._scene.site.chain_id,
-                contract=contract,
-                nonce=start_ms,
-                deadline=start_ms // 1000 + _SIGNATURE_SECONDS,
-            )
-            write_private(path, canonical_json(signed_visit_to_json(signed)) + b"\n")
-        encoded = path.read_bytes()
-        assert len(encoded) <= SIGNED_VISIT_BYTES_MAX
-        return encoded
-
-    def _record(self, lift: str, start_ms: int, public: bytes) -> Visit:
-        """The same ticks for both lifts: on paper, a visit that was made and one that was not look alike."""
-        device = next(one for one in self._scene.site.devices if one.name == lift)
-        ticked: Mapping[str, object] = {"lift": lift, "done": _PACK["items"], "photographs": []}
-        return Visit(
-            device=self._scene.names.device(self._scene.site, device),
-            plan=sha256(canonical_json(_PACK)).digest(),
-            visit_class=VisitClass.HALF_MONTH,
-            checklist=sha256(canonical_json(ticked)).digest(),
-            started_at_s=start_ms // 1000,
-            ended_at_s=start_ms // 1000 + _MINUTES * 60,
-            presence=NOBODY,
-            mechanics=(_alias(public),),
-            manager=NOBODY,
-            salt=secrets.token_bytes(SALT_BYTES),
-        )
-
-    def _file(self, lift: str) -> Path:
-        return self._scene.places.root / "visits" / f"{lift}.json"
+def _seed_file(places: Places, name: str) -> Path:
+    return places.crews / f"{name}.seed"
 
 
-def _seed_file(places: Places) -> Path:
-    return places.crews / "mechanic.seed"
+def _public(places: Places, name: str) -> bytes:
+    return person_public_key(ensure_person_seed(_seed_file(places, name)))
 
 
 def _alias(public: bytes) -> bytes:
-    """The name under which the mechanic signs; real crews get random ones from the Registry."""
+    """The name under which somebody signs; real crews get random ones from the Registry."""
     return sha256(b"minglou demo crew" + public).digest()

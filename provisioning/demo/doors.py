@@ -30,10 +30,11 @@ class Door:
 def make_doors(
     site: Site, names: SecretNames, places: Places, ports: Ports, *, units: tuple[str, ...]
 ) -> tuple[Door, ...]:
-    """Fresh links for the manager, the committee and the owners of `units`."""
+    """Fresh links for the manager, the committee, the crew and the owners of `units`."""
     doors = [
         _door(ports, role="manager", title=Title(zh="物业", en="Property manager")),
         _door(ports, role="committee", title=Title(zh="业委会", en="Owners' committee")),
+        _door(ports, role="crew", title=Title(zh="维保人员", en="Maintenance crew")),
     ]
     for unit in site.units:
         if unit.name in units:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.clock import Clock, DemoClock
+from contracts.label import label_link
 from provisioning.demo.billing import Billing, UnbillableError
 from provisioning.demo.calendar import Month, last_month, month_clock
 from provisioning.demo.chain import ChainMiner, chain_program, keep_states
@@ -22,7 +23,7 @@ from provisioning.demo.cheats.catalogue import cheats_of
 from provisioning.demo.cheats.gateway_log import copy_log
 from provisioning.demo.cheats.scene import Scene
 from provisioning.demo.control import Control, OpenPage, serve_control
-from provisioning.demo.crew import Crew, crew_members, mechanic_visits
+from provisioning.demo.crew import SERVICED_LIFT, crew_members, mechanic_visits, signed_visits
 from provisioning.demo.doors import Door, make_doors
 from provisioning.demo.errors import DemoError
 from provisioning.demo.figures import Figures
@@ -42,10 +43,11 @@ from provisioning.demo.processes import (
 from provisioning.demo.progress import Progress
 from provisioning.demo.state import DemoState, choose_ports, read_state, write_state
 from provisioning.demo.supervisor import Supervisor
+from provisioning.demo.visits import Crew
 from provisioning.demo.witnesses import witness_programs
 from provisioning.demo.writing import write_directory, write_passwords, write_settings
 from provisioning.names import SecretNames, read_names
-from provisioning.settings import Places, Ports
+from provisioning.settings import Places, Ports, VisitTimes
 from provisioning.site import Site, Title, read_site
 
 __all__ = ["DemoOptions", "Launcher"]
@@ -195,6 +197,9 @@ class Launcher:
             step.says = f"{attested} meters signed by the installer, {by_owners} by owners, {by_committee} by committee"
         with self.progress.step("Accounts topped up, mandates signed, bond posted"):
             await asyncio.to_thread(on_chain.pay_in)
+        with self.progress.step("Manager and firm agree on the lifts' maintenance") as step:
+            agreed = await asyncio.to_thread(on_chain.agree_upkeep, on_chain.enrolled.from_date)
+            step.says = f"{agreed} agreements with budget and deposit"
 
     async def _with_time_for_the_gateway(
         self, site: Site, names: SecretNames, state: DemoState, lead_seconds: float
@@ -224,7 +229,11 @@ class Launcher:
             state.ports,
             state.clock,
             with_bluetooth=with_bluetooth,
-            visits=mechanic_visits(state.month),
+            visits=VisitTimes(
+                made=mechanic_visits(state.month),
+                signed=signed_visits(state.month),
+                often_from_ms=state.month.closing_ms,
+            ),
         )
 
     @property
@@ -345,7 +354,7 @@ class Launcher:
             crew=crew_members(self.places),
         )
         self._control.doors = doors
-        self._control.pages = _open_pages(state.ports)
+        self._control.pages = _open_pages(state.ports, names)
         return doors
 
     def _site(self) -> tuple[Site, SecretNames]:
@@ -395,9 +404,14 @@ class Launcher:
         self.progress.say(f"everything is stopped after {time.monotonic() - self._started:.1f} s")
 
 
-def _open_pages(ports: Ports) -> tuple[OpenPage, ...]:
+def _open_pages(ports: Ports, names: SecretNames) -> tuple[OpenPage, ...]:
     cloud = f"http://localhost:{ports.cloud}"
+    code = names.labels[f"b07:lift:{SERVICED_LIFT}"]["car"][0]
     return (
+        OpenPage(
+            title=Title(zh="扫 1 号电梯上的码", en="The code on lift 1, as scanned"), link=label_link(cloud, code)
+        ),
+        OpenPage(title=Title(zh="维保应用", en="The crew's app"), link=f"{cloud}/crew"),
         OpenPage(title=Title(zh="电梯（人人可看）", en="Lifts, for everybody"), link=f"{cloud}/lifts"),
         OpenPage(title=Title(zh="核对任何文件", en="Check any file"), link=f"{cloud}/verify"),
         OpenPage(title=Title(zh="网关", en="The gateway's own page"), link=f"http://localhost:{ports.status}/"),

@@ -18,7 +18,7 @@ from provisioning.demo.calendar import period_number
 from provisioning.demo.cheats.scene import Scene
 from provisioning.demo.cheats.super_log import try_to_rewrite
 from provisioning.demo.commands import try_command
-from provisioning.demo.crew import PAPER_LIFT, SERVICED_LIFT, Crew
+from provisioning.demo.crew import PAPER_LIFT, SERVICED_LIFT
 from provisioning.demo.doors import Door
 from provisioning.demo.errors import DemoError
 from provisioning.demo.figures import Figures, Snapshot
@@ -27,6 +27,8 @@ from provisioning.demo.processes import minglou
 from provisioning.demo.programs import chromium_program
 from provisioning.demo.progress import Progress
 from provisioning.demo.settlement import Settlement
+from provisioning.demo.upkeep import Upkeep
+from provisioning.demo.visits import Crew
 from provisioning.demo.watcher import write_monitor
 
 __all__ = ["OnceRun", "Row", "agreements", "choose_entries", "table"]
@@ -36,7 +38,8 @@ _PAGE = 1000  # what the cloud lists at once
 _FILES = 10
 _OUTAGE_SECONDS = 120.0
 _VERDICT_SECONDS = 30.0
-_MADE_LEVEL = 3  # the most that a gateway whose key lies in a file can give
+_MADE_LEVELS = (2, 3)  # a gateway whose key lies in a file gives at most 3; 2 is what the agreement asks for
+_CHAIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,8 @@ class OnceRun:
             await self._without_browser()
         else:
             await self._with_browser()
-        await self._attempt("Two visits, judged by what the lifts said", self._visits)
+        await self._attempt("Signed visits, judged by what the lifts said", self._visits)
+        await self._attempt("What both visits are worth on chain", self._upkeep)
         await self._attempt("Three witnesses: one off, two off, one bribed", self._witnesses)
         await self._attempt("Ten evidence files by the command line verifier", self._evidence)
         if self._is_disputed:
@@ -184,14 +188,40 @@ class OnceRun:
         )
 
     async def _visits(self) -> None:
-        verdicts = await self._crew.verdicts(seconds=_VERDICT_SECONDS)
-        for lift, what, level in (
-            (SERVICED_LIFT, f"visit of {SERVICED_LIFT}, signed and made", _MADE_LEVEL),
-            (PAPER_LIFT, f"visit of {PAPER_LIFT}, signed but never made", 0),
-        ):
-            found = verdicts[lift]
-            says = f"level {found.level} of 4, entry {found.index} of the gateway"
-            self._rows.append(Row(what=what, found=says, holds=found.level == level))
+        for found in await self._crew.verdicts(seconds=_VERDICT_SECONDS):
+            visit = found.visit
+            what, levels = ("made", _MADE_LEVELS) if visit.is_made else ("but never made", (0,))
+            self._rows.append(
+                Row(
+                    what=f"visit of {visit.lift}, signed {'and ' if visit.is_made else ''}{what}",
+                    found=f"level {found.level} of 4, entry {found.index} of the gateway",
+                    holds=found.level in levels,
+                )
+            )
+
+    async def _upkeep(self) -> None:
+        """What the agreements' contract keeps of both lifts: one fee released, one penalty claimed."""
+        upkeep = Upkeep(self._scene)
+        made, paper = self._crew.handed_in(SERVICED_LIFT), self._crew.handed_in(PAPER_LIFT)
+        if made is None or paper is None:
+            raise DemoError("no visit was signed; look at gateway.log")
+        state = await upkeep.wait(
+            SERVICED_LIFT, made, until=lambda now: now.kept is not None and now.kept.paid > 0, seconds=_CHAIN_SECONDS
+        )
+        kept = state.kept
+        is_its = kept is not None and made.visit.digest().startswith(kept.digest)
+        says = f"level {kept.best.level}, kept by ServiceAgreements" if kept else "not recorded in time"
+        self._rows.append(Row(what=f"visit of {SERVICED_LIFT} on chain", found=says, holds=is_its))
+        paid = kept.paid if kept else 0
+        self._rows.append(
+            Row(what=f"fee of {SERVICED_LIFT} released", found=f"{paid / 100:.2f} yuan to the firm", holds=paid > 0)
+        )
+        missed = await upkeep.wait(
+            PAPER_LIFT, paper, until=lambda now: now.agreement.claimed > 0, seconds=_CHAIN_SECONDS
+        )  # fmt: skip
+        claimed = missed.agreement.claimed
+        says = f"{claimed / 100:.2f} yuan of the firm's deposit claimed, provisional for 30 days"
+        self._rows.append(Row(what=f"{PAPER_LIFT} overdue", found=says, holds=claimed > 0))
 
     async def _witnesses(self) -> None:
         with suppress(TimeoutError):

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time
 from importlib.resources import files
 
 from provisioning.account import ChainAccount
+from provisioning.crews import EnrolledFirm
 from provisioning.demo.chain_setup import ACCOUNTS, SetupClock, SiteOnChain, fund_accounts
 from provisioning.demo.commands import run_command
 from provisioning.demo.crew import FIRM, FIRM_NUMBER, LICENCE_SECONDS, enrolled_people
@@ -23,7 +24,7 @@ from provisioning.enrolment import GatewayIdentity, check_claim, claims_file, pa
 from provisioning.files import write_private, write_text
 from provisioning.keys import ensure_chain_key, ensure_ed25519_key
 from provisioning.names import SecretNames, complete_names, read_names, write_names
-from provisioning.registration import Enrolled, EnrolledFirm
+from provisioning.registration import Enrolled
 from provisioning.rpc import Rpc, Sender
 from provisioning.settings import Places, Ports
 from provisioning.site import Site, read_site

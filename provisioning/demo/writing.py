@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from contracts.clock import DemoClock
 from edge.credentials import hash_password
@@ -18,6 +17,7 @@ from provisioning.settings import (
     NamedCopy,
     Places,
     Ports,
+    VisitTimes,
     building_file,
     cloud_file,
     credentials_file,
@@ -37,6 +37,7 @@ __all__ = ["bus_link", "committee_copy", "owner_keys", "write_directory", "write
 SEED = 7
 ANCHOR_SECONDS = 2.0
 COPY_SECONDS = 1.0  # a demo's month is a minute
+_NO_VISITS = VisitTimes()
 _ANY_PORT = -1  # how NATS is told to take a free one; nobody uses its own protocol here
 
 
@@ -83,12 +84,11 @@ def write_settings(
     clock: DemoClock,
     *,
     with_bluetooth: bool,
-    visits: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    visits: VisitTimes = _NO_VISITS,
 ) -> None:
     """The settings of gateway, building, cloud and operator, with one clock in all of them.
 
-    Once the contracts are deployed, gateway and cloud also learn which one visits are signed for. `visits` is when
-    the mechanic really comes, by lift.
+    Once the contracts are deployed, gateway and cloud also learn which one visits are signed for.
     """
     maintenance, copies = maintenance_contract(places), [committee_copy(places)]
     write_text(
@@ -114,10 +114,12 @@ def write_settings(
         places.building / "building.toml",
         building_file(
             site,
+            names,
             places=places,
             ports=ports,
             clock=clock,
             seed=SEED,
+            base=f"http://127.0.0.1:{ports.cloud}",
             link=bus_link(places),
             bluetooth=bluetooth_address(places) if with_bluetooth else None,
             visits=visits,

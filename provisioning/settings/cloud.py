@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from contracts.clock import DemoClock
-from provisioning.names import SecretNames
+from contracts.entry import device_id
+from contracts.label import label_digest
+from provisioning.names import SecretNames, device_key
 from provisioning.settings.mirror import NamedCopy, cloud_copy
 from provisioning.settings.places import Places, Ports, clock_section
-from provisioning.site import Device, Site, Title
+from provisioning.site import Device, Gateway, Site, Tariff, Title
 from provisioning.toml_text import Section, toml_document
 
 __all__ = ["CrewMember", "NamedWitness", "SignIn", "cloud_file", "directory_file", "operator_file"]
@@ -35,6 +38,8 @@ class CrewMember:
     alias: bytes
     public: bytes
     firm: Title
+    firm_number: int = 0  # in Crews; 0 for the site's own people
+    duty: str = "mechanic"  # or manager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +166,12 @@ def directory_file(
             "site_id": names.site_id,
         },
         "gateways": gateways,
+        "buildings": [
+            {"name": one.name, "title": _title(one.title), "area": one.area, "cell": one.cell} for one in site.buildings
+        ],
+        "firms": [
+            {"number": firm.number, "title": _title(firm.title), "telephone": firm.telephone} for firm in site.firms
+        ],
         "units": [
             {
                 "index": unit.index,
@@ -177,7 +188,10 @@ def directory_file(
             }
             for unit in site.units
         ],
-        "devices": [_device(site, names, device) for device in site.devices if device.kind not in left_out],
+        "devices": [
+            *(_device(site, names, device) for device in site.devices if device.kind not in left_out),
+            *(_visited_gateway(site, gateway) for gateway in site.gateways if gateway.packs),
+        ],
         "pools": [
             {
                 "name": pool.name,
@@ -188,22 +202,7 @@ def directory_file(
             }
             for pool in site.pools
         ],
-        "tariffs": [
-            {
-                "name": tariff.name,
-                "id": str(tariffs[tariff.name]),
-                "version": tariffs[tariff.name],
-                "unit": "kWh",
-                "quantity": tariff.quantity,
-                "period": tariff.span,
-                "source": tariff.source,
-                "tiers": [
-                    {"up_to": None if tier.up_to is None else str(tier.up_to), "price_micro": str(tier.price_micro)}
-                    for tier in tariff.tiers
-                ],
-            }
-            for tariff in site.tariffs
-        ],
+        "tariffs": [_tariff(tariff, tariffs[tariff.name]) for tariff in site.tariffs],
         "sign_in": [
             {
                 "role": sign_in.role,
@@ -218,12 +217,30 @@ def directory_file(
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
+def _tariff(tariff: Tariff, version: int) -> dict[str, object]:
+    return {
+        "name": tariff.name,
+        "id": str(version),
+        "version": version,
+        "unit": "kWh",
+        "quantity": tariff.quantity,
+        "period": tariff.span,
+        "source": tariff.source,
+        "tiers": [
+            {"up_to": None if tier.up_to is None else str(tier.up_to), "price_micro": str(tier.price_micro)}
+            for tier in tariff.tiers
+        ],
+    }
+
+
 def _member(member: CrewMember) -> dict[str, object]:
     return {
         "alias": member.alias.hex(),
         "public": member.public.hex(),
         "kind": "software",
         "firm": _title(member.firm),
+        "firm_number": member.firm_number,
+        "duty": member.duty,
     }
 
 
@@ -246,7 +263,47 @@ def _device(site: Site, names: SecretNames, device: Device) -> dict[str, object]
         "quantity": quantities.get(device.kind),
         "tariff": device.tariff,
         "counts_for": counts_for,
+        **_service(site, names, device),
     }
+
+
+def _visited_gateway(site: Site, gateway: Gateway) -> dict[str, object]:
+    """A gateway that is looked after by a plan: it keeps the log that judges visits of itself."""
+    urn = site.gateway_urn(gateway)
+    return {
+        "urn": urn,
+        "device": device_id(urn).hex(),
+        "kind": "gateway",
+        "name": gateway.name,
+        "origin": site.origin(gateway),
+        "floor": None,
+        "title": {"zh": f"网关 {gateway.name}", "en": f"Gateway {gateway.name}"},
+        "building": gateway.building,
+        "labels": [],
+        "packs": list(gateway.packs),
+    }
+
+
+def _service(site: Site, names: SecretNames, device: Device) -> dict[str, object]:
+    """Where it is, what is scanned there, and how it is looked after. Codes themselves are not the cloud's to know."""
+    codes = names.labels.get(device_key(device), {})
+    lift = site.lift_of(device)
+    return {
+        "building": device.building,
+        "labels": [
+            {"place": place, "digest": label_digest(code).hex()} for place, made in codes.items() for code in made
+        ],
+        "packs": list(device.packs),
+        "firm": device.firm,
+        "inspection_until": _day(device.inspection_until),
+        "calibration_until": _day(device.calibration_until),
+        "serviced_since": _day(device.serviced_since),
+        "of": None if lift is None else names.device(site, lift).hex(),
+    }
+
+
+def _day(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def _title(title: Title) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from contracts.clock import DemoClock
 from provisioning.names import SecretNames
@@ -11,7 +12,7 @@ from provisioning.settings.places import Places, Ports, clock_section
 from provisioning.site import Bus, Device, Gateway, Site
 from provisioning.toml_text import Section, toml_document
 
-__all__ = ["credentials_file", "gateway_file"]
+__all__ = ["cards_path", "credentials_file", "gateway_file", "knows_cards"]
 
 
 def gateway_file(
@@ -29,6 +30,7 @@ def gateway_file(
     broker_protocol: str = "5",
     maintenance: str | None = None,
     copies: Sequence[NamedCopy] = (),
+    with_cards: bool = False,
 ) -> str:
     """The settings of one gateway.
 
@@ -40,6 +42,7 @@ def gateway_file(
         broker_protocol: MQTT version that the brokers speak, "5" or "3.1.1".
         maintenance: address of the contract whose visits it judges; None judges none.
         copies: who must have signed for what is to be pruned.
+        with_cards: whether the crew's cards stand beside these settings, for its machine-room doors.
     """
     home = places.gateway
     brokers = [broker for broker in site.brokers if broker.gateway == gateway.name]
@@ -82,14 +85,28 @@ def gateway_file(
         sections.append(("ble", {"adapter": gateway.adapter}))
     if brokers:
         sections.append(("home_assistant", {"broker": brokers[0].name, "discovery_prefix": "homeassistant"}))
-    if maintenance is not None:
-        sections.append(("maintenance", {"contract": maintenance}))
-    sections += [gateway_copy(copy) for copy in copies]
     devices = [device for device in site.devices if device.gateway == gateway.name]
+    if maintenance is not None:
+        # Only beside a display or a machine-room door does a gateway load what judges presence.
+        crew_urls = [f"{cloud_url}/crew"] if any(device.of for device in devices) else None
+        cards = str(cards_path(places, gateway)) if with_cards and knows_cards(site, gateway) else None
+        sections.append(("maintenance", {"contract": maintenance, "crew_urls": crew_urls, "crew_cards_file": cards}))
+    sections += [gateway_copy(copy) for copy in copies]
     sections += [
         ("[device]", _device(site, names, device)) for device in devices if with_bluetooth or not device.ble_address
     ]
     return toml_document("Written by `minglou provision`; change the site file and apply it again.", sections)
+
+
+def cards_path(places: Places, gateway: Gateway) -> Path:
+    """Where a gateway reads whose card opens its machine rooms."""
+    return places.gateway / f"{gateway.log}-cards.toml"
+
+
+def knows_cards(site: Site, gateway: Gateway) -> bool:
+    """Whether one of its access controllers stands at a lift's machine room, or is itself visited by a plan."""
+    doors = (one for one in site.devices if one.kind == "access" and one.gateway == gateway.name)
+    return any(one.of or one.packs for one in doors)
 
 
 def credentials_file(site: Site, names: SecretNames, gateway: Gateway, hash_password: Callable[[str], str]) -> str:
@@ -119,4 +136,12 @@ def _device(site: Site, names: SecretNames, device: Device) -> Section:
         "topic": device.topic,
         "username": device.username,
         "ble_address": device.ble_address,
+        "of": _urn_of(site, names, device),
+        "without": list(device.without) or None,
+        "spare": True if device.spare else None,
     }
+
+
+def _urn_of(site: Site, names: SecretNames, device: Device) -> str | None:
+    lift = site.lift_of(device)
+    return None if lift is None else names.urn(site, lift)

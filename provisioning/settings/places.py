@@ -40,6 +40,15 @@ class Places:
         return self.root / "names.json"
 
     @property
+    def people_file(self) -> Path:
+        return self.root / "people.json"
+
+    @property
+    def cards_file(self) -> Path:
+        """Whose card opens machine rooms: personal data, on the manager's machine alone."""
+        return self.root / "cards.json"
+
+    @property
     def trust_file(self) -> Path:
         return self.root / "trust.json"
 

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from zoneinfo import ZoneInfo
 
-__all__ = ["Broker", "Building", "Bus", "Device", "Gateway", "Pool", "Site", "Tariff", "Tier", "Title", "Unit"]
+__all__ = [
+    "Broker",
+    "Building",
+    "Bus",
+    "Device",
+    "Firm",
+    "Gateway",
+    "Pool",
+    "Site",
+    "Tariff",
+    "Tier",
+    "Title",
+    "Unit",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +37,8 @@ class Building:
     name: str
     title: Title
     floors: int
+    area: str = "built-up"  # or "elsewhere": how soon somebody must be with trapped passengers
+    cell: str | None = None  # latitude and longitude to 0.01 degree: where phones may say that they are, never nearer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +113,18 @@ class Gateway:
     building: str
     epoch: int
     adapter: str | None  # Bluetooth adapter, such as hci0
+    packs: tuple[str, ...] = ()  # whose lists visits of it follow; with one it stands among the devices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firm:
+    """A firm that looks after devices."""
+
+    number: int  # in Crews
+    title: Title
+    telephone: str | None
+    registered: str | None = None  # its registered name and credit code, of which Crews holds the hash
+    licence_until: date | None = None  # the last day, by UTC, on which its licence holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +132,7 @@ class Device:
     """One meter, lift, access controller or sensor, and how a gateway reaches it."""
 
     name: str  # last part of the URN, such as 0501 or l1
-    kind: str  # meter, lift, access, water
+    kind: str  # meter, lift, access, water, display
     title: Title
     building: str
     floor: int
@@ -119,6 +147,15 @@ class Device:
     topic: str | None
     username: str | None
     ble_address: str | None
+    of: str | None = None  # a display's or a machine-room door's: the lift that it belongs to
+    without: tuple[str, ...] = ()  # items of its profile's visit rules that are not fitted here
+    labels: tuple[str, ...] = ()  # places that carry a code to scan
+    packs: tuple[str, ...] = ()  # whose lists its visits follow; the first has the classes that fall due
+    firm: int | None = None  # who maintains it, until an agreement on chain says so
+    inspection_until: date | None = None  # the authority's last inspection holds until then, by the manager's word
+    calibration_until: date | None = None
+    serviced_since: date | None = None  # its last visit before there were records, from which due days are counted
+    spare: bool = False  # a meter in stock, which will take another one's place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +175,7 @@ class Site:
     buses: tuple[Bus, ...]
     brokers: tuple[Broker, ...]
     devices: tuple[Device, ...]
+    firms: tuple[Firm, ...] = ()
 
     def origin(self, gateway: Gateway) -> str:
         """The name of the gateway's log: `HOST/SITE/LOG/eN`."""
@@ -156,3 +194,8 @@ class Site:
         """The URN of a device; `suffix` is the random end of a flat's meter, so that its hash cannot be guessed."""
         tail = f"-{suffix}" if suffix else ""
         return f"urn:minglou:{self.name}:{device.building}:{device.kind}:{device.name}{tail}"
+
+    def lift_of(self, device: Device) -> Device | None:
+        """The lift that a display or a machine-room door belongs to."""
+        whose = ("lift", device.building, device.of)
+        return next((one for one in self.devices if (one.kind, one.building, one.name) == whose), None)

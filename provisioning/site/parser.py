@@ -9,16 +9,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from provisioning.errors import Mistake, SiteFileError
 from provisioning.site.device_tables import take_device
-from provisioning.site.forms import DIRECTORY, HOST, LABEL, NAME, OBIS, TITLE, URL
+from provisioning.site.forms import CELL, DIRECTORY, HOST, LABEL, NAME, OBIS, PACK, TELEPHONE, TITLE, URL
 from provisioning.site.lines import LineMap
-from provisioning.site.model import Broker, Building, Bus, Gateway, Pool, Site, Tariff, Tier, Title, Unit
+from provisioning.site.model import Broker, Building, Bus, Firm, Gateway, Pool, Site, Tariff, Tier, Title, Unit
 from provisioning.site.references import check_references
 from provisioning.site.table import Mistakes, Table
 
 __all__ = ["FORMAT", "parse_site", "read_site"]
 
 FORMAT = "minglou-site/1"
+AREAS = ("built-up", "elsewhere")
 _BYTES_MAX = 4 * 1024 * 1024
+_FIRM_MAX = 65_535
 
 
 def read_site(path: Path) -> Site:
@@ -88,6 +90,7 @@ def _take_site(document: Table) -> Site:
         buses=tuple(map(_take_bus, document.tables("bus", 0, ""))),
         brokers=tuple(map(_take_broker, document.tables("broker", 0, ""))),
         devices=tuple(map(take_device, document.tables("device", 1, "add the meters, lifts and other devices"))),
+        firms=tuple(map(_take_firm, document.tables("firm", 0, ""))),
     )
     head.close()
     chain.close()
@@ -113,7 +116,11 @@ def _take_timezone(table: Table) -> ZoneInfo:
 
 def _take_building(table: Table) -> Building:
     building = Building(
-        name=table.text("name", LABEL, "b07"), title=_take_title(table), floors=table.whole("floors", 1, 200)
+        name=table.text("name", LABEL, "b07"),
+        title=_take_title(table),
+        floors=table.whole("floors", 1, 200),
+        area=table.choice("area", AREAS) if table.has("area") else AREAS[0],
+        cell=table.optional_text("cell", CELL, "30.27,120.15"),
     )
     table.close()
     return building
@@ -179,6 +186,21 @@ def _take_pool(table: Table) -> Pool:
     return pool
 
 
+def _take_firm(table: Table) -> Firm:
+    firm = Firm(
+        number=table.whole("number", 1, _FIRM_MAX),
+        title=_take_title(table),
+        telephone=table.optional_text("telephone", TELEPHONE, "0571 8888 0000"),
+        registered=table.optional_text("registered", TITLE, "杭州安行电梯有限公司 91330106MA2B00000X"),
+        licence_until=table.optional_date("licence_until"),
+    )
+    if table.has("registered") != table.has("licence_until"):
+        has, lacks = ("registered", "licence_until") if table.has("registered") else ("licence_until", "registered")
+        table.wrong(has, f"a firm on the chain needs {lacks} as well", f"add {lacks}, or remove {has}")
+    table.close()
+    return firm
+
+
 def _take_gateway(table: Table) -> Gateway:
     gateway = Gateway(
         name=table.text("name", LABEL, "g1"),
@@ -186,6 +208,7 @@ def _take_gateway(table: Table) -> Gateway:
         building=table.text("building", LABEL, "b07"),
         epoch=table.whole("epoch", 0, 9999, default=0),
         adapter=table.optional_text("adapter", re.compile(r"hci\d{1,2}"), "hci0"),
+        packs=table.texts("packs", PACK, "gateway-service"),
     )
     table.close()
     return gateway

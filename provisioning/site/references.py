@@ -41,6 +41,7 @@ def check_references(site: Site, mistakes: Mistakes) -> None:
         _refer(mistakes, (kind, number, "gateway"), linked_row.gateway, "gateway", gateways)
     for number, device in enumerate(site.devices):
         _check_device(site, number, device, mistakes)
+        _check_service(site, number, device, mistakes)
     _check_floors(site, mistakes)
     _check_origins(site, mistakes)
 
@@ -68,11 +69,26 @@ def _check_device(site: Site, number: int, device: Device, mistakes: Mistakes) -
         )
 
 
+def _check_service(site: Site, number: int, device: Device, mistakes: Mistakes) -> None:
+    """Whose display or door it is, and who maintains it."""
+    if device.of is not None:
+        lifts = [one.name for one in site.devices if one.kind == "lift" and one.building == device.building]
+        if device.of not in lifts:
+            says = f"building {device.building} has no lift {device.of}"
+            remedy = f"name one of its lifts: {', '.join(lifts)}" if lifts else "add its lift as a [[device]] first"
+            mistakes.add(("device", number, "of"), says, remedy)
+    firms = [firm.number for firm in site.firms]
+    if device.firm is not None and device.firm not in firms:
+        says = f"there is no firm {device.firm}"
+        mistakes.add(("device", number, "firm"), says, "add a [[firm]] with that number, or correct the reference")
+
+
 def _check_unique(site: Site, mistakes: Mistakes) -> None:
     _unique(mistakes, "building", "name", [row.name for row in site.buildings])
     _unique(mistakes, "unit", "name", [row.name for row in site.units])
     _unique(mistakes, "tariff", "name", [row.name for row in site.tariffs])
     _unique(mistakes, "pool", "name", [row.name for row in site.pools])
+    _unique(mistakes, "firm", "number", [str(firm.number) for firm in site.firms])
     _unique(mistakes, "gateway", "name", [row.name for row in site.gateways])
     _unique(mistakes, "gateway", "log", [row.log for row in site.gateways])
     _unique(mistakes, "bus", "name", [row.name for row in site.buses])

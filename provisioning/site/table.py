@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 
 from provisioning.errors import Mistake
 from provisioning.site.lines import LineMap, Path
@@ -85,6 +86,50 @@ class Table:
             self.wrong(key, f"{key} {value!r} is not known", _nearest(str(value), words))
             return ""
         return str(value)
+
+    def choices(self, key: str, choices: Collection[str]) -> tuple[str, ...]:
+        """An array of different words out of a few; empty when the key is not written, or after a mistake."""
+        if not self.has(key):
+            return ()
+        value = self._take(key, "…")
+        if not isinstance(value, list) or len({*map(str, value)}) != len(value):
+            self.wrong(key, f"{key} is not an array of different words", f'write {key} = ["{next(iter(choices))}"]')
+            return ()
+        for word in value:
+            if word not in choices:
+                self.wrong(key, f"{key} {word!r} is not known", _nearest(str(word), choices))
+                return ()
+        return tuple(map(str, value))
+
+    def texts(self, key: str, form: re.Pattern[str], example: str) -> tuple[str, ...]:
+        """An array of different strings of one form; empty when the key is not written, or after a mistake."""
+        if not self.has(key):
+            return ()
+        value = self._take(key, example)
+        is_right = isinstance(value, list) and all(isinstance(one, str) and form.fullmatch(one) for one in value)
+        if not isinstance(value, list) or not is_right or len(set(value)) != len(value):
+            self.wrong(key, f"{key} is not an array of different names", f'write {key} = ["{example}"]')
+            return ()
+        return tuple(value)
+
+    def flag(self, key: str) -> bool:
+        """True or false; false when the key is not written, or after a mistake."""
+        if not self.has(key):
+            return False
+        value = self._take(key, "true")
+        if not isinstance(value, bool):
+            self.wrong(key, f"{key} is {_kind(value)}, neither true nor false", f"write {key} = true, or remove it")
+        return value is True
+
+    def optional_date(self, key: str) -> date | None:
+        """A calendar date, or None when the key is not written."""
+        if not self.has(key):
+            return None
+        value = self._take(key, "…")
+        if not isinstance(value, date) or isinstance(value, datetime):
+            self.wrong(key, f"{key} is {_kind(value)}, not a date", f"write {key} = 2027-05-31, without quotes")
+            return None
+        return value
 
     def whole(self, key: str, minimum: int, maximum: int, default: int | None = None) -> int:
         """A whole number within bounds; `minimum` after a mistake."""

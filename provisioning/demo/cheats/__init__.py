@@ -1,1 +1,1 @@
-"""Five ways to cheat, each really done on files and processes, judged by the real verifier, and put back."""
+"""Ways to cheat, each really done on files, processes and visits, and judged by the tools that anybody has."""

@@ -1,4 +1,4 @@
-"""The six cheats that the demo's page offers."""
+"""The nine cheats that the demo's page offers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from provisioning.demo.cheats.gateway_log import restore_old_log
 from provisioning.demo.cheats.report import Cheat
 from provisioning.demo.cheats.scene import Scene
 from provisioning.demo.cheats.super_log import rewrite_the_super_log
+from provisioning.demo.cheats.visits import be_in_two_places, copy_a_photo, sign_without_going
 from provisioning.site import Title
 
 __all__ = ["cheats_of"]
@@ -38,5 +39,20 @@ def cheats_of(scene: Scene) -> tuple[Cheat, ...]:
             name="rewrite",
             title=Title(zh="改写总日志，找见证人帮忙", en="Rewrite the super-log, with a witness's help"),
             run=lambda: rewrite_the_super_log(scene),
+        ),
+        Cheat(
+            name="unmade_visit",
+            title=Title(zh="维保没去也签名", en="Sign without going"),
+            run=lambda: sign_without_going(scene),
+        ),
+        Cheat(
+            name="copied_photo",
+            title=Title(zh="旧照片充新照片", en="Copy a photo"),
+            run=lambda: copy_a_photo(scene),
+        ),
+        Cheat(
+            name="two_places",
+            title=Title(zh="一人同时在两处", en="Be in two places"),
+            run=lambda: be_in_two_places(scene),
         ),
     )

@@ -106,12 +106,15 @@ class Scene:
             raise DemoError(f"the cloud holds no entry {quantity} of {unit}; let the month end first")
         return HeldEntry(log_id=row[0], index=row[1], value=row[2], quantity=row[3])
 
-    async def ask_cloud(self, path: str, *, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """GET, or POST a body, with the launcher's token unless another is given."""
+    async def ask_cloud(
+        self, path: str, *, body: bytes | None = None, headers: dict[str, str] | None = None, method: str | None = None
+    ) -> Answer:
+        """GET, or POST a body unless another method is named, with the launcher's token unless another is given."""
         token = await self._token()
         request = urllib.request.Request(  # noqa: S310 - our own address
-            self.cloud_url + path, data=body, headers={"Authorization": f"Bearer {token}", **(headers or {})}
-        )
+            self.cloud_url + path, data=body, headers={"Authorization": f"Bearer {token}", **(headers or {})},
+            method=method,
+        )  # fmt: skip
         return await asyncio.to_thread(fetch, request)
 
     async def _token(self) -> str:
