@@ -1,12 +1,12 @@
 # Minglou: every target installs what it needs first (requirements/install.py; quick when nothing changed).
 #   ARGS="..."   passed on, as in `make demo ARGS=--once` or `make test ARGS="-k boundary"`
 #   ONLY=edge    one group of figures, as in `make bench ONLY=edge`
-#   JOBS=4       how many processes share the tests; 0 runs them one after the other in one
+#   JOBS=4       how many processes share the tests (3: on two cores, for many wait); 0 runs them one after the other in one
 
 PYTHON ?= python3
 BIN    := .venv/bin
 ARGS   ?=
-JOBS   ?= 2
+JOBS   ?= 3
 SHARE  := --dist loadfile --no-loadscope-reorder
 ONLY   ?=
 
@@ -50,5 +50,5 @@ lock: install  ## resolve the dependencies anew and write the lock files
 	$(BIN)/python requirements/lock.py $(ARGS)
 
 clean:  ## remove everything that was installed or made
-	rm -rf .venv .tools .demo .reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache contracts/vyper/build dist
+	rm -rf .venv .tools .demo .reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache contracts/vyper/build cloud/web/static/vendor dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

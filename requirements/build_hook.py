@@ -1,4 +1,4 @@
-"""Hatchling's hook: a wheel carries the contracts compiled, so that whoever installs it needs no compiler."""
+"""Hatchling's hook: a wheel carries the compiled contracts and the reader of QR codes; to install it needs no tools."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class CompiledContracts(BuildHookInterface):  # type: ignore[type-arg]  # the build configuration's type is not ours
-    """Compile the Vyper contracts and add the results, which git does not keep, to the wheel."""
+    """Compile the Vyper contracts; add the results and the codes' reader, which git does not keep, to the wheel."""
 
     PLUGIN_NAME = "custom"
 
@@ -21,4 +21,6 @@ class CompiledContracts(BuildHookInterface):  # type: ignore[type-arg]  # the bu
             return
         subprocess.run([sys.executable, "-m", "contracts.vyper.compile"], cwd=self.root, check=True)
         built = Path(self.root) / "contracts" / "vyper" / "build"
-        build_data["artifacts"] += [f"/{path.relative_to(self.root).as_posix()}" for path in built.rglob("*.json")]
+        vendor = Path(self.root) / "cloud" / "web" / "static" / "vendor"
+        carried = [*built.rglob("*.json"), *vendor.glob("*")]
+        build_data["artifacts"] += [f"/{path.relative_to(self.root).as_posix()}" for path in carried]

@@ -32,6 +32,13 @@ LOCKS = REPOSITORY / "requirements"
 TOOLS = REPOSITORY / ".tools"
 VENV = REPOSITORY / ".venv"
 LOG = TOOLS / "install.log"
+VENDOR = REPOSITORY / "cloud" / "web" / "static" / "vendor"
+# Script and program of the reader are one pair: of two releases they crash each other.
+VENDOR_FILES = {
+    "zxing-wasm/dist/iife/reader/index.js": "zxing-reader.js",
+    "zxing-wasm/dist/reader/zxing_reader.wasm": "zxing_reader.wasm",
+    "lean-qr/index.mjs": "lean-qr.mjs",
+}
 COMMAND_SECONDS_MAX = 900
 # What the system trusts, such as the proxy of a firm: Node.js from a wheel would not look here by itself.
 SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -215,35 +222,51 @@ def node_major(node: str) -> int:
     return int(major) if major.isdigit() else 0
 
 
-def install_chain() -> str | None:
-    """Anvil from npm, by its locked hash on the platform that the lock was made for.
+def install_npm_packages() -> str | None:
+    """What comes from npm, by its locked hashes: the codes' reader and writer, axe, and anvil where the lock names it.
 
-    The package of the platform is taken, not npm's wrapper around it: that is a Node.js process, and killing it would
-    leave the chain running.
+    Anvil's package of the platform is taken, not npm's wrapper around it: that is a Node.js process, and killing it
+    would leave the chain running.
     """
     folder = TOOLS / "npm"
     folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(LOCKS / "node" / name, folder / name)
+    npm("ci", directory=folder)
+    package, version = chain_package()
+    locked = package in (LOCKS / "node" / "package-lock.json").read_text()
+    if not locked:
+        npm("install", "--no-save", f"{package}@{version}", directory=folder)
+    program = folder / "node_modules" / package / "bin" / "anvil"
+    if not program.exists():  # npm leaves out without a word what is optional and did not arrive
+        raise InstallError(f"npm did not bring {package}. Check npm's registry setting, then run the same again.")
+    link(TOOLS / "bin" / "anvil", program)
+    return None if locked else "anvil by version alone: the lock has no hash for this platform"
+
+
+def npm(command: str, *words: str, directory: Path) -> None:
+    """Run npm, which runs no script of a package and trusts the authorities of the system."""
     settings = {"PATH": f"{TOOLS / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
     if SYSTEM_AUTHORITIES.exists():
         settings["NODE_EXTRA_CA_CERTS"] = os.environ.get("NODE_EXTRA_CA_CERTS", str(SYSTEM_AUTHORITIES))
     quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-    package, version = chain_package()
-    locked = package in (LOCKS / "node" / "package-lock.json").read_text()
-    if locked:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(LOCKS / "node" / name, folder / name)
-    words = ["ci", *quiet] if locked else ["install", *quiet, "--no-save", f"{package}@{version}"]
     remedy = "Check the network or npm's registry setting, then run the same command again."
-    run(TOOLS / "bin" / "npm", *words, directory=folder, extra=settings, remedy=remedy)
-    link(TOOLS / "bin" / "anvil", folder / "node_modules" / package / "bin" / "anvil")
-    return None if locked else "by version alone: the lock has no hash for this platform"
+    run(TOOLS / "bin" / "npm", command, *quiet, *words, directory=directory, extra=settings, remedy=remedy)
 
 
 def chain_package() -> tuple[str, str]:
     """Name of anvil's npm package for this machine, and the version that package.json asks for."""
-    wanted = json.loads((LOCKS / "node" / "package.json").read_text())["dependencies"]
+    wanted = json.loads((LOCKS / "node" / "package.json").read_text())["optionalDependencies"]
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return f"@foundry-rs/anvil-{platform.system().lower()}-{machine}", next(iter(wanted.values()))
+
+
+def copy_code_reader() -> str | None:
+    """The reader and the writer of QR codes to where the cloud serves them from; git does not keep them."""
+    VENDOR.mkdir(parents=True, exist_ok=True)
+    for source, name in VENDOR_FILES.items():
+        shutil.copyfile(TOOLS / "npm" / "node_modules" / source, VENDOR / name)
+    return None
 
 
 def link(name: Path, target: Path) -> None:
@@ -335,7 +358,8 @@ def steps() -> Iterable[Step]:
     specification = TOOLS / "evm" / "lib"
     yield Step("a second EVM for tests", (LOCKS / "evm.lock",), specification, install_second_evm)
     yield Step("Node.js", (LOCKS / "node.lock",), TOOLS / "bin" / "node", install_node)
-    yield Step("development chain", node_locks, TOOLS / "bin" / "anvil", install_chain)
+    yield Step("packages of npm", node_locks, TOOLS / "bin" / "anvil", install_npm_packages)
+    yield Step("the code reader", node_locks, VENDOR / "zxing_reader.wasm", copy_code_reader)
 
 
 def begin(name: str) -> float:
