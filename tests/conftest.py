@@ -22,14 +22,18 @@ settings.load_profile("shared")
 LONGEST = (
     "end_to_end/test_demo_survival",
     "end_to_end/test_demo_once",
-    "cloud/web/test_browser",
     "edge/test_bus",
-    "faults/test_gateway_is_killed",
+    "cloud/test_tenants",
+    "crew/test_app",
+    "cloud/web/test_browser",
+    "cloud/test_server_processes",
+    "cloud/test_sites",
     "cloud/test_serving",
-    "faults/test_cloud_chain",
-    "cloud/test_billing",
-    "devices/test_building_mqtt",
     "edge/test_ble",
+    "cloud/test_ingest_log",
+    "devices/test_building_mqtt",
+    "minglou/test_time_of_use",
+    "cloud/test_billing",
 )
 
 

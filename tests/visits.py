@@ -14,6 +14,18 @@ LIFT = "urn:minglou:site:b01:lift:l1"
 MECHANIC, OTHER, MANAGER = (p256.key_from_secret(secret) for secret in (101, 102, 103))
 ALIASES = {key: sha256(p256.public_bytes(key)).digest() for key in (MECHANIC, OTHER, MANAGER)}
 
+VISIT_STAGES = (
+    (0, "inspection", 0),
+    (5, "inspection", 2),
+    (10, "inspection", 3),
+    (15, "out_of_service", 0),
+    (18, "inspection", 0),
+    (25, "inspection", 3),
+    (30, "inspection", 1),
+    (35, "normal", 0),
+)
+"""A visit as a lift's module reports it: after so many minutes the mode, and door cycles since the last report."""
+
 
 def visit_of(
     started_at_s: int, *, minutes: int = 35, urn: str = LIFT, salt: int = 1,
@@ -34,11 +46,16 @@ def visit_of(
     )
 
 
-def signed(visit: Visit, *keys: p256.PrivateKey, chain_id: int = CHAIN_ID, contract: str = CONTRACT) -> SignedVisit:
-    """The visit as its crew signs it."""
-    return sign_visit(
-        visit, keys or (MECHANIC,), chain_id=chain_id, contract=contract, nonce=7, deadline=visit.ended_at_s + 86_400
-    )
+def signed(
+    visit: Visit,
+    *keys: p256.PrivateKey,
+    chain_id: int = CHAIN_ID,
+    contract: str = CONTRACT,
+    deadline: int | None = None,
+) -> SignedVisit:
+    """The visit as its crew signs it; for a day unless a deadline is given."""
+    until = visit.ended_at_s + 86_400 if deadline is None else deadline
+    return sign_visit(visit, keys or (MECHANIC,), chain_id=chain_id, contract=contract, nonce=7, deadline=until)
 
 
 def mailed(number: int, visit: SignedVisit) -> dict[str, Any]:

@@ -37,6 +37,10 @@ GROUPS = (
     "sites",
     "cluster",
     "web",
+    "crew_qr",
+    "crew_fakes",
+    "crew_app",
+    "crew_kills",
     "demo_page",
     "demo",
 )

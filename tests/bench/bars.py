@@ -35,6 +35,43 @@ BARS: dict[str, Bar] = {
     "demo.once_s": Bar("<= 120", "one month from meter to bill, verified", "一个月从电表到账单并核验"),
     "demo.page_s": Bar("<= 20", "start of the demo to its page", "从启动到页面打开"),
     "demo.setup_s": Bar("<= 300", "set-up of the demo on a fresh machine", "全新机器上的演示准备"),
+    "crew.qr_read_of_180": Bar(
+        ">= 159", "frames of a printed label read, of 180 in nine conditions", "九种条件下 180 帧标签画面中读出的帧数"
+    ),
+    "crew.fake_caught": Bar(
+        ">= 0.95",
+        "faked visits caught, of the held-out half of a seeded corpus",
+        "假维保被发现的比例（留出的一半样本）",
+    ),
+    "crew.fake_caught_no_show": Bar(">= 0.80", "of them: nobody came", "其中：没人到场"),
+    "crew.fake_caught_one_minute": Bar(">= 0.80", "of them: came for a minute", "其中：到场一两分钟就走"),
+    "crew.fake_caught_relayed_code": Bar(
+        ">= 0.80", "of them: the display's code sent by chat", "其中：动态码由他人转发"
+    ),
+    "crew.fake_caught_copied_photo": Bar(">= 0.80", "of them: another visit's photograph", "其中：照片抄自另一次维保"),
+    "crew.fake_caught_cloned_phone": Bar(">= 0.80", "of them: a copied phone", "其中：手机被复制"),
+    "crew.fake_caught_teleport": Bar(
+        ">= 0.80", "of them: one person at two places too soon", "其中：一人短时间内在两地签字"
+    ),
+    "crew.fake_caught_absent_colleague": Bar(">= 0.80", "of them: the colleague was not there", "其中：同事不在场"),
+    "crew.fake_caught_item_not_done": Bar(
+        ">= 0.80",
+        "of them: items ticked, not done, that the machine would have shown",
+        "其中：设备能看出的项目勾了没做",
+    ),
+    "crew.false_alarm": Bar(
+        "<= 0.01", "honest visits not paid for, or asked about gravely", "诚实维保被误判（不付款或严重疑问）的比例"
+    ),
+    "crew.false_doubt": Bar(
+        "<= 0.02", "honest visits of which the machine doubts an item", "诚实维保中有项目被误判为未做的比例"
+    ),
+    "crew.shell_kb_gz": Bar(
+        "<= 600", "the crew app, all that a phone keeps, gzipped", "维保程序手机上保存的全部文件（gzip）"
+    ),
+    "crew.cold_start_s_4x": Bar("<= 1.5", "it opens without network, CPU slowed 4 times", "无网络打开，CPU 慢 4 倍"),
+    "crew.kill_runs": Bar(">= 1000", "kills, crashes, reloads and network flaps of it", "强杀、崩溃、重载和断网次数"),
+    "crew.kill_lost": Bar("== 0", "kept steps lost in them", "其中丢失的已保存步骤"),
+    "crew.kill_doubled": Bar("== 0", "visits sent twice in them", "其中重复上传的维保"),
     "cli.help_s": Bar("<= 0.3", "`minglou --help`, whole process", "`minglou --help` 整个进程"),
     "verify.python_ms": Bar("<= 5", "one evidence file, all offline checks, Python", "一份证据全部离线核验，Python"),
     "verify.chromium_ms": Bar("<= 50", "the same in Chromium", "同上，Chromium 浏览器"),

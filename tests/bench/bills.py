@@ -8,8 +8,8 @@ bindings are made there and not mined, and the roll's count on anvil is set by `
 is a compound's, and this run is many compounds' bills in one.
 
 Within the time: reading and unsealing the entries, pricing (tiers by year, three registers, two pools by floor area),
-all bills' bytes on disk, the tree, `close_period` mined, and the hand-over by HTTP to the cloud's own routes in a
-process of their own, which verify every block against the root that their follower read from anvil, seal every bill
+all bills' bytes on disk, the tree, `close_period` mined, and the hand-over by HTTP to the cloud's own routes in two
+processes of their own, which verify every block against the root that their follower read from anvil, seal every bill
 under its unit's key, and commit it. Not within it: the cloud's second computation that compares what was posted.
 `MINGLOU_BENCH_BILLS` takes fewer, for a quick look; the figure is then left out.
 """
@@ -20,6 +20,7 @@ import asyncio
 import gc
 import multiprocessing
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ from cloud.chain.view import ChainView
 from cloud.directory import EMPTY
 from cloud.settings import ChainSettings, OperatorSettings
 from cloud.store.sealing import BILLS
+from cloud.supervisor import listen
 from contracts.clock import SystemClock
 from contracts.ending import end_tasks
 from provisioning.demo.anvil import anvil_command
@@ -49,13 +51,15 @@ from tests.bench.cloud_target import ingest_of, keys_in, sealed_store
 from tests.bench.figure import Figure
 from tests.cloud.chain_site import ChainSite, secret_of
 from tests.postgres import postgres_server
-from tests.processes import free_port, is_listening, running, wait_until
+from tests.processes import free_port, is_listening, running
 
 UNITS = 1_000_000
 UTC_OFFSET = timedelta(hours=8)
 SLOTS = 64
+WORKERS = 2  # as `[cloud] workers`
 BOND_FEN = 10**6
 AT_ONCE = 8  # gateways whose batches wait for ingest
+POLL_SECONDS = 0.5  # as `[chain] poll_seconds` by default
 PROGRESS = 100_000  # bills between two words of how far they are
 
 
@@ -184,8 +188,9 @@ async def _end_month(site: ChainSite, closing: date) -> None:
 
 def _chain_settings(url: str) -> ChainSettings:
     return ChainSettings(
-        rpc=(url,), chain_id=31337, deployment_file=Path("none"), finality_depth=1, poll_seconds=0.2, stuck_seconds=30,
-        fee_cap_wei=10**12, priority_fee_wei=10**9, quorum=None, legacy_transactions=False, resends_lost=False,
+        rpc=(url,), chain_id=31337, deployment_file=Path("none"), finality_depth=1, poll_seconds=POLL_SECONDS,
+        stuck_seconds=30, fee_cap_wei=10**12, priority_fee_wei=10**9, quorum=None, legacy_transactions=False,
+        resends_lost=False,
     )  # fmt: skip
 
 
@@ -235,20 +240,26 @@ def _make_unit_keys(folder: Path, view: ChainView) -> None:
 
 @contextmanager
 def _serving(store_url: str, folder: Path, view: ChainView, deployment: Deployment, rpc: str) -> Iterator[str]:
-    port = free_port()
+    """The cloud's routes, by as many processes as we recommend for two cores."""
+    listener = listen("127.0.0.1", 0)
     # Forked, so that the view is there at once: in a running cloud it has been folded long before.
-    words = (store_url, folder, view, deployment, rpc, port)
-    server = multiprocessing.get_context("fork").Process(target=_serve, args=words)
-    server.start()
+    words = (store_url, folder, view, deployment, rpc, listener)
+    fork = multiprocessing.get_context("fork")
+    servers = [fork.Process(target=_serve, args=words) for _ in range(WORKERS)]
+    for server in servers:
+        server.start()
     try:
-        wait_until(lambda: is_listening(port), seconds=60, what="the cloud's routes")
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.kill()
-        server.join()
+        for server in servers:
+            server.kill()
+            server.join()
+        listener.close()
 
 
-def _serve(store_url: str, folder: Path, view: ChainView, deployment: Deployment, rpc: str, port: int) -> None:
+def _serve(
+    store_url: str, folder: Path, view: ChainView, deployment: Deployment, rpc: str, listener: socket.socket
+) -> None:
     """The cloud's routes of bills over the store, beside a follower that reads closed periods from the chain."""
     import uvicorn
     from fastapi import FastAPI
@@ -256,12 +267,13 @@ def _serve(store_url: str, folder: Path, view: ChainView, deployment: Deployment
     from cloud.billing.routes import billing_router
     from cloud.chain.client import ChainClient
     from cloud.chain.follower import Follower
+    from cloud.lease import Lease
 
     async def serve() -> None:
         store, followed = sealed_store(store_url, folder), ChainView(31337)
         follower = Follower(
             store=store, client=ChainClient([rpc]), deployment=deployment, clock=SystemClock(), listeners=[followed],
-            finality_depth=1,
+            finality_depth=1, lease=Lease(store),
         )  # fmt: skip
         await follower.load()
 
@@ -269,7 +281,7 @@ def _serve(store_url: str, folder: Path, view: ChainView, deployment: Deployment
             while True:
                 await follower.step()
                 view.periods = followed.periods
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(POLL_SECONDS)
 
         cloud: Any = SimpleNamespace(
             store=store,
@@ -278,9 +290,9 @@ def _serve(store_url: str, folder: Path, view: ChainView, deployment: Deployment
         )
         app = FastAPI()
         app.include_router(billing_router(cloud))
-        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off")
+        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
         following = asyncio.create_task(follow())
-        await uvicorn.Server(config).serve()
+        await uvicorn.Server(config).serve(sockets=[listener])
         following.cancel()
 
     asyncio.run(serve())

@@ -10,6 +10,7 @@ from cloud.chain.client import ChainClient, SigningKey
 from cloud.chain.deploy import P256_PRECOMPILE, DeployOptions, deploy, wait_for_receipt
 from cloud.chain.deployment import CONTRACTS, Deployment
 from contracts import ed25519
+from contracts.abi import Call
 from contracts.onchain import origin_id
 from tests.cloud.abi import contract_abi
 from tests.cloud.gateway import SimulatedGateway
@@ -97,9 +98,15 @@ class ChainSite:
 
     async def send(self, role: str, contract: str, function: str, *arguments: Any) -> None:
         """One transaction by one party, mined."""
-        key, abi = self.keys[role], contract_abi(contract)
-        address = self.address(contract)
-        data = abi.call(function, *arguments)
+        data = contract_abi(contract).call(function, *arguments)
+        await self._transact(role, self.address(contract), data, f"{contract}.{function}")
+
+    async def send_call(self, role: str, call: Call) -> None:
+        """The same, as `contracts.calls` makes it."""
+        await self._transact(role, call.to, call.data, f"call of {call.to}")
+
+    async def _transact(self, role: str, address: str, data: bytes, what: str) -> None:
+        key = self.keys[role]
         gas = await self.client.estimate_gas(address, data, sender=key.address)
         raw, transaction_hash = key.sign(
             {
@@ -115,8 +122,8 @@ class ChainSite:
             }
         )
         refusals = await self.client.broadcast(raw)
-        receipt = await wait_for_receipt(self.client, transaction_hash, what=function, refusals=refusals)
-        assert receipt.succeeded, f"{contract}.{function} reverted"
+        receipt = await wait_for_receipt(self.client, transaction_hash, what=what, refusals=refusals)
+        assert receipt.succeeded, f"{what} reverted"
 
     async def view(self, contract: str, function: str, *arguments: Any) -> Any:
         abi = contract_abi(contract)
@@ -129,10 +136,16 @@ class ChainSite:
 
     async def change(self, *calls: tuple[Any, ...]) -> None:
         """A two-party change, each call of contract, inner function and arguments; its delay waited for and enacted."""
-        inner = [
-            (self.address(contract), contract_abi(contract).call(function, *arguments))
-            for contract, function, *arguments in calls
-        ]
+        await self.change_by_calls(
+            *(
+                Call(to=self.address(contract), data=contract_abi(contract).call(function, *arguments))
+                for contract, function, *arguments in calls
+            )
+        )
+
+    async def change_by_calls(self, *calls: Call) -> None:
+        """The same of calls as `contracts.calls` makes them."""
+        inner = [(call.to, call.data) for call in calls]
         await self.send("manager", "Registry", "announce", inner)
         number = await self.view("Registry", "batch_count") - 1
         await self.send("committee", "Registry", "approve", number)

@@ -21,6 +21,7 @@ from contracts import ed25519
 from contracts.clock import SystemClock
 from tests.cloud.gateway import SimulatedGateway
 from tests.cloud.shards import watched_statements
+from tests.conftest import Endpoint
 from tests.postgres import PostgresServer
 
 SUPER_ORIGIN = "demo.minglou.example/log"
@@ -157,6 +158,22 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     name, server = request.getfixturevalue("migrated_postgres"), request.getfixturevalue("postgres")
     server.sql(_EMPTY, name)
     return str(server.url(name))
+
+
+@pytest.fixture
+def agreed(run: Callable[[Coroutine[Any, Any, Any]], Any], anvil: Endpoint) -> None:
+    """A site with a lift's agreement stands on the chain, made outside of the time that a test has."""
+    from tests.cloud.maintenance_site import prepare  # with the chain's libraries
+
+    run(prepare(anvil.url))
+
+
+@pytest.fixture
+def kept(tmp_path: Path, migrated_sqlite: Path) -> str:
+    """The URL of an empty store: one kind is enough for what the chain decides."""
+    path = tmp_path / "cloud.sqlite3"
+    shutil.copyfile(migrated_sqlite, path)
+    return sqlite_url(path)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

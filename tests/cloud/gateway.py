@@ -1,6 +1,7 @@
 """A gateway as the cloud sees one: a real key, a real tree, real batches; it can also lie on demand."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from contracts import p256
@@ -79,12 +80,16 @@ class SimulatedGateway:
             detail: dict[str, object] | None = {"source": "poll"} if detailed else None
             self.log(Kind.READING, urn, "1-0:1.8.0", 7 * self.size, detail=detail)
 
-    def log_visit(self, urn: str, level: int, digest: bytes, *, at_ms: int) -> int:
-        """Append a judged visit and its verdict, as the edge does; the visit's index."""
+    def log_visit(
+        self, urn: str, level: int, digest: bytes, *, at_ms: int, presence: Mapping[str, object] | None = None
+    ) -> int:
+        """Append a judged visit and its verdict, as the edge does; the visit's index. `presence`: of its facts."""
         index = self.log(Kind.VISIT, urn, "visit", level, digest=digest, at_ms=at_ms)
         items = dict.fromkeys(("inspection-mode", "door-cycles"), "confirmed" if level >= 2 else "not-seen")
         verdict: dict[str, object] = {"items": items, "presence": "not-observable", "key_class": "file"}
         detail: dict[str, object] = {"visit": digest.hex(), "facts": {"heard": 8}, "verdict": verdict}
+        if presence is not None:
+            detail["facts"] = {"heard": 8, "presence": dict(presence)}
         self.log(Kind.STATUS, urn, "visit.verdict", level, detail=detail, at_ms=at_ms)
         return index
 

@@ -101,10 +101,10 @@ class House:
         made = await self.cloud.identity.invite(None, role, unit=alias, firm=firm, now_ms=self.clock.at_ms)
         return made.code
 
-    async def member(self, role: Role, unit: str | None = None) -> httpx.AsyncClient:
+    async def member(self, role: Role, unit: str | None = None, firm: str | None = None) -> httpx.AsyncClient:
         """Somebody who joined with a letter and a passkey, in their browser."""
         browser, phone = self.browser(), Phone(ORIGIN)
-        answer = await join(browser, phone, await self.letter(role, unit))
+        answer = await join(browser, phone, await self.letter(role, unit, firm))
         assert answer.status_code == 200, answer.text
         return browser
 

@@ -1,5 +1,6 @@
 """Bills as bytes: blocks are taken in order and once if they lead to the root, and read back as they were posted."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
@@ -144,6 +145,23 @@ def test_bills_that_are_held_cost_nobody_the_work_of_verifying_them_again(
         with pytest.raises(BillingError, match="another root"):
             await take(store, view_of(BillTree(leaves_of(other, PLACE))), block(some, tree, 0))
         assert len(verified) == 2, "bills under another root are none that are held"
+
+    run(closing(store, scenario()))
+
+
+def test_a_block_waits_for_the_one_before_it_that_another_request_hands_in(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = contents(Random(11), BILLS_AT_ONCE + 3)
+    tree = BillTree(leaves_of(some, PLACE))
+    view = view_of(tree)
+    monkeypatch.setattr(posted, "_TURN_SECONDS", 100.0)
+
+    async def scenario() -> None:
+        later = asyncio.create_task(take(store, view, block(some, tree, BILLS_AT_ONCE)))
+        await asyncio.sleep(0)  # it comes first
+        assert await take(store, view, block(some, tree, 0)) == BILLS_AT_ONCE
+        assert await later == BILLS_AT_ONCE + 3
 
     run(closing(store, scenario()))
 

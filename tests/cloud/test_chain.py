@@ -18,8 +18,12 @@ from cloud.chain.intents import add_intent
 from cloud.chain.reading import FollowedReader
 from cloud.chain.sender import NotYet, Sender, SenderLimits, Transaction
 from cloud.chain.view import ChainView
+from cloud.directory import DirectoryFile
 from cloud.errors import IngestRefused
 from cloud.lease import Lease
+from cloud.maintenance.ground import Ground
+from cloud.maintenance.view import MaintenanceView
+from cloud.maintenance.worker import Maintenance
 from cloud.store import tables
 from contracts.clock import SystemClock
 from contracts.onchain import origin_id
@@ -41,6 +45,7 @@ class ChainBench:
     follower: Follower
     sender: Sender
     anchoring: Anchoring
+    upkeep: Maintenance
     breaker: Breaker
     seconds: list[float]
 
@@ -48,6 +53,7 @@ class ChainBench:
         for _ in range(rounds):
             await self.follow()
             await self.anchoring.step()
+            await self.upkeep.step()
             await self.sender.step()
             if mine:
                 await self.site.mine()
@@ -92,11 +98,17 @@ async def chain_bench(place: Path | str, url: str, **options: Any) -> AsyncItera
 
 @asynccontextmanager
 async def open_chain_bench(
-    place: Path | str, site: ChainSite, *, depth: int = 3, resends_lost: bool = False, **limits: Any
+    place: Path | str,
+    site: ChainSite,
+    *,
+    depth: int = 3,
+    resends_lost: bool = False,
+    directory: Path | None = None,
+    **limits: Any,
 ) -> AsyncIterator[ChainBench]:
     async with open_bench(place) as bench:
         seconds = [1000.0]
-        view = ChainView(31337)
+        view, maintenance = ChainView(31337), MaintenanceView()
         clock = SystemClock()
         lease = Lease(bench.store)
         follower = Follower(
@@ -104,7 +116,7 @@ async def open_chain_bench(
             client=site.client,
             deployment=site.deployment,
             clock=clock,
-            listeners=[view],
+            listeners=[view, maintenance],
             finality_depth=depth,
             resends_lost=resends_lost,
             lease=lease,
@@ -112,6 +124,17 @@ async def open_chain_bench(
         await follower.load()
         reader = FollowedReader(client=site.client, place=follower)
         builders = ChainBuilders(store=bench.store, reader=reader, deployment=site.deployment, view=view)
+        upkeep = Maintenance(
+            Ground(
+                store=bench.store,
+                reader=reader,
+                deployment=site.deployment,
+                chain=view,
+                view=maintenance,
+                clock=clock,
+            ),
+            DirectoryFile(directory),
+        )
 
         async def tell(says: str) -> None:
             await bench.store.notice(says, at_ms=clock.now_ms())
@@ -122,7 +145,7 @@ async def open_chain_bench(
             client=site.client,
             key=site.keys["relayer"],
             clock=clock,
-            builders=builders.by_kind(),
+            builders={**builders.by_kind(), **upkeep.builders()},
             limits=SenderLimits(
                 chain_id=31337, fee_cap_wei=10**12, priority_fee_wei=10**9, stuck_seconds=20, retry_seconds=0, **limits
             ),
@@ -141,7 +164,7 @@ async def open_chain_bench(
             monotonic=lambda: seconds[0],
         )
         bench.ingest._keys = view
-        yield ChainBench(bench, site, view, follower, sender, anchoring, breaker, seconds)
+        yield ChainBench(bench, site, view, follower, sender, anchoring, upkeep, breaker, seconds)
         await lease.release()
 
 

@@ -73,6 +73,13 @@ def test_both_sentences_say_the_datas_numbers_and_no_others(run: Run, store: Sto
             assert numbers(english) == numbers(chinese), (english, chinese)
             assert set(numbers(english)) <= shown(one.derivation), (english, one.derivation)
             assert f"{one.line.amount / 100:.2f}" in english
+            for span in one.derivation.get("spans", ()):
+                assert int(span["usage"]) == int(span["closing"]["value"]) - int(span["opening"]["value"])
+            if one.line.kind is LineKind.OWN and one.derivation.get("spans"):
+                assert sum(int(span["usage"]) for span in one.derivation["spans"]) == one.line.usage
+            swapped = english.partition("Meters took each other's place: ")[2]
+            has_swapped = len({span["device"] for span in one.derivation.get("spans", ())}) > 1
+            assert bool(swapped) == (has_swapped and len(one.derivation["registers"]) == 1)
             if one.line.kind in (LineKind.OWN, LineKind.ESTIMATED):
                 assert sum(int(step["used"]) for step in one.derivation["steps"]) == one.line.usage
                 assert sum(int(register["usage"]) for register in one.derivation["registers"]) == one.line.usage

@@ -4,21 +4,29 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 
 from cloud.app import build_app
+from cloud.chain.deployment import Deployment
+from cloud.chain.follower import Follower
 from cloud.identity.tokens import Scope
 from cloud.operations import readiness as checks
 from cloud.service import Cloud, open_cloud
 from cloud.settings import load_settings
+from cloud.status import ChainStatus
+from cloud.store import tables
 
 Run = Callable[[Any], Any]
+DEPLOYMENT = cast(Deployment, SimpleNamespace(from_block=1, addresses={}))
 
 
 @asynccontextmanager
@@ -57,6 +65,35 @@ def test_a_cloud_that_can_serve_says_so_with_named_checks(run: Run, tmp_path: Pa
             answer = await client.get("/readyz")
             assert (answer.status_code, answer.json()["ready"]) == (200, True)
             assert [check["name"] for check in answer.json()["checks"]] == ["store", "disk"]
+
+    run(scenario())
+
+
+def test_traffic_waits_until_the_chain_was_followed_for_before_that_no_gateway_is_known(
+    run: Run, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (cloud, _):
+            follower = Follower(
+                store=cloud.store, client=cast(Any, None), deployment=DEPLOYMENT,
+                clock=cloud.settings.clock, listeners=[], finality_depth=2,
+            )  # fmt: skip
+            down = ChainStatus(
+                followed_block=0, head_block=0, final_block=0, anchored_size=0, anchored_final_size=0, is_sender=False,
+                stopped={}, endpoints={},
+            )  # fmt: skip
+            chain = cast(Any, SimpleNamespace(follower=follower, status=lambda: down))
+            followed = replace(cloud, chain=chain)
+            await follower.load()
+            found = await checks.readiness(followed)
+            assert not checks.is_ready(found) and "no gateway is known" in found[-1].says
+            async with cloud.store.write() as connection:  # what another replica has followed
+                block = {"number": 5, "hash": "0x" + "05" * 32}
+                cursor = {f"{which}_{name}": value for which in ("followed", "final") for name, value in block.items()}
+                await connection.execute(insert(tables.chain_cursor).values(one=1, **cursor))
+            await follower.load()
+            found = await checks.readiness(followed)
+            assert checks.is_ready(found) and not found[-1].passed, "a node that is down is told, and not needed"
 
     run(scenario())
 

@@ -73,7 +73,8 @@ async def pages(folder: Path, store_url: str, *, units: int) -> AsyncIterator[Pa
             asked.append(None)
             return SimpleNamespace(deposit=100)
 
-        chain: Any = SimpleNamespace(view=site.view, deployment=DEPLOYED, terms=terms)
+        upkeep = SimpleNamespace(overlaps=None)
+        chain: Any = SimpleNamespace(view=site.view, deployment=DEPLOYED, terms=terms, upkeep=upkeep)
         words = Words(zh="翠苑", en="Cuiyuan")
         doors = tuple(
             DirectoryUnit(index=unit.index, name=f"u{unit.index}", building="b07", floor=1, alias=unit.alias,

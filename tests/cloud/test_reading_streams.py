@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +20,11 @@ from cloud.ingest import Ingest, IngestLimits
 from cloud.ingest.journal import StoreJournal
 from cloud.ingest.judgement import Continuation
 from cloud.ingest.sealing import SealedGroup
-from cloud.store import Store, tables
+from cloud.store import Store, opening, tables
 from cloud.store.readings import CLEAR, HEAD_BYTES, NONCE_BYTES, mask
 from contracts.clock import SystemClock
 from contracts.detail import DETAIL_BYTES_MAX
-from contracts.entry import Kind, device_id
+from contracts.entry import Kind, decode_entry, device_id
 from contracts.tree import leaf_hash
 from tests.cloud.conftest import open_bench, sending
 from tests.cloud.gateway import SimulatedGateway
@@ -154,5 +155,34 @@ def test_a_key_that_was_exchanged_meanwhile_seals_nothing(run: Run, tmp_path: Pa
             used = {row.sealed_by for row in rows} - {CLEAR}
             ((_device, keys),) = vault.keys.all_of(DEVICES, {device_id("urn:minglou:m1")}).items()
             assert [key.tag for key in keys[:-1]] == journal.tags and used == {keys[-1].tag}
+
+    run(scene())
+
+
+def test_values_opened_by_processes_beside_this_one_are_those_that_were_logged(
+    run: Run, tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = a_compound()
+    monkeypatch.setattr(opening, "_MANY", 1)
+    monkeypatch.setattr(opening, "_ROWS_AT_ONCE", 64)
+
+    async def scene() -> None:
+        async with open_bench(store_url, sealer=vault_at(tmp_path)) as bench:
+            bench.keys.enrol(gateway)
+            await bench.send(gateway)
+            async with bench.store.read() as connection:
+                rows = (await connection.execute(select(tables.entries).order_by(tables.entries.c.entry_index))).all()
+                devices = sorted({row.device for row in rows}, reverse=True)
+                columns = (
+                    np.frombuffer(b"".join(devices), np.uint8).reshape(-1, 32),
+                    np.array([devices.index(row.device) for row in rows], np.int32),
+                    np.frombuffer(b"".join(row.leaf_hash for row in rows), np.uint8).reshape(-1, 32),
+                    np.array([row.sealed_by for row in rows], np.int64),
+                    np.array([row.value for row in rows], np.int64),
+                )
+                async with opening.value_opener(connection, len(rows)) as open_values:
+                    opened = await open_values(*columns)
+        assert any(columns[3] != CLEAR)
+        assert opened.tolist() == [decode_entry(entry).value for entry in gateway.entries]
 
     run(scene())

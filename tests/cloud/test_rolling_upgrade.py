@@ -124,7 +124,8 @@ def exchange_one(folder: Path, site: ChainSite, url: str, gateways: list[Simulat
         for one in old:
             balancer.enter(one)
         for sender in senders:  # until the follower has seen the Registry, gateways are unknown
-            wait_until(lambda sender=sender: begins(sender, old[0]), seconds=60, what="a first batch")  # type: ignore[misc]
+            for one in old:  # each by itself: who reads along may see it later than who follows
+                wait_until(lambda at=(sender, one): begins(*at), seconds=60, what="a first batch")  # type: ignore[misc]
         running_senders = [threads.submit(sender.run) for sender in senders]
         for at, leaving in enumerate(old[:1]):
             balancer.enter(stack.enter_context(replica(folder / f"new-{at}", site, url)))

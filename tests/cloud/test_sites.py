@@ -142,6 +142,8 @@ def test_sites_come_go_and_fail_while_the_others_go_on(tmp_path: Path) -> None:
         third.config.unlink()
         hangs_up(program)
         wait_until(lambda: (status_of(one), status_of(third)) == (503, 421), seconds=30, what="one ill, one gone")
+        reason = lambda: one.ask("GET", "/readyz", host="localhost").text  # noqa: E731
+        wait_until(lambda: "trust file" in reason(), seconds=30, what="why one is ill")
         assert one.ask("GET", "/healthz").status_code == 200, "the process is well"
         assert one.ask("GET", "/readyz").status_code == 503 and str(tmp_path) not in one.ask("GET", "/readyz").text
         assert status_of(other) == 200

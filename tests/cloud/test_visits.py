@@ -5,6 +5,7 @@ import copy
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,16 +18,23 @@ from cloud.directory import DirectoryFile
 from cloud.mail import Bell, MailRoom
 from cloud.questions.lifts import LiftQuestions
 from cloud.service import Cloud
+from cloud.visits.files import PhotoRoom
 from cloud.visits.room import VisitRoom
 from cloud.visits.routes import visit_router
 from contracts import p256
-from contracts.entry import Kind
-from contracts.signed_visit import SIGNED_VISIT_BYTES_MAX, SignedVisit, signed_visit_to_json
+from contracts.bundle import BUNDLE_BYTES_MAX, Bundle, bundle_to_json, parse_bundle
+from contracts.mail import MAIL_BYTES_MAX
+from contracts.pack import read_pack
+from contracts.signed_visit import SignedVisit, signed_visit_to_json
+from contracts.visit import VisitClass
+from tests.bundles import ANNEX_A, bundle_of, filled
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.gateway import ORIGIN, SimulatedGateway
 from tests.visits import ALIASES, CHAIN_ID, CONTRACT, LIFT, MANAGER, MECHANIC, OTHER, signed, visit_of
 
 NOW_S = 1_764_000_000
+RECORDED = bundle_of(NOW_S - 7200, photos=(), salt=99).visit.digest()
+BY_SIGNER = 24
 FEW = 30  # more than a gateway is handed at once
 
 
@@ -63,8 +71,8 @@ class Desk:
         self.bench, self.mail, self.client, self.clock = bench, mail, client, clock
         self.gateway = SimulatedGateway()
 
-    async def post(self, visit: SignedVisit | bytes) -> tuple[int, dict[str, Any]]:
-        content = visit if isinstance(visit, bytes) else json.dumps(signed_visit_to_json(visit)).encode()
+    async def post(self, visit: SignedVisit | Bundle | bytes) -> tuple[int, dict[str, Any]]:
+        content = visit if isinstance(visit, bytes) else json.dumps(_to_json(visit)).encode()
         answer = await self.client.post("/v1/visits", content=content)
         return answer.status_code, answer.json()
 
@@ -82,6 +90,10 @@ class Desk:
         self.gateway.log_visit(LIFT, level, visit.visit.digest(), at_ms=at_ms)
 
 
+def _to_json(visit: SignedVisit | Bundle) -> dict[str, Any]:
+    return bundle_to_json(visit) if isinstance(visit, Bundle) else signed_visit_to_json(visit)
+
+
 def directory(*keys: p256.PrivateKey) -> str:
     words = {"zh": "电梯", "en": "Lift"}
     device = {"urn": LIFT, "kind": "lift", "name": "l1", "origin": ORIGIN, "floor": 1, "title": words}
@@ -97,17 +109,21 @@ def directory(*keys: p256.PrivateKey) -> str:
 
 
 @asynccontextmanager
-async def open_desk(folder: Path, store_url: str, *, contract: str | None = CONTRACT) -> AsyncIterator[Desk]:
+async def open_desk(
+    folder: Path, store_url: str, *, contract: str | None = CONTRACT, by_signer_max: int = FEW + 1
+) -> AsyncIterator[Desk]:
     (folder / "directory.json").write_text(directory(MECHANIC, MANAGER))
     clock, bell = Clock(), Bell()
     async with open_bench(store_url) as bench:
         room = VisitRoom(
             store=bench.store, directory=DirectoryFile(folder / "directory.json"), bell=bell, clock=clock,
-            chain_id=CHAIN_ID, contract=contract, unjudged_max=FEW,
+            chain_id=CHAIN_ID, contract=contract, unjudged_max=FEW, by_signer_max=by_signer_max,
+            chain_word=lambda digest: "recorded" if digest == RECORDED else "waiting",
         )  # fmt: skip
         mail = MailRoom(store=bench.store, news=NoNews(), clock=clock, bell=bell, block_seconds=60.0)
         app = FastAPI()
-        app.include_router(visit_router(room))
+        photos = PhotoRoom(store=bench.store, folder=folder / "photos", clock=clock)
+        app.include_router(visit_router(room, photos, None, None, None, None))  # type: ignore[arg-type]  # no officer looks here
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://cloud") as client:
             yield Desk(bench, mail, client, clock)
 
@@ -122,7 +138,8 @@ def test_a_visit_is_delivered_until_its_gateway_has_judged_it(tmp_path: Path, st
     async def scenario() -> None:
         async with open_desk(tmp_path, store_url) as desk:
             await desk.send()
-            waiting = {"digest": digest, "state": "waiting", "level": None, "entry": None}
+            rest = {"chain": "waiting", "files_missing": [], "flags": []}
+            waiting = {"digest": digest, "state": "waiting", "level": None, "entry": None, **rest}
             assert await desk.post(visit) == (200, waiting)
             assert await desk.post(visit) == (200, waiting), "handing it in again is harmless"
             (letter,) = await desk.letters()
@@ -132,12 +149,110 @@ def test_a_visit_is_delivered_until_its_gateway_has_judged_it(tmp_path: Path, st
             desk.judge(visit, 3)
             await desk.send()
             entry = {"origin": ORIGIN, "index": "1"}
-            judged = {"digest": digest, "state": "judged", "level": 3, "entry": entry}
+            judged = {"digest": digest, "state": "judged", "level": 3, "entry": entry, **rest}
             assert (await desk.client.get(f"/v1/visits/{digest}")).json() == judged
             assert await desk.post(visit) == (200, judged)
             await desk.post(signed(visit_of(NOW_S - 7200, salt=2)))  # the next letter clears away what is done
             assert [one["number"] for one in await desk.letters()] == [letter["number"] + 1]
             assert (await desk.client.get(f"/v1/visits/{digest}")).json() == judged
+
+    run(scenario())
+
+
+def test_a_bundle_reaches_its_gateway_whole_and_tells_what_became_of_it(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    bundle = bundle_of(NOW_S - 7200, photos=(), salt=99, manager=MANAGER)
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path, store_url) as desk:
+            await desk.send()
+            status, told = await desk.post(bundle)
+            assert (status, told["state"], told["files_missing"]) == (200, "waiting", [])
+            assert (await desk.post(bundle))[1] == told
+            (letter,) = await desk.letters()
+            assert letter["body"] == bundle_to_json(bundle)
+            assert parse_bundle(json.dumps(letter["body"]).encode()) == bundle
+            desk.judge(bundle.signed, 3)
+            await desk.send()
+            told = (await desk.client.get(f"/v1/visits/{told['digest']}")).json()
+            assert (told["state"], told["level"]) == ("judged", 3)
+
+    run(scenario())
+
+
+def test_a_visit_that_somebody_handed_in_bare_is_mailed_again_with_its_list_and_proof(
+    tmp_path: Path, store_url: str, run: Run
+) -> None:
+    bundle = bundle_of(NOW_S - 7200, photos=())
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path, store_url) as desk:
+            await desk.send()
+            await desk.post(bundle.signed)
+            (bare,) = await desk.letters()
+            await desk.post(bundle)
+            await desk.post(bundle.signed)
+            (whole,) = await desk.letters()  # the bare one is taken back
+            assert whole["number"] > bare["number"]
+            assert whole["body"] == bundle_to_json(bundle)
+
+    run(scenario())
+
+
+def test_bundles_come_in_portions_that_a_gateway_can_read(tmp_path: Path, store_url: str, run: Run) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path, store_url, by_signer_max=BY_SIGNER) as desk:
+            await desk.send()
+            note = "油" * 200
+            for salt in range(BY_SIGNER):
+                bundle = bundle_of(NOW_S - 7200, photos=(), salt=salt)
+                assert bundle.checklist is not None
+                items = tuple(replace(tick, note=note) for tick in bundle.checklist.items)
+                checklist = replace(bundle.checklist, items=items)
+                visit = replace(bundle.visit, checklist=checklist.digest())
+                whole = Bundle(signed=signed(visit), checklist=checklist, presence=bundle.presence)
+                assert (await desk.post(whole))[0] == 200
+            status, says = await desk.post(bundle_of(NOW_S - 7200, photos=(), salt=1000))
+            assert (status, says["error"]) == (429, "too_many"), "nobody fills a gateway's mail alone"
+            after = got = 0
+            while some := await desk.mail.fetch(ORIGIN, after=after, wait_seconds=0):
+                assert len(json.dumps({"messages": some}, ensure_ascii=False).encode()) < MAIL_BYTES_MAX
+                got += sum(message["kind"] == "visit" for message in some)
+                after = some[-1]["number"]
+            assert got == BY_SIGNER
+
+    run(scenario())
+
+
+def test_a_list_that_its_pack_does_not_allow_is_refused(tmp_path: Path, store_url: str, run: Run) -> None:
+    bundle = bundle_of(NOW_S - 7200, photos=())
+    checklist = filled(read_pack(ANNEX_A), VisitClass.HALF_MONTH, photos=())
+    short = replace(checklist, items=checklist.items[1:])
+    visit = replace(bundle.visit, checklist=short.digest())
+    other = replace(bundle.visit, plan=bytes(31) + b"\1", checklist=replace(short, plan=bytes(31) + b"\1").digest())
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path, store_url) as desk:
+            await desk.send()
+            wrong = Bundle(signed=signed(visit), checklist=short, presence=bundle.presence)
+            status, says = await desk.post(wrong)
+            assert (status, says["error"]) == (422, "bad_list")
+            unknown = Bundle(signed=signed(other), checklist=replace(short, plan=other.plan), presence=bundle.presence)
+            assert (await desk.post(unknown))[0] == 200, "a pack that is not known here is judged elsewhere"
+            body = bundle_to_json(bundle)
+            body["checklist"]["items"][0]["note"] = "changed"
+            status, says = await desk.post(json.dumps(body).encode())
+            assert (status, says["error"]) == (400, "malformed")
+
+    run(scenario())
+
+
+def test_what_the_chain_has_of_a_visit_is_told(tmp_path: Path, store_url: str, run: Run) -> None:
+    async def scenario() -> None:
+        async with open_desk(tmp_path, store_url) as desk:
+            told = (await desk.post(bundle_of(NOW_S - 7200, photos=(), salt=99)))[1]
+            assert (told["digest"], told["chain"]) == (RECORDED.hex(), "recorded")
 
     run(scenario())
 
@@ -191,7 +306,7 @@ def _forged() -> bytes:
     [
         (b"{", 400, "malformed"),
         (_without_salt(), 400, "malformed"),
-        (b" " * (SIGNED_VISIT_BYTES_MAX + 1), 413, "too_large"),
+        (b" " * (BUNDLE_BYTES_MAX + 1), 413, "too_large"),
         (_forged(), 422, "bad_signature"),
         (signed(visit_of(NOW_S - 7200), contract="0x" + "d2" * 20), 422, "wrong_contract"),
         (signed(visit_of(NOW_S - 7200), chain_id=1), 422, "wrong_contract"),
@@ -303,8 +418,8 @@ def test_the_lifts_page_tells_what_was_signed_beside_what_was_seen(tmp_path: Pat
 
 def test_the_api_describes_visits() -> None:
     app = FastAPI()
-    app.include_router(visit_router(None))  # type: ignore[arg-type]  # routes are only described, not called
+    app.include_router(visit_router(None, None, None, None, None, None))  # type: ignore[arg-type]  # only described, not called
     paths = app.openapi()["paths"]
     assert set(paths["/v1/visits"]["post"]["responses"]) >= {"200", "400", "403", "404", "413", "422", "429", "503"}
     assert set(paths["/v1/visits/{digest}"]["get"]["responses"]) >= {"200", "400", "404"}
-    assert asyncio.iscoroutinefunction(VisitRoom.take) and Kind.VISIT == 4
+    assert asyncio.iscoroutinefunction(VisitRoom.take)

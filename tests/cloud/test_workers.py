@@ -13,6 +13,7 @@ from cloud.mail import Bell
 from cloud.store import Store, sqlite_url
 from cloud.workers import Worker, supervise
 from contracts.ending import end_tasks
+from tests.cloud.house import house
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -97,3 +98,21 @@ def test_a_worker_ends_at_whatever_moment_of_a_transaction_it_is_told_to(run: Ru
             await store.close()
 
     assert run(scenario()) == 0
+
+
+def test_a_cloud_runs_every_worker_that_it_opened(tmp_path: Path, run: Run) -> None:
+    """What nobody starts works in every test that calls it by hand, and in no building."""
+
+    async def scenario() -> set[str]:
+        async with house(tmp_path) as site:
+            running = asyncio.create_task(site.cloud.run())
+            await asyncio.sleep(0)  # the cloud makes its tasks at its first turn
+            names = {task.get_name() for task in asyncio.all_tasks()}
+            await end_tasks([running])
+            return names
+
+    expected = {
+        "audit log", "device days", "ingest", "integrity", "months", "photos", "retention", "segments", "super-log",
+        "what has ended",
+    }  # fmt: skip
+    assert expected <= run(scenario())

@@ -108,8 +108,10 @@ def test_blocks_of_sixty_four_lead_to_the_same_root(count: int) -> None:
     tree = BillTree(leaves)
     blocks = [BillTree(leaves[start : start + 64]).root for start in range(0, count, 64)]
     assert BillTree(blocks).root == tree.root
+    above = BillTree.of_blocks(blocks, count, 6)
+    assert (above.root, above.unit_count) == (tree.root, count)
     for start in range(0, count, 64):
-        assert tree.block_path(start) == BillTree(blocks).path(start // 64)
+        assert tree.block_path(start) == BillTree(blocks).path(start // 64) == above.block_path(start)
     with pytest.raises(BillError, match="aligned"):
         tree.block_path(1)
     with pytest.raises(BillError, match="beyond"):

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from contracts import p256
+from contracts.bundle import parse_bundle
+from contracts.checklist import challenge_items, parse_checklist
 from contracts.checkpoint import open_checkpoint
 from contracts.copy_note import CopyKeeper, open_acknowledgement
-from contracts.detail import decode_detail, encode_detail
+from contracts.detail import canonical_json, decode_detail, encode_detail
 from contracts.entry import decode_entry, encode_entry
 from contracts.errors import (
     CheckpointError,
@@ -21,13 +23,18 @@ from contracts.errors import (
     SegmentError,
     TreeError,
 )
+from contracts.label import label_digest, parse_code
+from contracts.pack import parse_pack
+from contracts.presence import parse_presence
+from contracts.rotating import Moment, parse_moment
 from contracts.segment import decode_frame, encode_frame, parse_segment_header, verify_frame
 from contracts.superlog import open_superlog, superlog_id, superlog_leaf, verify_cosignatures
 from contracts.tree import MemoryTree, leaf_hash, verify_consistency, verify_inclusion
 from contracts.trust import parse_trust
 from contracts.verifier import verify_evidence
-from contracts.visit import VisitError, decode_visit, format_visit, parse_visit
+from contracts.visit import VisitClass, VisitError, decode_visit, format_visit, parse_visit
 from tests.vectors import make
+from tests.vectors.crew_cases import changed
 
 
 def load(name: str) -> Any:
@@ -67,6 +74,32 @@ def test_visits() -> None:
     for vector in vectors["invalid"]:
         with pytest.raises(VisitError):
             decode_visit(h(vector["encoded"]))
+
+
+def test_the_crews_files() -> None:
+    vectors = load("crew.json")
+    for vector in vectors["labels"]:
+        assert parse_code(vector["typed"]) == vector["code"]
+        assert label_digest(vector["code"]).hex() == vector["digest"]
+    for vector in vectors["moments"]:
+        assert parse_moment(vector["text"]) == Moment(vector["slot"], h(vector["token"]))
+    packs = {vector["name"]: parse_pack(vector["bytes"].encode()) for vector in vectors["packs"]}
+    for vector in vectors["packs"]:
+        assert packs[vector["name"]].digest().hex() == vector["digest"]
+    annex_a = packs["cn-tsg-t5002-2017-a"]
+    for vector in vectors["challenges"]:
+        codes = challenge_items(h(vector["token"]), annex_a, VisitClass(vector["class"]))
+        assert list(codes) == vector["codes"]
+    _file(vectors["checklist"], lambda encoded: parse_checklist(encoded, annex_a).digest())
+    _file(vectors["presence"], lambda encoded: parse_presence(encoded).digest())
+    _file(vectors["bundle"], lambda encoded: parse_bundle(encoded).visit.digest())
+
+
+def _file(vectors: Any, digest_of: Callable[[bytes], bytes]) -> None:
+    assert digest_of(canonical_json(vectors["value"])).hex() == vectors["digest"]
+    for vector in vectors["invalid"]:
+        with pytest.raises(VisitError):
+            digest_of(canonical_json(changed(vectors["value"], vector["path"], vector["put"])))
 
 
 def test_details() -> None:

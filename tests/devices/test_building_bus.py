@@ -37,7 +37,10 @@ def meters(count: int) -> str:
 
 
 def now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    """The gateway's clock: a quarter of an hour slow in a day's last minutes, in which no freeze is read."""
+    at_ms = time.time_ns() // 1_000_000
+    is_late = datetime.fromtimestamp(at_ms / 1000, ZONE).strftime("%H:%M") >= "23:45"
+    return at_ms - 15 * 60_000 if is_late else at_ms
 
 
 def test_25_meters_answer_with_their_true_registers(start_building: Start, open_master: Open) -> None:

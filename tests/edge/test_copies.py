@@ -57,7 +57,7 @@ class _Committer:
 
 
 class _Visits:
-    def start_epoch(self) -> None: ...
+    def start_epoch(self, origin: str) -> None: ...
 
     def acknowledged(self, number: int) -> bytes:
         return str(number).encode()

@@ -21,17 +21,19 @@ from contracts.signed_visit import SignedVisit, signed_visit_to_json
 from contracts.visit import Visit
 from devices.mqtt_profile import MqttJsonProfile
 from devices.profile import load_profile
-from devices.simulated.schedule import MINUTE_MS, VISIT_STAGES
+from devices.simulated.schedule import MINUTE_MS
 from edge.credentials import hash_password
 from edge.log_reader import LogReader
 from edge.log_store import Group, LogStore
-from edge.visits.judge import Finding, Track, judge, window_of
-from edge.visits.sightings import Sightings
+from edge.visits.finding import UNPROVEN, Finding, PresenceFinding
+from edge.visits.items import Track, asked_by
+from edge.visits.judge import Judgement, judge, window_of
+from edge.visits.sightings import Sightings, kept_for
 from tests.edge.cloud_stub import CloudStub
 from tests.edge.mqtt_device import Device
 from tests.edge.site import ORIGIN, PASSWORD, Site
 from tests.processes import wait_until
-from tests.visits import CONTRACT, LIFT, OTHER, mailed, signed, visit_of
+from tests.visits import CONTRACT, LIFT, OTHER, VISIT_STAGES, mailed, signed, visit_of
 
 HOUR_MS = 60 * MINUTE_MS
 START_MS = 1_763_000_000_000
@@ -39,7 +41,7 @@ CODES = {"normal": 0, "inspection": 1, "out_of_service": 4}
 _profile = load_profile("lift-module-json")
 assert isinstance(_profile, MqttJsonProfile)
 RULES = _profile.visit_rules
-UNPROVEN = Finding.NOT_OBSERVABLE
+PRESENT = PresenceFinding(word=Finding.CONFIRMED, signers=(Finding.CONFIRMED,))
 
 
 def told(start_ms: int, *, is_visited: bool) -> list[tuple[int, str, int]]:
@@ -63,9 +65,17 @@ def tracks(reports: Sequence[tuple[int, str, int]]) -> dict[str, Track]:
 VISIT = visit_of(START_MS // 1000)
 
 
+def judged_by_all(
+    seen: dict[str, Track], *, presence: PresenceFinding = UNPROVEN, key_class: str = "file"
+) -> Judgement:
+    """As a visit is judged whose plan the gateway does not know: by every rule of the profile."""
+    asked = asked_by(RULES, None, VISIT.visit_class, None)
+    return judge(VISIT, RULES, seen, asked=asked, presence=presence, key_class=key_class)
+
+
 @pytest.mark.parametrize(("key_class", "level"), [("file", 3), ("token", 4), ("attested", 4)])
 def test_a_visit_that_the_machine_saw_whole_is_worth_what_the_gateways_key_is(key_class: str, level: int) -> None:
-    judgement = judge(VISIT, RULES, tracks(told(START_MS, is_visited=True)), presence=UNPROVEN, key_class=key_class)
+    judgement = judged_by_all(tracks(told(START_MS, is_visited=True)), key_class=key_class)
     assert judgement.level == level
     items = judgement.verdict["items"]
     assert items == dict.fromkeys(["inspection-mode", "door-cycles", "stop-switch", "back-in-service"], "confirmed")
@@ -80,7 +90,7 @@ def test_a_paper_visit_is_seen_as_nothing_however_busy_the_lift_was() -> None:
         (at_ms, mode, cycles + number * 40)
         for number, (at_ms, mode, cycles) in enumerate(told(START_MS, is_visited=False))
     ]
-    judgement = judge(VISIT, RULES, tracks(busy), presence=UNPROVEN, key_class="attested")
+    judgement = judged_by_all(tracks(busy), key_class="attested")
     assert judgement.level == 0
     assert judgement.verdict["items"] == {
         "inspection-mode": "not-seen", "door-cycles": "not-seen", "stop-switch": "not-seen",
@@ -90,7 +100,7 @@ def test_a_paper_visit_is_seen_as_nothing_however_busy_the_lift_was() -> None:
 
 def test_presence_alone_is_level_1() -> None:
     seen = tracks(told(START_MS, is_visited=False))
-    assert judge(VISIT, RULES, seen, presence=Finding.CONFIRMED, key_class="file").level == 1
+    assert judged_by_all(seen, presence=PRESENT).level == 1
 
 
 @pytest.mark.parametrize(
@@ -105,7 +115,7 @@ def test_what_the_machine_did_not_show_makes_it_level_2(
     change: Callable[[int, str, int], tuple[int, str, int]], item: str, finding: str
 ) -> None:
     seen = tracks([change(*report) for report in told(START_MS, is_visited=True)])
-    judgement = judge(VISIT, RULES, seen, presence=UNPROVEN, key_class="token")
+    judgement = judged_by_all(seen, key_class="token")
     items = judgement.verdict["items"]
     assert isinstance(items, dict)
     assert (judgement.level, items[item]) == (2, finding)
@@ -113,7 +123,7 @@ def test_what_the_machine_did_not_show_makes_it_level_2(
 
 def test_a_silent_machine_cannot_say_and_says_so() -> None:
     silent = [report for report in told(START_MS, is_visited=False) if report[0] < START_MS - 3 * HOUR_MS]
-    judgement = judge(VISIT, RULES, tracks(silent), presence=UNPROVEN, key_class="file")
+    judgement = judged_by_all(tracks(silent))
     assert judgement.level == 0
     assert set(dict(judgement.verdict["items"]).values()) == {"not-observable"}  # type: ignore[call-overload]
     assert judgement.facts["heard"] == 0
@@ -122,21 +132,19 @@ def test_a_silent_machine_cannot_say_and_says_so() -> None:
 @pytest.mark.parametrize("shift_minutes", [-9, 9])
 def test_a_phone_may_disagree_with_the_lift_by_the_tolerance(shift_minutes: int) -> None:
     seen = tracks(told(START_MS + shift_minutes * MINUTE_MS, is_visited=True))
-    assert judge(VISIT, RULES, seen, presence=UNPROVEN, key_class="file").level == 3
+    assert judged_by_all(seen).level == 3
 
 
 @pytest.mark.parametrize("shift_hours", [-2, 2])
 def test_a_visit_of_another_hour_is_not_this_one(shift_hours: int) -> None:
     seen = tracks(told(START_MS + shift_hours * HOUR_MS, is_visited=True))
-    assert judge(VISIT, RULES, seen, presence=UNPROVEN, key_class="file").level == 0
+    assert judged_by_all(seen).level == 0
 
 
 @given(st.lists(st.tuples(st.integers(-4, 4).map(lambda h: START_MS + h * HOUR_MS), st.integers(0, 5)), max_size=12))
 def test_no_track_breaks_the_judge(samples: list[tuple[int, int]]) -> None:
     ordered = sorted(samples)
-    judgement = judge(
-        VISIT, RULES, {"lift.mode": ordered, "lift.door-cycles": ordered}, presence=UNPROVEN, key_class="file"
-    )
+    judgement = judged_by_all({"lift.mode": ordered, "lift.door-cycles": ordered})
     assert 0 <= judgement.level <= 3
 
 
@@ -365,11 +373,11 @@ def test_a_log_put_back_from_a_copy_is_looked_through_again(tmp_path: Path) -> N
         store.close()
         return LogReader(store.path)
 
-    sightings = Sightings(tmp_path / "visits.sqlite3", {device_id(LIFT): RULES})
+    sightings = Sightings(tmp_path / "visits.sqlite3", {device_id(LIFT): kept_for(RULES)})
     for name, is_visited in (("whole", False), ("put-back", True)):
         reports = told(START_MS, is_visited=is_visited)
         reader = logged(name, reports if is_visited else reports * 4)
-        sightings.fold(reader, ORIGIN, START_MS)
+        sightings.fold(reader, ORIGIN)
         reader.close()
         seen = dict(sightings.tracks(device_id(LIFT), window)["lift.mode"])
         assert (CODES["out_of_service"] in seen.values()) == is_visited
@@ -378,5 +386,5 @@ def test_a_log_put_back_from_a_copy_is_looked_through_again(tmp_path: Path) -> N
 
 def test_a_gateway_that_has_no_visit_to_judge_loads_no_abi_library() -> None:
     """It would cost a small board seconds of its start."""
-    asked = "import sys, edge.gateway; sys.exit('eth_abi' in sys.modules)"
+    asked = "import sys, edge.gateway; sys.exit(bool({'eth_abi', 'contracts.pack', 'edge.presence'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", asked], timeout=280, check=False).returncode == 0

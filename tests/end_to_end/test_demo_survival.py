@@ -18,7 +18,9 @@ from tests.end_to_end.demo_run import DemoRun, processes_of
 from tests.processes import PATIENCE
 
 DAYS_AWAY = 3
-CHEATS = ("change", "drop", "restore", "forge", "bill", "rewrite")
+CHEATS = (
+    "change", "drop", "restore", "forge", "bill", "rewrite", "unmade_visit", "copied_photo", "two_places",
+)  # fmt: skip
 VICTIMS = {
     "chain": "bin/anvil",
     "broker": "mosquitto.conf",

@@ -3,9 +3,9 @@
     python -m tests.faults --minutes 30 --seeds 200 --base 100000
 
 First the contracts' tests run once at Prague, whose chains have no P-256 precompile, then strangers' requests against
-every operation of a running cloud, then a replicated cloud is loaded for ten minutes while its parts are killed. Then
-each round runs every fault test with `--seeds` seeds from a base that no earlier round had; the failing round's command
-is printed, so that it can be run again exactly.
+every operation of a running cloud, then crews' phones are killed, then a replicated cloud is loaded for ten minutes
+while its parts are killed. Then each round runs every fault test with `--seeds` seeds from a base that no earlier round
+had; the failing round's command is printed, so that it can be run again exactly.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ def main() -> int:
     code = run_contracts_at_prague(seeds=arguments.seeds)
     if code == 0:
         code = run_hostile_requests(base=arguments.base, seeds=arguments.seeds)
+    if code == 0:
+        code = run_crew(base=arguments.base, seeds=arguments.seeds)
     if code == 0:
         code = run_cluster(seconds=arguments.cluster_seconds, seed=arguments.base)
     if code != 0:
@@ -67,6 +69,14 @@ def run_cluster(*, seconds: float, seed: int) -> int:
     """A load on the replicated cloud whose parts are killed; its exit code."""
     command = [sys.executable, "-m", "tests.faults.cluster_run", "--seconds", str(seconds), "--seed", str(seed)]
     return subprocess.run(command, cwd=REPOSITORY).returncode
+
+
+def run_crew(*, base: int, seeds: int) -> int:
+    """Crews' phones: killed more often, and a yearly visit with whole photographs."""
+    files = ["tests/crew/test_kills.py", "tests/crew/test_yearly.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "3600", *files]
+    environment = {**os.environ, "MINGLOU_SEED_BASE": str(base), "MINGLOU_SEEDS": str(seeds)}
+    return subprocess.run(command, cwd=REPOSITORY, env=environment).returncode
 
 
 def run_round(*, base: int, seeds: int) -> int:

@@ -15,7 +15,7 @@ from tests.provisioning.conftest import DEMO
 
 def test_a_site_file_without_mistakes_says_what_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["provision", "site", "check", str(DEMO)]) == 0
-    assert "no mistakes; 1 buildings, 24 units, 31 devices" in capsys.readouterr().out
+    assert "no mistakes; 1 buildings, 24 units, 33 devices" in capsys.readouterr().out
 
 
 def test_mistakes_go_to_stderr_with_their_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

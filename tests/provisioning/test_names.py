@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from contracts.label import parse_code
 from provisioning.errors import KeyFileError
-from provisioning.names import SecretNames, complete_names, read_names, write_names
+from provisioning.names import SecretNames, complete_names, device_key, read_names, write_names
 from provisioning.site import Site
 
 
@@ -56,3 +58,26 @@ def test_a_flats_meter_ends_in_16_random_base32_characters_and_a_lift_does_not(s
 def test_two_sites_never_share_an_alias(site: Site) -> None:
     one, other = complete_names(site, None), complete_names(site, None)
     assert not set(one.units.values()) & set(other.units.values())
+
+
+def test_each_place_gets_its_own_code_and_a_spare_and_keeps_them(site: Site, names: SecretNames) -> None:
+    lift = next(one for one in site.devices if one.kind == "lift")
+    labelled = dataclasses.replace(lift, labels=("car", "machine-room", "display"))
+    devices = tuple(labelled if one is lift else one for one in site.devices)
+    grown = complete_names(dataclasses.replace(site, devices=devices), names, os.urandom)
+    codes = grown.labels[device_key(lift)]
+    assert {place: len(made) for place, made in codes.items()} == {"car": 2, "machine-room": 2, "display": 1}
+    flat = [code for made in codes.values() for code in made]
+    assert len(set(flat)) == 5 and all(parse_code(code) == code for code in flat)
+    assert complete_names(dataclasses.replace(site, devices=devices), grown, os.urandom).labels == grown.labels
+    assert complete_names(site, grown, os.urandom).labels == grown.labels, "what was printed stays known"
+
+
+def test_a_names_file_from_before_there_were_labels_is_read(tmp_path: Path, names: SecretNames) -> None:
+    path = tmp_path / "names.json"
+    write_names(path, names)
+    document = json.loads(path.read_text())
+    del document["labels"]
+    path.write_text(json.dumps(document))
+    held = read_names(path)
+    assert held is not None and held.labels == {} and held.units == names.units

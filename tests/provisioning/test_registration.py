@@ -4,102 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from contracts.calls import bindings, crews, registry, roll
+from contracts.calls import bindings, crews, labels_changes, registry, roll
 from contracts.calls.crews import Duty
+from contracts.calls.labels_changes import NewLabel
 from contracts.entry import device_id
+from contracts.label import label_digest
 from contracts.p256 import generate_key, public_bytes, spki
-from contracts.vyper.compile import artifact
-from provisioning.account import ChainAccount
+from provisioning.batches import Change
+from provisioning.crews import EnrolledFirm, EnrolledPerson
 from provisioning.enrolment import GatewayIdentity
 from provisioning.errors import ChainSetupError
-from provisioning.keys import ensure_chain_key
-from provisioning.names import SecretNames
-from provisioning.registration import Change, Enrolled, EnrolledFirm, EnrolledPerson, TwoParties, site_changes
-from provisioning.rpc import Rpc, RpcRefusedError, Sender
+from provisioning.names import SecretNames, device_key
+from provisioning.registration import Enrolled, site_changes
+from provisioning.rpc import Rpc, RpcRefusedError
 from provisioning.site import Site
 from tests.conftest import Endpoint
-from tests.contracts.vyper.site import created_address
-from tests.processes import wait_until
+from tests.provisioning.ground import Ground, open_ground
 
 ORIGIN = "demo.minglou.example/cuiyuan/b07/e0"
 OPENING = date(2026, 10, 23)
-DAY_SECONDS = 86_400
-PRECOMPILE = "0x0000000000000000000000000000000000000100"
 PUBLIC = public_bytes(generate_key())
 INSTALLER = sha256(b"installer").digest()
 INSTALLER_PUBLIC = public_bytes(generate_key())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ground:
-    """Fresh contracts of one site and its two parties."""
-
-    rpc: Rpc
-    sender: Sender
-    contracts: dict[str, str]
-    manager: bytes
-    committee: bytes
-    parties: TwoParties
-
-    def pass_days(self, days: int) -> None:
-        self.rpc.call("evm_increaseTime", [days * DAY_SECONDS])
-        self.rpc.call("evm_mine", [])
-
-
 @pytest.fixture
 def ground(anvil: Endpoint, tmp_path: Path) -> Iterator[Ground]:
-    manager, committee = (ensure_chain_key(tmp_path / name) for name in ("manager", "committee"))
-    addresses = [ChainAccount(secret).address for secret in (manager, committee)]
-    with closing(Rpc(anvil.url)) as rpc:
-        for address in addresses:
-            rpc.call("anvil_setBalance", [address, hex(10**20)])
-        account = rpc.call("eth_accounts", [])[0]
-        nonce = int(rpc.call("eth_getTransactionCount", [account, "latest"]), 16)
-        names = ("registry", "roll", "crews", "bindings")
-        at = {name: created_address(account, nonce + number) for number, name in enumerate(names)}
-        create(
-            rpc,
-            account,
-            registry.deploy(
-                artifact("Registry").bytecode,
-                site=bytes(32),
-                manager=addresses[0],
-                committee=addresses[1],
-                witness_delay=7 * DAY_SECONDS,
-                recovery_delay=30 * DAY_SECONDS,
-                verifier=PRECOMPILE,
-                contracts={name: at[name] for name in names[1:]},
-            ),
-        )
-        for face, source in ((roll, "Roll"), (crews, "Crews"), (bindings, "Bindings")):
-            create(rpc, account, face.deploy(artifact(source).bytecode, registry=at["registry"], verifier=PRECOMPILE))
-        sender = Sender(rpc)
-        yield Ground(
-            rpc=rpc,
-            sender=sender,
-            contracts=at,
-            manager=manager,
-            committee=committee,
-            parties=TwoParties(sender, at["registry"], manager=manager, committee=committee),
-        )
-
-
-def create(rpc: Rpc, account: str, data: bytes) -> None:
-    sent = rpc.call("eth_sendTransaction", [{"from": account, "data": "0x" + data.hex(), "gas": hex(16_000_000)}])
-    wait_until(lambda: rpc.call("eth_getTransactionReceipt", [sent]) is not None, seconds=20, what="a contract")
-    assert rpc.call("eth_getTransactionReceipt", [sent])["status"] == "0x1"
+    with open_ground(anvil.url, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
 def changes(ground: Ground, site: Site, names: SecretNames) -> tuple[Change, ...]:
     return site_changes(site, names, enrolled(site), ground.contracts)
+
+
+def test_every_label_and_its_spare_is_bound_where_the_deployment_has_labels(
+    ground: Ground, site: Site, names: SecretNames
+) -> None:
+    lift = next(device for device in site.devices if device.kind == "lift")
+    codes = {"car": ["0123456789ab", "bcdefghjkmnp"], "machine-room": ["pqrstvwxyz01"]}
+    labelled = replace(names, labels={device_key(lift): codes})
+    at = {**ground.contracts, "labels": "0x" + "1a" * 20}
+    says = {change.says: change.call for change in site_changes(site, labelled, enrolled(site), at)}
+    places = ((code, number) for number, of_place in enumerate(codes.values(), 1) for code in of_place)
+    new = [NewLabel(label_digest(code), number) for code, number in places]
+    expected = labels_changes.bind_labels(at["labels"], device=names.device(site, lift), labels=new)
+    assert says[f"labels of lift {lift.name}: 3"] == expected
+    without = site_changes(site, labelled, enrolled(site), {**ground.contracts, "labels": ""})
+    assert not [change for change in without if change.says.startswith("labels")]
 
 
 def enrolled(site: Site) -> Enrolled:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from cloud.directory import parse_directory
 from cloud.settings import load_operator_settings, load_settings
 from contracts.clock import DemoClock
+from contracts.entry import device_id
+from contracts.label import label_digest
 from devices.simulated.settings import load_building
 from edge.settings import read_settings
 from provisioning.demo.calendar import Month
@@ -20,13 +24,14 @@ from provisioning.demo.writing import owner_keys, write_directory, write_passwor
 from provisioning.errors import ProvisioningError
 from provisioning.keys import ensure_ed25519_key, ensure_person_seed
 from provisioning.names import SecretNames
-from provisioning.settings import Places
+from provisioning.settings import Places, VisitTimes
 from provisioning.settings.broker import mosquitto_files, nats_file
 from provisioning.site import Site
 from provisioning.toml_text import toml_document
 from tests.provisioning.conftest import PORTS
 
 REGISTRY, AGREEMENTS = "0x" + "Aa" * 20, "0x" + "bB" * 20
+TARIFFS = {"electricity": 1, "electricity-common": 2}
 CLOCK = DemoClock(real_start_ms=1_800_000_000_000, real_end_ms=1_800_000_060_000, demo_start_ms=1_797_000_000_000)
 
 
@@ -53,7 +58,7 @@ def test_gateway_building_and_cloud_read_one_clock(site: Site, names: SecretName
 def test_the_gateway_reads_its_settings(site: Site, names: SecretNames, tmp_path: Path) -> None:
     settings = read_settings(written(site, names, tmp_path).gateway / "edge.toml")
     assert settings.origin == "demo.minglou.example/cuiyuan/b07/e0"
-    assert len(settings.devices) == 31
+    assert len(settings.devices) == 33
     assert {device.urn for device in settings.devices} == {names.urn(site, device) for device in site.devices}
 
 
@@ -63,7 +68,7 @@ def test_without_bluetooth_the_water_meters_and_the_adapter_are_left_out(
     places = written(site, names, tmp_path, with_bluetooth=False)
     settings = read_settings(places.gateway / "edge.toml")
     assert settings.ble_adapter is None
-    assert len(settings.devices) == 29
+    assert len(settings.devices) == 31
     load_building(places.building / "building.toml")
 
 
@@ -103,16 +108,40 @@ def test_gateway_and_cloud_learn_which_contract_visits_are_signed_for(
         written(site, names, tmp_path)
 
 
-def test_the_building_is_told_when_the_mechanic_comes(site: Site, names: SecretNames, tmp_path: Path) -> None:
+def test_a_display_beside_a_lift_reaches_gateway_and_building(site: Site, names: SecretNames, tmp_path: Path) -> None:
+    with pytest.raises(ProvisioningError, match='add "display" to its labels'):
+        written(site, replace(names, labels={}), tmp_path)
+    places = Places(tmp_path)
+    places.deployment_file.parent.mkdir(exist_ok=True)
+    places.deployment_file.write_text(json.dumps({"contracts": {"registry": REGISTRY}}))
+    written(site, names, tmp_path)
+    settings = read_settings(places.gateway / "edge.toml")
+    assert settings.crew_urls == (f"http://127.0.0.1:{PORTS.cloud}/crew",)
+    lifts = [device for device in site.devices if device.kind == "lift"]
+    assert [one.of for one in settings.devices if one.of] == [(names.urn(site, lift),) for lift in lifts]
+    displays = load_building(places.building / "building.toml").displays
+    assert [one.code for one in displays] == [names.labels[f"b07:lift:{lift.name}"]["display"][0] for lift in lifts]
+    assert {one.base for one in displays} == {f"http://127.0.0.1:{PORTS.cloud}"}
+
+
+def test_the_building_is_told_when_the_mechanic_comes_and_when_displays_are_looked_at(
+    site: Site, names: SecretNames, tmp_path: Path
+) -> None:
     month = Month(opening=date(2026, 10, 23), closing=date(2026, 11, 22), opening_ms=10**12, closing_ms=2 * 10**12)
     visits = mechanic_visits(month)
+    times = VisitTimes(made=visits, signed={"l2": (5, 9)}, often_from_ms=month.closing_ms)
     places = written(site, names, tmp_path)
-    write_settings(site, names, places, PORTS, CLOCK, with_bluetooth=True, visits=visits)
-    modules = {module.link.name: module for module in load_building(places.building / "building.toml").modules}
+    write_settings(site, names, places, PORTS, CLOCK, with_bluetooth=True, visits=times)
+    building = load_building(places.building / "building.toml")
+    modules = {module.link.name: module for module in building.modules}
     assert modules["l1"].visits_ms == visits["l1"] and len(visits["l1"]) == 1
     assert modules["l2"].visits_ms == ()
+    assert [one.visits_ms for one in building.displays] == [(), (5, 9)]
+    assert {one.often_from_ms for one in building.displays} == {month.closing_ms}
     written(site, names, tmp_path)
-    assert all(module.visits_ms is None for module in load_building(places.building / "building.toml").modules)
+    alone = load_building(places.building / "building.toml")
+    assert all(module.visits_ms is None for module in alone.modules)
+    assert all(one.often_from_ms is None for one in alone.displays)
 
 
 def test_the_crew_is_in_the_directory_with_its_firm_and_a_key_called_software(
@@ -123,17 +152,17 @@ def test_the_crew_is_in_the_directory_with_its_firm_and_a_key_called_software(
     write_directory(site, names, places, sign_ins=(), tariffs={"electricity": 1, "electricity-common": 2},
                     with_bluetooth=True, crew=crew)  # fmt: skip
     text = (places.cloud / "directory.json").read_text()
-    (member,) = json.loads(text)["crew"]
-    assert (member["public"], member["kind"]) == (crew[0].public.hex(), "software")
-    assert ensure_person_seed(places.crews / "mechanic.seed").hex() not in text
-    assert crew_members(places) == crew, "his key is made once"
+    members = json.loads(text)["crew"]
+    assert [(one["public"], one["kind"]) for one in members] == [(one.public.hex(), "software") for one in crew]
+    assert [(one.duty, one.firm_number) for one in crew] == [("mechanic", 1), ("mechanic", 1), ("manager", 0)]
+    for name in ("mechanic", "colleague", "site-manager"):
+        assert ensure_person_seed(places.crews / f"{name}.seed").hex() not in text
+    assert crew_members(places) == crew, "their keys are made once"
 
 
 def test_the_directory_tells_the_cloud_no_secret(site: Site, names: SecretNames, tmp_path: Path) -> None:
     places = written(site, names, tmp_path)
-    write_directory(
-        site, names, places, sign_ins=(), tariffs={"electricity": 1, "electricity-common": 2}, with_bluetooth=True
-    )
+    write_directory(site, names, places, sign_ins=(), tariffs=TARIFFS, with_bluetooth=True)
     text = (places.cloud / "directory.json").read_text()
     document = json.loads(text)
     assert [unit["index"] for unit in document["units"]] == list(range(24))
@@ -141,6 +170,44 @@ def test_the_directory_tells_the_cloud_no_secret(site: Site, names: SecretNames,
     for unit in site.units:
         assert ensure_person_seed(places.owners / f"{unit.name}.seed").hex() not in text
         assert names.letters[unit.name] not in text
+
+
+def test_the_directory_knows_labels_by_their_digests_and_how_a_lift_is_looked_after(
+    site: Site, names: SecretNames, tmp_path: Path
+) -> None:
+    places = written(site, names, tmp_path)
+    write_directory(site, names, places, sign_ins=(), tariffs=TARIFFS, with_bluetooth=True)
+    text = (places.cloud / "directory.json").read_text()
+    directory = parse_directory(json.loads(text))
+    lift = directory.of_kind("lift")[0]
+    codes = names.labels["b07:lift:l1"]
+    assert set(codes) == {"car", "machine-room", "display"}
+    for place, made in codes.items():
+        for code in made:
+            assert directory.label_of(label_digest(code)) == (lift, place)
+            assert code not in text
+    assert directory.label_of(label_digest("000000000000")) is None
+    assert lift.packs == ("cn-tsg-t5002-2017-a", "lift-repair")
+    firm = directory.firm_numbered(lift.firm)
+    assert firm is not None and firm.title.zh == site.firms[0].title.zh
+    building = directory.building_named(lift.building)
+    assert building is not None and directory.cell_of(lift.device) == building.cell == site.buildings[0].cell
+    assert lift.inspection_until == next(one.inspection_until for one in site.devices if one.name == "l1")
+    assert directory.device_named(lift.name) == lift and directory.cell_of(bytes(32)) is None
+
+
+def test_a_gateway_that_is_looked_after_by_a_plan_stands_among_the_devices(
+    site: Site, names: SecretNames, tmp_path: Path
+) -> None:
+    gateway = replace(site.gateways[0], packs=("gateway-service",))
+    site = replace(site, gateways=(gateway, *site.gateways[1:]))
+    places = written(site, names, tmp_path)
+    write_directory(site, names, places, sign_ins=(), tariffs=TARIFFS, with_bluetooth=True)
+    directory = parse_directory(json.loads((places.cloud / "directory.json").read_text()))
+    (found,) = directory.of_kind("gateway")
+    assert (found.urn, found.origin) == (site.gateway_urn(gateway), site.origin(gateway))
+    assert directory.device_of(device_id(found.urn)) == found, "so that its visits find the log that judges them"
+    assert found.packs == ("gateway-service",)
 
 
 def test_mosquittos_password_file_holds_its_own_hash_form(site: Site, names: SecretNames, tmp_path: Path) -> None:

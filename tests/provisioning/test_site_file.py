@@ -1,5 +1,6 @@
 """A site file is read strictly: every mistake is named with its line and what to write instead."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from provisioning.errors import SiteFileError
 from provisioning.site import parse_site, read_site
 
 DEMO = Path("provisioning/demo/site.toml")
+
+PACK = '"cn-tsg-t5002-2017-a"'
+LIFT, GATE = 'username = "lift-l1"\n', 'username = "access-gate"\n'
 
 # (what to replace in the demo's site file, by what, the text of the line that must be named, what is said, the remedy)
 MISTAKES = [
@@ -71,14 +75,36 @@ MISTAKES = [
     ("[[gateway]]", "[gateway]", "[gateway]", "not an array of tables", "two brackets"),
     ('parity = "even"', 'parity = "evn"', "parity", "is not known", "did you mean even?"),
     ("baud = 2400", "baud = 24", "baud", "out of range", "300 to 115200"),
+    (
+        '["car", "machine-room", "display"]',
+        '["car", "roof"]',
+        "labels",
+        "'roof' is not known",
+        "write one of: car, machine-room",
+    ),
+    (
+        '["car", "machine-room", "display"]',
+        '["car", "car"]',
+        "labels",
+        "not an array of different words",
+        'write labels = ["car"]',
+    ),
+    (f"packs = [{PACK}, ", f"packs = {PACK} # ", "packs", "not an array of different names", f"write packs = [{PACK}]"),
+    ("2027-10-31", '"2027-10-31"', "inspection_until", "is text, not a date", "without quotes"),
+    ("firm = 1", "firm = 9", "firm =", "there is no firm 9", "add a [[firm]]"),
+    (LIFT, f'{LIFT}of = "l2"\n', "of =", "a lift belongs to no lift", "remove of"),
+    (GATE, f'{GATE}of = "l9"\n', "of =", "has no lift l9", "name one of its lifts: l1, l2"),
+    (GATE, f'{GATE}labels = ["display"]\n', "labels", "of kind access has no display", "remove"),
+    ('area = "built-up"', 'area = "town"', "area =", "'town' is not known", "built-up"),
+    ('cell = "30.29,120.11"', 'cell = "30.2912,120.1134"', "cell", "has not the form", "30.27,120.15"),
 ]
 
 
-def test_the_demo_site_has_24_flats_and_31_devices() -> None:
+def test_the_demo_site_has_24_flats_and_33_devices() -> None:
     site = read_site(DEMO)
     assert len(site.units) == 24
     assert [unit.index for unit in site.units] == list(range(24))
-    assert len(site.devices) == 31
+    assert len(site.devices) == 33
     assert site.origin(site.gateways[0]) == "demo.minglou.example/cuiyuan/b07/e0"
     assert site.units[0].area_centi_m2 == 8930
     assert site.tariffs[0].tiers[0].up_to == 230_000  # Wh
@@ -99,6 +125,17 @@ def test_a_mistake_is_named_with_its_line_and_remedy(
     fitting = [mistake for mistake in caught.value.mistakes if says in mistake.what and remedy in mistake.remedy]
     assert fitting, str(caught.value)
     assert line_text in damaged.splitlines()[fitting[0].line - 1]
+
+
+def test_a_device_says_what_is_scanned_at_it_and_how_it_is_looked_after() -> None:
+    site = parse_site(DEMO.read_text().replace(GATE, f'{GATE}of = "l1"\n'))
+    lift = next(one for one in site.devices if one.name == "l1")
+    assert (lift.labels, lift.firm) == (("car", "machine-room", "display"), 1)
+    assert lift.packs == ("cn-tsg-t5002-2017-a", "lift-repair")
+    assert lift.inspection_until == date(2027, 10, 31) and lift.serviced_since is None
+    assert site.firms[0].telephone == "0571 8800 0000"
+    assert site.lift_of(next(one for one in site.devices if one.name == "gate")) == lift
+    assert site.lift_of(lift) is None
 
 
 def test_all_mistakes_are_listed_at_once_in_the_order_of_the_file() -> None:

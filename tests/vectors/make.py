@@ -19,6 +19,7 @@ from contracts.superlog import superlog_id, superlog_leaf, verify_cosignatures
 from contracts.tree import MemoryTree, consistency_path, inclusion_path, leaf_hash
 from contracts.trust import format_trust
 from contracts.witness import cosigned_message
+from tests.vectors.crew_cases import crew_vectors
 from tests.vectors.deployment import (
     GATEWAY_KEY,
     ORIGIN,
@@ -32,6 +33,7 @@ from tests.vectors.deployment import (
     salt,
 )
 from tests.vectors.evidence_cases import evidence_vectors
+from tests.vectors.meter_swap_cases import meter_swap_vectors
 from tests.vectors.segment_cases import segment_vectors
 from tests.vectors.visit_cases import visit_vectors
 
@@ -286,6 +288,8 @@ VECTORS: dict[str, Callable[[], dict[str, Any]]] = {
     "evidence.json": evidence_vectors,
     "visit.json": visit_vectors,
     "segment.json": segment_vectors,
+    "crew.json": crew_vectors,
+    "meter-swap.json": meter_swap_vectors,
 }
 
 

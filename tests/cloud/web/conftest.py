@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from fastapi import FastAPI
 
 from cloud.web.answers import Person
 from tests.cloud.web.reader import Reader
@@ -12,23 +13,34 @@ from tests.cloud.web.world import World
 SignIn = Callable[[Person], Reader]
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
+@pytest.fixture(scope="session")
+def pages() -> tuple[World, FastAPI]:
+    """One application for all tests, for making it and its templates takes longer than most of them."""
+    world = World()
+    return world, build(world, rpc_url="http://127.0.0.1:8545")
 
 
 @pytest.fixture
-def stranger(world: World) -> Reader:
+def world(pages: tuple[World, FastAPI]) -> World:
+    """The world behind the application, as it was on the first day."""
+    held, _app = pages
+    vars(held).clear()
+    vars(held).update(vars(World()))
+    return held
+
+
+@pytest.fixture
+def stranger(world: World, pages: tuple[World, FastAPI]) -> Reader:
     """Somebody who is not signed in."""
-    return Reader(build(world, rpc_url="http://127.0.0.1:8545"))
+    return Reader(pages[1])
 
 
 @pytest.fixture
-def sign_in(world: World) -> SignIn:
+def sign_in(world: World, pages: tuple[World, FastAPI]) -> SignIn:
     """Signs somebody in by a one-time link, as the page does."""
 
     def enter(person: Person) -> Reader:
-        client = Reader(build(world, rpc_url="http://127.0.0.1:8545"))
+        client = Reader(pages[1])
         answer = client.post("/signin", json={"token": world.token_of(person)})
         assert answer.status_code == 200, answer.text
         return client

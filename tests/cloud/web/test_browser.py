@@ -16,6 +16,7 @@ from contracts.evidence import format_evidence
 from contracts.person import Purpose, person_digest
 from contracts.vyper.compile import artifact
 from tests.cloud.web.site import site
+from tests.cloud.web.swap_world import SWAP
 from tests.cloud.web.test_roles import BILL, READING
 from tests.cloud.web.world import (
     CHALLENGES,
@@ -214,6 +215,24 @@ def test_an_owner_signs_a_dispute_of_exactly_what_the_page_shows(world: World, o
     p256.verify(request.public, digest, request.signature)
     owner.goto(address + LINE)
     assert owner.get_by_text("等待答复").is_visible()
+
+
+def test_an_owner_confirms_a_meters_swap_by_exactly_what_the_installer_signed(
+    world: World, owner: Page, address: str
+) -> None:
+    owner.goto(f"{address}/bills/b07-0501")
+    owner.get_by_text("您的电表已更换").click()
+    owner.wait_for_selector("#swap-sign:not([disabled])")
+    shown = owner.locator("#swap-digest").inner_text()
+    owner.click("#swap-sign")
+    owner.wait_for_selector("#swap-result[data-outcome=sent]")
+    (request,) = world.confirmed
+    digest = person_digest(
+        chain_id=SWAP.chain_id, contract=SWAP.contract, purpose=Purpose.SWAP_METER, key_id=world_key_id(),
+        nonce=request.nonce, deadline=request.deadline_s, body_digest=SWAP.body_digest(),
+    )  # fmt: skip
+    assert shown == digest.hex()[:8]
+    p256.verify(request.public, digest, request.signature)
 
 
 def test_what_was_signed_can_be_kept_as_a_file_when_the_service_refuses_it(

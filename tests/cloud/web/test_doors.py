@@ -81,7 +81,7 @@ def test_a_session_ends_after_its_time(world: World, sign_in: SignIn) -> None:
     assert "your session has ended" in answer.text
 
 
-@pytest.mark.parametrize(("person", "path"), [(OWNER, "/home"), (COMMITTEE, "/site"), (CREW, "/lifts")])
+@pytest.mark.parametrize(("person", "path"), [(OWNER, "/home"), (COMMITTEE, "/site"), (CREW, "/work")])
 def test_everybody_has_a_way_home(sign_in: SignIn, person: Person, path: str) -> None:
     client = sign_in(person)
     assert client.get("/").url.path == path

@@ -4,6 +4,7 @@ Stands in for the cloud's store by the same protocol, so that pages can be looke
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from hashlib import sha256
@@ -21,13 +22,9 @@ from cloud.web.answers import (
     ChallengeRequest,
     ChallengeTerms,
     DayPoint,
-    DeviceVisit,
     Dispute,
     DisputeState,
     GatewaySummary,
-    Lift,
-    LiftState,
-    LiftSummary,
     LineReadings,
     MonthSoFar,
     PeriodSummary,
@@ -44,6 +41,8 @@ from cloud.web.answers import (
     Unit,
     WitnessSummary,
 )
+from cloud.web.device_answers import DeviceCare, DeviceVisit
+from cloud.web.swap_answers import MeterSwapAnswer
 from contracts import p256
 from contracts.bill import Bill as LeafBill
 from contracts.bill import BillProof, BillTree, Line, LineKind
@@ -51,6 +50,9 @@ from contracts.bill_file import bill_to_json
 from contracts.evidence import format_evidence
 from contracts.tariff import Counting, Terms
 from contracts.trust import format_trust
+from tests.cloud.web.device_world import LIFT_1, LIFT_INDEX, DeviceWorld
+from tests.cloud.web.repair_world import RepairWorld
+from tests.cloud.web.swap_world import SwapWorld
 from tests.vectors.deployment import ORIGIN, TRUST, UNIT, Deployment
 
 DOOR = "b07-0501"
@@ -60,8 +62,7 @@ OPENING, CLOSING = date(2026, 10, 23), date(2026, 11, 27)
 NOW_MS = 1_795_744_800_000  # 2026-11-27 10:00 in Shanghai
 OWNER_SEED = sha256(b"owner 0501").digest()
 OWNER_KEY = p256.key_from_secret(int.from_bytes(OWNER_SEED))
-VISIT_ITEMS = ("inspection-mode", "door-cycles", "stop-switch", "back-in-service")
-OPENING_INDEX, CLOSING_INDEX, LIFT_INDEX = 2, 9, 4
+OPENING_INDEX, CLOSING_INDEX = 2, 9
 USAGE_WH, PADDED_WH = 122_456, 162_456
 TARIFF_PRICE = 53_800_000  # nanofen a Wh: 0.538 CNY a kWh
 TERMS = Terms.tiered(quantity="1-0:1.8.0", tiers=[(None, TARIFF_PRICE)], counting=Counting.YEAR, document=bytes(32))
@@ -94,8 +95,6 @@ FLAT = Title(zh="7幢 501室", en="Building 7, flat 501")
 ELECTRICITY = Title(zh="电费", en="Electricity")
 COMMON = Title(zh="公共用电", en="Common electricity")
 POOL = Title(zh="楼道、电梯和水泵", en="Corridors, lifts and pumps")
-LIFT_1 = Title(zh="1号电梯", en="Lift 1")
-LIFT_2 = Title(zh="2号电梯", en="Lift 2")
 
 
 def fen(usage_wh: int) -> int:
@@ -118,9 +117,10 @@ DAYS = tuple(
 
 
 @dataclass
-class World:
+class World(SwapWorld, DeviceWorld, RepairWorld):
     """The protocol's answers, and what has been done to them."""
 
+    swap_owner: p256.PrivateKey = OWNER_KEY
     padded: bool = True
     deployment: Deployment = field(default_factory=Deployment)
     now_ms: int = NOW_MS
@@ -132,6 +132,8 @@ class World:
     tampered: dict[int, bytes] = field(default_factory=dict)
     has_records: bool = True
     visits: tuple[DeviceVisit, ...] = ()  # of the first lift
+    care: DeviceCare | None = None  # of it; None: all is well
+    reported: list[tuple[str, str]] = field(default_factory=list)  # (code, words)
     round_trips: int = 0  # that browsers made to the node
 
     # The doors.
@@ -199,6 +201,11 @@ class World:
             unit=unit,
             state="final",
         )
+
+    async def bills_and_swaps(
+        self, viewer: Person, door: str
+    ) -> tuple[Sequence[BillSummary], Sequence[MeterSwapAnswer]]:
+        return await self.bills(viewer, door), await self.meter_swaps(viewer, door)
 
     async def bills(self, viewer: Person, door: str) -> list[BillSummary]:
         return [self._bill().summary] if self._owns(viewer, door) else []
@@ -349,41 +356,6 @@ class World:
         )  # fmt: skip
 
     # Everybody, and the site's officers.
-
-    async def lifts(self) -> list[LiftSummary]:
-        seen = self.now_ms - 42_000 if self.has_records else None
-        first = LiftState.IN_SERVICE if self.has_records else LiftState.UNKNOWN
-        return [
-            LiftSummary(name="b07-l1", title=LIFT_1, state=first, last_seen_at_ms=seen),
-            LiftSummary(name="b07-l2", title=LIFT_2, state=LiftState.STOPPED, last_seen_at_ms=self.now_ms - 90_000),
-        ]
-
-    async def lift(self, name: str) -> Lift | None:
-        summary = next((lift for lift in await self.lifts() if lift.name == name), None)
-        if summary is None:
-            return None
-        known = self.has_records
-        visits = self.visits if name == "b07-l1" else ()
-        return Lift(
-            summary=summary, place=Title(zh="7幢东侧", en="Building 7, east"),
-            records_since_ms=self.now_ms - 30 * DAY_MS if known else None,
-            last_inspection_from_ms=self.now_ms - 9 * DAY_MS if known else None,
-            last_inspection_to_ms=self.now_ms - 9 * DAY_MS + 2_520_000 if known else None,
-            visits=visits,
-            trips_total=184_210 if known else None, trips_30_days=7_315 if known else None,
-            last_status=self.ref(LIFT_INDEX) if known else None, last_inspection=None,
-        )  # fmt: skip
-
-    def signed_visit(self, level: int | None, *findings: str) -> DeviceVisit:
-        """A visit of the first lift; findings in the order of `VISIT_ITEMS`."""
-        started_at_ms = self.now_ms - 9 * DAY_MS
-        return DeviceVisit(
-            started_at_ms=started_at_ms, ended_at_ms=started_at_ms + 2_100_000, visit_class="half-month",
-            firm=Title(zh="安行维保", en="Anxing Service"), people=1, has_software_key=True, level=level,
-            was_silent=bool(findings) and set(findings) == {"not-observable"},
-            items=tuple(zip(VISIT_ITEMS, findings, strict=False)),
-            reference=self.ref(LIFT_INDEX) if findings else None,
-        )  # fmt: skip
 
     async def trust_file(self) -> bytes:
         return format_trust(TRUST)
