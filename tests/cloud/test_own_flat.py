@@ -164,7 +164,9 @@ def test_a_programs_first_look_of_an_hour_stands_on_the_flats_page_and_hides_nob
             of_others = told.partition("What happened around")[2]
             assert (of_others.count("Thermostat: /v1/own"), told.count("Thermostat: /v1/own")) == (20, 40)
             assert of_others.count("A program of a tenant looked") == 20
-            assert "<code>/site</code>" in told and "Property manager" in told, "many looks of a program hide no officer's"
+            assert "<code>/site</code>" in told and "Property manager" in told, (
+                "many looks of a program hide no officer's"
+            )
             assert "Thermostat" not in (await neighbour.get("/account")).text
 
     run(scenario())
