@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from contracts.entry import Kind
 from devices.profile_header import Headed, Header, parse_quantity, parse_unit
 from devices.toml_table import Table
+from devices.visit_rules import VisitRule, parse_visit_rules
 
 KINDS = {"reading": Kind.READING, "status": Kind.STATUS}
 
@@ -32,6 +33,7 @@ class BthomeProfile(Headed):
     protocol = "bthome"
     is_encrypted: bool
     objects: tuple[ObjectRule, ...]
+    visit_rules: tuple[VisitRule, ...] = ()
 
 
 def parse_bthome_profile(top: Table, header: Header) -> BthomeProfile:
@@ -39,7 +41,12 @@ def parse_bthome_profile(top: Table, header: Header) -> BthomeProfile:
     objects = tuple(_parse_object(table) for table in top.tables("object"))
     if not objects:
         top.fail("object", "is missing; add an [[object]] with name, quantity and unit")
-    return BthomeProfile(header=header, is_encrypted=top.boolean("encrypted", False), objects=objects)
+    return BthomeProfile(
+        header=header,
+        is_encrypted=top.boolean("encrypted", False),
+        objects=objects,
+        visit_rules=parse_visit_rules(top, {}, registers=header.cumulative),
+    )
 
 
 def _parse_object(table: Table) -> ObjectRule:

@@ -45,10 +45,21 @@ class RuleForm(StrEnum):
     TOLD = "told"  # an event was told: by whose card (`by`), with which `code`, or any
     AGREED = "agreed"  # a register is what the crew noted when it took a meter down (closing) or put one up (opening)
     EXCHANGED = "exchanged"  # the old meter is silent from the visit on, and the new one was not heard before
+    WENT_ON = "went-on"  # a register goes on after the visit from where it stood before
+    PAUSED = "paused"  # a meter did not answer for `minimum` seconds, while others of its line did
 
 
 CLOSING, OPENING = "closing", "opening"
 """The two ends of a swap that an `agreed` rule can be about."""
+
+SWAP_FORMS = frozenset({RuleForm.AGREED, RuleForm.EXCHANGED})
+"""Forms that ask about two meters; the others look at one device."""
+
+CALIBRATION_FORMS = frozenset({RuleForm.WENT_ON, RuleForm.PAUSED})
+"""Forms that ask how one meter was read around a visit."""
+
+METER_FORMS = SWAP_FORMS | CALIBRATION_FORMS
+"""Forms for which the log's own readings are looked at, and nothing is kept beside it."""
 
 NUMBER_FORMS = frozenset({RuleForm.ROSE, RuleForm.COUNT, RuleForm.WITHIN})
 """Forms whose quantity is a counter or a measure; the others look at codes and events."""
@@ -71,7 +82,7 @@ class VisitRule:
     quantity: str
     code: int = 0  # of HELD, DROPPED and ENDED, and of TOLD by CODE
     by: str = ""  # of TOLD
-    minimum: int = 0  # seconds of HELD, and of AGREED how old the last reading may be; counts of ROSE and COUNT
+    minimum: int = 0  # seconds of HELD and PAUSED, of AGREED how old the last reading may be; counts of ROSE and COUNT
     retold_s: int = 0  # of HELD: how often the device tells the code again while it stands; 0 where it does not
     during_quantity: str = ""  # of ROSE
     during_code: int = 0
@@ -94,7 +105,7 @@ def parse_visit_rules(
     Args:
         codes: the named codes of every quantity that the profile maps; empty for counters.
         events: the quantities that the profile maps events to.
-        registers: the cumulative registers that it has limits for: what rules about a swap can name.
+        registers: the cumulative registers that it has limits for: what rules about meters can name.
 
     Raises:
         ProfileError: a mistake; file, line and remedy are named.
@@ -147,7 +158,9 @@ def _parameters(form: RuleForm, table: Table, codes: Mapping[str, Mapping[str, i
         case RuleForm.AGREED:
             seconds = table.integer("seconds", 3600, minimum=1, maximum=_MINIMUM_MAX)
             return {"end": table.choice("register", (CLOSING, OPENING)), "minimum": seconds}
-        case RuleForm.PASSED | RuleForm.EXCHANGED:
+        case RuleForm.PAUSED:
+            return {"minimum": table.integer("seconds", minimum=1, maximum=_MINIMUM_MAX)}
+        case RuleForm.PASSED | RuleForm.EXCHANGED | RuleForm.WENT_ON:
             return {}
         case RuleForm.TOLD if "code" in table:
             named = {**codes, **GATEWAYS_WORD}.get(table.string("quantity"), {})
@@ -166,7 +179,7 @@ def _looked_at(
 ) -> str:  # fmt: skip
     if form is RuleForm.PASSED:
         return parse_quantity(table, "quantity", table.string("quantity"), Kind.ACCESS)
-    if form in (RuleForm.AGREED, RuleForm.EXCHANGED):
+    if form in METER_FORMS:
         return _register(table, registers)
     if form is not RuleForm.TOLD:
         return _quantity(table, "quantity", codes)

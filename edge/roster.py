@@ -69,10 +69,9 @@ def _place(
     freezes = isinstance(profile, Dlt645Profile) and profile.daily_freeze is not None
     recorder = DeviceRecorder(device.urn, profile.limits, registers, committer, freezes=freezes, is_spare=device.spare)
     roster.recorders.append(recorder)
-    if isinstance(profile, Dlt645Profile | MqttJsonProfile):
-        rules = _fitted(device, profile.visit_rules)
-        if rules:
-            roster.visit_rules[recorder.device] = rules
+    rules = _fitted(device, profile.visit_rules)
+    if rules:
+        roster.visit_rules[recorder.device] = rules
     if device.bus:
         _place_meter(roster, device, profile, recorder)
     elif device.mqtt:

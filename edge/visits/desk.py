@@ -22,22 +22,25 @@ from contracts.detail import decode_detail, encode_detail
 from contracts.entry import SALT_BYTES, Kind, Series
 from contracts.errors import ContractsError, DetailError
 from contracts.quantities import DEVICE_ONLINE, VISIT, VISIT_VERDICT
-from devices.visit_rules import RuleForm, VisitRule
+from devices.visit_rules import CALIBRATION_FORMS, SWAP_FORMS, RuleForm, VisitRule
 from edge.calendar_days import LocalDays
 from edge.committer import Committer, Submission
 from edge.errors import VisitRefusedError
 from edge.log_store import EntryRow
+from edge.visits.calibration import Calibrations
+from edge.visits.calibration_rules import MeterHeard
 from edge.visits.finding import UNPROVEN
 from edge.visits.items import SILENT_MS, Track, Window, asked_by, cut_off, without
 from edge.visits.judge import Judgement, judge, window_of
 from edge.visits.sightings import ACCESS_GRANTED, Sightings
 from edge.visits.swap import Swaps, swap_of
-from edge.visits.swap_rules import SWAP_FORMS, SwapSeen
+from edge.visits.swap_rules import SwapSeen
 from edge.visits.verdicts import line_of
 from edge.watch import Line, Watch
 
 if TYPE_CHECKING:
     from contracts.bundle import Bundle
+    from contracts.pack import Pack
     from contracts.visit import Visit
     from edge.presence import NoncePage, PresenceDesk
     from edge.visits.plans import Plans
@@ -58,9 +61,8 @@ class VisitDesk:
     def __init__(
         self, *, chain_id: int, contract: str, key_class: str, gateway: bytes,
         rules: Mapping[bytes, Sequence[VisitRule]], doors: Mapping[bytes, Sequence[bytes]], packs: Sequence[Path],
-        sightings: Sightings, presence: "PresenceDesk | None", swaps: Swaps, watch: Watch, committer: Committer,
-        clock: Clock, days: LocalDays,
-        say: Callable[[str], None],
+        sightings: Sightings, presence: "PresenceDesk | None", swaps: Swaps, calibrations: Calibrations, watch: Watch,
+        committer: Committer, clock: Clock, days: LocalDays, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         """`gateway`: itself; `doors`: those beside each device; `packs`: files of plans of others."""
         self._chain_id = chain_id
@@ -73,6 +75,7 @@ class VisitDesk:
         self._sightings = sightings
         self._presence = presence
         self._swaps = swaps
+        self._calibrations = calibrations
         self._watch = watch
         self._committer = committer
         self._clock = clock
@@ -191,8 +194,9 @@ class VisitDesk:
             try:
                 if self._is_ready(number, bundle):
                     swap = await asyncio.to_thread(self._swaps.look, bundle)
+                    meter = await asyncio.to_thread(self._calibrations.look, bundle.visit)
                     if self._held.get(number) is bundle:  # and no fuller one, or another log, came meanwhile
-                        self._log(number, bundle, swap)
+                        self._log(number, bundle, swap, meter)
             except sqlite3.Error:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever one visit breaks, the others behind it are judged
@@ -229,12 +233,14 @@ class VisitDesk:
         wait_from_ms = max(end_ms, self._taken_at_ms[number])
         if swap_of(bundle) is not None:
             return self._swaps.is_ready(bundle, wait_from_ms)
-        return self._sightings.heard_after(visit.device, end_ms, now_ms) or now_ms >= wait_from_ms + SILENT_MS
+        is_heard = self._sightings.heard_after(visit.device, end_ms, now_ms)
+        is_heard = is_heard or self._calibrations.heard_after(visit.device, end_ms)
+        return is_heard or now_ms >= wait_from_ms + SILENT_MS
 
-    def _judged(self, bundle: "Bundle", swap: SwapSeen | None) -> Judgement:
+    def _judged(self, bundle: "Bundle", swap: SwapSeen | None, meter: MeterHeard | None) -> Judgement:
         visit = bundle.visit
         pack = self._plans.of(visit.plan)
-        rules = [rule for rule in self._rules[visit.device] if swap is not None or rule.form not in SWAP_FORMS]
+        rules = [rule for rule in self._rules[visit.device] if _fits(rule, pack, swap)]
         line = self._line_of(visit)
         judgement = judge(
             visit, rules, self._tracks(visit, rules),
@@ -245,6 +251,7 @@ class VisitDesk:
             taken=self._others_work(visit, line),
             level_max=_OWN_LEVEL_MAX if visit.device == self._gateway else 4,
             swap=swap,
+            meter=meter,
         )  # fmt: skip
         return judgement if not line else replace(judgement, facts={**judgement.facts, "line": line.hex()})
 
@@ -266,8 +273,8 @@ class VisitDesk:
                 taken += without((other.started_at_s * 1000, other.ended_at_s * 1000), [own])
         return taken
 
-    def _log(self, number: int, bundle: "Bundle", swap: SwapSeen | None) -> None:
-        visit, judgement = bundle.visit, self._judged(bundle, swap)
+    def _log(self, number: int, bundle: "Bundle", swap: SwapSeen | None, meter: MeterHeard | None) -> None:
+        visit, judgement = bundle.visit, self._judged(bundle, swap, meter)
         if swap is not None:
             self._swaps.log(bundle, swap, judgement.findings)
         rows = visit_rows(visit, judgement, self._clock.now_ms())
@@ -297,6 +304,16 @@ class VisitDesk:
         if visit.device == self._gateway:
             tracks["gateway"] = [(window[0], 1)]  # what it did not log did not happen
         return tracks
+
+
+def _fits(rule: VisitRule, pack: "Pack | None", swap: SwapSeen | None) -> bool:
+    """Whether a rule about meters asks about a visit of this kind; all other rules ask about every visit.
+
+    That a meter was calibrated is said by the pack, whatever the list leaves away or notes beside it.
+    """
+    if rule.form in CALIBRATION_FORMS:
+        return swap is None if pack is None else rule.item in pack.shows
+    return swap is not None or rule.form not in SWAP_FORMS
 
 
 def visit_rows(visit: "Visit", judgement: Judgement, at_ms: int) -> list[EntryRow]:

@@ -84,8 +84,8 @@ def find(rule: VisitRule, tracks: Mapping[str, Track], windows: Sequence[Window]
             return (Finding.CONFIRMED if times else Finding.NOT_OBSERVABLE), {"times": times}
         case RuleForm.TOLD:
             return _told(rule, tracks, windows)
-        case RuleForm.AGREED | RuleForm.EXCHANGED:
-            raise AssertionError("two meters are looked at in edge.visits.swap_rules")
+        case RuleForm.AGREED | RuleForm.EXCHANGED | RuleForm.WENT_ON | RuleForm.PAUSED:
+            raise AssertionError("meters are looked at in edge.visits.swap_rules and edge.visits.calibration_rules")
 
 
 def work_of(rules: Iterable[VisitRule], tracks: Mapping[str, Track], windows: Sequence[Window]) -> Window | None:

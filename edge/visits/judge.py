@@ -13,10 +13,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devices.visit_rules import VisitRule
+from devices.visit_rules import CALIBRATION_FORMS, METER_FORMS, SWAP_FORMS, VisitRule
+from edge.visits.calibration_rules import MeterHeard, find_in_calibration
 from edge.visits.finding import Finding, PresenceFinding, worst
-from edge.visits.items import Track, Window, find, without, work_of
-from edge.visits.swap_rules import SWAP_FORMS, SwapSeen, find_in_swap
+from edge.visits.items import Found, Track, Window, find, without, work_of
+from edge.visits.swap_rules import SwapSeen, find_in_swap
 
 if TYPE_CHECKING:
     from contracts.visit import Visit
@@ -45,7 +46,7 @@ def window_of(visit: "Visit") -> Window:
 def judge(
     visit: "Visit", rules: Sequence[VisitRule], tracks: Mapping[str, Track], *, asked: Mapping[str, Sequence[str]],
     presence: PresenceFinding, key_class: str, due: Collection[str] = (), taken: Sequence[Window] = (),
-    level_max: int = 4, swap: SwapSeen | None = None,
+    level_max: int = 4, swap: SwapSeen | None = None, meter: MeterHeard | None = None,
 ) -> Judgement:  # fmt: skip
     """The level of a visit.
 
@@ -59,14 +60,17 @@ def judge(
         taken: the work that other visits were credited with: nobody is credited with it twice.
         level_max: of a device that testifies for itself.
         swap: what was read of two meters, where the list notes a swap.
+        meter: how the device was read, where its rules ask for that.
     """
     window = window_of(visit)
     windows = without(window, taken)
-    found = {
-        rule.item: find_in_swap(rule, swap) if rule.form in SWAP_FORMS else find(rule, tracks, windows)
-        for rule in rules
-        if rule.item in asked or rule.item in due
-    }
+
+    def look(rule: VisitRule) -> Found:
+        if rule.form in SWAP_FORMS:
+            return find_in_swap(rule, swap)
+        return find_in_calibration(rule, meter) if rule.form in CALIBRATION_FORMS else find(rule, tracks, windows)
+
+    found = {rule.item: look(rule) for rule in rules if rule.item in asked or rule.item in due}
     findings = {item: finding for item, (finding, _) in found.items() if item in asked}
     left_out = [item for item, (finding, _) in found.items() if item not in asked and finding in _AGAINST]
     facts: dict[str, object] = {"from_ms": window[0], "to_ms": window[1], "heard": _heard(tracks, window)}
@@ -78,7 +82,7 @@ def judge(
     if taken:
         facts["taken_s"] = (window[1] - window[0] - sum(end - start for start, end in windows)) // 1000
     workers = [rule for rule in rules if rule.shows_work and findings.get(rule.item) is Finding.CONFIRMED]
-    work = work_of([rule for rule in workers if rule.form not in SWAP_FORMS], tracks, windows)
+    work = work_of([rule for rule in workers if rule.form not in METER_FORMS], tracks, windows)
     if work is not None:
         facts["work"] = {"from_ms": work[0], "to_ms": work[1]}
     is_shown = presence.word is Finding.CONFIRMED or not (presence.is_due or presence.word in _AGAINST)

@@ -12,6 +12,7 @@ from edge.committer import Committer
 from edge.registers import Registers
 from edge.roster import Roster
 from edge.settings import Settings
+from edge.visits.calibration import Calibrations, places_of
 from edge.visits.desk import VisitDesk
 from edge.visits.sightings import (
     ACCESS_GRANTED,
@@ -61,6 +62,7 @@ def open_visit_desk(
         sightings=sightings,
         presence=_presence(settings, roster, sightings, credential_secret),
         swaps=Swaps({one.device: one for one in roster.recorders}, registers, committer, settings.clock),
+        calibrations=Calibrations(rules, places_of(roster), device_id(settings.urn), registers, committer),
         watch=Watch(roster.watch_rules, sightings, committer, settings.clock, lined),
         committer=committer,
         clock=settings.clock,

@@ -23,13 +23,12 @@ from typing import Any
 
 from contracts.entry import Entry, Kind, decode_entry
 from contracts.quantities import SOFTWARE, VISIT_VERDICT
-from devices.visit_rules import ANYONE, NUMBER_FORMS, RuleForm, VisitRule
+from devices.visit_rules import ANYONE, METER_FORMS, NUMBER_FORMS, RuleForm, VisitRule
 from edge import schema
 from edge.errors import StoreBrokenError, StoreError
 from edge.log_reader import LogReader
 from edge.log_store import EntryRow
 from edge.visits.items import SILENT_MS, Track, Window
-from edge.visits.swap_rules import SWAP_FORMS
 from edge.visits.verdicts import NO_TABLES, TABLES, Used, Verdicts, used_by
 
 KEPT_DAYS = 60
@@ -78,7 +77,7 @@ def kept_for(rules: Sequence[VisitRule]) -> dict[str, int]:
     """What of a device its rules look at."""
     kept: dict[str, int] = {}
     for rule in rules:
-        if rule.form is RuleForm.PASSED or rule.form in SWAP_FORMS:
+        if rule.form is RuleForm.PASSED or rule.form in METER_FORMS:
             continue  # seen by a door beside it; of meters the log itself is read
         if rule.form is RuleForm.TOLD:
             kept[rule.quantity] = ANYONE_MS if rule.by == ANYONE else EVERY_MS

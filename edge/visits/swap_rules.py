@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from contracts.checklist import MeterSwap
 
 CLOCKS_MS = 10 * 60_000  # by which the crew's phone and the gateway may disagree on the time
-SWAP_FORMS = frozenset({RuleForm.AGREED, RuleForm.EXCHANGED})
-"""Forms that ask about two meters; the others look at one device."""
-
 Told = Sequence[Believed]
 """What one register was believed to show: (value, instant in ms), oldest first."""
 

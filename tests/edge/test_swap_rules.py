@@ -12,7 +12,7 @@ from contracts.quantities import boundary_quantity
 from devices.dlt645.profile import Dlt645Profile
 from devices.errors import ProfileError
 from devices.profile import load_profile
-from devices.visit_rules import VisitRule
+from devices.visit_rules import SWAP_FORMS, VisitRule
 from edge.bus.schedule import BusSchedule, MeterPlan
 from edge.committer import Submission
 from edge.recorder import DeviceRecorder
@@ -26,7 +26,7 @@ from tests.meter_swaps import noted_of
 OLD, NEW = "urn:minglou:site:b01:meter:old", "urn:minglou:site:b01:meter:new"
 _profile = load_profile("dlt645-2007-single-phase")
 assert isinstance(_profile, Dlt645Profile)
-RULES: Mapping[str, VisitRule] = {rule.item: rule for rule in _profile.visit_rules}
+RULES: Mapping[str, VisitRule] = {rule.item: rule for rule in _profile.visit_rules if rule.form in SWAP_FORMS}
 LIMIT = _profile.limits[REGISTER]
 START, END = MIDNIGHT - 6 * HOUR, MIDNIGHT - 5 * HOUR
 CLOSED, OPENED = 4_000_000, 120

@@ -21,6 +21,7 @@ from edge.log_store import EntryRow, LogStore
 from edge.presence import PresenceDesk
 from edge.registers import Registers
 from edge.signer import CheckpointRule, Signer
+from edge.visits.calibration import Calibrations, Place
 from edge.visits.desk import VisitDesk
 from edge.visits.sightings import CODE_MS, Sightings, Whose, kept_for, retold_by
 from edge.visits.swap import Swaps
@@ -34,12 +35,14 @@ _SECONDS = 60
 
 
 class Standing:
-    """A clock that stands until it is set."""
+    """A clock that stands until it is set, or goes on by so much whenever it is looked at."""
 
     def __init__(self, at_ms: int) -> None:
         self.at_ms = at_ms
+        self.step_ms = 0
 
     def now_ms(self) -> int:
+        self.at_ms += self.step_ms
         return self.at_ms
 
 
@@ -57,7 +60,7 @@ class VisitRoom:
 
     def __init__(
         self, directory: Path, rules: Mapping[bytes, Sequence[VisitRule]], now_ms: int, presence: object = None,
-        whose: Whose | None = None,
+        whose: Whose | None = None, places: Mapping[bytes, Place] | None = None,
     ) -> None:  # fmt: skip
         self.clock = Standing(now_ms)
         self.path = directory / "visits.sqlite3"
@@ -69,11 +72,13 @@ class VisitRoom:
         self.sightings = Sightings(self.path, kept, whose, retold)
         self.says: list[str] = []
         days = LocalDays(ZoneInfo("Asia/Shanghai"))
+        self.registers = Registers(days)
         self.desk = VisitDesk(
             chain_id=CHAIN_ID, contract=CONTRACT, key_class="file", gateway=GATEWAY, rules=rules,
             doors={}, packs=(),
             sightings=self.sightings, presence=cast("PresenceDesk | None", presence),
-            swaps=Swaps({}, Registers(days), self.committer, cast("Clock", self.clock)),
+            swaps=Swaps({}, self.registers, self.committer, cast("Clock", self.clock)),
+            calibrations=Calibrations(rules, places or {}, GATEWAY, self.registers, self.committer),
             watch=Watch({}, self.sightings, self.committer, self.clock), committer=self.committer, clock=self.clock,
             days=days, say=self.says.append,
         )  # fmt: skip
