@@ -121,16 +121,21 @@ def _event(visit: Visit, row: WorkRow, due: DueWork, work: Work, host: str, stam
 
 
 def _calibration(visit: Visit, one: CalibrationDue, host: str, stamp: datetime) -> Event:
-    """The last day on which a batch of meters is calibrated."""
+    """The last day on which a batch of meters is calibrated, or today once that is over.
+
+    Without an end it lasts one day (RFC 5545, 3.6.1); the last day that a date can name has no next one.
+    """
     event = Event()
     event.add("uid", f"calibration.{one.kind}.{one.until:%Y%m%d}@{host}")
     event.add("dtstamp", stamp)
-    event.add("dtstart", one.until)
-    event.add("dtend", one.until + timedelta(days=1))
+    event.add("dtstart", max(one.until, one.today))
     some = ", ".join(visit.language.title(title) for title in one.titles[:_NAMED])
     event.add("summary", visit.say("Calibration ends: %(devices)s") % {"devices": some})
-    if len(one.titles) > 1:
-        event.add("description", visit.say("%(num)s meters in all") % {"num": len(one.titles)})
+    says = [visit.say("%(num)s meters in all") % {"num": len(one.titles)}] if len(one.titles) > 1 else []
+    if one.days_left < 0:
+        says.insert(0, visit.say("Overdue since %(day)s") % {"day": one.until.isoformat()})
+    if says:
+        event.add("description", "\n".join(says))
     event.add("transp", "TRANSPARENT")
     return event
 

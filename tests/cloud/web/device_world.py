@@ -9,6 +9,7 @@ from cloud.identity.roles import Role
 from cloud.web.answers import Person, ReadingRef, Title
 from cloud.web.device_answers import (
     Availability,
+    CalibrationDue,
     DeviceCare,
     DeviceVisit,
     DueWork,
@@ -112,6 +113,7 @@ class DeviceWorld:
         visits: tuple[DeviceVisit, ...]
         care: DeviceCare | None
         reported: list[tuple[str, str]]
+        calibrations: tuple[CalibrationDue, ...]
 
         def ref(self, index: int) -> ReadingRef: ...
 
@@ -208,7 +210,7 @@ class DeviceWorld:
         is_firms = viewer.role in (Role.CREW, Role.FIRM)
         return Work(
             firm=FIRM if is_firms else None, is_known=True, today=TODAY, rows=tuple(rows), notes=tuple(notes),
-            orders=(TRAPPED, STOPPED),
+            orders=(TRAPPED, STOPPED), calibrations=self.calibrations,
         )  # fmt: skip
 
     async def order(self, viewer: Person, name: bytes) -> WorkOrder | None:

@@ -1,18 +1,31 @@
 """What is to be done, as crews, firms and those who look after the site see it: a list, and a calendar file."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
-from icalendar import Calendar
+from icalendar import Calendar, Event
 
-from cloud.web.answers import Person
+from cloud.web.answers import Person, Title
+from cloud.web.device_answers import CalibrationDue
 from tests.cloud.web.conftest import SignIn
-from tests.cloud.web.device_world import LIFT_CODE, STOPPED, TRAPPED
+from tests.cloud.web.device_world import LIFT_CODE, STOPPED, TODAY, TRAPPED
 from tests.cloud.web.reader import Reader
 from tests.cloud.web.test_pages import text_of
 from tests.cloud.web.world import COMMITTEE, CREW, MANAGER, NEIGHBOUR, OWNER, World
 
 EN = {"accept-language": "en"}
+
+
+def batch(until: date, *, kind: str = "meter", count: int = 1) -> CalibrationDue:
+    """So many meters whose calibration ends on one day."""
+    titles = tuple(Title(zh=f"{501 + at}室电表", en=f"Meter of {501 + at}") for at in range(count))
+    return CalibrationDue(until=until, today=TODAY, kind=kind, titles=titles)
+
+
+def endings(reader: Reader, headers: dict[str, str] | None = None) -> list[Event]:
+    """The calendar's days on which a calibration ends, without the visits."""
+    events = Calendar.from_ical(reader.get("/work.ics", headers=headers).content).walk("VEVENT")
+    return [one for one in events if str(one["uid"]).startswith("calibration.")]
 
 
 @pytest.mark.parametrize(
@@ -90,3 +103,64 @@ def test_an_order_is_shown_to_those_who_see_its_work_alone(sign_in: SignIn, stra
         assert sign_in(MANAGER).get(f"/orders/{name}").status_code == 404
     page = text_of(sign_in(MANAGER).get(f"/orders/{STOPPED.name}", headers=EN).text)
     assert "Nobody has accepted yet" in page and "Nobody accepted it in the time" in page
+
+
+@pytest.mark.parametrize(
+    ("left", "en", "zh"),
+    [
+        (-9_000, "ran out", "已过期"),
+        (-1, "ran out", "已过期"),
+        (0, "0 days left", "还剩0天"),
+        (1, "1 day left", "还剩1天"),
+        (60, "60 days left", "还剩60天"),
+        (61, "by the property office", "由物业填报"),
+    ],
+)
+def test_the_list_says_how_long_a_calibration_still_holds(
+    world: World, sign_in: SignIn, left: int, en: str, zh: str
+) -> None:
+    world.calibrations = (batch(TODAY + timedelta(days=left)),)
+    client = sign_in(MANAGER)
+    for headers, title, says in ((EN, "Calibration of meters", en), ({}, "表计检定", zh)):
+        _, found, section = text_of(client.get("/work", headers=headers).text).partition(f" {title} ")
+        assert found and says in section
+        for other in {"ran out", "days left", "by the property office", "已过期", "还剩", "由物业填报"}:
+            assert other in says or other not in section
+
+
+def test_meters_whose_calibration_ends_on_one_day_are_one_line_that_names_three(world: World, sign_in: SignIn) -> None:
+    world.calibrations = (batch(date(2027, 3, 1), count=4), batch(date(2027, 3, 1), kind="water"))
+    client = sign_in(MANAGER)
+    page = text_of(client.get("/work", headers=EN).text)
+    assert "Electricity meter · 4 meters Meter of 501, Meter of 502, Meter of 503 …" in page
+    assert "Water meter · 1 meter Meter of 501" in page and "Meter of 504" not in page
+    assert page.count("1 Mar 2027") == 2
+    page = text_of(client.get("/work").text)
+    assert "4 只表" in page and "501室电表" in page and "504室电表" not in page
+
+
+def test_a_site_without_dates_of_calibration_has_no_list_of_them(sign_in: SignIn) -> None:
+    client = sign_in(MANAGER)
+    assert "Calibration of meters" not in client.get("/work", headers=EN).text
+    assert endings(client) == []
+
+
+def test_the_calendar_holds_a_batchs_last_day_and_what_ran_out_on_today(world: World, sign_in: SignIn) -> None:
+    days = (date(1999, 12, 31), TODAY - timedelta(days=1), TODAY, date(2027, 3, 1), date.max)
+    world.calibrations = (batch(days[0], count=2), *map(batch, days[1:4]), batch(days[4], count=4))
+    client = sign_in(CREW)
+    events = endings(client, EN)
+    assert [event.decoded("dtstart") for event in events] == [TODAY, TODAY, TODAY, date(2027, 3, 1), date.max]
+    assert [str(event["uid"]).partition("@")[0] for event in events] == [
+        f"calibration.meter.{day:%Y%m%d}" for day in days
+    ]
+    assert [str(event.get("description", "")) for event in events] == [
+        "Overdue since 1999-12-31\n2 meters in all", "Overdue since 2026-11-26", "", "", "4 meters in all",
+    ]  # fmt: skip
+    assert str(events[-1]["summary"]) == "Calibration ends: Meter of 501, Meter of 502, Meter of 503"
+    assert {str(event["transp"]) for event in events} == {"TRANSPARENT"}, "nobody is busy on that day"
+    again = endings(client)
+    assert [str(one["uid"]) for one in again] == [str(one["uid"]) for one in events]
+    assert (str(again[0]["summary"]), str(again[0]["description"])) == (
+        "检定到期：501室电表, 502室电表", "自1999-12-31起超期\n共 2 只表",
+    )  # fmt: skip

@@ -41,7 +41,7 @@ from cloud.web.answers import (
     Unit,
     WitnessSummary,
 )
-from cloud.web.device_answers import DeviceCare, DeviceVisit
+from cloud.web.device_answers import CalibrationDue, DeviceCare, DeviceVisit
 from cloud.web.swap_answers import MeterSwapAnswer
 from contracts import p256
 from contracts.bill import Bill as LeafBill
@@ -134,6 +134,7 @@ class World(SwapWorld, DeviceWorld, RepairWorld):
     visits: tuple[DeviceVisit, ...] = ()  # of the first lift
     care: DeviceCare | None = None  # of it; None: all is well
     reported: list[tuple[str, str]] = field(default_factory=list)  # (code, words)
+    calibrations: tuple[CalibrationDue, ...] = ()
     round_trips: int = 0  # that browsers made to the node
 
     # The doors.
