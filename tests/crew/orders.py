@@ -8,9 +8,11 @@ from typing import Any
 from playwright.sync_api import Page, Route
 
 from contracts.entry import device_id
+from tests.crew.phone import PIN
 from tests.crew.site import LIFT
 
 WORK_ORDERS = "0x" + "d2" * 20
+SENDS = "() => import('/static/crew/store.js').then((store) => store.all('sends'))"
 
 
 def order_of(number: int, **changes: Any) -> dict[str, Any]:
@@ -36,3 +38,22 @@ def tell_orders(page: Page, *orders: dict[str, Any]) -> None:
 
     page.route("**/v1/crew/work", answer)
     page.evaluate("() => import('/static/crew/work.js').then((work) => work.refresh())")
+
+
+def sign(page: Page, act: str) -> None:
+    """The first of the phone's mechanics signs what the screen asks for: promise, arrival or done."""
+    form = page.locator(f"form[data-act={act}] >> nth=0")
+    form.locator("input").fill(PIN)
+    form.locator("button").click()
+
+
+def push(page: Page) -> None:
+    """Let the outbox try everything now, unless it is at work already."""
+    page.evaluate("() => import('/static/crew/outbox.js').then((outbox) => outbox.step({ now: true }))")
+
+
+def signed_about(page: Page, order: str, what: str) -> dict[str, Any]:
+    """What the phone keeps of its last word about an order, and of what the cloud answered."""
+    rows = [one for one in page.evaluate(SENDS) if (one.get("order"), one.get("what")) == (order, what)]
+    found: dict[str, Any] = max(rows, key=lambda one: one["at"])
+    return found

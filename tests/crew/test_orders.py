@@ -14,19 +14,10 @@ from contracts.entry import device_id
 from contracts.person import KeyKind, PersonSignature, Purpose, key_id_of
 from contracts.rotating import is_token
 from contracts.signed_visit import VisitSignature, verify_signature
-from tests.crew.orders import WORK_ORDERS, order_of, tell_orders
-from tests.crew.phone import PIN, READY, VISITS, CrewPhone
+from tests.crew.orders import WORK_ORDERS, order_of, push, sign, signed_about, tell_orders
+from tests.crew.phone import READY, VISITS, CrewPhone
 from tests.crew.site import CHAIN_ID, LIFT, SECRET, CrewSite
 from tests.processes import wait_until
-
-SENDS = "() => import('/static/crew/store.js').then((store) => store.all('sends'))"
-
-
-def sign(page: Page, act: str) -> None:
-    """The first of the mechanics signs."""
-    form = page.locator(f"form[data-act={act}] >> nth=0")
-    form.locator("input").fill(PIN)
-    form.locator("button").click()
 
 
 def has_signed(act: Act, purpose: Purpose, public: bytes, *body: Any) -> None:
@@ -37,11 +28,6 @@ def has_signed(act: Act, purpose: Purpose, public: bytes, *body: Any) -> None:
         VisitSignature(public=public, kind=KeyKind.SOFTWARE, signature=signed), chain_id=CHAIN_ID, contract=WORK_ORDERS,
         purpose=purpose, body_digest=purpose.body_digest(*body),
     )  # fmt: skip
-
-
-def push(page: Page) -> None:
-    """Let the outbox try everything now, unless it is at work already."""
-    page.evaluate("() => import('/static/crew/outbox.js').then((outbox) => outbox.step({ now: true }))")
 
 
 def test_an_order_is_promised_arrived_at_and_done_without_network_and_told_in_that_order(
@@ -107,7 +93,7 @@ def test_an_order_is_promised_arrived_at_and_done_without_network_and_told_in_th
     public = arrival.signature.public
     has_signed(promise, Purpose.ACCEPT_WORK, public, name, promise_at, 0)
     has_signed(done, Purpose.FINISH_WORK, public, name, done.arguments["evidence"], 0)
-    row = next(one for one in page.evaluate(SENDS) if one.get("what") == "done")
+    row = signed_about(page, order["name"], "done")
     assert sha256(row["detail"].encode()).digest() == done.arguments["evidence"]
     assert json.loads(row["detail"])["says"] == "door lock adjusted"
 
@@ -136,7 +122,7 @@ def test_the_arrivals_scan_is_the_first_of_the_repairs_own_visit(
     page.wait_for_selector("#digest")
     visit = next(one for one in page.evaluate(VISITS) if one["order"] == order["name"])
     presence, checklist = (json.loads(visit["frozen"][name]) for name in ("presence", "checklist"))
-    row = next(one for one in page.evaluate(SENDS) if one.get("order") == order["name"])
+    row = signed_about(page, order["name"], "arrival")
     scan = json.loads(row["body"])["scan"]
     assert {**scan, "by": 0} == presence["scans"][0]
     assert (checklist["class"], checklist["order"], checklist["items"]) == ("repair", order["name"], [])

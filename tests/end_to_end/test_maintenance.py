@@ -18,10 +18,11 @@ from contracts.calls import service_agreements
 from contracts.due import DAY_S, PROVISIONAL_S, fee
 from contracts.visit import VisitClass
 from contracts.work_order import State
-from tests.cloud.maintenance_site import BUDGET
+from tests.cloud.maintenance_site import BUDGET, FIRM
 from tests.cloud.served import minglou
 from tests.crew.camera import chromium_with
 from tests.crew.meeting import joins, signs
+from tests.crew.orders import push, sign, signed_about
 from tests.crew.phone import CrewPhone, phone_context
 from tests.end_to_end.upkeep import PEOPLE, Upkeep, upkeep
 from tests.processes import wait_until
@@ -32,9 +33,10 @@ CLOCK = """{
   Date.now = () => now() - Number(localStorage.getItem("behind") ?? 0);
 }"""
 RESCUE_S = 1800
-EVIDENCE = bytes(31) + b"\x01"  # of photographs, parts and receipts that stay off the chain
 NOBODY_CAME_DAYS = 19  # since the visit of today; the agreement allows 15
 REFRESH = "() => import('/static/crew/work.js').then((work) => work.refresh())"
+KNOWS = """order => import('/static/crew/work.js').then((work) => work.kept())
+  .then((kept) => kept.file.orders.some((one) => one.name === order))"""
 BEHIND = "behind => localStorage.setItem('behind', String(behind))"
 
 
@@ -80,7 +82,9 @@ def test_scan_visit_verdict_chain_page_fee(site: Upkeep, tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_trapped_passenger_is_an_order_with_a_clock_until_the_lift_itself_is_well(site: Upkeep) -> None:
-    """Told by the lift, ordered on chain, accepted, arrived by scan, done, and confirmed by the machine."""
+    """Told by the lift, ordered on chain; promised, arrived at by scan and done on a mechanic's phone; confirmed by the
+    machine, and public.
+    """
     since_ms = site.lift.trap()
     site.wait_until(lambda: any(site.entrapment_order()), what="the lift's word is an order")
     name = site.entrapment_order()
@@ -88,15 +92,29 @@ def test_a_trapped_passenger_is_an_order_with_a_clock_until_the_lift_itself_is_w
     site.wait_until(lambda: site.page()["orders_open"] == 1, what="the page knows of it")
     assert site.page()["entrapments"][0]["arrived_after_s"] is None
 
-    site.on_call.accept(name, site.order(name))
+    phone, order = site.phones[0], name.hex()
+    phone.page.evaluate(BEHIND, 0)
+    site.wait_until(lambda: is_told(phone, order), what="the phone is told of it")
+    phone.open(f"#/order/{order}")
+    phone.page.select_option("#promise", value="15")
+    sign(phone.page, "promise")
     site.wait_until(lambda: site.order(name).state is State.ACCEPTED, what="the firm comes")
-    site.on_call.arrive(name, site.display.shown(int(time.time() * 1000)))
+    promised = site.order(name)
+    assert promised.promise_at == signed_about(phone.page, order, "promise")["promiseAt"]
+    assert promised.firm == FIRM, "by the key that both parties gave the firm's mechanic"
+
+    phone.page.click("#arrive")
+    phone.scan(site.display.shown(int(time.time() * 1000)))
+    sign(phone.page, "arrival")
+    phone.page.wait_for_selector("[data-what=arrival][data-state=sent]")
     (trapped, *_) = site.page()["entrapments"]
     assert abs(trapped["at_ms"] - since_ms) < 1000 and trapped["freed_at_ms"] is None
     assert trapped["arrival"] == "said" and 0 <= trapped["arrived_after_s"] <= RESCUE_S
 
-    site.on_call.finish(name, site.order(name), EVIDENCE)
-    site.wait_until(lambda: site.order(name).state is State.DONE, what="the work is done")
+    phone.page.fill("#done-note", "门锁触点已调整")
+    sign(phone.page, "done")
+    phone.page.wait_for_selector("[data-what=done]")
+    site.wait_until(lambda: (push(phone.page), site.order(name).state)[1] is State.DONE, what="the work is done")
     done_at = site.order(name).done_at
     site.wait_until(lambda: time.time() > done_at + 1, what="the lift speaks after it")
     site.lift.free(since_ms)
@@ -104,6 +122,10 @@ def test_a_trapped_passenger_is_an_order_with_a_clock_until_the_lift_itself_is_w
 
     site.wait_until(lambda: site.page()["orders_open"] == 0, what="the page knows of it")
     assert site.page()["entrapments"][0]["freed_at_ms"] >= done_at * 1000
+    page = site.cloud.get("/lifts/b07-l1").text
+    assert f"{-(-trapped['arrived_after_s'] // 60)}分钟后到场" in page
+    assert "尚未解救" not in page and "件处理中" not in page
+    site.wait_until(lambda: not is_told(phone, order), what="the phone is told that it is over")
 
 
 @pytest.mark.slow
@@ -139,6 +161,12 @@ def is_registered(phone: CrewPhone) -> bool:
     phone.page.reload()
     phone.page.wait_for_selector(".signers .status")
     return phone.page.locator(".signers .status").get_attribute("data-tone") == "good"
+
+
+def is_told(phone: CrewPhone, order: str) -> bool:
+    """Whether the phone's work names an order, after asking for news."""
+    phone.page.evaluate(REFRESH)
+    return bool(phone.page.evaluate(KNOWS, order))
 
 
 def visited(site: Upkeep) -> str:

@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 from contracts.abi import Call
 from contracts.calls import service_agreements, work_orders
-from contracts.crew_signature import DUTY_MECHANIC
 from contracts.due import DAY_S, Terms, local_day
 from contracts.entry import device_id
 from contracts.pack import read_pack
@@ -47,7 +46,6 @@ from tests.crew.phone import CrewPhone
 from tests.crew.site import CODES, NO_LIMITS, write_directory
 from tests.edge.site import ORIGIN, PASSWORD, Site
 from tests.end_to_end.lift_line import LiftLine
-from tests.end_to_end.on_call import ALIAS, PUBLIC, OnCall
 from tests.processes import free_port, is_listening, running, wait_until
 from tests.provisioning.conftest import DEMO
 from tests.provisioning.parties import Party, open_party
@@ -130,10 +128,6 @@ class Upkeep:
         """What everybody may know of the lift."""
         answer: dict[str, Any] = self.cloud.get("/v1/devices/b07-l1/public").json()
         return answer
-
-    @property
-    def on_call(self) -> OnCall:
-        return OnCall(url=self.cloud.url, work_orders=self.chain.deployment.work_orders)
 
     def entrapment_order(self) -> bytes:
         """The machine's last order for trapped people, as WorkOrders has it; zero where there is none."""
@@ -257,8 +251,8 @@ def _approved_by_both(folder: Path, cloud: ServedCloud, rpc: str, keys: Sequence
 
 
 async def _agreed(chain: ChainSite, gateway: EnrolledGateway, party: Party) -> Terms:
-    """Gateway, crew and agreement, through all delays; the chain then stands at the present."""
-    await enrol(chain, gateway, [(ALIAS, PUBLIC, FIRM, DUTY_MECHANIC)])  # type: ignore[arg-type]  # of a gateway it takes key, origin and URN
+    """Gateway, the phones' keys and agreement, through all delays; the chain then stands at the present."""
+    await enrol(chain, gateway, [])  # type: ignore[arg-type]  # of a gateway it takes key, origin and URN
     assert await asyncio.to_thread(party.changes, "enact", "--as", party.role) == 0
     lists = tuple(PACK.list_digest(each) for each in VisitClass if each)
     terms = terms_of(chain, await block_time(chain), plan=PACK.digest(), checklists=lists)
