@@ -22,6 +22,7 @@ def figures() -> dict[str, Figure]:
         for seed in range(BASE, BASE + rounds):
             with tempfile.TemporaryDirectory() as folder:
                 whole.add(run_seed(Path(folder), chromium, browser.browser_type, seed, kills=KILLS))
+            print(f"  phone {seed - BASE + 1} of {rounds}: {whole.kills.total()} interruptions", flush=True)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(whole.kills.items()))
     note = f"{kinds}; {whole.visits} visits with {whole.photos} photographs reached the cloud"
     for problem in (*whole.lost, *whole.doubled):

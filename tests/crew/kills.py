@@ -89,13 +89,24 @@ WALK = """([seed, code, pin]) => {
       const { frozen } = await visits.freeze(id, { ...(await lists.openList(id)), contract });
       tell({ visit: id, digest: frozen.digest });
     };
+    // A PIN cut off while it is checked counts as a wrong one; after a few of them the crew waits, as it is told.
+    const patiently = async (act) => {
+      try {
+        return await act();
+      } catch (error) {
+        if (error.word !== "pin_wait") throw error;
+        console.debug("waits");
+        await new Promise((done) => setTimeout(done, error.seconds * 1000));
+        return act();
+      }
+    };
     const sign = async ({ id, frozen, signatures }) => {
       const index = signatures.indexOf(null);
       const person = (await keys.people()).find((one) => one.alias === people[index]);
       const publicKey = fromHex(person.public, 64);
       const [nonce, deadline] = [Date.now(), now() + record.DEADLINE_S];
       const digest = record.digestToSign(frozen, { index, publicKey, nonce, deadline });
-      const made = await keys.sign(digest, person.alias, { pin });
+      const made = await patiently(() => keys.sign(digest, person.alias, { pin }));
       const signature = record.signatureFile({ publicKey, kind: person.kind, nonce, deadline, ...made });
       const after = await visits.addSignature(id, index, signature);
       tell({ visit: id, signed: index, posted: after.state === "outbox" });
@@ -156,6 +167,7 @@ class Walk:
     rng: random.Random
     told: list[dict[str, Any]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    is_waiting: bool = False  # for the PIN's next try, in which nobody interrupts
     browser: Browser | None = None
     dead: list[Page] = field(default_factory=list)
 
@@ -199,6 +211,9 @@ class Walk:
         kind, _, words = message.text.partition(" ")
         if kind == "kept":
             self.told.append(json.loads(words))
+            self.is_waiting = False
+        elif kind == "waits":
+            self.is_waiting = True
         elif kind == "broken":
             self.broken.append(words)
 
@@ -206,6 +221,8 @@ class Walk:
         """Let the crew work until the moment of the next interruption."""
         page.evaluate(WALK, [self.rng.getrandbits(32), CODES["car"], "246813"])
         page.wait_for_timeout(self.rng.uniform(*WALK_MS))
+        while self.is_waiting and not self.broken:
+            page.wait_for_timeout(WALK_MS[1])
 
     def interrupt(self, page: Page) -> tuple[str, Page]:
         """One of the things that happen to phones; its name, and the page that stands afterwards."""

@@ -143,10 +143,10 @@ async function pinDigest(pin, salt) {
 
 /** A try counts as wrong before it is looked at: closing the app in between gives no free one. */
 async function checkPin(alias, pin) {
-  const { salt, digest, wrong } = await atomically(["keys"], async ({ keys }) => {
+  const { salt, digest, waitUntil } = await atomically(["keys"], async ({ keys }) => {
     const person = await keys.get(alias);
     const now = Date.now();
-    if (now < person.pin.waitUntil) throw new KeyRefused("pin_wait", Math.ceil((person.pin.waitUntil - now) / 1000));
+    if (now < person.pin.waitUntil) throw new KeyRefused("pin_wait", secondsUntil(person.pin.waitUntil));
     const tries = person.pin.wrong + 1;
     const waitMs = tries < WRONG_FREE ? 0 : Math.min(WAIT_MS * 2 ** (tries - WRONG_FREE), WAIT_MS_MAX);
     const counted = { ...person.pin, wrong: tries, waitUntil: waitMs && now + waitMs };
@@ -154,12 +154,16 @@ async function checkPin(alias, pin) {
     return counted;
   });
   if (!equalBytes(await pinDigest(pin, salt), digest)) {
-    throw new KeyRefused("pin_wrong", wrong < WRONG_FREE ? 0 : WAIT_MS / 1000);
+    throw new KeyRefused("pin_wrong", waitUntil && secondsUntil(waitUntil));
   }
   await atomically(["keys"], async ({ keys }) => {
     const person = await keys.get(alias);
     await keys.put({ ...person, pin: { ...person.pin, wrong: 0, waitUntil: 0 } });
   });
+}
+
+function secondsUntil(at) {
+  return Math.max(1, Math.ceil((at - Date.now()) / 1000));
 }
 
 async function bySoftware(person, digest) {
