@@ -44,7 +44,7 @@ GROUPS = (
     "demo_page",
     "demo",
 )
-GROUP_SECONDS_MAX = 1600
+GROUP_SECONDS_MAX = 3600
 
 
 def main() -> int:
