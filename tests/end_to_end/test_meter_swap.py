@@ -81,6 +81,7 @@ def test_a_swapped_meter_splits_the_bill(tmp_path: Path) -> None:
 
 def swapped(flat: Flat) -> tuple[str, int, Any]:
     """What the installer did and handed in: the visit's digest, the closing register, the day of the new meter."""
+    wait_until(lambda: flat.counted(OLD)["boundaries"] > 0, seconds=60, what="the midnight that the bill begins with")
     wait_until(lambda: flat.counted(OLD)["readings"] > 1, seconds=60, what="the old meter's readings")
     stood = flat.house.control(do="switch-off", address=OLD)["energy_wh"] // 10 * 10
     held = flat.counted(OLD)["readings"]
