@@ -12,10 +12,11 @@ from cloud.chain.reading import ContractReader
 from cloud.chain.view import ChainView
 from cloud.maintenance.view import MaintenanceView
 from cloud.store import Store, tables
-from contracts.calls import tariffs
+from contracts.calls import tariffs, work_orders
 from contracts.clock import Clock
 from contracts.due import DAY_S, local_day
 from contracts.onchain import origin_id
+from contracts.work_order import Terms
 
 __all__ = ["Ground", "Wish"]
 
@@ -36,6 +37,7 @@ class Ground:
     view: MaintenanceView
     clock: Clock
     known_offset: list[int] = field(default_factory=list)
+    known_work_terms: list[Terms] = field(default_factory=list)
 
     async def utc_offset_s(self) -> int:
         """What the contracts' days are ahead of UTC: fixed at deployment, so asked once."""
@@ -44,6 +46,14 @@ class Ground:
             answer = await self.reader.call(asked.to, asked.data)
             self.known_offset.append(tariffs.parse_utc_offset_seconds(answer))
         return self.known_offset[0]
+
+    async def work_terms(self) -> Terms:
+        """The rules of WorkOrders: fixed at deployment, so asked once."""
+        if not self.known_work_terms:
+            asked = work_orders.terms(self.deployment.work_orders)
+            answer = await self.reader.call(asked.to, asked.data)
+            self.known_work_terms.append(work_orders.parse_terms(answer))
+        return self.known_work_terms[0]
 
     async def today(self) -> int:
         """The local day of the newest followed block."""

@@ -37,14 +37,13 @@ class Orders:
 
     def __init__(self, ground: Ground, directory: DirectoryFile) -> None:
         self._ground, self._directory = ground, directory
-        self._terms: Terms | None = None
         self._words = LastWords(ground)
 
     async def step(self) -> bool:
         """Look at what machines said last, and at the time; whether anything new is wished for."""
         if not self._ground.deployment.work_orders:
             return False
-        wishes = self._clock_wishes(await self._terms_now())
+        wishes = self._clock_wishes(await self._ground.work_terms())
         faults, directory = self._ground.view.faults, self._directory.read()
         asked = {
             (device.device, quantity) for quantity in faults for device in directory.of_kind(quantity.partition(".")[0])
@@ -58,12 +57,6 @@ class Orders:
                 is_told = watched is not None and _says(faults[LIFT_STOPPED][0], watched)
                 wishes += await self._machine_wishes(said, quantity, is_faulty=is_faulty, may_report=not is_told)
         return await self._ground.wish(wishes)
-
-    async def _terms_now(self) -> Terms:
-        if self._terms is None:
-            asked = work_orders.terms(self._ground.deployment.work_orders)
-            self._terms = work_orders.parse_terms(await self._ground.reader.call(asked.to, asked.data))
-        return self._terms
 
     # -- wishes -----------------------------------------------------------------------------------------------------
 
@@ -79,7 +72,7 @@ class Orders:
 
     async def _machine_wishes(self, said: Any, quantity: str, *, is_faulty: bool, may_report: bool) -> list[Wish]:
         """What follows from a machine's last word. `may_report`: its gateway does not tell the same fault better."""
-        terms, seen_at = await self._terms_now(), said.observed_at_ms // 1000
+        terms, seen_at = await self._ground.work_terms(), said.observed_at_ms // 1000
         name = self._ground.view.machine_orders.get(source_of(said.device, quantity))
         order = None if name is None else self._ground.view.book.orders.get(name)
         place = {"origin": said.origin, "index": said.entry_index}
@@ -136,7 +129,7 @@ class Orders:
             return AlreadyDone(says="the standstill is reported")
         if order is not None and proof.entry.observed_at_ms // 1000 <= order.done_at:
             return AlreadyDone(says="the fault is older than its last repair")
-        terms = await self._terms_now()
+        terms = await self._ground.work_terms()
         if self._ground.view.head_time_s > proof.entry.observed_at_ms // 1000 + terms.report_within:
             return AlreadyDone(says="the fault is too old to be reported")
         identity = origin_id(str(params["origin"]))
@@ -168,7 +161,9 @@ class Orders:
         """`{"order", "trigger"}`: escalate, release or lapse, where the time has come."""
         name, trigger = bytes.fromhex(params["order"]), Trigger(params["trigger"])
         order = self._ground.view.book.orders.get(name)
-        if order is None or trigger not in triggers(order, await self._terms_now(), self._ground.view.head_time_s):
+        if order is None or trigger not in triggers(
+            order, await self._ground.work_terms(), self._ground.view.head_time_s
+        ):
             return AlreadyDone(says="the order does not stand so any more")
         build = {
             Trigger.ESCALATE: work_orders.escalate,
