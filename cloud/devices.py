@@ -99,6 +99,7 @@ def _to_json(
                 "freed_at_ms": one.freed_at_ms,
                 "arrived_after_s": one.arrived_after_s,
                 "arrival": None if one.arrived_after_s is None else "shown" if one.arrival_shown else "said",
+                "arrival_transaction": one.arrival_transaction,
             }
             for one in care.entrapments
         ],

@@ -1,8 +1,9 @@
 """Arrivals: that a mechanic reached a machine where a work order waits, as he signs it on the spot.
 
-An arrival `minglou-arrival/1` names the order, the device and the scan that he made there. It is kept off the chain;
-the time counts as shown once the repair visit's verdict confirms the scan's slot, and as said until then. It is signed
-for WorkOrders with purpose `work.arrive`, whose body is the order, the device and the digest of the arrival itself.
+An arrival `minglou-arrival/1` names the order, its round, the device and the scan that he made there. It is signed for
+WorkOrders with purpose `work.arrive`; order, round and time stand in what is signed, so that the contract can judge by
+them, and all else in the arrival's digest. The time counts as shown once the repair visit's verdict confirms the scan's
+slot, and as said until then.
 """
 
 import json
@@ -16,6 +17,7 @@ from contracts.errors import ContractsError
 from contracts.fields import Fields, parse_json
 from contracts.person import KeyKind, Purpose, sign_software
 from contracts.presence import Scan, scan_fields, scan_of, scan_to_json
+from contracts.rotating import VALID_S
 from contracts.signed_visit import (
     SIGNATURE_KEYS,
     VisitSignature,
@@ -30,6 +32,7 @@ ARRIVAL_BYTES_MAX = 8 * 1024
 SALT_BYTES = 16
 
 _NUMBER_END = 2**64
+_ROUND_END = 2**16  # of a lane in WorkOrders
 
 
 class ArrivalError(VisitError):
@@ -41,6 +44,7 @@ class Arrival:
     """What the mechanic says."""
 
     order: bytes  # the work order's name
+    round: int  # the order's: it rises whenever the order is reopened or released
     device: bytes  # hash of the URN
     mechanic: bytes  # alias
     scan: Scan  # `by` is 0; its time is that of the arrival
@@ -49,8 +53,18 @@ class Arrival:
     def __post_init__(self) -> None:
         if any(len(word) != 32 for word in (self.order, self.device, self.mechanic)) or len(self.salt) != SALT_BYTES:
             raise ArrivalError(f"arrival: order, device and alias have 32 bytes, the salt {SALT_BYTES}")
+        if not 0 <= self.round < _ROUND_END:
+            raise ArrivalError(f"arrival: an order has no round {self.round}")
         if self.scan.by != 0 or self.scan.sense != "in":
             raise ArrivalError("arrival: its scan is one in, made by who signs")
+
+    @property
+    def at_s(self) -> int:
+        """When he came, Unix seconds: by the phone's clock, within the minute in which a display's code counts."""
+        moment = self.scan.moment
+        if moment is None:
+            return self.scan.at_s
+        return min(max(self.scan.at_s, moment.starts_at_s), moment.starts_at_s + VALID_S)
 
     def digest(self) -> bytes:
         """SHA-256 of the canonical JSON of what is said."""
@@ -58,7 +72,7 @@ class Arrival:
 
     def body_digest(self) -> bytes:
         """What a person signature covers."""
-        return Purpose.ARRIVE_WORK.body_digest(self.order, self.device, self.digest())
+        return Purpose.ARRIVE_WORK.body_digest(self.order, self.digest(), self.at_s, self.round)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +129,7 @@ def parse_arrival(encoded: bytes) -> SignedArrival:
         VisitError: over 8 KB, not JSON, or a field missing, unknown or out of range.
     """
     value = parse_json(encoded, length_max=ARRIVAL_BYTES_MAX, what="arrival", refuse=ArrivalError)
-    keys = ("format", "order", "device", "mechanic", "scan", "salt", "chain_id", "contract", "signature")
+    keys = ("format", "order", "round", "device", "mechanic", "scan", "salt", "chain_id", "contract", "signature")
     fields = Fields(value, place="", keys=keys, refuse=ArrivalError)
     fields.choice("format", (FORMAT,))
     return SignedArrival(
@@ -123,6 +137,7 @@ def parse_arrival(encoded: bytes) -> SignedArrival:
         contract="0x" + fields.octets("contract", 20, prefix="0x").hex(),
         arrival=Arrival(
             order=fields.octets("order", 32),
+            round=fields.integer("round"),
             device=fields.octets("device", 32),
             mechanic=fields.octets("mechanic", 32),
             scan=scan_of(scan_fields(fields, "scan"), by=0),
@@ -136,6 +151,7 @@ def _said(arrival: Arrival) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "order": arrival.order.hex(),
+        "round": arrival.round,
         "device": arrival.device.hex(),
         "mechanic": arrival.mechanic.hex(),
         "scan": scan_to_json(arrival.scan),

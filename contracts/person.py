@@ -63,13 +63,10 @@ class Purpose(Enum):
     REPORT_WORK = ("work.report", ("bytes32", "bytes32"))  # device, report; contract WorkOrders, as all below
     WITHDRAW_WORK = ("work.withdraw", ("bytes32", "uint256"))  # order, round
     ACCEPT_WORK = ("work.accept", ("bytes32", "uint256", "uint256"))  # order, promise, round; a crew's key
+    ARRIVE_WORK = ("work.arrive", ("bytes32", "bytes32", "uint256", "uint256"))  # order, arrival, at, round; a crew's
     FINISH_WORK = ("work.done", ("bytes32", "bytes32", "uint256"))  # order, evidence, round; a crew's key
     CONFIRM_WORK = ("work.confirm", ("bytes32", "uint256"))  # order, round
     REOPEN_WORK = ("work.reopen", ("bytes32", "bytes32", "uint256"))  # order, reason, round
-    ARRIVE_WORK = (
-        "work.arrive",
-        ("bytes32", "bytes32", "bytes32"),
-    )  # order, device, arrival digest; kept off the chain
 
     ENROL_KEY = ("crew.enrol", ("bytes32",))  # alias; a new key's proof, which names no contract
 

@@ -64,7 +64,7 @@ class Terms:
     confirm_within: int  # seconds in which done work may be reopened; silence then confirms
     redo_within: int  # seconds promised for reopened work
     give_up_after: int  # seconds after a missed promise until somebody else may accept
-    report_within: int  # seconds in which a machine's entry may still be reported
+    report_within: int  # seconds in which a machine's entry, or an arrival, may still be brought
     reopens_max: int
     price_max: int  # fen that the manager alone may draw from a budget for one order
 
@@ -116,11 +116,24 @@ class Order:
     firm: int = 0  # 0 for the site's own people
     budget: int = 0  # that the escrow was drawn from; 0 for the payer's own money
     payee: str = NOBODY
+    arrived_at: int = 0  # of the first who came in this round, of the accepting firm where there is one
+    arrived_firm: int = 0  # theirs
 
     @property
     def is_closed(self) -> bool:
         """Nothing more can happen to it."""
         return self.state in (State.CONFIRMED, State.LAPSED, State.WITHDRAWN)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether somebody of the accepting firm said in time that they had come."""
+        return 0 < self.arrived_at <= self.promise_at and self.arrived_firm == self.firm
+
+    def with_arrival(self, firm: int, at: int) -> "Order":
+        """With one more who came."""
+        is_accepting = bool(self.promise_at) and self.arrived_firm != firm
+        is_first = not self.arrived_at or is_accepting or at < self.arrived_at
+        return replace(self, arrived_at=at, arrived_firm=firm) if is_first else self
 
 
 def owners_order(unit: bytes, device: bytes, report: bytes) -> bytes:
@@ -150,7 +163,7 @@ def triggers(order: Order, terms: Terms, now: int) -> tuple[Trigger, ...]:
         if now > order.reported_at + terms.accept_within and not order.escalated & Cause.NOT_ACCEPTED:
             found.append(Trigger.ESCALATE)
     elif order.state is State.ACCEPTED:
-        if now > order.promise_at and not order.escalated & Cause.PROMISE_MISSED:
+        if now > order.promise_at and not order.is_kept and not order.escalated & Cause.PROMISE_MISSED:
             found.append(Trigger.ESCALATE)
         if now > order.promise_at + terms.give_up_after:
             found.append(Trigger.RELEASE)
@@ -197,6 +210,8 @@ class OrderBook:
                     payee=event.payee,
                     budget=event.budget,
                 )
+            case events.Arrived():
+                self.orders[event.order] = self.order(event.order).with_arrival(event.firm, event.arrived_at)
             case events.WorkDone():
                 self._change(event.order, state=State.DONE, done_at=at)
             case events.Closed():
@@ -210,6 +225,8 @@ class OrderBook:
                     round=order.round + 1,
                     promise_at=event.promise_at,
                     escalated=order.escalated & Cause.NOT_ACCEPTED,
+                    arrived_at=0,
+                    arrived_firm=0,
                 )
             case events.Escalated():
                 self._change(event.order, escalated=self.order(event.order).escalated | event.cause)

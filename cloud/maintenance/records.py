@@ -10,6 +10,7 @@ from contracts.visit import VisitClass
 __all__ = [
     "AgreementRecord",
     "AnnouncedBatch",
+    "ArrivalRecord",
     "ClaimRecord",
     "DayRecord",
     "FirmRecord",
@@ -27,6 +28,19 @@ class AnnouncedBatch:
 
     effective_at_s: int
     calls: tuple[tuple[str, bytes], ...]  # address and data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivalRecord:
+    """Somebody who came, as WorkOrders took their word."""
+
+    order: bytes
+    round: int  # of the order
+    crew: bytes  # alias
+    digest: bytes  # of the arrival
+    at_s: int
+    block_number: int
+    transaction_hash: str
 
 
 @dataclass(slots=True, kw_only=True)

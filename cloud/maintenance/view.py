@@ -14,6 +14,7 @@ from cloud.chain.parsers import PARSERS
 from cloud.maintenance.records import (
     AgreementRecord,
     AnnouncedBatch,
+    ArrivalRecord,
     ClaimRecord,
     DayRecord,
     FirmRecord,
@@ -62,6 +63,7 @@ class MaintenanceView:
         self.living_days: dict[bytes, set[int]] = {}
         self.book = OrderBook()
         self.reports: dict[bytes, tuple[bytes, str]] = {}  # by order: its device, and the transaction that reported it
+        self.arrivals: dict[bytes, list[ArrivalRecord]] = {}  # by order, as they were brought
         self.machine_orders: dict[bytes, bytes] = {}  # the machine's last order by its source
         self.faults: dict[str, tuple[int, int]] = {}  # by quantity: faulty and sound values as bits
         self.labels: dict[bytes, LabelRecord] = {}  # by digest
@@ -169,6 +171,10 @@ class MaintenanceView:
         """The orders about a device, the newest first: name, how it stands, the transaction that reported it."""
         found = [(name, at) for name, (of, at) in self.reports.items() if of == device and name in self.book.orders]
         return [(name, self.book.orders[name], at) for name, at in reversed(found)]
+
+    def arrivals_at(self, device: bytes) -> Sequence[ArrivalRecord]:
+        """Who said on chain that they came for an order about the device."""
+        return [one for name, held in self.arrivals.items() if self.reports[name][0] == device for one in held]
 
     def label_of(self, digest: bytes) -> tuple[bytes, int, bool] | None:
         """The device and place of a label's digest, and whether it was revoked; None where none was bound."""
@@ -376,10 +382,25 @@ class MaintenanceView:
             case work_orders_events.ReportedByMachine():
                 self.reports[event.order] = (event.device, stored.transaction_hash)
                 self.machine_orders[source_of(event.device, _text(event.quantity))] = event.order
+            case work_orders_events.Arrived():
+                self._arrived(event, stored)
         try:
             self.book.apply(event, stored.block_time_s)
         except ContractsError as error:
             _log.warning("work orders: %s", error)
+
+    def _arrived(self, event: work_orders_events.Arrived, stored: StoredEvent) -> None:
+        if event.order in self.reports and event.order in self.book.orders:
+            record = ArrivalRecord(
+                order=event.order,
+                round=self.book.orders[event.order].round,
+                crew=event.crew,
+                digest=event.arrival,
+                at_s=event.arrived_at,
+                block_number=stored.block_number,
+                transaction_hash=stored.transaction_hash,
+            )
+            self.arrivals.setdefault(event.order, []).append(record)
 
 
 def _text(quantity: bytes) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from cloud.chain.sender import AlreadyDone, Builder, NotYet, Transaction
 from cloud.directory import DirectoryFile
 from cloud.maintenance.acts import Acts
+from cloud.maintenance.arriving import Arriving
 from cloud.maintenance.enacting import Enacting
 from cloud.maintenance.ground import Ground
 from cloud.maintenance.orders import Orders
@@ -23,7 +24,7 @@ class Maintenance:
 
     def __init__(self, ground: Ground, directory: DirectoryFile) -> None:
         self.ground, self.acts, self.orders = ground, Acts(ground), Orders(ground, directory)
-        self.enacting = Enacting(ground)
+        self.enacting, self.arriving = Enacting(ground), Arriving(ground)
         self.recording, self.paying, self.overdue = Recording(ground), Paying(ground), Overdue(ground)
         self.overlaps = Overlaps(ground)
 
@@ -49,6 +50,7 @@ class Maintenance:
             "claim": self.overdue.claim,
             "life": self.overdue.life,
             "act": self.acts.act,
+            "arrival": self.arriving.arrival,
             "overlap": self.overlaps.overlap,
             "enact": self.enacting.enact,
             "machine-order": self.orders.machine_order,

@@ -47,7 +47,13 @@ _LIFT = {
     "calibration_until": None,
     "availability": [{"days": 30, "known_days": 26, "available_permille": 998, "silent_permille": 3}],
     "entrapments": [
-        {"at_ms": 1_795_000_000_000, "freed_at_ms": 1_795_001_500_000, "arrived_after_s": 840, "arrival": "shown"}
+        {
+            "at_ms": 1_795_000_000_000,
+            "freed_at_ms": 1_795_001_500_000,
+            "arrived_after_s": 840,
+            "arrival": "shown",
+            "arrival_transaction": "0x" + "ab" * 32,
+        }
     ],
     "orders_open": 0,
 }

@@ -367,7 +367,14 @@ SCHEMAS: Mapping[str, Schema] = {
         "properties": {"format": {"const": "minglou-arrival/1"}},
         "required": ["format"],
     },
-    "ArrivalKept": _object("an arrival", {"order": _hex(32, "the work order"), "digest": _hex(32, "of what was said")}),
+    "ArrivalKept": _object(
+        "an arrival",
+        {
+            "order": _hex(32, "the work order"),
+            "digest": _hex(32, "of what was said"),
+            "chain": {"enum": ["waiting", "recorded"]},
+        },
+    ),
     "MeterSwap": {"type": "object", "description": "a minglou-meter-swap/1 (docs/formats.md)"},
     "SwapKept": _object("a meter swap beside its visit", {"visit": _hex(32, "whose it is")}),
     "PhotoKept": _object("a photo of a visit", {"sha256": _hex(32, "its name")}),
@@ -434,6 +441,7 @@ SCHEMAS: Mapping[str, Schema] = {
                         "freed_at_ms": _MAYBE_MS,
                         "arrived_after_s": {"type": ["integer", "null"]},
                         "arrival": {"enum": ["shown", "said", None]},
+                        "arrival_transaction": {"type": ["string", "null"], "description": "that recorded it"},
                     },
                 )
             ),

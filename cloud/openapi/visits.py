@@ -108,7 +108,7 @@ VISITS: Mapping[tuple[str, str], Described] = {
     ),
     ("post", "/v1/arrivals"): Described(
         request=json_of("Arrival", {"format": "minglou-arrival/1"}),
-        answers={200: ("kept", json_of("ArrivalKept", {"order": "ab" * 32, "digest": "cd" * 32}))},
+        answers={200: ("kept", json_of("ArrivalKept", {"order": "ab" * 32, "digest": "cd" * 32, "chain": "waiting"}))},
         refusals={
             400: [("malformed", "the file: missing device; send one minglou-arrival/1")],
             403: [("unknown_crew", "this crew member has another key here, or none")],

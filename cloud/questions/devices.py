@@ -183,7 +183,7 @@ class DeviceQuestions(VisitQuestions):
         )
         told = sorted((own_time_ms(row), row.value) for row in await connection.execute(query))
         found = _stretches(told)[-_ENTRAPMENTS_SHOWN:]
-        came = await came_since(connection, device.device, found[0].at_ms // 1000) if found else ()
+        came = await came_since(connection, device.device, found[0].at_ms // 1000, self.maintenance) if found else ()
         return tuple(_with_arrival(one, came) for one in reversed(found))
 
     def place_of(self, device: DirectoryDevice) -> Title:
@@ -242,5 +242,7 @@ def _with_arrival(one: Entrapment, came: Sequence[Came]) -> Entrapment:
     for first in came:
         after_s = (first.at_ms - one.at_ms) // 1000
         if 0 <= after_s <= _RESCUE_S:
-            return replace(one, arrived_after_s=after_s, arrival_shown=first.is_shown)
+            return replace(
+                one, arrived_after_s=after_s, arrival_shown=first.is_shown, arrival_transaction=first.transaction
+            )
     return one

@@ -78,7 +78,9 @@ class WorkQuestions(DeviceQuestions):
         held = self.maintenance.orders(device.device) if self.maintenance else ()
         if not held:
             return []
-        came = await came_since(connection, device.device, min(_seen_at_s(order) for _, order, _ in held))
+        came = await came_since(
+            connection, device.device, min(_seen_at_s(order) for _, order, _ in held), self.maintenance
+        )
         return [self._order(device, name, order, at, came) for name, order, at in held]
 
     def _order(
@@ -107,6 +109,7 @@ class WorkQuestions(DeviceQuestions):
             rescue_s=rescue_s_of(self.directory, device) if cause == "entrapment" else None,
             arrived_after_s=None if arrived is None else (arrived.at_ms - seen_at_ms) // 1000,
             arrival_shown=arrived is not None and arrived.is_shown,
+            arrival_transaction=None if arrived is None else arrived.transaction,
         )
 
     def _firm_named(self, name: str | None) -> DirectoryFirm | None:

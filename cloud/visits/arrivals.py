@@ -1,18 +1,20 @@
-"""Arrivals: signed words that somebody reached a device where a work order waits. They are kept here, off the chain:
-WorkOrders has no call for them.
+"""Arrivals: signed words that somebody reached a device where a work order waits. They are kept here, and brought to
+WorkOrders, which holds who came and when.
 
-An arrival is said until the device's gateway shows it: once a repair visit of the same mechanic is judged, and the code
-that he scanned on arriving is among those that the gateway found right.
+On chain or not, an arrival is said until the device's gateway shows it: once a repair visit of the same mechanic is
+judged, and the code that he scanned on arriving is among those that the gateway found right.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select
 
+from cloud.chain.intents import add_intent
 from cloud.directory import DirectoryFile
+from cloud.maintenance.records import ArrivalRecord
 from cloud.maintenance.view import MaintenanceView
 from cloud.store import Store, insert_new, tables
 from cloud.visits.letters import KEPT_S, find_judgements
@@ -30,7 +32,7 @@ from contracts.arrival import (
 from contracts.clock import Clock
 from contracts.errors import ContractsError
 from contracts.presence import parse_presence
-from contracts.rotating import VALID_S, Moment
+from contracts.rotating import Moment
 from contracts.signed_visit import signed_visit_from_json
 from contracts.visit import VisitClass
 from contracts.work_order import Order
@@ -49,6 +51,7 @@ class Came:
 
     at_ms: int
     is_shown: bool  # by the device's gateway; else by the crew's word alone
+    transaction: str | None  # 0x…, that recorded it
 
 
 class ArrivalRoom:
@@ -74,19 +77,20 @@ class ArrivalRoom:
         return self._place[1]
 
     async def take(self, encoded: bytes) -> dict[str, Any]:
-        """Keep one `minglou-arrival/1`; the same again changes nothing.
+        """Keep one `minglou-arrival/1` and wish for it on chain; the same again changes nothing.
 
         Returns:
-            The order and the arrival's digest, hex.
+            The order and the arrival's digest, hex, and whether the chain has it: `waiting` or `recorded`.
 
         Raises:
             VisitRefused: it is about no order here, of another place or time, or not signed by one of the crew.
         """
         signed, order = self._checked(encoded)
-        arrival, column = signed.arrival, tables.arrivals.c
+        arrival, column, now_ms = signed.arrival, tables.arrivals.c, self._clock.now_ms()
+        params = {"order": arrival.order.hex(), "digest": arrival.digest().hex()}
         row = {
             "order_id": arrival.order, "digest": arrival.digest(), "device": arrival.device,
-            "at_s": max(_came_at_s(arrival), _begun_at_s(order)), "received_at_ms": self._clock.now_ms(),
+            "at_s": max(arrival.at_s, _begun_at_s(order)), "received_at_ms": now_ms,
             "file": json.dumps(arrival_to_json(signed), separators=(",", ":")),
         }  # fmt: skip
         async with self._store.write() as connection:
@@ -95,7 +99,10 @@ class ArrivalRoom:
                 says = f"{OF_ORDER_MAX} arrivals are kept for this order already; finish it by its visit"
                 raise VisitRefused(429, "too_many", says)
             await insert_new(connection, tables.arrivals, row)
-        return {"order": arrival.order.hex(), "digest": arrival.digest().hex()}
+            await add_intent(connection, f"arrival:{params['digest']}", "arrival", params, now_ms=now_ms)
+        assert self._view is not None, "checked"
+        is_recorded = _recorded(self._view, arrival) is not None
+        return {**params, "chain": "recorded" if is_recorded else "waiting"}
 
     def _checked(self, encoded: bytes) -> tuple[SignedArrival, Order]:
         if self._view is None or not self._place[1]:
@@ -143,7 +150,7 @@ class ArrivalRoom:
         return carrier is not None and not is_revoked and device in (carrier.device, carrier.of)
 
     def _check_time(self, arrival: Arrival, order: Order) -> None:
-        now_s, at_s, scan = self._clock.now_ms() // 1000, _came_at_s(arrival), arrival.scan
+        now_s, at_s, scan = self._clock.now_ms() // 1000, arrival.at_s, arrival.scan
         if not now_s - KEPT_S < at_s <= now_s + _CLOCK_S:
             raise VisitRefused(422, "bad_time", "it lies ahead, or over 60 days back; check the phone's clock")
         if at_s < _begun_at_s(order) - _CLOCK_S:
@@ -158,19 +165,21 @@ def _begun_at_s(order: Order) -> int:
     return order.seen_at or order.reported_at
 
 
-def _came_at_s(arrival: Arrival) -> int:
-    """When somebody came: by the phone's clock, within the minute in which the display's code counts."""
-    scan = arrival.scan
-    if scan.moment is None:
-        return scan.at_s
-    return min(max(scan.at_s, scan.moment.starts_at_s), scan.moment.starts_at_s + VALID_S)
+def _recorded(view: MaintenanceView, arrival: Arrival) -> ArrivalRecord | None:
+    """What the followed chain has of an arrival."""
+    wanted = (arrival.mechanic, arrival.digest())
+    return next((one for one in view.arrivals.get(arrival.order, ()) if (one.crew, one.digest) == wanted), None)
 
 
-async def came_since(connection: Any, device: bytes, since_s: int) -> Sequence[Came]:
+async def came_since(connection: Any, device: bytes, since_s: int, view: MaintenanceView | None) -> Sequence[Came]:
     """Who came to repair a device from a time on, the first first: arrivals, and repair visits, which need none.
 
     A visit that its gateway saw nothing of is nobody's coming; one that it did see began when a right code was shown,
-    or the machine was first taken out of service, whatever the phone said.
+    or the machine was first taken out of service, whatever the phone said. An arrival that the chain alone has was
+    brought by somebody else, or lost here with a database.
+
+    Args:
+        view: what the chain has of them; None where none is followed.
     """
     column = tables.visits.c
     query = select(tables.visits).where(
@@ -182,17 +191,35 @@ async def came_since(connection: Any, device: bytes, since_s: int) -> Sequence[C
     found: list[Came] = []
     for visit in visits:
         entry = judged.get(visit.digest)
+        recorded = view.recorded(visit.digest) if view else None
+        transaction = recorded.transaction if recorded else None
         if entry is None:
-            found.append(Came(at_ms=visit.started_at_s * 1000, is_shown=False))
+            found.append(Came(at_ms=visit.started_at_s * 1000, is_shown=False, transaction=transaction))
         elif entry.value >= 1:
             facts = (await verdict_of(connection, entry)).get("facts", {})
             codes = set(_right_codes(visit, facts))
             confirmed |= codes
-            found.append(_seen(visit, facts, codes))
+            found.append(replace(_seen(visit, facts, codes), transaction=transaction))
     held = tables.arrivals.c
-    arrivals = await connection.execute(select(held.at_s, held.file).where(held.device == device, held.at_s >= since_s))
-    found += [Came(at_ms=row.at_s * 1000, is_shown=_said(row.file) in confirmed) for row in arrivals]
-    return sorted(found, key=lambda one: (one.at_ms, not one.is_shown))
+    rows = await connection.execute(select(held.at_s, held.file).where(held.device == device, held.at_s >= since_s))
+    arrivals = [(row.at_s, parse_arrival(row.file.encode()).arrival) for row in rows]
+    found += _arrived(arrivals, confirmed, view.arrivals_at(device) if view else ())
+    return sorted((one for one in found if one.at_ms >= since_s * 1000), key=lambda one: (one.at_ms, not one.is_shown))
+
+
+def _arrived(
+    arrivals: Iterable[tuple[int, Arrival]],
+    confirmed: Collection[tuple[bytes, Moment]],
+    on_chain: Iterable[ArrivalRecord],
+) -> Iterator[Came]:
+    """Arrivals that are kept here, each with its time, then those that the chain alone has."""
+    recorded = {(one.order, one.crew, one.digest): one for one in on_chain}
+    for at_s, arrival in arrivals:
+        record = recorded.pop((arrival.order, arrival.mechanic, arrival.digest()), None)
+        is_shown = arrival.scan.moment is not None and (arrival.mechanic, arrival.scan.moment) in confirmed
+        yield Came(at_ms=at_s * 1000, is_shown=is_shown, transaction=record.transaction_hash if record else None)
+    for record in recorded.values():
+        yield Came(at_ms=record.at_s * 1000, is_shown=False, transaction=record.transaction_hash)
 
 
 def _seen(visit: Any, facts: Mapping[str, Any], codes: Collection[tuple[bytes, Moment]]) -> Came:
@@ -201,13 +228,7 @@ def _seen(visit: Any, facts: Mapping[str, Any], codes: Collection[tuple[bytes, M
     inspection = facts.get(_INSPECTION)
     if isinstance(inspection, dict) and isinstance(inspection.get("from_ms"), int):
         begins_ms.append(max(inspection["from_ms"], said_ms))  # it may have stood so before they came
-    return Came(at_ms=min(begins_ms, default=said_ms), is_shown=bool(begins_ms))
-
-
-def _said(file: str) -> tuple[bytes, Moment | None]:
-    """Who scanned what on arriving."""
-    arrival = parse_arrival(file.encode()).arrival
-    return arrival.mechanic, arrival.scan.moment
+    return Came(at_ms=min(begins_ms, default=said_ms), is_shown=bool(begins_ms), transaction=None)
 
 
 def _right_codes(visit: Any, facts: Mapping[str, Any]) -> Iterator[tuple[bytes, Moment]]:

@@ -58,10 +58,11 @@ _FILE_SCHEMA = {
 }
 _ARRIVAL_SCHEMA = {
     "type": "object",
-    "required": ["order", "digest"],
+    "required": ["order", "digest", "chain"],
     "properties": {
         "order": {"type": "string", "description": "the work order's name"},
         "digest": {"type": "string", "description": "of what was said"},
+        "chain": {"type": "string", "enum": ["waiting", "recorded"]},
     },
 }
 _SWAP_SCHEMA = {

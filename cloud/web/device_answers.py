@@ -138,6 +138,7 @@ class Entrapment:
     freed_at_ms: int | None
     arrived_after_s: int | None
     arrival_shown: bool  # by the display's code at the lift; else by the crew's word alone
+    arrival_transaction: str | None = None  # 0x…, that recorded it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +250,7 @@ class WorkOrder:
     rescue_s: int | None  # within which somebody must be there: where people are trapped
     arrived_after_s: int | None
     arrival_shown: bool  # by its gateway; else by the crew's word alone
+    arrival_transaction: str | None = None  # 0x…, that recorded it
     where: str = ""  # as a household says; "" where the machine or nobody did
     words: tuple[str, ...] = ()  # its report, then each reason why it was not done
 

@@ -8,6 +8,7 @@ from contracts.calls.charges import ENTRY_PROOF_TYPE, EntryProof
 from contracts.person import PERSON_SIGNATURE_TYPE, PersonSignature
 from contracts.work_order import FAULT_TYPE, TERMS_TYPE, Fault, Order, State, Terms
 
+ARRIVAL_TYPE = "(uint256,uint256)"
 ORDER_TYPE = "(" + ",".join(["uint256"] * 9) + ",bytes32,uint256,uint256,address)"
 
 _REPORT = Function("report", bytes.fromhex("c869a5a5"), ("bytes32", "bytes32", PERSON_SIGNATURE_TYPE), ("bytes32",))
@@ -21,6 +22,7 @@ _ACCEPT = Function(
 _ACCEPT_AS_FIRM = Function(
     "accept_as_firm", bytes.fromhex("315ea0de"), ("bytes32", "uint256", PERSON_SIGNATURE_TYPE), ()
 )
+_ARRIVE = Function("arrive", bytes.fromhex("173e6ba9"), ("bytes32", "bytes32", "uint256", PERSON_SIGNATURE_TYPE), ())
 _FINISH = Function("finish", bytes.fromhex("b470972a"), ("bytes32", "bytes32", PERSON_SIGNATURE_TYPE), ())
 _CONFIRM = Function("confirm", bytes.fromhex("88ba155a"), ("bytes32", PERSON_SIGNATURE_TYPE), ())
 _REOPEN = Function("reopen", bytes.fromhex("7fec5f5d"), ("bytes32", "bytes32", PERSON_SIGNATURE_TYPE), ())
@@ -32,7 +34,7 @@ _LAPSE = Function("lapse", bytes.fromhex("77c2498f"), ("bytes32",), ())
 _REFUSE = Function("refuse", bytes.fromhex("3d93e491"), ("bytes32", "bytes32"), ())
 _RELEASE = Function("release", bytes.fromhex("67d42a8b"), ("bytes32",), ())
 _ESCALATE = Function("escalate", bytes.fromhex("7427ec6e"), ("bytes32",), ())
-_ORDER = Function("order", bytes.fromhex("e80160ab"), ("bytes32",), (ORDER_TYPE,))
+_ORDER = Function("order", bytes.fromhex("e80160ab"), ("bytes32",), (ORDER_TYPE, ARRIVAL_TYPE))
 _TERMS = Function("terms", bytes.fromhex("d5025625"), (), (TERMS_TYPE,))
 _FAULT = Function("fault", bytes.fromhex("7cb1b73a"), ("bytes32",), ("uint256", "uint256"))
 _LAST_ORDERS = Function("last_orders", bytes.fromhex("455e1ec2"), ("bytes32",), ("bytes32",))
@@ -77,6 +79,16 @@ def accept(to: str, *, order: bytes, firm: int, promise_at: int, price: int, pay
 def accept_as_firm(to: str, *, order: bytes, promise_at: int, signature: PersonSignature) -> Call:
     """A firm accepts what its standing contract covers, signed by one of its people. Anyone may relay it."""
     return _ACCEPT_AS_FIRM.call(to, order, promise_at, signature.abi())
+
+
+def arrive(to: str, *, order: bytes, arrival: bytes, at: int, signature: PersonSignature) -> Call:
+    """Somebody says on the spot that they have come. Anyone may relay it.
+
+    Args:
+        arrival: digest of the `contracts.arrival.Arrival`.
+        at: its time, Unix seconds.
+    """
+    return _ARRIVE.call(to, order, arrival, at, signature.abi())
 
 
 def finish(to: str, *, order: bytes, evidence: bytes, signature: PersonSignature) -> Call:
@@ -125,13 +137,13 @@ def escalate(to: str, *, order: bytes) -> Call:
 
 
 def order(to: str, *, order: bytes) -> Call:
-    """How an order stands; zeros where there is none."""
+    """How an order stands, and who came first; zeros where there is none."""
     return _ORDER.call(to, order)
 
 
 def parse_order(result: bytes) -> Order:
     """The result of `order`."""
-    values = _ORDER.decode(result)[0]
+    values, (arrived_at, arrived_firm) = _ORDER.decode(result)
     names = (
         "state",
         "escalated",
@@ -148,7 +160,8 @@ def parse_order(result: bytes) -> Order:
         "payee",
     )
     fields = dict(zip(names, values, strict=True))
-    return Order(**(fields | {"state": State(fields["state"])}))
+    fields |= {"state": State(fields["state"]), "arrived_at": arrived_at, "arrived_firm": arrived_firm}
+    return Order(**fields)
 
 
 def terms(to: str) -> Call:

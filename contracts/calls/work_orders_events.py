@@ -82,6 +82,24 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """Somebody says that they have come; `arrival` is the digest of where and how."""
+
+    FORM: ClassVar[EventForm] = EventForm(
+        "Arrived",
+        bytes.fromhex("3c23ef6552710d37b00b80915a106792f05cf33a3f4e255185de4ee3effa87a8"),
+        ("bytes32", "bytes32"),
+        ("uint256", "uint256", "bytes32"),
+    )
+
+    order: bytes
+    crew: bytes
+    firm: int
+    arrived_at: int
+    arrival: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class WorkDone:
     """Somebody of the firm says that it is done."""
 
@@ -198,6 +216,7 @@ Event = (
     | ReportedByOwner
     | ReportedByMachine
     | Accepted
+    | Arrived
     | WorkDone
     | Closed
     | Reopened
@@ -212,6 +231,7 @@ _EVENTS = event_table(
     ReportedByOwner,
     ReportedByMachine,
     Accepted,
+    Arrived,
     WorkDone,
     Closed,
     Reopened,

@@ -5,6 +5,10 @@
 
 import { ContractsError, excerpt, fromBigInt } from "./bytes.js";
 
+export const SLOT_S = 30;
+/** So long a code counts, from the begin of its slot. */
+export const VALID_S = 60;
+
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const MOMENT = /^([0-9a-hjkmnp-tv-z]{7})-([0-9a-hjkmnp-tv-z]{13})$/;
 

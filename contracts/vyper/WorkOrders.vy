@@ -10,8 +10,8 @@
         How it moves. An owner reports with the unit's key, or the machine itself does: a gateway's entry that says so,
         such as a lift's fault. The manager accepts for a firm, with escrow where it costs money (his own, or drawn from
         a budget that owners resolved); a firm accepts by itself what its standing contract covers. Somebody of that
-        firm signs that it is done. The owner, or the machine by a later entry, confirms or reopens; silence confirms
-        when the window is over.
+        firm signs on the spot that they have come, and later that it is done. The owner, or the machine by a later
+        entry, confirms or reopens; silence confirms when the window is over.
 
         Invariants
         - Tokens held = escrow of orders that are accepted or done.
@@ -21,8 +21,11 @@
         - Only a key of the accepting firm, licensed on that day, says done; only the unit's key, or the machine's entry
           seen after it was done, confirms or reopens; where a machine reported, the committee may reopen too. No signature
           serves twice.
+        - Who says that they have come has the duty and a licence; where a firm accepted, they are of that firm. Once for
+          each person and round, at a time at which the order waited, and brought while that is young.
         - An order is reopened a bounded number of times; then the committee may refuse the work instead.
-        - Anyone may put on record that an order was not accepted in time or that its promise was missed.
+        - Anyone may put on record that an order was not accepted in time or that its promise was missed; a promise is
+          kept once somebody of the firm came in time.
         - The events alone rebuild the state.
 """
 
@@ -66,7 +69,7 @@ FAULTS_MAX: constant(uint256) = 8
 KIND_STATUS: constant(uint256) = 2
 PRICE_END: constant(uint256) = 2**64
 LANE: constant(uint256) = 2**40 - 1
-# A gateway's clock may be ahead by so much (DESIGN section 4: otherwise the entry is time-suspect).
+# A gateway's clock may be ahead by so much (DESIGN section 4: otherwise the entry is time-suspect), a phone's off by it.
 CLOCK_SECONDS: constant(uint256) = 600
 
 REPORTED: constant(uint256) = 1
@@ -75,6 +78,10 @@ DONE: constant(uint256) = 3
 CONFIRMED: constant(uint256) = 4
 LAPSED: constant(uint256) = 5
 WITHDRAWN: constant(uint256) = 6
+
+# Duties in Crews. A firm sends mechanics and installers; the site itself has none, and sends its manager.
+HANDS: constant(uint256) = 5
+SITE_MANAGER: constant(uint256) = 2
 
 NOT_ACCEPTED: constant(uint256) = 1
 PROMISE_MISSED: constant(uint256) = 2
@@ -87,6 +94,7 @@ NAME_RESERVE_FUND: constant(bytes32) = 0x726573657276655f66756e64000000000000000
 PURPOSE_REPORT: constant(bytes32) = 0x776f726b2e7265706f7274000000000000000000000000000000000000000000
 PURPOSE_WITHDRAW: constant(bytes32) = 0x776f726b2e776974686472617700000000000000000000000000000000000000
 PURPOSE_ACCEPT: constant(bytes32) = 0x776f726b2e616363657074000000000000000000000000000000000000000000
+PURPOSE_ARRIVE: constant(bytes32) = 0x776f726b2e617272697665000000000000000000000000000000000000000000
 PURPOSE_DONE: constant(bytes32) = 0x776f726b2e646f6e650000000000000000000000000000000000000000000000
 PURPOSE_CONFIRM: constant(bytes32) = 0x776f726b2e636f6e6669726d0000000000000000000000000000000000000000
 PURPOSE_REOPEN: constant(bytes32) = 0x776f726b2e72656f70656e000000000000000000000000000000000000000000
@@ -106,7 +114,7 @@ struct Terms:
     confirm_within: uint256  # seconds in which done work may be reopened; silence then confirms
     redo_within: uint256  # seconds promised for reopened work
     give_up_after: uint256  # seconds after a missed promise until the order may be given to somebody else
-    report_within: uint256  # seconds in which a machine's entry may still be reported
+    report_within: uint256  # seconds in which a machine's entry, or an arrival, may still be brought
     reopens_max: uint256
     price_max: uint256  # fen that the manager alone may draw from a budget for one order
 
@@ -158,6 +166,11 @@ struct Order:
     payee: address
 
 
+struct Arrival:
+    arrived_at: uint256  # Unix seconds; zero while nobody has come in this round
+    firm: uint256  # of whoever came
+
+
 struct StoredOrder:
     # Lanes from the right: state 4, escalated 4, reopened 8, round 16, reported 40, promise 40, done 40, seen 40, price 64.
     # A round takes days, so that 2^16 of them never come.
@@ -168,6 +181,9 @@ struct StoredOrder:
 
 orders: HashMap[bytes32, StoredOrder]
 payers: HashMap[bytes32, address]  # of escrow that is not drawn from a budget
+# The first who came, of the accepting firm where there is one, by order. Lanes from the right: arrived 40, round 16, firm 24.
+arrivals: HashMap[bytes32, uint256]
+has_come: HashMap[bytes32, bool]  # by Keccak-256 of order, round and person
 faults: HashMap[bytes32, Fault]
 last_orders: public(HashMap[bytes32, bytes32])  # the machine's last order by its source
 escrowed: public(uint256)
@@ -205,6 +221,14 @@ event Accepted:
     budget: uint256
     payer: address
     crew: bytes32
+
+
+event Arrived:
+    order: indexed(bytes32)
+    crew: indexed(bytes32)
+    firm: uint256
+    arrived_at: uint256
+    arrival: bytes32
 
 
 event WorkDone:
@@ -407,6 +431,40 @@ def accept_as_firm(order: bytes32, promise_at: uint256, signature: person.Person
 
 
 @external
+def arrive(order: bytes32, arrival: bytes32, at: uint256, signature: person.PersonSignature):
+    """
+    @notice Somebody says on the spot that they have come. Anyone may relay it; also when the work is done since, for a phone
+            may have had no network.
+    @param arrival Digest of what was scanned there, salted (`contracts/arrival.py`).
+    @param at Unix seconds, by the display whose code was scanned or by the phone.
+    """
+    found: Order = self._order(order)
+    assert found.state != 0, "work_orders: order is unknown"
+    crew: CrewKey = self._crew(PURPOSE_ARRIVE, sha256(abi_encode(order, arrival, at, found.round)), signature)
+    needed: uint256 = HANDS
+    if found.promise_at != 0:  # until somebody accepts, everyone comes who may do such work
+        assert crew.firm == found.firm, "work_orders: another firm accepted the order"
+        if found.firm == 0:
+            needed = SITE_MANAGER
+    assert crew.duties & needed != 0, "work_orders: person has not the duty"
+    begins: uint256 = found.seen_at
+    if begins == 0:
+        begins = found.reported_at
+    ends: uint256 = block.timestamp
+    if found.state >= DONE:
+        ends = found.done_at
+    arrived_at: uint256 = self._between(begins, ends, at)
+    person_in_round: bytes32 = keccak256(abi_encode(order, found.round, crew.alias))
+    assert not self.has_come[person_in_round], "work_orders: person has come already"
+    self.has_come[person_in_round] = True
+    first: Arrival = self._arrival(order, found.round)
+    is_accepting: bool = found.promise_at != 0 and first.firm != crew.firm
+    if first.arrived_at == 0 or is_accepting or arrived_at < first.arrived_at:
+        self.arrivals[order] = arrived_at | (found.round << 40) | (crew.firm << 56)
+    log Arrived(order=order, crew=crew.alias, firm=crew.firm, arrived_at=arrived_at, arrival=arrival)
+
+
+@external
 def finish(order: bytes32, evidence: bytes32, signature: person.PersonSignature):
     """
     @notice Somebody of the accepting firm says that it is done. Anyone may relay it.
@@ -525,7 +583,8 @@ def release(order: bytes32):
 @external
 def escalate(order: bytes32):
     """
-    @notice Put on record that an order was not accepted in time, or that its promise was missed. Anyone may; once for each.
+    @notice Put on record that an order was not accepted in time, or that its promise was missed: nobody of the firm came, or
+            nobody was said to until now. Anyone may; once for each.
     """
     found: Order = self._order(order)
     cause: uint256 = 0
@@ -535,6 +594,9 @@ def escalate(order: bytes32):
     else:
         assert found.state == ACCEPTED, "work_orders: order waits for nobody"
         assert block.timestamp > found.promise_at, "work_orders: there is still time"
+        first: Arrival = self._arrival(order, found.round)
+        is_firms: bool = first.arrived_at != 0 and first.firm == found.firm
+        assert not is_firms or first.arrived_at > found.promise_at, "work_orders: firm came in time"
         cause = PROMISE_MISSED
     assert found.escalated & cause == 0, "work_orders: order is escalated"
     found.escalated = found.escalated | cause
@@ -547,11 +609,12 @@ def escalate(order: bytes32):
 
 @external
 @view
-def order(order: bytes32) -> Order:
+def order(order: bytes32) -> (Order, Arrival):
     """
-    @notice How an order stands; zeros where there is none.
+    @notice How an order stands, and who came first; zeros where there is none.
     """
-    return self._order(order)
+    found: Order = self._order(order)
+    return found, self._arrival(order, found.round)
 
 
 @external
@@ -691,6 +754,27 @@ def _order(order: bytes32) -> Order:
         budget=(stored.work >> 184) & (2**64 - 1),
         payee=convert(stored.work & (2**160 - 1), address),
     )
+
+
+@internal
+@view
+def _arrival(order: bytes32, round: uint256) -> Arrival:
+    lanes: uint256 = self.arrivals[order]
+    if (lanes >> 40) & (2**16 - 1) != round:
+        return empty(Arrival)
+    return Arrival(arrived_at=lanes & LANE, firm=lanes >> 56)
+
+
+@internal
+@view
+def _between(begins: uint256, ends: uint256, at: uint256) -> uint256:
+    """
+    @notice When somebody came, between the fault and its repair: a clock that is a little off makes nobody early or late.
+    """
+    assert at + CLOCK_SECONDS >= begins, "work_orders: arrival is older than the fault"
+    assert at <= ends + CLOCK_SECONDS, "work_orders: nobody waited at that time"
+    assert block.timestamp <= at + TERMS.report_within, "work_orders: arrival is too old"
+    return min(max(at, begins), ends)
 
 
 @internal

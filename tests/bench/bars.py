@@ -126,6 +126,7 @@ BARS: dict[str, Bar] = {
     "gas.fund_budget": Bar("shown", "gas of a resolution's budget opened", "按决议开立预算的 gas"),
     "gas.fund_payment": Bar("shown", "gas of a payment by both parties", "双方签付一笔款的 gas"),
     "gas.work_order": Bar("shown", "gas of a repair, from report to payment", "一次报修从报修到付款的 gas"),
+    "gas.work_arrival": Bar("shown", "gas of a mechanic's signed arrival", "维保人员签名到达的 gas"),
     "gas.work_fault": Bar("shown", "gas of a lift's own fault report", "电梯自报故障的 gas"),
     "cloud.ingest_per_s_postgres": Bar(">= 50000", "entries ingested, PostgreSQL", "接收速度，PostgreSQL"),
     "cloud.ingest_ratio_to_copy": Bar(">= 0.35", "that, beside a bare COPY", "与裸 COPY 相比"),

@@ -43,6 +43,7 @@ def work_figures(site: WorkSite) -> dict[str, Figure]:
     order = site.report()
     steps = {"reported": site.steps[-1]}
     steps["accepted"] = site.accept_paid(order, PRICE).gas_used
+    arrived = site.arrive(order).gas_used
     steps["done"] = site.finish(order).gas_used
     steps["confirmed and paid"] = site.confirm(order).gas_used
     while site.log.tree.size < LOG_SIZE - 1:
@@ -51,6 +52,7 @@ def work_figures(site: WorkSite) -> dict[str, Figure]:
     spread = ", ".join(f"{step} {gas:,}" for step, gas in steps.items())
     return {
         "gas.work_order": Figure(value=sum(steps.values()), unit="gas", note=f"software keys; {spread}"),
+        "gas.work_arrival": Figure(value=arrived, unit="gas", note="the first who came, a software key"),
         "gas.work_fault": Figure(value=site.steps[-1], unit="gas", note=f"proven in a log of {LOG_SIZE:,} entries"),
     }
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from cloud.directory import DirectoryFile
 from cloud.identity.roles import Role
 from cloud.mail import Bell
-from cloud.maintenance.records import LabelRecord
+from cloud.maintenance.records import ArrivalRecord, LabelRecord
 from cloud.maintenance.view import MaintenanceView
 from cloud.questions import StoreQuestions
 from cloud.service import Cloud
@@ -41,6 +41,7 @@ Run = Callable[[Any], Any]
 ORDER, DEVICE, CAR = b"o" * 32, device_id(LIFT), label_digest("4k7mq2xd90bz")
 SEEN_S = (NOW_S - 3600) // SLOT_S * SLOT_S
 CAME_S = SEEN_S + 14 * 60
+TRANSACTION = "0x" + "cd" * 32
 AT_DISPLAY = scan(0, "in", CAME_S, device=DEVICE)
 AT_LABEL = Scan(by=0, sense="in", place=Place.CAR, way="camera", at_s=CAME_S, label=CAR)
 REPAIR: Any = {"visit_class": VisitClass.REPAIR, "pack_name": "lift-repair"}
@@ -72,7 +73,14 @@ def room_of(store: Store, folder: Path, view: MaintenanceView | None) -> Arrival
 
 
 def arrival(made: Scan = AT_DISPLAY, **changes: Any) -> Arrival:
-    fields = {"order": ORDER, "device": DEVICE, "mechanic": ALIASES[MECHANIC], "scan": made, "salt": bytes(16)}
+    fields = {
+        "order": ORDER,
+        "round": 0,
+        "device": DEVICE,
+        "mechanic": ALIASES[MECHANIC],
+        "scan": made,
+        "salt": bytes(16),
+    }
     return Arrival(**(fields | changes))
 
 
@@ -89,9 +97,13 @@ def test_an_arrival_is_kept_once_with_the_time_of_its_scan(tmp_path: Path, store
     async def scenario() -> None:
         room = room_of(store, tmp_path, site_view())
         for said in (arrival(), arrival(), arrival(late), arrival(AT_LABEL), arrival(early)):
-            assert await room.take(signed_by(said)) == {"order": ORDER.hex(), "digest": said.digest().hex()}
+            assert await room.take(signed_by(said)) == {
+                "order": ORDER.hex(), "digest": said.digest().hex(), "chain": "waiting",
+            }  # fmt: skip
         async with store.read() as connection:
             rows = (await connection.execute(select(tables.arrivals.c.at_s, tables.arrivals.c.device))).all()
+            wishes = (await connection.execute(select(tables.intents.c.business_key))).scalars().all()
+        assert len(wishes) == len(rows) and all(wish.startswith("arrival:") for wish in wishes)
         assert sorted(row.at_s for row in rows) == [SEEN_S, CAME_S, CAME_S, CAME_S + 60]
         assert {row.device for row in rows} == {DEVICE}
         for number in range(len(rows), OF_ORDER_MAX):
@@ -153,6 +165,14 @@ def test_a_withdrawn_label_shows_no_arrival_and_a_cloud_without_a_chain_takes_no
     run(scenario())
 
 
+def recorded(said: Arrival, *, came_s: int = CAME_S) -> ArrivalRecord:
+    """The chain's word of an arrival."""
+    return ArrivalRecord(
+        order=said.order, round=said.round, crew=said.mechanic, digest=said.digest(), at_s=came_s, block_number=9,
+        transaction_hash=TRANSACTION,
+    )  # fmt: skip
+
+
 class Rescue:
     """Somebody is trapped in a lift whose page and order are looked at."""
 
@@ -164,7 +184,8 @@ class Rescue:
             store=bench.store, directory=self.directory, bell=Bell(), clock=self.clock, chain_id=CHAIN_ID,
             contract=CONTRACT,
         )  # fmt: skip
-        chain = SimpleNamespace(maintenance=site_view(), view=None)
+        self.view = site_view()
+        chain = SimpleNamespace(maintenance=self.view, view=None)
         settings = SimpleNamespace(clock=self.clock, public_url="https://x.example")
         self.cloud = cast(
             Cloud,
@@ -191,6 +212,7 @@ class Rescue:
         assert lift is not None and order is not None
         (entrapment,) = lift.care.entrapments
         assert (entrapment.arrived_after_s, entrapment.arrival_shown) == (order.arrived_after_s, order.arrival_shown)
+        assert entrapment.arrival_transaction == order.arrival_transaction
         return entrapment, order
 
 
@@ -225,6 +247,31 @@ def test_an_arrival_is_said_until_the_gateway_found_its_code_right(
             entrapment, order = await rescue.seen()
             assert entrapment.arrived_after_s == 14 * 60
             assert entrapment.arrival_shown is (shown_after_s is not None)
+
+    run(scenario())
+
+
+def test_an_arrival_says_where_it_stands_on_chain_though_the_chain_alone_has_it(
+    tmp_path: Path, kept: str, run: Run
+) -> None:
+    early = arrival(replace(AT_LABEL, at_s=SEEN_S + 300))
+
+    async def scenario() -> None:
+        async with open_bench(kept) as bench:
+            rescue = Rescue(bench, tmp_path)
+            await rescue.send()
+            await rescue.arrivals.take(signed_by(arrival()))
+            assert (await rescue.seen())[0].arrival_transaction is None
+            others = replace(recorded(arrival()), crew=ALIASES[OTHER], at_s=CAME_S + 60)
+            rescue.view.arrivals[ORDER] = [others]
+            assert (await rescue.seen())[0].arrival_transaction is None, "another person's is not this one's"
+            rescue.view.arrivals[ORDER].append(recorded(arrival()))
+            entrapment, _order = await rescue.seen()
+            assert (entrapment.arrived_after_s, entrapment.arrival_transaction) == (14 * 60, TRANSACTION)
+            rescue.view.arrivals[ORDER].append(recorded(early, came_s=SEEN_S + 300))
+            entrapment, _order = await rescue.seen()
+            assert (entrapment.arrived_after_s, entrapment.arrival_shown) == (5 * 60, False)
+            assert entrapment.arrival_transaction == TRANSACTION
 
     run(scenario())
 

@@ -31,7 +31,9 @@ from contracts.exchange import (
     frames_of,
     parse_frame,
 )
+from contracts.label import Place
 from contracts.presence import Scan
+from contracts.rotating import VALID_S
 from contracts.visit import VisitError
 from tests.bundles import bundle_of_three, scan
 from tests.visits import ALIASES, CHAIN_ID, CONTRACT, MECHANIC, OTHER
@@ -129,8 +131,8 @@ def test_a_message_that_inflates_beyond_its_limit_is_refused() -> None:
 
 def arrival(made: Scan | None = None) -> Arrival:
     return Arrival(
-        order=ORDER, device=DEVICE, mechanic=ALIASES[MECHANIC], scan=made or scan(0, "in", AT_S, device=DEVICE),
-        salt=bytes(16),
+        order=ORDER, round=2, device=DEVICE, mechanic=ALIASES[MECHANIC], salt=bytes(16),
+        scan=made or scan(0, "in", AT_S, device=DEVICE),
     )  # fmt: skip
 
 
@@ -147,6 +149,8 @@ def test_an_arrival_comes_back_with_its_signature() -> None:
     "change",
     [
         {"arrival": replace(SIGNED.arrival, order=bytes(32))},
+        {"arrival": replace(SIGNED.arrival, round=3)},
+        {"arrival": replace(SIGNED.arrival, device=bytes(32))},
         {"arrival": arrival(scan(0, "in", AT_S + 30, device=DEVICE))},
         {"contract": "0x" + "d2" * 20},
         {"signature": replace(SIGNED.signature, public=p256.public_bytes(OTHER))},
@@ -155,6 +159,21 @@ def test_an_arrival_comes_back_with_its_signature() -> None:
 def test_an_arrival_that_was_not_signed_so_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ArrivalError, match="does not hold"):
         verify_arrival(replace(SIGNED, **change))
+
+
+def test_the_time_of_an_arrival_is_that_of_the_displays_code() -> None:
+    code = scan(0, "in", AT_S, device=DEVICE)
+    assert code.moment is not None
+    begins = code.moment.starts_at_s
+    for phone_s, at_s in ((begins - 90, begins), (begins + 20, begins + 20), (begins + 500, begins + VALID_S)):
+        assert arrival(replace(code, at_s=phone_s)).at_s == at_s
+    assert arrival(Scan(by=0, sense="in", place=Place.CAR, way="camera", at_s=AT_S, label=bytes(32))).at_s == AT_S
+
+
+def test_a_round_that_no_contract_counts_to_is_refused() -> None:
+    for round_ in (-1, 2**16):
+        with pytest.raises(ArrivalError, match="no round"):
+            replace(SIGNED.arrival, round=round_)
 
 
 def test_leaving_is_no_arrival() -> None:

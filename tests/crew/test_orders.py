@@ -62,7 +62,8 @@ def test_an_order_is_promised_arrived_at_and_done_without_network_and_told_in_th
         body = route.request.post_data_buffer or b""
         handed.append((route.request.url.rpartition("/v1/")[2], body))
         if route.request.url.endswith("arrivals"):
-            answer: dict[str, str] = {"order": order["name"], "digest": parse_arrival(body).arrival.digest().hex()}
+            said = parse_arrival(body).arrival.digest().hex()
+            answer: dict[str, str] = {"order": order["name"], "digest": said, "chain": "recorded"}
         else:
             answer = {"act": sha256(body).hexdigest(), "message": "", **chain}
         route.fulfill(status=200, body=json.dumps(answer), content_type="application/json")

@@ -110,6 +110,12 @@ def test_a_trapped_passenger_is_an_order_with_a_clock_until_the_lift_itself_is_w
     (trapped, *_) = site.page()["entrapments"]
     assert abs(trapped["at_ms"] - since_ms) < 1000 and trapped["freed_at_ms"] is None
     assert trapped["arrival"] == "said" and 0 <= trapped["arrived_after_s"] <= RESCUE_S
+    site.wait_until(lambda: site.order(name).arrived_at > 0, what="the arrival is on the chain")
+    reached, came_s = site.order(name), signed_about(phone.page, order, "arrival")["arrivedAt"]
+    assert reached.is_kept and reached.arrived_at == max(came_s, reached.seen_at) <= reached.seen_at + RESCUE_S
+    site.wait_until(lambda: site.page()["entrapments"][0]["arrival_transaction"] is not None, what="the page tells so")
+    told = "the phone is told that the chain has it"
+    site.wait_until(lambda: (push(phone.page), is_on_chain(phone, order))[1], what=told)
 
     phone.page.fill("#done-note", "门锁触点已调整")
     sign(phone.page, "done")
@@ -144,6 +150,11 @@ def test_overdue_becomes_a_penalty_after_thirty_days(site: Upkeep) -> None:
     site.pass_days(PROVISIONAL_S // DAY_S + 1)
     site.wait_until(lambda: site.agreement().budget > before.budget, what="the claim is settled", seconds=180)
     assert site.agreement().budget == before.budget + days * site.terms.penalty
+
+
+def is_on_chain(phone: CrewPhone, order: str) -> bool:
+    """What the phone knows of its arrival."""
+    return bool(signed_about(phone.page, order, "arrival")["told"]["chain"] == "recorded")
 
 
 @contextmanager

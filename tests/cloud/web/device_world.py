@@ -77,7 +77,13 @@ LATE = replace(
     due=due_work(TODAY - timedelta(days=17)),
     inspection_until=date(2026, 12, 20),
     entrapments=(
-        Entrapment(at_ms=1_795_000_000_000, freed_at_ms=1_795_001_500_000, arrived_after_s=840, arrival_shown=True),
+        Entrapment(
+            at_ms=1_795_000_000_000,
+            freed_at_ms=1_795_001_500_000,
+            arrived_after_s=840,
+            arrival_shown=True,
+            arrival_transaction="0x" + "5a" * 32,
+        ),
         Entrapment(at_ms=1_790_000_000_000, freed_at_ms=None, arrived_after_s=None, arrival_shown=False),
     ),
 )
@@ -98,6 +104,7 @@ TRAPPED = WorkOrder(
     done_at_ms=None, is_unheard=False, is_missed=False, reopened=0, transaction="0x" + "ef" * 32, rescue_s=1_800,
     arrived_after_s=None, arrival_shown=False,
 )  # fmt: skip
+REACHED = replace(TRAPPED, name="c3" * 32, arrived_after_s=840, arrival_transaction="0x" + "5a" * 32)
 STOPPED = replace(
     TRAPPED, name="b2" * 32, device=LIFT_2, device_name="b07-l2", cause="stopped", state="reported", firm=None,
     promise_at_ms=None, is_unheard=True, rescue_s=None,
@@ -215,4 +222,4 @@ class DeviceWorld:
 
     async def order(self, viewer: Person, name: bytes) -> WorkOrder | None:
         may_see = await self.work(viewer) is not None
-        return next((one for one in (TRAPPED, STOPPED) if may_see and one.name == name.hex()), None)
+        return next((one for one in (TRAPPED, REACHED, STOPPED) if may_see and one.name == name.hex()), None)

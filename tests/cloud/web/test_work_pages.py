@@ -8,7 +8,7 @@ from icalendar import Calendar, Event
 from cloud.web.answers import Person, Title
 from cloud.web.device_answers import CalibrationDue
 from tests.cloud.web.conftest import SignIn
-from tests.cloud.web.device_world import LIFT_CODE, STOPPED, TODAY, TRAPPED
+from tests.cloud.web.device_world import LIFT_CODE, REACHED, STOPPED, TODAY, TRAPPED
 from tests.cloud.web.reader import Reader
 from tests.cloud.web.test_pages import text_of
 from tests.cloud.web.world import COMMITTEE, CREW, MANAGER, NEIGHBOUR, OWNER, World
@@ -93,6 +93,13 @@ def test_trapped_people_come_first_with_the_clock_of_their_rescue(sign_in: SignI
     assert "People trapped" in page and "26 minutes of 30" in page and "by the machine's own word" in page
     assert "Promised until" in page and "There no arrival on record" in page
     assert "被困" in client.get(f"/orders/{TRAPPED.name}").text or "困人" in client.get(f"/orders/{TRAPPED.name}").text
+
+
+def test_who_came_is_told_with_whose_word_it_is_and_where_it_stands_on_the_ledger(sign_in: SignIn) -> None:
+    page = text_of(sign_in(CREW).get(f"/orders/{REACHED.name}", headers=EN).text)
+    word = "as the crew says Recorded on the ledger 0x5a5a5a5a…"
+    assert f"there after 14 minutes of 30 {word}" in page and f"There after 14 minutes, {word}" in page
+    assert "维保人员自述" in sign_in(CREW).get(f"/orders/{REACHED.name}").text
 
 
 def test_an_order_is_shown_to_those_who_see_its_work_alone(sign_in: SignIn, stranger: Reader) -> None:

@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { arrivalAt, arrivalDigest, saidOf } from "../../../contracts/js/arrival.js";
 import { fromChainHex, toHex } from "../../../contracts/js/bytes.js";
 import {
   POT, budgetPayload, fundShareOfIncome, household, movePayload, payloadDigest, raisePayload, ratifyPayload, spanShare,
 } from "../../../contracts/js/fund.js";
 import { keyIdOf, personDigest } from "../../../contracts/js/person.js";
+import { sha256 } from "../../../contracts/js/sha256.js";
 import { PURPOSE, body, ownersOrder, triggers } from "../../../contracts/js/work_order.js";
 import { bytes, vectors } from "./vectors.js";
 
@@ -66,6 +68,7 @@ test("what owners and crews sign about repairs is Python's", () => {
     [PURPOSE.REPORT]: body.report({ device, report }),
     [PURPOSE.WITHDRAW]: body.withdraw({ order, round: 2n }),
     [PURPOSE.ACCEPT]: body.accept({ order, promiseAt: deadline, round: 2n }),
+    [PURPOSE.ARRIVE]: body.arrive({ order, arrival: bytes(acts.evidence), at: deadline, round: 2n }),
     [PURPOSE.DONE]: body.done({ order, evidence: bytes(acts.evidence), round: 2n }),
     [PURPOSE.CONFIRM]: body.confirm({ order, round: 2n }),
     [PURPOSE.REOPEN]: body.reopen({ order, reason: bytes(acts.reason), round: 2n }),
@@ -85,12 +88,23 @@ test("what owners and crews sign about repairs is Python's", () => {
   }
 });
 
+test("an arrival is named, timed and signed as Python does it", () => {
+  for (const { said, at, digest, signed } of acts.arrivals) {
+    assert.deepEqual(saidOf(said), said);
+    assert.equal(String(arrivalAt(said)), at);
+    assert.equal(toHex(arrivalDigest(said)), digest);
+    const signing = { order: bytes(said.order), arrival: arrivalDigest(said), at: BigInt(at), round: BigInt(said.round) };
+    assert.equal(toHex(sha256(body.arrive(signing))), signed);
+  }
+});
+
 test("what anyone may trigger is Python's", () => {
   const seen = new Set();
-  for (const { state, escalated, times, terms, triggers: expected } of cases) {
-    const [reportedAt, promiseAt, doneAt, now] = times.map(BigInt);
+  for (const { state, escalated, times, firms, terms, triggers: expected } of cases) {
+    const [reportedAt, promiseAt, doneAt, arrivedAt, now] = times.map(BigInt);
+    const [firm, arrivedFirm] = firms.map(BigInt);
     const [acceptWithin, giveUpAfter, confirmWithin] = terms.map(BigInt);
-    const order = { state, escalated, reportedAt, promiseAt, doneAt };
+    const order = { state, escalated, reportedAt, promiseAt, doneAt, firm, arrivedAt, arrivedFirm };
     assert.deepEqual(triggers(order, { acceptWithin, giveUpAfter, confirmWithin }, now), expected);
     expected.forEach((one) => seen.add(one));
   }

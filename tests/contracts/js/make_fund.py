@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts import p256
+from contracts.arrival import Arrival, SignedArrival, arrival_to_json, sign_arrival
 from contracts.fund import (
     Budget,
     Ledger,
@@ -21,7 +22,10 @@ from contracts.fund import (
     raise_payload,
     ratify_payload,
 )
+from contracts.label import Place
 from contracts.person import Purpose, key_id_of, person_digest
+from contracts.presence import Scan
+from contracts.rotating import SLOT_S, Moment
 from contracts.work_order import Order, State, Terms, owners_order, triggers
 
 PATH = Path(__file__).with_name("fund.json")
@@ -29,6 +33,8 @@ CHAIN_ID = 31337
 FUND = "0x" + "fd" * 20
 WORK = "0x" + "30" * 20
 DEADLINE = 1_795_800_000
+SLOT = DEADLINE // SLOT_S - 100
+_UNSAID = {"chain_id", "contract", "signature"}
 
 
 def digest(text: str) -> bytes:
@@ -126,10 +132,12 @@ def _acts() -> dict[str, Any]:
     public = p256.public_bytes(p256.key_from_secret(71))
     unit, device, report = digest("unit"), digest("lift"), digest("report")
     order, evidence, reason = owners_order(unit, device, report), digest("evidence"), digest("reason")
+    arrivals = [_arrival(order, device, at_s) for at_s in (SLOT * SLOT_S - 40, SLOT * SLOT_S + 7, DEADLINE)]
     bodies: dict[Purpose, tuple[Any, ...]] = {
         Purpose.REPORT_WORK: (device, report),
         Purpose.WITHDRAW_WORK: (order, 2),
         Purpose.ACCEPT_WORK: (order, DEADLINE, 2),
+        Purpose.ARRIVE_WORK: (order, evidence, DEADLINE, 2),
         Purpose.FINISH_WORK: (order, evidence, 2),
         Purpose.CONFIRM_WORK: (order, 2),
         Purpose.REOPEN_WORK: (order, reason, 2),
@@ -144,6 +152,15 @@ def _acts() -> dict[str, Any]:
         "order": order.hex(),
         "evidence": evidence.hex(),
         "reason": reason.hex(),
+        "arrivals": [
+            {
+                "said": {key: value for key, value in arrival_to_json(signed).items() if key not in _UNSAID},
+                "at": str(signed.arrival.at_s),
+                "digest": signed.arrival.digest().hex(),
+                "signed": signed.arrival.body_digest().hex(),
+            }
+            for signed in arrivals
+        ],
         "digests": {
             purpose.value[0]: person_digest(
                 chain_id=CHAIN_ID,
@@ -157,6 +174,18 @@ def _acts() -> dict[str, Any]:
             for purpose, body in bodies.items()
         },
     }
+
+
+def _arrival(order: bytes, device: bytes, at_s: int) -> SignedArrival:
+    """By a display's code, or by a label's where that is long over."""
+    is_display = at_s < DEADLINE
+    scan = Scan(
+        by=0, sense="in", place=Place.DISPLAY if is_display else Place.CAR, way="camera", at_s=at_s,
+        moment=Moment(SLOT, bytes(range(8))) if is_display else None, label=None if is_display else digest("label"),
+    )  # fmt: skip
+    said = Arrival(order=order, round=2, device=device, mechanic=digest("mechanic"), scan=scan, salt=bytes(16))
+    key = p256.key_from_secret(71)
+    return sign_arrival(said, key, chain_id=CHAIN_ID, contract=WORK, nonce=1, deadline=DEADLINE)
 
 
 def _triggers(rng: random.Random) -> dict[str, Any]:
@@ -177,12 +206,16 @@ def _triggers(rng: random.Random) -> dict[str, Any]:
         promise_at=rng.randint(0, 20),
         done_at=rng.randint(0, 20),
         source=bytes(32),
+        firm=rng.randint(1, 2),
+        arrived_at=rng.choice([0, rng.randint(1, 20)]),
+        arrived_firm=rng.randint(1, 2),
     )
     now = rng.randint(0, 40)
     return {
         "state": int(order.state),
         "escalated": order.escalated,
-        "times": [str(at) for at in (order.reported_at, order.promise_at, order.done_at, now)],
+        "times": [str(at) for at in (order.reported_at, order.promise_at, order.done_at, order.arrived_at, now)],
+        "firms": [str(firm) for firm in (order.firm, order.arrived_firm)],
         "terms": [str(seconds) for seconds in (terms.accept_within, terms.give_up_after, terms.confirm_within)],
         "triggers": [str(trigger) for trigger in triggers(order, terms, now)],
     }

@@ -19,6 +19,7 @@ from tests.contracts.vyper.work_site import FAULT, NORMAL, TERMS, WorkSite, undo
 
 EXAMPLES = int(os.environ.get("MINGLOU_SEEDS", "16"))
 BUDGET = 60_000
+CLOCK_S = 600  # by which a phone's clock may be off
 LIFTS_FAULT = source_of(LIFT, "lift.mode")
 OWNERS = st.integers(0, 1)
 FIRMS = st.sampled_from([1, 1, 1, 2])
@@ -32,6 +33,7 @@ ACTIONS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "somebody_withdraws": {"owner": OWNERS},
     "accept": {"firm": FIRMS, "price": st.sampled_from([0, 700, 9_000, 20_001]), "from_fund": st.booleans()},
     "accept_as_firm": {"firm": FIRMS},
+    "somebody_comes": {"firm": FIRMS},
     "finish": {"firm": FIRMS},
     "somebody_confirms": {"owner": OWNERS},
     "reopen": {"owner": OWNERS},
@@ -54,6 +56,7 @@ class Work(Predicted):
         self._undone = undone(self.site)
         next(self._undone)
         self.orders: dict[bytes, Order] = {}
+        self.have_come: set[tuple[bytes, int, int]] = set()  # order, round, firm: each has one mechanic
         self.budget = self.site.budget(BUDGET)
         self.drawn = self.paid = 0
         self.manager_had = self.site.held(self.site.manager)
@@ -67,6 +70,9 @@ class Work(Predicted):
         self.wait(1)
         self.withdraw(self.report(1), 1)
         self.confirm(self.bring_on(self.report(0), 300), 0)
+        unheard = self.bring_on(self.report(1), 500)
+        self.wait(TERMS.confirm_within // DAY + 1)
+        self.trigger(unheard, Trigger.LAPSE)
         self.judge(self.bring_on(self.report_by_machine(), 0), NORMAL)
         self.wait(1)
         self.bring_on(self.report(0), 700)
@@ -79,17 +85,13 @@ class Work(Predicted):
         assert order is not None
         promise_at = self.now + DAY
         self.site.accept(order, promise_at=promise_at, price=price, payee=self.site.firm, budget=0)
-        self.site.finish(order)
         self.manager_had -= price
         self.change(
-            order,
-            state=State.DONE,
-            firm=1,
-            promise_at=promise_at,
-            price=price,
-            payee=self.site.firm,
-            done_at=self.now,
-        )
+            order, state=State.ACCEPTED, firm=1, promise_at=promise_at, price=price, payee=self.site.firm
+        )  # fmt: skip
+        self.come(order, 1)
+        self.site.finish(order)
+        self.change(order, state=State.DONE, done_at=self.now)
         return order
 
     def teardown(self) -> None:
@@ -189,6 +191,21 @@ class Work(Predicted):
         if succeeds:
             promise_at = self.site.order(order).promise_at
             self.change(order, state=State.ACCEPTED, firm=firm, promise_at=promise_at)
+
+    def somebody_comes(self, data: st.DataObject, firm: int) -> None:
+        self.come(self.any_order(data, State.REPORTED, State.ACCEPTED), firm)
+
+    def come(self, order: bytes, firm: int) -> None:
+        found, at = self.orders[order], self.now
+        person = (order, found.round, firm)
+        ends_at = found.done_at if found.state >= State.DONE else at
+        is_theirs = not found.promise_at or firm == found.firm
+        succeeds = is_theirs and person not in self.have_come and at <= ends_at + CLOCK_S
+        with self.expected("arrive", succeeds):
+            self.site.arrive(order, firm, at=at)
+        if succeeds:
+            self.have_come.add(person)
+            self.orders[order] = found.with_arrival(firm, min(at, ends_at))
 
     def finish(self, data: st.DataObject, firm: int) -> None:
         order = self.any_order(data, State.ACCEPTED, State.ACCEPTED)
@@ -320,6 +337,8 @@ class Work(Predicted):
             round=found.round + 1,
             promise_at=self.now + TERMS.redo_within,
             escalated=found.escalated & Cause.NOT_ACCEPTED,
+            arrived_at=0,
+            arrived_firm=0,
         )
 
     def pay_out(self, order: bytes, state: State) -> None:
@@ -353,7 +372,17 @@ def lower(order: Order) -> Order:
     return replace(order, payee=order.payee.lower())
 
 
-NEEDED = ("report", "report_by_machine", "withdraw", "accept", "accept_as_firm", "finish", "confirm", "reopen")
+NEEDED = (
+    "report",
+    "report_by_machine",
+    "withdraw",
+    "accept",
+    "accept_as_firm",
+    "arrive",
+    "finish",
+    "confirm",
+    "reopen",
+)
 NEEDED += ("judge 0", "judge 3", "escalate", "release", "lapse", "refuse")
 
 

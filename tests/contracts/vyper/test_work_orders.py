@@ -379,6 +379,9 @@ def test_passkeys_report_and_finish_as_software_keys_do(work: WorkSite) -> None:
         reasons[key_id(mechanic)] = "work_orders: crew's signature does not match"
         with refused(reasons[wrong.key_id]):
             work.send(work.relayer, work_orders.finish(work.orders, order=order, evidence=evidence, signature=wrong))
+    at = work.chain.now()
+    here = signed(mechanic, Purpose.ARRIVE_WORK, order, evidence, at, 0)
+    work.send(work.relayer, work_orders.arrive(work.orders, order=order, arrival=evidence, at=at, signature=here))
     done = signed(mechanic, Purpose.FINISH_WORK, order, evidence, 0)
     work.send(work.relayer, work_orders.finish(work.orders, order=order, evidence=evidence, signature=done))
     agreed = signed(owner, Purpose.CONFIRM_WORK, order, 0)

@@ -46,6 +46,7 @@ MECHANICS = {1: p256.key_from_secret(3100), 2: p256.key_from_secret(3101), 0: p2
 GATEWAY = p256.key_from_secret(3200)
 FAULT, NORMAL, INSPECTION = 3, 0, 1
 PRICE = 5_000
+SCAN = name("a display's code")
 
 
 class WorkSite:
@@ -162,6 +163,13 @@ class WorkSite:
         body = (order, promise_at, self.order(order).round)
         signature = self.sign(MECHANICS[firm], Purpose.ACCEPT_WORK, *body)
         call = work_orders.accept_as_firm(self.orders, order=order, promise_at=promise_at, signature=signature)
+        return self.send(self.relayer, call)
+
+    def arrive(self, order: bytes, firm: int = 1, *, at: int | None = None) -> Receipt:
+        """One of a firm's people says that they have come, now."""
+        at = self.chain.now() if at is None else at
+        signature = self.sign(MECHANICS[firm], Purpose.ARRIVE_WORK, order, SCAN, at, self.order(order).round)
+        call = work_orders.arrive(self.orders, order=order, arrival=SCAN, at=at, signature=signature)
         return self.send(self.relayer, call)
 
     def finish(self, order: bytes, firm: int = 1) -> Receipt:

@@ -3,6 +3,8 @@
  * time zone says.
  */
 
+import { SLOT_S } from "../verifier/rotating.js";
+
 const DAY_MS = 86_400_000;
 
 /** The site's date at a time, as `2026-12-01`. */
@@ -53,7 +55,6 @@ export function day(date, { tag }) {
 
 export const CLOCK_TOLD_S = 120;
 export const CLOCK_REFUSED_S = 300;
-const SLOT_S = 30;
 
 /**
  * Seconds that this phone's clock is ahead of the display's (the gateway's), by a code that the camera sees now: it was

@@ -1,11 +1,11 @@
 /**
  * Work orders: what the cloud last told of them, what was signed on this phone about them, and what the outbox knows of
- * that. Three things are signed: when somebody will be there and that the work is done, both for the contract, and that
- * somebody is there, which stays off the chain. Each is one transaction; sending is the outbox's.
+ * that. Three things are signed, all for the contract: when somebody will be there, that somebody is there, and that the
+ * work is done. Each is one transaction; sending is the outbox's.
  */
 
 import { formatAct, personSignature } from "../verifier/act.js";
-import { ARRIVE, arrivalBody, arrivalDigest, saidOf } from "../verifier/arrival.js";
+import { arrivalAt, arrivalDigest, saidOf } from "../verifier/arrival.js";
 import { fromHex, fromUtf8, toHex, utf8 } from "../verifier/bytes.js";
 import { encodeDetail } from "../verifier/detail.js";
 import { keyIdOf, personDigest } from "../verifier/person.js";
@@ -103,9 +103,12 @@ async function signedBy(file, { person, pin, deadline, purpose, body: signed }) 
  */
 export async function arrive({ order, device, file }, { person, pin, scan }) {
   const { by, ...seen } = scan;
-  const said = saidOf({ order: order.name, device: order.device, mechanic: person.alias, scan: seen, salt: toHex(random(16)) });
+  const said = saidOf({ order: order.name, round: order.round, device: order.device, mechanic: person.alias, scan: seen, salt: toHex(random(16)) });
   const deadline = BigInt(scan.at + DONE_DEADLINE_S);
-  const { signature, nonce } = await signedBy(file, { person, pin, deadline, purpose: ARRIVE, body: arrivalBody(said) });
+  const signed = body.arrive({
+    order: fromHex(order.name, 32), arrival: arrivalDigest(said), at: BigInt(arrivalAt(said)), round: BigInt(order.round),
+  });
+  const { signature, nonce } = await signedBy(file, { person, pin, deadline, purpose: PURPOSE.ARRIVE, body: signed });
   const text = JSON.stringify({
     ...said, chain_id: file.chain_id, contract: file.contracts.work_orders,
     signature: signatureFile({ publicKey: signature.publicKey, kind: signature.kind, nonce, deadline, ...signature }),

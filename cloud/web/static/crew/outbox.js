@@ -116,18 +116,19 @@ function isAskedFor(row) {
 
 function isSettled({ kind, told }) {
   if (kind === "act") return ["final", "done", "refused"].includes(told?.state);
+  if (kind === "arrival") return told?.chain === "recorded";
   return told?.state === "judged" && told.chain !== "waiting";
 }
 
 /**
- * How each kind is handed in, what names it in the receipt, and how to ask what became of it. An act is asked by handing it
- * in again: the cloud then tells where it stands.
+ * How each kind is handed in, what names it in the receipt, and how to ask what became of it. An act or an arrival is asked
+ * about by handing it in again: the cloud then tells where it stands.
  */
 const KINDS = {
   visit: { request: visitRequest, named: (body) => body?.digest, ask: (row) => ({ address: `/v1/visits/${row.digest}`, options: {} }) },
   photo: { request: photoRequest, named: (body) => body?.sha256 },
-  arrival: { request: (row) => posted("/v1/arrivals", row.body), named: (body) => body?.digest },
-  act: { request: (row) => posted("/v1/relay/act", row.body), named: (body) => body?.act, ask: (row) => posted("/v1/relay/act", row.body) },
+  arrival: { request: arrivalRequest, named: (body) => body?.digest, ask: arrivalRequest },
+  act: { request: actRequest, named: (body) => body?.act, ask: actRequest },
 };
 
 async function send(row, fetcher) {
@@ -198,6 +199,14 @@ async function ask(row, fetcher) {
 }
 
 const posted = (address, body) => ({ address, options: { method: "POST", headers: { "content-type": "application/json" }, body } });
+
+function arrivalRequest(row) {
+  return posted("/v1/arrivals", row.body);
+}
+
+function actRequest(row) {
+  return posted("/v1/relay/act", row.body);
+}
 
 async function visitRequest(row) {
   const visit = await get("visits", row.visit);

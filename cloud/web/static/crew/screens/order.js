@@ -99,7 +99,7 @@ export function told(app, row) {
   if (row.state === "refused") return { tone: "bad", words: reason(app, row.why) };
   if (hasFailed(row)) return { tone: "bad", words: say("code.refused", row.told) };
   if (row.state !== "sent") return { tone: "warn", words: say("outbox.waiting") };
-  const onChain = ["mined", "final", "done"].includes(row.told?.state);
+  const onChain = row.told?.chain === "recorded" || ["mined", "final", "done"].includes(row.told?.state);
   return { tone: "good", words: say(onChain ? "outbox.recorded" : "outbox.sent") };
 }
 
