@@ -73,7 +73,7 @@ class Fields:
         """A list of objects, each with exactly these keys."""
         return [
             Fields(value, place=f"{self._at(name)}[{position}]", keys=keys, refuse=self._refuse, optional=optional)
-            for position, value in enumerate(self._list(name, length_max))
+            for position, value in enumerate(self.array(name, length_max))
         ]
 
     def text(self, name: str) -> str:
@@ -124,7 +124,7 @@ class Fields:
     def octets_list(self, name: str, length: int, length_max: int) -> tuple[bytes, ...]:
         return tuple(
             self._octets(value, f"{self._at(name)}[{position}]", length, "")
-            for position, value in enumerate(self._list(name, length_max))
+            for position, value in enumerate(self.array(name, length_max))
         )
 
     def _octets(self, value: object, place: str, length: int, prefix: str) -> bytes:
@@ -134,7 +134,8 @@ class Fields:
                 return bytes.fromhex(digits)
         raise self._refuse(f"{place} is not {length} bytes in lower-case hex{f' behind {prefix}' if prefix else ''}")
 
-    def _list(self, name: str, length_max: int) -> list[Any]:
+    def array(self, name: str, length_max: int) -> list[Any]:
+        """A list of anything, no longer than that."""
         value = self._fields[name]
         if not isinstance(value, list) or len(value) > length_max:
             raise self._refuse(f"{self._at(name)} is not a list of at most {length_max}")

@@ -38,6 +38,7 @@ ROLL = b"roll".ljust(32, b"\0")
 CONFIRMED_BY_OWNER, CONFIRMED_BY_COMMITTEE, CONTESTED = 1, 2, 3
 _ROLES: tuple[BindingRole, ...] = ("own", "pool")
 _RECORDS_MAX = 256
+_VETOED = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,21 @@ class ClosedPeriod:
     root: bytes
     sums: int  # four lanes in one word
     unit_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncedTariff:
+    """A version of the tariffs as the chain holds it."""
+
+    digest: bytes  # SHA-256 of its terms; zeros where there is no such version
+    valid_from: int  # boundary dates YYYYMMDD
+    valid_to: int  # 0 while open
+    is_approved: bool
+
+    def is_in_force(self, from_date: int, to_date: int) -> bool:
+        """Whether it holds over all these days."""
+        is_open = self.valid_to == 0 or self.valid_to >= to_date
+        return self.is_approved and self.valid_from <= from_date and is_open
 
 
 def origin_id(origin: str) -> bytes:
@@ -168,11 +184,22 @@ class ChainView:
         (digest,) = self._words(VOLUMES, 1, pool, period.to_bytes(32), to=address.to_bytes(32)[12:])
         return digest.to_bytes(32) if digest else None
 
+    def tariff(self, version: int) -> AnnouncedTariff:
+        """A version of the tariffs, in the contract that UsageFees itself names."""
+        (address,) = self._words(TARIFFS, 1, to=self._trust.usage_fees)
+        digest, valid_from, valid_to, approved_at, _ = self._words(
+            TARIFF, 5, version.to_bytes(32), to=address.to_bytes(32)[12:]
+        )
+        return AnnouncedTariff(
+            digest=digest.to_bytes(32),
+            valid_from=valid_from,
+            valid_to=valid_to,
+            is_approved=approved_at not in (0, _VETOED),
+        )
+
     def tariff_digest(self, version: int) -> bytes:
         """SHA-256 of a version's terms as they were announced; zeros where there is no such version."""
-        (address,) = self._words(TARIFFS, 1, to=self._trust.usage_fees)
-        digest, *_ = self._words(TARIFF, 5, version.to_bytes(32), to=address.to_bytes(32)[12:])
-        return digest.to_bytes(32)
+        return self.tariff(version).digest
 
     def utc_offset_seconds(self) -> int:
         """How far the site's clocks are from UTC when they are not put forward."""

@@ -65,6 +65,7 @@ def bill_vectors() -> dict[str, Any]:
     )
     return {
         "trust": json.loads(format_trust(TRUST)),
+        "trust_fingerprint": TRUST.fingerprint(),
         "bill": bill_to_json(proof),
         "leaf_lines_digest": bills[3].lines_digest.hex(),
         "opening": _entry(OPENING),
