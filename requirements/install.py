@@ -312,7 +312,20 @@ SYSTEM_PACKAGES = (
     ),
     SystemPackage("dbus-daemon", ("dbus-daemon",), (), "BLE water meters"),
     SystemPackage(
-        "fonts-noto-cjk", (), ("usr/share/fonts/**/NotoSansCJK*",), "Chinese characters in screenshots of pages"
+        "fonts-noto-cjk",
+        (),
+        ("usr/share/fonts/**/NotoSansCJK*",),
+        "Chinese characters in screenshots of pages, and bills as PDF",
+    ),
+    SystemPackage("libpango-1.0-0", (), ("usr/lib/*/libpango-1.0.so.0", "usr/lib*/libpango-1.0.so.0"), "bills as PDF"),
+    SystemPackage(
+        "libpangoft2-1.0-0", (), ("usr/lib/*/libpangoft2-1.0.so.0", "usr/lib*/libpangoft2-1.0.so.0"), "bills as PDF"
+    ),
+    SystemPackage(
+        "libharfbuzz-subset0",
+        (),
+        ("usr/lib/*/libharfbuzz-subset.so.0", "usr/lib*/libharfbuzz-subset.so.0"),
+        "bills as PDF",
     ),
 )
 

@@ -26,12 +26,12 @@ EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
 # What a room may use: its own extra, and what the ground floor declares for all.
 EXTRAS_OF = {
     "contracts": (),
-    "minglou": ("client", "homeassistant"),
+    "minglou": ("client", "homeassistant", "pdf"),
     "devices": ("edge",),
     "edge": ("edge",),
     "cloud": ("cloud",),
     "provisioning": ("edge", "cloud", "dev"),  # the demo, which runs from a development install, drives a browser
-    "tests": ("edge", "cloud", "dev"),
+    "tests": ("edge", "cloud", "pdf", "dev"),
     "requirements": ("dev",),
 }
 # Used by name in a URL or as another package's driver, never imported.
