@@ -102,6 +102,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/bills/{door}"): _reads(*HOUSEHOLD),
     ("GET", "/bills/{door}/{period}"): _reads(*HOUSEHOLD),
     ("GET", "/bills/{door}/{period}/bill.json"): Rule(gate=Gate.ROLES, roles=HOUSEHOLD, load=Load.COSTLY),
+    ("GET", "/bills/{door}/{period}/bill.pdf"): Rule(gate=Gate.ROLES, roles=HOUSEHOLD, load=Load.EXPORTS),
     ("GET", "/bills/{door}/{period}/lines/{number}"): _reads(*HOUSEHOLD),
     ("GET", "/bills/{door}/{period}/lines/{number}/readings.json"): Rule(
         gate=Gate.ROLES, roles=HOUSEHOLD, load=Load.COSTLY
@@ -137,6 +138,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/oversight"): _reads(_M, _C, _R),
     # The site.
     ("GET", "/verify"): _EVERYBODY,
+    ("GET", "/checker.html"): _EVERYBODY,
     ("GET", "/trust"): _EVERYBODY,
     ("GET", "/trust.json"): _EVERYBODY,
     ("GET", "/site"): _reads(_M, _C, _R, _O),

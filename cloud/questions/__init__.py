@@ -3,9 +3,9 @@
 from cloud.questions.balance import BalanceQuestions
 from cloud.questions.crew import CrewQuestions
 from cloud.questions.lifts import LiftQuestions
-from cloud.questions.line_readings import LineReadingQuestions
 from cloud.questions.oversight import OversightQuestions
 from cloud.questions.own import OwnQuestions
+from cloud.questions.paper import PaperQuestions
 from cloud.questions.site import SiteQuestions
 from cloud.questions.swaps import SwapQuestions
 
@@ -16,7 +16,7 @@ class StoreQuestions(
     OwnQuestions,
     SwapQuestions,
     SiteQuestions,
-    LineReadingQuestions,
+    PaperQuestions,
     LiftQuestions,
     OversightQuestions,
     CrewQuestions,

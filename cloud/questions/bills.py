@@ -142,8 +142,18 @@ class BillQuestions(MeterDays):
                 lines = await self._charges(connection, self.view, closed, posted)
             else:
                 lines = await self._told(connection, self.view, closed, posted, line, viewer)
+        return self._whole(self.view, unit, closed, posted, lines)
+
+    def _whole(
+        self,
+        view: ChainView,
+        unit: DirectoryUnit,
+        closed: PeriodRecord,
+        posted: PostedBill,
+        lines: tuple[BillLine, ...],
+    ) -> Bill:
         return Bill(
-            summary=self._bill_summary(self.view, closed, unit, posted.unit_index, posted.amounts.total),
+            summary=self._bill_summary(view, closed, unit, posted.unit_index, posted.amounts.total),
             unit_title=title(unit.title),
             posted_at_ms=closed.closed_at_s * 1000,
             window_ends_at_ms=closed.window_end_s * 1000,

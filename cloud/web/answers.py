@@ -281,6 +281,16 @@ class Bill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BillOnPaper:
+    """A bill with all that its lines' own pages tell, and the files by which it is checked without us."""
+
+    bill: Bill
+    file: bytes  # `minglou-bill/1`
+    readings: bytes  # `minglou-bill-papers/1`
+    trust: bytes  # `minglou-trust/1`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One entry with its story, for the reading page."""
 

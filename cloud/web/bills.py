@@ -1,6 +1,7 @@
 """An owner's bills, down to the line, and the dispute of one."""
 
 import json
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -11,15 +12,17 @@ from cloud.web.answers import Bill, BillLine, ChallengeRequest, Person, ReadingR
 from cloud.web.chart import day_chart
 from cloud.web.doors import read_body
 from cloud.web.page import Pages, Visit
+from cloud.web.paper import Press, PressBusy, PressMissing, print_bill
 from cloud.web.problems import problem_page
 
+_log = logging.getLogger(__name__)
 _REQUEST_MEMBERS = {"nonce", "deadline", "digest", "signature", "public"}
 _STATUS_OF_CODE = {"late": 409, "already_disputed": 409, "bad_signature": 422, "busy": 503}
 
 
 def routes(pages: Pages) -> APIRouter:
     """The router of these pages."""
-    router = APIRouter(include_in_schema=False)
+    router, press = APIRouter(include_in_schema=False), Press()
 
     @router.get("/bills/{door}")
     async def bills(request: Request, door: str) -> Response:
@@ -48,6 +51,24 @@ def routes(pages: Pages) -> APIRouter:
         if found is None:
             return refusal(pages, visit)
         return Response(found, media_type="application/json", headers={"cache-control": "no-store"})
+
+    @router.get("/bills/{door}/{period}/bill.pdf")
+    async def bill_pdf(request: Request, door: str, period: str) -> Response:
+        visit = await pages.visit(request)
+        viewer = _owner_of(visit, door)
+        found = await pages.questions.bill_on_paper(viewer, door, period) if viewer else None
+        if found is None:
+            return refusal(pages, visit)
+        try:
+            printed = await print_bill(press, pages, visit, found)
+        except PressBusy:
+            return problem_page(pages, visit, "press_busy")
+        except PressMissing as missing:
+            _log.warning("bills cannot be printed: %s", missing)
+            return problem_page(pages, visit, "press_missing")
+        named = f"minglou-{door}-{period}.pdf"
+        headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{named}"'}
+        return Response(printed, media_type="application/pdf", headers=headers)
 
     @router.get("/bills/{door}/{period}/lines/{number}")
     async def line(request: Request, door: str, period: str, number: int) -> Response:

@@ -44,7 +44,7 @@ def _modules_of(script: Path) -> tuple[str, ...]:
 
 
 VERIFIER_MODULES = _modules_of(STATIC_DIRECTORY / "check.js")  # of a check: owners fetch them before they ask for one
-_CHECK_WORDS = ("evidence_steps", "bill_steps", "line_steps", "verdict", "how")
+_CHECK_WORDS = ("evidence_steps", "bill_steps", "line_steps", "papers_steps", "verdict", "how")
 _WORKS = frozenset({Role.CREW, Role.FIRM, Role.MANAGER, Role.COMMITTEE, Role.REGULATOR})
 _OVERSEES = frozenset({Role.MANAGER, Role.COMMITTEE, Role.REGULATOR})
 _OTHER_LANGUAGE = {"zh": "English", "en": "中文"}
@@ -96,14 +96,16 @@ class Pages:
         personal: bool = False,
     ) -> HTMLResponse:
         """A whole page. Personal pages are never stored by a cache."""
-        text = self._environments[visit.language.key].get_template(template).render(
-            {**self._frame(visit), **(values or {})}
-        )  # fmt: skip
+        text = self.text(visit, template, values={**self._frame(visit), **(values or {})})
         headers = {
             "cache-control": "no-store" if visit.viewer or personal else "no-cache",
             "vary": "cookie, accept-language",
         }
         return HTMLResponse(text, status_code=status, headers=headers)
+
+    def text(self, visit: Visit, template: str, *, values: Mapping[str, Any]) -> str:
+        """A template's text in the reader's language, for what is no page of the site."""
+        return self._environments[visit.language.key].get_template(template).render(values)
 
     def _frame(self, visit: Visit) -> dict[str, Any]:
         cookies = visit.request.cookies

@@ -95,6 +95,20 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         _n("This was not done"),
         _n("Something on the form does not fit, or is not in your care. Go back, load the page again and look."),
     ),
+    "press_busy": (
+        503,
+        _n("Many bills are being printed"),
+        _n("Try again in a minute. The bill's page, and its file with all figures, are there meanwhile."),
+    ),
+    "press_missing": (
+        503,
+        _n("This server cannot make PDFs yet"),
+        _n(
+            "Whoever runs it installs WeasyPrint (pip install minglou[cloud]), Pango and a Chinese font "
+            "(Debian: libpango-1.0-0, libpangoft2-1.0-0, libharfbuzz-subset0, fonts-noto-cjk). "
+            "The bill's page, and its file with all figures, are there meanwhile."
+        ),
+    ),
     "failure": (
         500,
         _n("Something broke on our side"),

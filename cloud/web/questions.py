@@ -11,6 +11,7 @@ from typing import Protocol
 from cloud.web.answers import (
     Balance,
     Bill,
+    BillOnPaper,
     BillSummary,
     ChallengeRequest,
     ChallengeTerms,
@@ -56,6 +57,9 @@ class Questions(Protocol):
 
     async def bill_file(self, viewer: Person, door: str, period: str) -> bytes | None:
         """The `minglou-bill/1` JSON that the browser checks."""
+
+    async def bill_on_paper(self, viewer: Person, door: str, period: str) -> BillOnPaper | None:
+        """The same bill for printing, with the evidence of its readings and the site's roots."""
 
     async def line_readings(self, viewer: Person, door: str, period: str, line: int, first: int) -> LineReadings | None:
         """Some of the readings that share a line out by price, from the given one on; None for any other line."""

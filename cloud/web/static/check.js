@@ -76,6 +76,7 @@ export async function runGroup(element, source, roots, context = {}) {
 }
 
 async function runKind(group, source, options, context) {
+  if (context.verify) return context.verify(options);
   if (group.kind === "evidence") return verifyEvidence(source, options);
   if (group.kind === "timed") {
     const { verifyTimed } = await import("./timed.js"); // few lines need it, and every page would have to load it

@@ -16,6 +16,7 @@ from cloud.web.answers import (
     BalanceStretch,
     Bill,
     BillLine,
+    BillOnPaper,
     BillState,
     BillSummary,
     BusBalance,
@@ -47,6 +48,7 @@ from contracts import p256
 from contracts.bill import Bill as LeafBill
 from contracts.bill import BillProof, BillTree, Line, LineKind
 from contracts.bill_file import bill_to_json
+from contracts.bill_papers import format_bill_papers, papers_of
 from contracts.evidence import format_evidence
 from contracts.tariff import Counting, Terms
 from contracts.trust import format_trust
@@ -260,6 +262,21 @@ class World(SwapWorld, DeviceWorld, RepairWorld):
         if not self._owns(viewer, door) or period != PERIOD:
             return None
         return json.dumps(self.bill_json()).encode()
+
+    async def bill_on_paper(self, viewer: Person, door: str, period: str) -> BillOnPaper | None:
+        if not self._owns(viewer, door) or period != PERIOD:
+            return None
+        bill = self._bill()
+        files = [
+            [
+                self.tampered.get(ref.index, format_evidence(self.deployment.evidence(ref.index)))
+                for ref in line.evidence
+            ]
+            for line in bill.lines
+        ]
+        papers = format_bill_papers(papers_of([(some, "") for some in files]))
+        file = json.dumps(self.bill_json()).encode()
+        return BillOnPaper(bill=bill, file=file, readings=papers, trust=await self.trust_file())
 
     def bill_json(self) -> dict[str, Any]:
         """The bill as unit 3 of 4, with its path in the tree of all bills."""
