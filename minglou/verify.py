@@ -1,4 +1,5 @@
-"""Check evidence, of a reading or of a look at your data, or a bill: each named check, and how far the proof reaches.
+"""Check evidence, of a reading or of a look at your data, or a bill, also as PDF: each named check, and how far the
+proof reaches.
 
 Exit code 0: sound, and vouched for by the roots in the trust file. 1: a check failed. 2: a file cannot be read.
 3: internally consistent, but nothing that you trust vouches for it.
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from contracts.errors import RpcError, TrustError
 from contracts.evidence import EVIDENCE_BYTES_MAX
@@ -18,6 +20,7 @@ from contracts.look_verifier import verify_look
 from contracts.report import Check, CheckName, Outcome, Report, printable
 from contracts.trust import TRUST_BYTES_MAX, Trust, parse_trust
 from contracts.verifier import verify_evidence
+from minglou.bill_pdf import PDF_BYTES_MAX, PdfError, is_pdf, read_bill_pdf
 from minglou.rpc import HttpRpc
 
 SOUND, BROKEN, UNREADABLE, ORIGIN_UNKNOWN = 0, 1, 2, 3
@@ -29,7 +32,7 @@ _COLOURS = {Outcome.PASSED: "\x1b[32m", Outcome.FAILED: "\x1b[31;1m", Outcome.NO
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="evidence files, of entries or of looks, or bill files"
+        "files", nargs="+", type=Path, metavar="FILE", help="evidence, of entries or of looks; bills as file or as PDF"
     )
     parser.add_argument("--trust", type=Path, help="trust.json, from the notice board's address")
     parser.add_argument("--rpc", metavar="URL", help="a chain node of your own choice, for what only the chain knows")
@@ -51,11 +54,20 @@ def run(arguments: argparse.Namespace) -> int:
     return next(code for code in (BROKEN, UNREADABLE, ORIGIN_UNKNOWN, SOUND) if code in codes)
 
 
+class _Told(NamedTuple):
+    """One check as it is told; of a PDF, which holds several files, behind the name of the file or line."""
+
+    name: str
+    outcome: Outcome
+    says: str
+    remedy: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
     """What to tell about one file, whichever kind it is."""
 
-    checks: Sequence[Check]
+    checks: Sequence[_Told]
     state: str | None
     marks: Sequence[str]
     is_vouched_for: bool  # by the roots in the trust file
@@ -70,15 +82,24 @@ class _Verdict:
 def _verify_file(path: Path, trust: Trust | None, rpc: HttpRpc | None, *, as_json: bool) -> int:
     try:
         encoded = _read(path, EVIDENCE_BYTES_MAX)
-    except OSError as error:
-        sys.stderr.write(f"minglou verify: {error}\n")
+        if is_pdf(encoded):
+            encoded = _read(path, PDF_BYTES_MAX)
+        verdict = _judge_file(encoded, trust, rpc)
+    except (OSError, PdfError) as error:
+        sys.stderr.write(
+            f"minglou verify: {path}: {error}\n" if isinstance(error, PdfError) else f"minglou verify: {error}\n"
+        )
         return UNREADABLE
-    verdict = _judge_file(encoded, trust, rpc)
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"minglou verify: {error.name} is not installed here; pip install 'minglou[pdf]'\n")
+        return UNREADABLE
     sys.stdout.write(_json_line(path, verdict) if as_json else _text(path, verdict, has_colour=sys.stdout.isatty()))
     return verdict.code
 
 
 def _judge_file(encoded: bytes, trust: Trust | None, rpc: HttpRpc | None) -> _Verdict:
+    if is_pdf(encoded):
+        return _judge_pdf(encoded, trust, rpc)
     if b'"minglou-bill/' in encoded:
         return _judge_bill(encoded, trust, rpc)
     is_look = f'"format":"{LOOK_FORMAT}"'.encode() in encoded
@@ -87,7 +108,11 @@ def _judge_file(encoded: bytes, trust: Trust | None, rpc: HttpRpc | None) -> _Ve
 
 def _judge(report: Report) -> _Verdict:
     is_vouched_for = any((check.name, check.outcome) == (CheckName.ORIGIN, Outcome.PASSED) for check in report.checks)
-    return _Verdict(checks=report.checks, state=report.state, marks=report.marks, is_vouched_for=is_vouched_for)
+    return _Verdict(checks=_told(report.checks), state=report.state, marks=report.marks, is_vouched_for=is_vouched_for)
+
+
+def _told(checks: Sequence[Check], of: str = "") -> list[_Told]:
+    return [_Told(of + one.name, one.outcome, one.says, one.remedy) for one in checks]
 
 
 def _judge_bill(encoded: bytes, trust: Trust | None, rpc: HttpRpc | None) -> _Verdict:
@@ -97,7 +122,23 @@ def _judge_bill(encoded: bytes, trust: Trust | None, rpc: HttpRpc | None) -> _Ve
     outcomes = {check.name: check.outcome for check in checks}
     is_posted = outcomes[BillCheckName.PERIOD] is Outcome.PASSED
     state = None if Outcome.FAILED in outcomes.values() else "posted" if is_posted else "drafted"
-    return _Verdict(checks=checks, state=state, marks=(), is_vouched_for=is_posted)
+    return _Verdict(checks=_told(checks), state=state, marks=(), is_vouched_for=is_posted)
+
+
+def _judge_pdf(encoded: bytes, trust: Trust | None, rpc: HttpRpc | None) -> _Verdict:
+    """All that a bill's PDF carries, checked from it alone. Its trust file is not taken: it would vouch for itself."""
+    from contracts.bill_papers_verifier import verify_bill_papers
+
+    carried = read_bill_pdf(encoded)
+    bill = _judge_bill(carried.bill, trust, rpc)
+    rest = verify_bill_papers(carried.bill, carried.readings, trust, rpc)
+    told = [one._replace(name=f"bill.{one.name}") for one in bill.checks]
+    for part in rest:
+        told += _told(part.checks, f"{part.name}.")
+    is_broken = any(one.outcome is Outcome.FAILED for one in told)
+    is_vouched_for = bill.is_vouched_for and all(part.is_vouched_for for part in rest)
+    marks = () if trust else ("the PDF's own trust file is not taken",)
+    return _Verdict(checks=told, state=None if is_broken else bill.state, marks=marks, is_vouched_for=is_vouched_for)
 
 
 def _read(path: Path, length_max: int) -> bytes:

@@ -1,13 +1,15 @@
 """A line by readings between boundaries is computed again by a program that believes nothing it is told."""
 
+import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+import minglou
 from contracts.bill import LineKind
 from contracts.entry import Kind
 from contracts.tariff import Component, Counting, Season, Terms, Window
@@ -102,7 +104,24 @@ def test_an_owners_program_and_an_owners_browser_compute_a_line_by_readings_agai
                 with pytest.raises(Refused, match="not by readings"):
                     owner.time_of_use(bill, 1)
             assert_lies_are_found(told)
-            recomputes_in_the_browser(PostedLine(f"http://localhost:{cloud.port}", month.period), chromium)
+            paper = recomputes_in_the_browser(PostedLine(f"http://localhost:{cloud.port}", month.period), chromium)
+            assert_paper_is_verified(cloud, paper, anvil.url)
+
+
+def assert_paper_is_verified(cloud: ServedCloud, paper: bytes, rpc: str) -> None:
+    """The first flat's bill as PDF, by the command line and the chain."""
+    pdf = cloud.folder / "bill.pdf"
+    pdf.write_bytes(paper)
+    words = ["verify", str(pdf), "--trust", str(cloud.folder / "trust.json"), "--rpc", rpc, "--json"]
+    with redirect_stdout(io.StringIO()) as said:
+        assert minglou.main(words) == 0, said.getvalue()
+    told = json.loads(said.getvalue())
+    outcomes = {one["name"]: one["outcome"] for one in told["checks"]}
+    assert told["state"] == "posted"
+    assert "failed" not in outcomes.values()
+    named = ("bill.period", "bill.terms", "papers.papers", "reading0.anchor", "reading0.assignment", "line1.readings")
+    assert {name: outcomes[name] for name in named} == dict.fromkeys(named, "passed")
+    assert outcomes["line0.readings"] == "not_checked", "its readings between boundaries are too many for the file"
 
 
 def assert_lies_are_found(told: Told) -> None:

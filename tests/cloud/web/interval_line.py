@@ -26,6 +26,10 @@ class PostedLine:
     def line(self) -> str:
         return f"/bills/b07-0101/{self.period}/lines/0"
 
+    @property
+    def paper(self) -> str:
+        return f"/bills/b07-0101/{self.period}/bill.pdf"
+
 
 def open_line(context: BrowserContext, month: PostedLine) -> Page:
     sign_in(context, month, "owner:0")
@@ -46,15 +50,16 @@ def check(page: Page) -> None:
     page.locator("#verdict:not([hidden])").wait_for(timeout=200_000)
 
 
-def recomputes_in_the_browser(month: PostedLine, chromium: Path) -> None:
-    """The owner presses the button; so does somebody to whom a lying server answers."""
+def recomputes_in_the_browser(month: PostedLine, chromium: Path) -> bytes:
+    """The owner presses the button; so does somebody to whom a lying server answers. Gives the owner's bill as PDF."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium), headless=True, args=ARGUMENTS)
-        _check_all(month, browser)
+        paper = _check_all(month, browser)
         browser.close()
+    return paper
 
 
-def _check_all(month: PostedLine, browser: Browser) -> None:
+def _check_all(month: PostedLine, browser: Browser) -> bytes:
     context = browser.new_context(locale="zh-CN", viewport={"width": 360, "height": 780})
     page = open_line(context, month)
     check(page)
@@ -72,7 +77,11 @@ def _check_all(month: PostedLine, browser: Browser) -> None:
     assert len(portions) > 1, "a month is more than one portion"
     check_lies(page, month)
     check_others(browser, month)
+    answer = page.request.get(month.url + month.paper)
+    assert answer.ok, answer.text()
+    paper = answer.body()
     context.close()
+    return paper
 
 
 def check_lies(page: Page, month: PostedLine) -> None:
@@ -101,6 +110,7 @@ def check_others(browser: Browser, month: PostedLine) -> None:
     sign_in(context, month, "owner:1")
     page = context.new_page()
     assert page.request.get(f"{month.url}{month.line}/readings.json").status == 404
+    assert page.request.get(month.url + month.paper).status == 404
     shared = month.line.replace("0101", "0102").replace("lines/0", "lines/1")
     assert page.request.get(f"{month.url}{shared}/readings.json").status == 404
     context.close()
