@@ -12,7 +12,7 @@ from typing import Any
 from contracts.bill import binding_commitment
 from contracts.calls.bindings import ROLE_OWN, Swap
 from contracts.checklist import MeterSwap
-from contracts.detail import INTEGER_END
+from contracts.detail import INTEGER_END, canonical_json
 from contracts.errors import ContractsError, QuantityError
 from contracts.fields import Fields, parse_json
 from contracts.person import Purpose
@@ -117,6 +117,11 @@ def meter_swap_to_json(signed: SignedMeterSwap) -> dict[str, Any]:
         "salt": file.salt.hex(),
         "installer": signature_to_json(signed.installer),
     }  # fmt: skip
+
+
+def format_meter_swap(signed: SignedMeterSwap) -> bytes:
+    """The file's canonical bytes, as a phone hands them in."""
+    return canonical_json(meter_swap_to_json(signed))
 
 
 def parse_meter_swap(encoded: bytes) -> SignedMeterSwap:

@@ -3,17 +3,17 @@
  * (contracts/bundle.py). Objects are the files' own JSON; signatures are not verified here.
  */
 
-import { ContractsError, equalBytes, fromHex, utf8 } from "./bytes.js";
+import { ContractsError, equalBytes, fromHex, toHex, utf8 } from "./bytes.js";
 import { parseChecklist } from "./checklist.js";
 import { Fields } from "./fields.js";
 import { canonicalJson, parseJson } from "./json.js";
 import { checkOfVisit, parsePresence } from "./presence.js";
 import { sha256 } from "./sha256.js";
+import { SIGNATURE_KEYS, signatureOf } from "./signature.js";
 import { parseVisit } from "./visit.js";
 
 const FORMAT = "minglou-visit-bundle/1";
 const BYTES_MAX = 40 * 1024;
-const SIGNATURE = ["key", "kind", "nonce", "deadline", "signature", "authenticator_data", "client_data"];
 const NOBODY = new Uint8Array(32);
 
 /**
@@ -52,24 +52,11 @@ function checkSigned(value) {
   fields.decimal("chain_id", 1n << 64n, 1n);
   fields.octets("contract", 20, "0x");
   const visit = parseVisit(canonicalJson(fields.raw("visit")));
-  const signatures = fields.eachWithin("signatures", 3, ...SIGNATURE).map(checkSignature);
+  const signatures = fields.eachWithin("signatures", 3, ...SIGNATURE_KEYS).map((one) => toHex(signatureOf(one).publicKey));
   const signers = visit.mechanics.length + (equalBytes(visit.manager, NOBODY) ? 0 : 1);
   refuseUnless(signatures.length === signers, `${signatures.length} signatures; the record names ${signers} people`);
   refuseUnless(new Set(signatures).size === signers, "one key signs twice");
   return visit;
-}
-
-function checkSignature(one) {
-  one.octets("signature", 64);
-  one.choice("kind", ["passkey", "software"]);
-  one.decimal("nonce", 1n << 48n);
-  one.decimal("deadline", 1n << 64n);
-  for (const [name, most] of [["authenticator_data", 256], ["client_data", 512]]) {
-    refuseUnless(one.text(name).length <= 2 * most, `${name} is longer than ${most} bytes`);
-    one.octets(name, one.text(name).length / 2);
-  }
-  one.octets("key", 64);
-  return one.values.key;
 }
 
 function refuseUnless(holds, reason) {

@@ -4,9 +4,11 @@
  */
 
 import { ContractsError, concat, equalBytes, excerpt, fromHex, utf8 } from "./bytes.js";
+import { checkDate } from "./dates.js";
 import { Fields } from "./fields.js";
 import { canonicalJson, parseCanonicalJson } from "./json.js";
-import { checkDate, itemsOf, reachOf } from "./pack.js";
+import { itemsOf, reachOf } from "./pack.js";
+import { checkObis } from "./quantities.js";
 import { sha256 } from "./sha256.js";
 import { CLASSES } from "./visit.js";
 
@@ -115,9 +117,7 @@ function checkMore(fields) {
 
 function checkMeter(meter) {
   refuseUnless(!equalBytes(meter.octets("old", 32), meter.octets("new", 32)), "a meter cannot take its own place");
-  const groups = /^(\d{1,3})-(\d{1,3}):(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(meter.text("quantity"))?.slice(1) ?? [];
-  const isObis = groups.length === 5 && groups.every((group) => String(Number(group)) === group && Number(group) <= 255);
-  refuseUnless(isObis, `${excerpt(meter.values.quantity)} is no OBIS code`);
+  checkObis(meter.text("quantity"));
   for (const name of ["closing", "opening"]) whole(meter, name, 0, Number.MAX_SAFE_INTEGER);
   checkDate(meter.text("date"));
 }

@@ -4,6 +4,7 @@
  */
 
 import { ContractsError, excerpt } from "./bytes.js";
+import { checkDate } from "./dates.js";
 import { Fields } from "./fields.js";
 import { parseCanonicalJson } from "./json.js";
 import { sha256 } from "./sha256.js";
@@ -55,6 +56,17 @@ export function itemsOf(pack, visitClass) {
     return visitClass === 0 ? lowest === 0 : lowest > 0 && lowest <= visitClass;
   });
   return held.sort((one, other) => SPOTS.indexOf(one.at) - SPOTS.indexOf(other.at));
+}
+
+/**
+ * The items at which a meter swap's two registers are read and photographed: the first that the rules of a meter's profile
+ * speak for.
+ * @returns {{closing: string, opening: string} | null} codes; null where the pack is not one of swaps.
+ */
+export function registerItems({ shows }) {
+  const [closing] = shows["closing-register"] ?? [];
+  const [opening] = shows["opening-register"] ?? [];
+  return closing && opening ? { closing, opening } : null;
 }
 
 /** How a value lies to an item's limit: within, near or beyond; the limit itself is within. */
@@ -123,13 +135,6 @@ function whole(fields, name, least, most) {
   const number = fields.integer(name);
   refuseUnless(number >= least && number <= most, `${name} is ${number}; it lies from ${least} to ${most}`);
   return number;
-}
-
-/** Refuses what is no calendar date such as 2026-12-01. */
-export function checkDate(text) {
-  const at = /^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(text) && !text.startsWith("0000") ? new Date(`${text}T00:00:00Z`) : null;
-  const isOne = at && !Number.isNaN(at.getTime()) && at.toISOString().slice(0, 10) === text;
-  if (!isOne) throw new ContractsError(`${excerpt(text)} is no date such as 2026-12-01`);
 }
 
 function refuseUnless(holds, reason) {

@@ -10,6 +10,7 @@ from contracts.errors import ContractsError
 from contracts.meter_swap import (
     METER_SWAP_BYTES_MAX,
     MeterSwapError,
+    format_meter_swap,
     meter_swap_to_json,
     parse_meter_swap,
     verify_meter_swap,
@@ -23,6 +24,7 @@ SIGNED = parse_meter_swap(json.dumps(VECTORS["value"]).encode())
 
 def test_a_file_is_read_as_it_was_written_and_its_installer_signed_it() -> None:
     assert meter_swap_to_json(SIGNED) == VECTORS["value"]
+    assert parse_meter_swap(format_meter_swap(SIGNED)) == SIGNED
     verify_meter_swap(SIGNED)
 
 

@@ -1,12 +1,14 @@
 """A meter swap with the words that installer and owner sign: what both implementations must compute alike."""
 
+import json
 from datetime import date
 from typing import Any
 
 from contracts import p256
 from contracts.abi import encode_arguments
-from contracts.meter_swap import meter_swap_to_json
+from contracts.meter_swap import format_meter_swap, meter_swap_to_json, parse_meter_swap
 from contracts.person import Purpose, key_id_of, person_digest
+from contracts.quantities import UNIT_OF_OBIS
 from tests.meter_swaps import noted_of, signed_swap, swap_bundle
 from tests.visits import MECHANIC
 
@@ -16,7 +18,7 @@ BINDINGS = "0x" + "b1" * 20
 
 
 def meter_swap_vectors() -> dict[str, Any]:
-    """One swap as a file, the body of its six words, and a person's digest over it."""
+    """One swap as a file, its canonical bytes, the body of its six words, and a person's digest over it; base units."""
     noted = noted_of(OLD, NEW, closing=1_234_560, opening=120, day=date(2026, 11, 24))
     bundle = swap_bundle(noted, started_at_s=AT_S, ended_at_s=AT_S + 1200, old=OLD)
     signed = signed_swap(bundle, subject=bytes(range(32)), old_from=date(2026, 10, 23), contract=BINDINGS)
@@ -30,6 +32,7 @@ def meter_swap_vectors() -> dict[str, Any]:
     value["installer"]["signature"] = same.hex()
     return {
         "value": value,
+        "bytes": format_meter_swap(parse_meter_swap(json.dumps(value).encode())).decode(),
         "body": encode_arguments("swap", Purpose.SWAP_METER.value[1], file.swap().abi()).hex(),
         "digest": digest.hex(),
         "invalid": [
@@ -39,5 +42,16 @@ def meter_swap_vectors() -> dict[str, Any]:
             {"path": ["new", "opening"], "put": "120"},
             {"path": ["subject"], "put": "00"},
             {"path": ["installer", "signature"], "put": ""},
+            {"path": ["installer", "kind"], "put": "password"},
+            {"path": ["installer", "client_data"], "put": "ab" * 513},
+            {"path": ["chain_id"], "put": "031337"},
+            {"path": ["contract"], "put": "B1" * 20},
+            {"path": ["quantity"], "put": "1-0:1.8.256"},
+            {"path": ["date"], "put": "2026-11-31"},
+            {"path": ["date"], "put": "2026-10-23"},
+            {"path": ["old", "from"], "put": "2026-11-24"},
+            {"path": ["old", "opening"], "put": 2**53},
+            {"path": ["new", "device"], "put": value["old"]["device"]},
         ],
+        "units": dict(UNIT_OF_OBIS),
     }
