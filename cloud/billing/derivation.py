@@ -20,7 +20,12 @@ Derivation = Mapping[str, Any]
 Language = str  # "zh" or "en"
 
 _FEN = Decimal(100)
-_SHOWN = {"Wh": (Decimal(1000), {"zh": "千瓦时", "en": "kWh"}), "mL": (Decimal(10**6), {"zh": "立方米", "en": "m³"})}
+_CUBIC_METRES = {"zh": "立方米", "en": "m³"}
+_SHOWN = {
+    "Wh": (Decimal(1000), {"zh": "千瓦时", "en": "kWh"}),
+    "mL": (Decimal(10**6), _CUBIC_METRES),
+    "L": (Decimal(1000), _CUBIC_METRES),
+}
 _NANOFEN = Decimal(10**9)
 
 

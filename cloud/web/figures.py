@@ -42,13 +42,20 @@ def price(nanofen_per_wh: int) -> str:
 
 
 def quantity_value(value: int, unit: str, language: Language) -> tuple[str, str]:
-    """A register's figure and the unit beside it: Wh as kWh, mL as m3, the rest as it is."""
+    """A register's figure and the unit beside it: Wh as kWh, mL and L as m3, the rest as it is."""
     if unit == "Wh":
         return kilowatt_hours(value), language.energy_unit
-    if unit == "mL":
-        sign = MINUS if value < 0 else ""
-        return f"{sign}{abs(value) // 1_000_000:,}.{abs(value) % 1_000_000 // 1000:03d}", "m³"
+    if unit in ("mL", "L"):
+        litres = abs(value) // 1000 if unit == "mL" else abs(value)
+        return f"{MINUS if value < 0 else ''}{litres // 1000:,}.{litres % 1000:03d}", "m³"
     return (f"{MINUS}{abs(value):,}" if value < 0 else f"{value:,}"), "" if unit == "count" else unit
+
+
+def exact_value(register: int, unit: str, language: Language) -> tuple[str, str]:
+    """The same of a register to its last base unit, for a number that somebody signs; it is never below zero."""
+    millilitres = register % 1000 if unit == "mL" else 0
+    figure, shown = quantity_value(register, unit, language)
+    return (f"{figure}{millilitres:03d}".rstrip("0") if millilitres else figure), shown
 
 
 def area(centi_m2: int) -> str:

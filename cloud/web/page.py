@@ -178,6 +178,10 @@ def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
         figure, shown = figures.quantity_value(value, unit, spoken)
         return f"{figure} {shown}".rstrip()
 
+    def exact_amount(register: int, unit: str) -> str:
+        figure, shown = figures.exact_value(register, unit, spoken)
+        return f"{figure} {shown}".rstrip()
+
     def day(value: date) -> str:
         return figures.day(value, spoken)
 
@@ -205,6 +209,7 @@ def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
         "iso_instant": figures.iso_instant,
         "register": register,
         "amount_of": amount_of,
+        "exact_amount": exact_amount,
         "figure_of": lambda value, unit: figures.quantity_value(value, unit, spoken)[0],
         "unit_shown": lambda unit: figures.quantity_value(0, unit, spoken)[1],
         "permille": figures.permille,

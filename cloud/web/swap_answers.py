@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from contracts.quantities import unit_of
+
 __all__ = ["MeterSwapAnswer", "Register", "Standing", "SwapRequest", "SwapTerms"]
 
 
@@ -53,6 +55,11 @@ class MeterSwapAnswer:
     entry: tuple[str, int] | None  # the gateway's word on the visit
     act: tuple[str, str] | None  # how the owner's half stands, and why
     terms: SwapTerms | None  # while it waits for the owner's key
+
+    @property
+    def unit(self) -> str:
+        """The base unit of both registers; empty where Minglou knows none for such a meter."""
+        return unit_of(self.quantity) or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,28 @@ def shown(derivation: Any) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("quantity", "used", "english", "chinese"),
+    [
+        ("1-0:1.8.0", "1234560", "1234.56 kWh", "1234.56 千瓦时"),
+        ("8-0:1.0.0", "12345000", "12.345 m³", "12.345 立方米"),
+        ("7-0:3.0.0", "12345", "12.345 m³", "12.345 立方米"),
+    ],
+)
+def test_a_meters_usage_is_said_in_the_unit_of_its_display(
+    quantity: str, used: str, english: str, chinese: str
+) -> None:
+    line = {
+        "kind": "own",
+        "quantity": quantity,
+        "from": "2026-10-23",
+        "to": "2026-11-23",
+        "amount": "100",
+        "used": used,
+    }
+    assert english in sentence(line, "en") and chinese in sentence(line, "zh")
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_both_sentences_say_the_datas_numbers_and_no_others(run: Run, store: Store, seed: int) -> None:
     site = random_site(seed)

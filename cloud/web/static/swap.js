@@ -24,6 +24,7 @@ async function readPage() {
   const publicKey = fromHex(terms.public, 64);
   const contract = fromHex(terms.contract.slice(2), 20);
   const isShown =
+    swap.quantity === terms.quantity && // which says in what unit the page shows both registers
     swap.old.closing === BigInt(terms.closing) &&
     swap.fresh.opening === BigInt(terms.opening) &&
     swap.day === BigInt(terms.day) &&

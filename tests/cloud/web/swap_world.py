@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cloud.web.answers import Person, RelayAnswer, Role
 from cloud.web.swap_answers import MeterSwapAnswer, Register, Standing, SwapRequest, SwapTerms
 from contracts import p256
-from contracts.meter_swap import parse_meter_swap
+from contracts.meter_swap import MeterSwapFile, format_meter_swap, parse_meter_swap
 from tests.vectors.meter_swap_cases import AT_S, meter_swap_vectors
 
 FILE: dict[str, Any] = meter_swap_vectors()["value"]
-SWAP = parse_meter_swap(json.dumps(FILE).encode()).file
+SIGNED = parse_meter_swap(json.dumps(FILE).encode())
+SWAP = SIGNED.file
 PHOTO = b"\xff\xd8\xff\xd9"  # as short as a JPEG can be
 
 
@@ -21,6 +22,7 @@ class SwapWorld:
     """The protocol's answers about swaps."""
 
     swap_owner: p256.PrivateKey
+    swap: MeterSwapFile = SWAP
     swap_door: str = "b07-0501"
     swap_standing: Standing = Standing.TO_CONFIRM
     confirmed: list[SwapRequest] = field(default_factory=list)
@@ -28,19 +30,19 @@ class SwapWorld:
     async def meter_swaps(self, viewer: Person, door: str) -> Sequence[MeterSwapAnswer]:
         if viewer.role is not Role.OWNER or door not in viewer.units or door != self.swap_door:
             return ()
-        noted, read_at_ms = SWAP.noted, AT_S * 1000
+        swap, noted, read_at_ms = self.swap, self.swap.noted, AT_S * 1000
         word = "contradicted" if self.swap_standing is Standing.AGAINST else "confirmed"
         terms = SwapTerms(
-            chain_id=SWAP.chain_id, contract=SWAP.contract, key_public=p256.public_bytes(self.swap_owner), nonce=7,
+            chain_id=swap.chain_id, contract=swap.contract, key_public=p256.public_bytes(self.swap_owner), nonce=7,
             deadline_s=2**40,
         )  # fmt: skip
         return (
             MeterSwapAnswer(
-                visit=SWAP.visit.hex(), quantity=noted.quantity, day=noted.day, standing=self.swap_standing,
+                visit=swap.visit.hex(), quantity=noted.quantity, day=noted.day, standing=self.swap_standing,
                 ended_at_ms=read_at_ms, entry=None, act=None,
                 closing=Register(noted=noted.closing, read=noted.closing, read_at_ms=read_at_ms, word=word),
                 opening=Register(noted=noted.opening, read=noted.opening, read_at_ms=read_at_ms, word="confirmed"),
-                photos=(SWAP.closing_photo.hex(), SWAP.opening_photo.hex()),
+                photos=(swap.closing_photo.hex(), swap.opening_photo.hex()),
                 terms=terms if self.swap_standing is Standing.TO_CONFIRM else None,
             ),
         )  # fmt: skip
@@ -49,7 +51,8 @@ class SwapWorld:
         return next((one for one in await self.meter_swaps(viewer, door) if one.visit == visit.hex()), None)
 
     async def meter_swap_file(self, viewer: Person, door: str, visit: bytes) -> bytes | None:
-        return json.dumps(FILE).encode() if await self.meter_swap(viewer, door, visit) else None
+        held = await self.meter_swap(viewer, door, visit)
+        return format_meter_swap(replace(SIGNED, file=self.swap)) if held else None
 
     async def meter_swap_photo(self, viewer: Person, door: str, visit: bytes, name: bytes) -> tuple[str, bytes] | None:
         held = await self.meter_swap(viewer, door, visit)

@@ -3,6 +3,7 @@
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from contracts import p256
 from contracts.act_file import parse_act
 from contracts.errors import RpcError
 from contracts.evidence import format_evidence
+from contracts.meter_swap import format_meter_swap
 from contracts.person import Purpose, person_digest
 from contracts.vyper.compile import artifact
 from tests.cloud.web.site import site
-from tests.cloud.web.swap_world import SWAP
+from tests.cloud.web.swap_world import SIGNED, SWAP
 from tests.cloud.web.test_roles import BILL, READING
 from tests.cloud.web.world import (
     CHALLENGES,
@@ -233,6 +235,16 @@ def test_an_owner_confirms_a_meters_swap_by_exactly_what_the_installer_signed(
     )  # fmt: skip
     assert shown == digest.hex()[:8]
     p256.verify(request.public, digest, request.signature)
+
+
+def test_a_swap_whose_file_names_another_register_than_the_page_is_not_signed(
+    world: World, owner: Page, address: str
+) -> None:
+    water = format_meter_swap(replace(SIGNED, file=replace(SWAP, noted=replace(SWAP.noted, quantity="8-0:1.0.0"))))
+    owner.route("**/swap.json", lambda route: route.fulfill(body=water, content_type="application/json"))
+    owner.goto(f"{address}/bills/b07-0501/swaps/{SWAP.visit.hex()}")
+    owner.wait_for_selector("#swap-result[data-outcome=mismatch]")
+    assert owner.locator("#swap-sign").is_disabled() and world.confirmed == []
 
 
 def test_what_was_signed_can_be_kept_as_a_file_when_the_service_refuses_it(
