@@ -111,6 +111,7 @@ class DirectoryDevice:
     calibration_until: date | None = None
     serviced_since: date | None = None  # its last visit before there were records
     of: bytes | None = None  # the lift that a display or a machine-room door belongs to
+    register_step: int = 1  # of a meter: the last digit that its register shows, in base units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +146,7 @@ class CrewMember:
     firm: Words
     firm_number: int = 0  # in Crews; 0 for the site's own people
     duty: str = "mechanic"  # or manager, installer
+    installs: bool = False  # may hang up meters, whatever else the duty is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,6 +411,7 @@ def _device(device: Mapping[str, Any]) -> DirectoryDevice:
         calibration_until=_day(device.get("calibration_until")),
         serviced_since=_day(device.get("serviced_since")),
         of=bytes.fromhex(device["of"]) if device.get("of") else None,
+        register_step=max(1, int(device.get("register_step", 1))),
     )
 
 
@@ -436,6 +439,7 @@ def _member(one: Mapping[str, Any]) -> CrewMember:
         firm=_words(one.get("firm")),
         firm_number=int(one.get("firm_number", 0)),
         duty=str(one.get("duty", "mechanic")),
+        installs=one.get("duty") == "installer",
     )
 
 

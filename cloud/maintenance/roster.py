@@ -59,6 +59,7 @@ def _named(directory: Directory, alias: bytes, member: MemberRecord) -> CrewMemb
         firm=known.firm if known else _firm(directory, member.firm),
         firm_number=member.firm,
         duty=next(name for duty, name in _DUTIES.items() if member.duties & duty),
+        installs=bool(member.duties & Duty.INSTALLER),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from cloud.openapi.shapes import (
     COUNT,
     COUNTS,
+    DAY,
     FLAG,
     MAYBE_DAY,
     MAYBE_MS,
@@ -25,6 +26,33 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+_OBIS: Schema = {"type": "string", "description": "OBIS code of the register, which says its base unit"}
+_REGISTER: Schema = {**COUNT, "description": "in the base unit of `quantity`: Wh of energy, mL of water, L of gas"}
+_STEP: Schema = {**COUNT, "description": "the last digit that the display shows, in base units"}
+_METER = {"device": octets(32, "SHA-256 of its URN"), "opening": _REGISTER, "photo": octets(32, "SHA-256 of its photo")}
+
+_SPARE = members(
+    "a meter in stock",
+    {"device": _METER["device"], "name": TEXT, "title": WORDS, "step": _STEP, "labels": array(octets(32, "of a code"))},
+)
+
+_CREW_SWAP = members(
+    "of a flat's meter whose place another one waits to take: what the installer's swap is made of",
+    {
+        "subject": octets(32, "the unit's alias"),
+        "from": {**DAY, "description": "from which day on the present meter counts"},
+        "opening": {**COUNT, "description": "the register that its binding began with; 0: not read then"},
+        "quantity": _OBIS,
+        "step": _STEP,
+        "spares": array(_SPARE),
+    },
+)
+
+_MEMBER = members(
+    "a member; whoever `installs` may sign meter swaps",
+    {"alias": octets(32, "random"), "key_id": octets(32, "of the key"), "duty": TEXT, "installs": FLAG},
+)
+
 _CREW_DEVICE = members(
     "a device that the firm looks after",
     {
@@ -38,6 +66,7 @@ _CREW_DEVICE = members(
         "due": array(members("a class that falls due", {"class": TEXT, "due_on": TEXT, "warn_on": TEXT})),
         "last_visit": {"type": ["object", "null"]},
         "fence": {"type": ["object", "null"], "description": "where a phone should be, as coarse as the site gave it"},
+        "swap": {"anyOf": [_CREW_SWAP, {"type": "null"}]},
     },
 )
 
@@ -362,7 +391,22 @@ SCHEMAS: Mapping[str, Schema] = {
             "chain": {"enum": ["waiting", "recorded"]},
         },
     ),
-    "MeterSwap": {"type": "object", "description": "a minglou-meter-swap/1 (docs/formats.md)"},
+    "MeterSwap": members(
+        "a minglou-meter-swap/1 (docs/formats.md)",
+        {
+            "format": {"const": "minglou-meter-swap/1"},
+            "chain_id": decimal("of the site's chain"),
+            "contract": {**TEXT, "description": "Bindings, 0x and 40 hex digits"},
+            "visit": octets(32, "whose list notes the same swap"),
+            "subject": octets(32, "the unit's alias"),
+            "quantity": _OBIS,
+            "date": {**DAY, "description": "from which day on the new meter counts"},
+            "old": members("the meter that went", {**_METER, "from": DAY, "closing": _REGISTER}),
+            "new": members("the meter that came", _METER),
+            "salt": octets(32, "random"),
+            "installer": {"type": "object", "description": "a signature as in a signed visit"},
+        },
+    ),
     "SwapKept": members("a meter swap beside its visit", {"visit": octets(32, "whose it is")}),
     "PhotoKept": members("a photo of a visit", {"sha256": octets(32, "its name")}),
     "CrewWork": members(
@@ -376,9 +420,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "packs": array(members("a checklist", {"name": TEXT, "url": TEXT, "sha256": octets(32, "of its bytes")})),
             "devices": array(_CREW_DEVICE),
             "orders": array(_CREW_ORDER),
-            "people": array(
-                members("a member", {"alias": octets(32, "random"), "key_id": octets(32, "of the key"), "duty": TEXT})
-            ),
+            "people": array(_MEMBER),
         },
     ),
     "PublicDevice": members(

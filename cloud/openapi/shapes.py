@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = [
-    "COUNT", "COUNTS", "FLAG", "MAYBE_DAY", "MAYBE_MS", "TEXT", "TEXTS", "WORDS", "Schema", "array", "decimal",
-    "members", "octets",
+    "COUNT", "COUNTS", "DAY", "FLAG", "MAYBE_DAY", "MAYBE_MS", "TEXT", "TEXTS", "WORDS", "Schema", "array",
+    "decimal", "members", "octets",
 ]  # fmt: skip
 
 Schema = Mapping[str, Any]
@@ -32,6 +32,7 @@ TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 MAYBE_MS: Schema = {"type": ["integer", "null"], "description": "UTC milliseconds"}
+DAY: Schema = {"type": "string", "format": "date"}
 MAYBE_DAY: Schema = {"type": ["string", "null"], "format": "date"}
 COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
 TEXTS: Schema = {"type": "object", "additionalProperties": TEXT}

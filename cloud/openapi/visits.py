@@ -12,7 +12,11 @@ _WORK = {
     "site": {"name": "cuiyuan", "title": {"zh": "翠苑", "en": "Cuiyuan"}, "timezone": "Asia/Shanghai"},
     "host": "cuiyuan.example",
     "chain_id": "31337",
-    "contracts": {"service_agreements": "0x" + "c1" * 20, "work_orders": "0x" + "d2" * 20},
+    "contracts": {
+        "service_agreements": "0x" + "c1" * 20,
+        "work_orders": "0x" + "d2" * 20,
+        "bindings": "0x" + "b1" * 20,
+    },
     "packs": [
         {"name": "cn-tsg-t5002-2017-a", "url": f"/crew/packs/{'ab' * 32}.json", "sha256": "ab" * 32},
     ],
@@ -28,6 +32,35 @@ _WORK = {
             "due": [{"class": "half-month", "due_on": "2026-12-01", "warn_on": "2026-11-28", "overdue_days": 0}],
             "last_visit": {"at": 1_794_000_000, "class": "half-month", "level": 3},
             "fence": {"latitude_e6": 30_270_000, "longitude_e6": 120_150_000, "radius_m": 1500},
+            "swap": None,
+        },
+        {
+            "name": "b07-0501",
+            "title": {"zh": "7 幢 501 水表", "en": "Flat 501, water meter"},
+            "kind": "water",
+            "device": "12" * 32,
+            "place": {"building": {"zh": "7 幢", "en": "Building 7"}, "floor": 5},
+            "labels": [{"place": "housing", "digest": "ba" * 32}],
+            "packs": ["ab" * 32],
+            "due": [],
+            "last_visit": None,
+            "fence": None,
+            "swap": {
+                "subject": "ab" * 32,
+                "from": "2026-10-23",
+                "opening": 0,
+                "quantity": "8-0:1.0.0",
+                "step": 1000,
+                "spares": [
+                    {
+                        "device": "56" * 32,
+                        "name": "b07-w1",
+                        "title": {"zh": "备用水表 1", "en": "Spare water meter 1"},
+                        "step": 1000,
+                        "labels": ["dc" * 32],
+                    },
+                ],
+            },
         },
     ],
     "orders": [
@@ -43,7 +76,7 @@ _WORK = {
             "rescue_s": 1800,
         },
     ],
-    "people": [{"alias": "12" * 32, "key_id": "34" * 32, "duty": "mechanic"}],
+    "people": [{"alias": "12" * 32, "key_id": "34" * 32, "duty": "mechanic", "installs": True}],
 }
 
 _SWAP = {

@@ -1,7 +1,7 @@
 """What a crew's phone keeps: `minglou-work/1`, the lifts of its firm with labels, lists and due days.
 
 A phone that once had it needs no network to begin, fill and sign a visit. It names people by alias alone; their names
-stay on their own phones.
+stay on their own phones. Of a flat's meter it is told only while another one waits to take its place.
 """
 
 import json
@@ -17,9 +17,11 @@ from cloud.directory import CrewMember, Directory, DirectoryDevice, DirectoryFir
 from cloud.identity.roles import Role
 from cloud.maintenance.visited import read_done
 from cloud.questions.devices import due_work
+from cloud.questions.ground import day_of
 from cloud.questions.work import STATE_NAMES, WorkQuestions, cause_of, rescue_s_of
 from cloud.store import tables
 from cloud.visits.letters import find_judgement
+from cloud.visits.planned import SWAP_PACK, PlannedSwap, planned_swap
 from cloud.web.answers import Person
 from cloud.web.crew import pack_address
 from contracts.due import DoneDay, day_number
@@ -53,7 +55,10 @@ class CrewQuestions(WorkQuestions):
             },
             "host": urlsplit(self.cloud.settings.public_url).netloc,
             "chain_id": str(room.chain_id),
-            "contracts": {"service_agreements": room.contract, "work_orders": self.cloud.arrivals.contract or None},
+            "contracts": {
+                "service_agreements": room.contract, "work_orders": self.cloud.arrivals.contract or None,
+                "bindings": self.cloud.chain.deployment.bindings.lower() if self.cloud.chain else None,
+            },
             "packs": [_pack(name) for name in names],
             "devices": rows,
             "orders": self._crew_orders(devices),
@@ -65,9 +70,21 @@ class CrewQuestions(WorkQuestions):
         """Devices with a code and a list that the viewer's firm looks after; where a site knows one firm or none, all:
         there is nobody from whom they would have to be kept."""
         served = [one for one in self.directory.devices if one.unit is None]
+        firm = self._crews_firm(viewer)
         if self.directory.firms:
-            served = list(self._served(viewer, self._crews_firm(viewer)))
-        return [device for device in served if device.labels and device.packs]
+            served = list(self._served(viewer, firm))
+        known = {one.device for one in served}
+        planned = [one for one in self._meters_to_swap(firm) if one.device not in known]
+        return [device for device in (*served, *planned) if device.labels and device.packs]
+
+    def _meters_to_swap(self, firm: DirectoryFirm | None) -> Sequence[DirectoryDevice]:
+        """Flats' meters whose place another one waits to take, by this firm's hands where the site knows firms."""
+        everybodys = not self.directory.firms
+        waiting = [one for one in self.directory.devices if SWAP_PACK in one.packs and self._planned(one) is not None]
+        return [one for one in waiting if everybodys or (firm is not None and self.firm_of(one) == firm)]
+
+    def _planned(self, device: DirectoryDevice) -> PlannedSwap | None:
+        return None if self.view is None else planned_swap(self.directory, self.view.bindings, device)
 
     def _crews_firm(self, viewer: Person) -> DirectoryFirm | None:
         firms = self.directory.firms
@@ -92,7 +109,31 @@ class CrewQuestions(WorkQuestions):
                 for one in due
             ],
             "last_visit": await _last_visit(connection, device),
+            "swap": await self._swap(connection, device),
         }  # fmt: skip
+
+    async def _swap(self, connection: Any, device: DirectoryDevice) -> dict[str, Any] | None:
+        """What the installer's half of a swap is made of, beside what he reads himself."""
+        planned, room = self._planned(device), self.swap_room()
+        if planned is None or room is None:
+            return None
+        return {
+            "subject": planned.subject.hex(),
+            "from": day_of(planned.from_date).isoformat(),
+            "opening": await room.opening_of(connection, planned.subject, device.device),
+            "quantity": planned.quantity,
+            "step": device.register_step,
+            "spares": [
+                {
+                    "device": one.device.hex(),
+                    "name": one.name,
+                    "title": _words(one.title),
+                    "step": one.register_step,
+                    "labels": [label.digest.hex() for label in one.labels],
+                }
+                for one in planned.spares
+            ],
+        }
 
     def packs_of(self, device: DirectoryDevice) -> Sequence[str]:
         """A device's lists, its agreements' before its directory's: a visit by another list's bytes earns nothing."""
@@ -169,7 +210,12 @@ def _fence(cell: str | None) -> dict[str, int] | None:
 
 
 def _member(member: CrewMember) -> dict[str, Any]:
-    return {"alias": member.alias.hex(), "key_id": key_id_of(member.public).hex(), "duty": member.duty}
+    return {
+        "alias": member.alias.hex(),
+        "key_id": key_id_of(member.public).hex(),
+        "duty": member.duty,
+        "installs": member.installs,
+    }
 
 
 def _pack(name: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from cloud.store.logs import log_ids_of
 from cloud.store.months import entries_at, held_in_months
 from cloud.store.readings import open_entries, open_entry
 from cloud.visits.letters import gateway_of
+from cloud.visits.swaps import SwapRoom
 from cloud.web.answers import Person, ReadingRef, Title
 from contracts.entry import Kind
 from contracts.quantities import unit_of
@@ -93,6 +94,11 @@ class Ground:
     def maintenance(self) -> MaintenanceView | None:
         """What the maintenance contracts say; None without a chain."""
         return self.cloud.chain.maintenance if self.cloud.chain else None
+
+    def swap_room(self) -> SwapRoom | None:
+        """Meter swaps; None without a chain that could hold them."""
+        chain = self.cloud.chain
+        return None if chain is None else SwapRoom(self.store, chain.view, chain.deployment)
 
     def today(self) -> date:
         """The site's own date."""

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from cloud.identity.roles import Role
 from cloud.questions.bills import BILLS_OF_UNIT, BillQuestions
 from cloud.store import tables
-from cloud.visits.swaps import KeptSwap, SwapRoom
+from cloud.visits.swaps import KeptSwap
 from cloud.web.answers import BillSummary, Person, RelayAnswer
 from cloud.web.swap_answers import MeterSwapAnswer, Standing, SwapRequest, SwapTerms
 from contracts.meter_swap import meter_swap_to_json
@@ -35,7 +35,7 @@ class SwapQuestions(BillQuestions):
 
         Every owner looks at the list of bills, and hardly any meter is ever swapped.
         """
-        unit, room = self._owned(viewer, door), self._room()
+        unit, room = self._owned(viewer, door), self.swap_room()
         if unit is None or room is None:
             return await self.bills(viewer, door), ()
         async with self.store.question() as connection:
@@ -46,14 +46,14 @@ class SwapQuestions(BillQuestions):
         return bills, () if is_never_swapped else await self.meter_swaps(viewer, door)
 
     async def meter_swaps(self, viewer: Person, door: str) -> Sequence[MeterSwapAnswer]:
-        unit, room = self._owned(viewer, door), self._room()
+        unit, room = self._owned(viewer, door), self.swap_room()
         if unit is None or room is None:
             return ()
         async with self.store.read() as connection:
             return [await self._answer(connection, unit, one) for one in await room.of_unit(connection, unit.alias)]
 
     async def meter_swap(self, viewer: Person, door: str, visit: bytes) -> MeterSwapAnswer | None:
-        unit, room = self._owned(viewer, door), self._room()
+        unit, room = self._owned(viewer, door), self.swap_room()
         if unit is None or room is None:
             return None
         async with self.store.read() as connection:
@@ -76,7 +76,7 @@ class SwapQuestions(BillQuestions):
     async def relay_meter_swap(self, viewer: Person, request: SwapRequest) -> RelayAnswer:
         """Bring installer's and owner's signature to Bindings."""
         kept = await self._kept(viewer, request.unit, request.visit)
-        room, chain = self._room(), self.cloud.chain
+        room, chain = self.swap_room(), self.cloud.chain
         if kept is None or room is None or chain is None:
             return RelayAnswer(accepted=False, code="unknown_swap", remedy="reload the page")
         if kept.standing is Standing.DONE:
@@ -101,16 +101,12 @@ class SwapQuestions(BillQuestions):
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    def _room(self) -> SwapRoom | None:
-        chain = self.cloud.chain
-        return None if chain is None else SwapRoom(self.store, chain.view, chain.deployment)
-
     def _owned(self, viewer: Person, door: str) -> Any:
         is_owner = viewer.role is Role.OWNER and self.is_mine(viewer, door)
         return self.directory.unit_named(door) if is_owner else None
 
     async def _kept(self, viewer: Person, door: str, visit: bytes) -> KeptSwap | None:
-        unit, room = self._owned(viewer, door), self._room()
+        unit, room = self._owned(viewer, door), self.swap_room()
         if unit is None or room is None:
             return None
         async with self.store.read() as connection:

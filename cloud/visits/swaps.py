@@ -24,7 +24,7 @@ from contracts.errors import ContractsError
 from contracts.meter_swap import (
     FORMAT,
     SignedMeterSwap,
-    meter_swap_to_json,
+    format_meter_swap,
     number_of,
     parse_meter_swap,
     verify_meter_swap,
@@ -80,17 +80,19 @@ class SwapRoom:
             verify_meter_swap(signed)
         except ContractsError as error:
             raise VisitRefused(400, "malformed", f"{error}; send one {FORMAT}") from error
-        self._check_place(visit, signed)
         async with self._store.write() as connection:
             row = await _row_of(connection, visit)
             if row is None:
                 raise VisitRefused(
                     404, "unknown_visit", "no such visit was handed in here; POST it to /v1/visits first"
                 )
+            if row.swap is not None and parse_meter_swap(row.swap.encode()) == signed:
+                return signed  # its phone never heard that it is here; by now the binding may be renewed
+            self._check_place(visit, signed)
             _check_noted(row, signed)
             if row.swap_act is not None:
                 raise VisitRefused(409, "already_signed", "the owner has signed this swap already")
-            text = json.dumps(meter_swap_to_json(signed), separators=(",", ":"))
+            text = format_meter_swap(signed).decode()
             await connection.execute(update(tables.visits).where(tables.visits.c.digest == visit).values(swap=text))
         return signed
 
@@ -114,6 +116,16 @@ class SwapRoom:
         )
         kept = [await self._kept(connection, row) for row in (await connection.execute(query)).all()]
         return [one for one in kept if one.signed.file.subject == subject]
+
+    async def opening_of(self, connection: Any, subject: bytes, device: bytes) -> int:
+        """The register that a meter's binding began with, by the swap that hung it up; 0 (not read) where none did."""
+        column = tables.visits.c
+        query = select(column.swap).where(column.device.in_(self.devices_of(subject)), column.swap.is_not(None))
+        for text in (await connection.execute(query)).scalars():
+            noted = parse_meter_swap(text.encode()).file.noted
+            if noted.new == device:
+                return noted.opening
+        return 0
 
     async def note_act(self, visit: bytes, act: bytes) -> None:
         """Remember under which name the owner's half went to the chain."""

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 from contracts.clock import DemoClock
 from contracts.entry import device_id
 from contracts.label import label_digest
+from devices.profile import load_profile, shipped_profiles
 from provisioning.names import SecretNames, device_key
 from provisioning.settings.mirror import NamedCopy, cloud_copy
 from provisioning.settings.places import Places, Ports, clock_section
@@ -251,7 +253,7 @@ def _device(site: Site, names: SecretNames, device: Device) -> dict[str, object]
         counts_for = {"unit": names.units[device.unit]}
     elif device.pool is not None:
         counts_for = {"pool": names.pools[device.pool]}
-    quantities = {"meter": "1-0:1.8.0", "water": "8-0:1.0.0"}
+    quantity = {"meter": "1-0:1.8.0", "water": "8-0:1.0.0"}.get(device.kind)
     return {
         "urn": names.urn(site, device),
         "device": names.device(site, device).hex(),
@@ -260,11 +262,21 @@ def _device(site: Site, names: SecretNames, device: Device) -> dict[str, object]
         "origin": site.origin(gateway),
         "floor": device.floor,
         "title": _title(device.title),
-        "quantity": quantities.get(device.kind),
+        "quantity": quantity,
+        "register_step": _register_step(device.profile, quantity),
         "tariff": device.tariff,
         "counts_for": counts_for,
         **_service(site, names, device),
     }
+
+
+@cache
+def _register_step(profile: str, quantity: str | None) -> int:
+    """The last digit that a meter's register shows, in base units; 1 where its profile lies with the gateway alone."""
+    if quantity is None or profile not in shipped_profiles():
+        return 1
+    limits = load_profile(profile).limits.get(quantity)
+    return 1 if limits is None else limits.register_step
 
 
 def _visited_gateway(site: Site, gateway: Gateway) -> dict[str, object]:

@@ -62,6 +62,19 @@ def test_the_chains_word_goes_before_the_files_and_leaves_the_others(tmp_path: P
     assert found.crew_of(ALIASES[MANAGER]) is not None
 
 
+def test_a_mechanic_who_may_hang_up_meters_is_told_as_both(tmp_path: Path) -> None:
+    file, chain = DirectoryFile(written(tmp_path)), Chain()
+    file.join(Roster(chain))
+    for duties, duty, installs in (
+        (Duty.MECHANIC, "mechanic", False), (Duty.MECHANIC | Duty.INSTALLER, "mechanic", True),
+        (Duty.INSTALLER, "installer", True),
+    ):  # fmt: skip
+        chain.say(NEW_ALIAS, serving(public_bytes(NEW_KEY), duties=duties))
+        member = file.read().crew_of(NEW_ALIAS)
+        assert member is not None
+        assert (member.duty, member.installs) == (duty, installs)
+
+
 def test_a_directory_is_made_anew_only_when_file_or_chain_has_changed(tmp_path: Path) -> None:
     path, chain = written(tmp_path), Chain()
     file = DirectoryFile(path)

@@ -172,6 +172,16 @@ def test_the_directory_tells_the_cloud_no_secret(site: Site, names: SecretNames,
         assert names.letters[unit.name] not in text
 
 
+def test_the_directory_knows_the_last_digit_that_each_meter_shows(
+    site: Site, names: SecretNames, tmp_path: Path
+) -> None:
+    places = written(site, names, tmp_path)
+    write_directory(site, names, places, sign_ins=(), tariffs=TARIFFS, with_bluetooth=True)
+    directory = parse_directory(json.loads((places.cloud / "directory.json").read_text()))
+    steps = {kind: {one.register_step for one in directory.of_kind(kind)} for kind in ("meter", "water", "lift")}
+    assert steps == {"meter": {10}, "water": {1000}, "lift": {1}}
+
+
 def test_the_directory_knows_labels_by_their_digests_and_how_a_lift_is_looked_after(
     site: Site, names: SecretNames, tmp_path: Path
 ) -> None:
