@@ -52,7 +52,7 @@ WALK = """([seed, code, pin]) => {
     const begin = async () => {
       const { device, label } = work.deviceOf(file, code);
       const scan = { by: null, sense: "in", place: "car", way: "typed", at: now(), label };
-      const visit = await visits.begin({ device: work.deviceFacts(device), scan });
+      const visit = await visits.begin({ device: work.deviceFacts(device, file), scan });
       const names = Object.fromEntries(people.map((one) => [one, one.slice(0, 4)]));
       const chosen = { people, names, visitClass: 1, pack: device.packs[0] };
       await visits.advance(visit.id, { type: "start", ...chosen, atS: now() });

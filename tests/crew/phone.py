@@ -53,6 +53,12 @@ FILL = """async ([id, faulty, photos, width]) => {
     await addPhoto(id, item.code, await reduce(blob), Math.floor(Date.now() / 1000));
   }
 }"""
+CLOSING_ITEM, OPENING_ITEM = "MS-02", "MS-06"  # of the meter-swap pack
+REGISTERS = """([id, closing, opening]) => import("/static/crew/visits.js").then(async ({ advance, visitOf }) => {
+  const [{ device: fresh }] = (await visitOf(id)).device.swap.spares;
+  await advance(id, { type: "register", code: closing, register: 1234560 });
+  await advance(id, { type: "register", code: opening, register: 120, fresh });
+})"""
 PEOPLE = "() => import('/static/crew/keys.js').then((keys) => keys.people())"
 MAKE = """(person) => import('/static/crew/keys.js').then((keys) => keys.make(person))"""
 VISITS = "() => import('/static/crew/store.js').then((store) => store.all('visits'))"
@@ -97,11 +103,13 @@ class CrewPhone:
         self.page.evaluate("__setQR(null)")
 
     def begin(
-        self, text: str, *, mechanics: int = 1, manager: bool = False, visit_class: VisitClass | None = None
-    ) -> str:
-        """Scan, choose who works, start; answers the visit's id."""
+        self, text: str, *, mechanics: int = 1, manager: bool = False, visit_class: VisitClass | None = None,
+        drop: bool = True,
+    ) -> str:  # fmt: skip
+        """Scan, choose who works, start; answers the visit's id. What was begun before is given up, or stays."""
         self.open("#/")
-        self.page.evaluate(DROP)
+        if drop:
+            self.page.evaluate(DROP)
         self.scan(text)
         self.page.click(".actions .button >> nth=0")
         self.page.wait_for_selector("#start")
@@ -119,6 +127,10 @@ class CrewPhone:
     def fill(self, visit: str, faulty: tuple[str, ...] = (), *, photos: int = 0, width: int = 320) -> None:
         """Answer every open item; `photos` at least, of this width."""
         self.page.evaluate(FILL, [visit, list(faulty), photos, width])
+
+    def read_registers(self, visit: str) -> None:
+        """Take down both registers of a meter's swap, and the new meter."""
+        self.page.evaluate(REGISTERS, [visit, CLOSING_ITEM, OPENING_ITEM])
 
     def close_list(self, visit: str) -> None:
         """Close the filled list."""

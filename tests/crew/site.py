@@ -1,4 +1,6 @@
-"""A real cloud with one lift, for crews' phones: served from a thread, its store on disk, in real time."""
+"""A real cloud with one lift and one flat's meter, for crews' phones: served from a thread, its store on disk, in real
+time. Its chain says one thing: for whom that meter counts.
+"""
 
 import asyncio
 import json
@@ -10,12 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import uvicorn
 from sqlalchemy import select
 
 from cloud.app import build_app
+from cloud.chain.records import BindingRecord
+from cloud.chain.view import ChainView
 from cloud.identity.loads import LimitSettings
 from cloud.service import Cloud, open_cloud
 from cloud.settings import load_settings
@@ -23,6 +28,7 @@ from cloud.store import tables
 from cloud.visits.bundles import bundle_of
 from cloud.visits.room import VisitRoom
 from contracts.bundle import Bundle
+from contracts.calls.bindings import ROLE_OWN
 from contracts.entry import device_id
 from contracts.label import label_digest, label_link, new_code
 from contracts.rotating import Moment, display_link, slot_at, token
@@ -35,7 +41,16 @@ LIFT = "urn:minglou:cuiyuan:b07:lift:l1"
 DISPLAY = "urn:minglou:cuiyuan:b07:display:d1"
 PACK = "cn-tsg-t5002-2017-a"
 SECRET = bytes(range(32))  # the display's
-CODES = {place: new_code(sha256(place.encode()).digest()[:8]) for place in ("car", "machine-room", "display")}
+CODES = {
+    place: new_code(sha256(place.encode()).digest()[:8])
+    for place in ("car", "machine-room", "display", "meter", "new meter", "stranger's meter")
+}
+BINDINGS = "0x" + "b1" * 20
+METER, SPARE = "urn:minglou:cuiyuan:b07:meter:0501-abcdefgh", "urn:minglou:cuiyuan:b07:meter:s1-ijklmnop"
+REGISTER, STEP = "1-0:1.8.0", 10
+FLAT, DOOR = sha256(b"flat").digest(), "b07-0501"
+BOUND_FROM = 20250101
+OWNERS_TOKEN = sha256(b"owner's link").digest()
 TOKENS = [sha256(b"crew's link %d" % number).digest() for number in range(8)]  # each opens once
 NO_LIMITS = "".join(["[limits]\n", *(f"{load}_per_minute = 0\n" for load in LimitSettings().per_minute)])
 _TITLES = {
@@ -43,6 +58,8 @@ _TITLES = {
     "lift": {"zh": "7 幢 1 号梯", "en": "Building 7, lift 1"},
     "building": {"zh": "7 幢", "en": "Building 7"},
     "firm": {"zh": "安心电梯", "en": "Anxin Lifts"},
+    "meter": {"zh": "501 电表", "en": "Flat 501, electricity"},
+    "spare": {"zh": "备用电表 1", "en": "Spare meter 1"},
 }
 
 
@@ -90,7 +107,7 @@ class CrewSite:
 
 
 def write_directory(folder: Path, crew: list[dict[str, Any]]) -> None:
-    """The site's directory: a lift with two labels and a display, and who serves it."""
+    """The site's directory: a lift with two labels and a display, a flat's meter and a spare one, who serves them."""
 
     def device(urn: str, kind: str, name: str, places: tuple[str, ...], **more: Any) -> dict[str, Any]:
         labels = [{"place": place, "digest": label_digest(CODES[place]).hex()} for place in places]
@@ -99,15 +116,26 @@ def write_directory(folder: Path, crew: list[dict[str, Any]]) -> None:
             "building": "b07", "labels": labels, "packs": [PACK], **more,
         }  # fmt: skip
 
+    def meter(urn: str, name: str, code: str, title: str, packs: list[str]) -> dict[str, Any]:
+        labels = [{"place": "housing", "digest": label_digest(CODES[code]).hex()}]
+        return device(
+            urn, "meter", name, (), floor=5, title=_TITLES[title], labels=labels, packs=packs, firm=1,
+            quantity=REGISTER, register_step=STEP, counts_for={"unit": FLAT.hex()},
+        )  # fmt: skip
+
     site = {"name": "cuiyuan", "host": "demo.minglou.example", "title": _TITLES["site"], "timezone": "Asia/Shanghai"}
     document = {
         "format": "minglou-directory/1",
         "site": site,
-        "units": [],
+        "units": [
+            {"index": 0, "name": DOOR, "building": "b07", "floor": 5, "alias": FLAT.hex(), "area_centi_m2": 8_930}
+        ],
         "buildings": [{"name": "b07", "title": _TITLES["building"], "area": "built-up", "cell": "30.27,120.15"}],
         "devices": [
             device(LIFT, "lift", "b07-l1", ("car", "machine-room"), serviced_since="2026-11-14", firm=1),
             device(DISPLAY, "display", "b07-d1", ("display",), of=device_id(LIFT).hex(), packs=[]),
+            meter(METER, "b07-0501", "meter", "meter", ["meter-calibration", "meter-swap"]),
+            meter(SPARE, "b07-s1", "new meter", "spare", []),
         ],
         "firms": [{"number": 1, "title": _TITLES["firm"]}],
         "pools": [],
@@ -115,7 +143,10 @@ def write_directory(folder: Path, crew: list[dict[str, Any]]) -> None:
         "sign_in": [
             {"role": "crew", "unit": None, "title": _TITLES["firm"], "token_sha256": sha256(one).hexdigest()}
             for one in TOKENS
-        ],
+        ] + [{
+            "role": "owner", "unit": FLAT.hex(), "title": _TITLES["meter"],
+            "token_sha256": sha256(OWNERS_TOKEN).hexdigest(),
+        }],
     }  # fmt: skip
     path = folder / "directory.json"
     path.with_suffix(".new").write_text(json.dumps(document))
@@ -153,7 +184,7 @@ def crew_site(folder: Path, *, port: int | None = None, behind: int | None = Non
 def _serve(folder: Path, port: int, url: str, ready: list[CrewSite], over: threading.Event) -> None:
     async def serve() -> None:
         async with open_cloud(load_settings(folder / "cloud.toml")) as opened:
-            cloud = replace(opened, visits=_room(opened))
+            cloud = replace(opened, visits=_room(opened), chain=_chain())
             server = uvicorn.Server(
                 uvicorn.Config(build_app(cloud), host="127.0.0.1", port=port, log_level="warning", ws="none")
             )
@@ -166,8 +197,17 @@ def _serve(folder: Path, port: int, url: str, ready: list[CrewSite], over: threa
     asyncio.run(serve())
 
 
+def _chain() -> Any:
+    """What a followed chain would tell of the flat's meter; there is none to ask anything else."""
+    view = ChainView(CHAIN_ID)
+    view.bindings[device_id(METER)] = [BindingRecord(subject=FLAT, role=ROLE_OWN, from_date=BOUND_FROM)]
+    deployment = SimpleNamespace(chain_id=CHAIN_ID, bindings=BINDINGS)
+    upkeep = SimpleNamespace(overlaps=None)
+    return SimpleNamespace(view=view, deployment=deployment, upkeep=upkeep, maintenance=None, status=lambda: None)
+
+
 def _room(cloud: Cloud) -> VisitRoom:
-    """Visits for a chain that this cloud does not follow: it is the postman, and the address is all it needs."""
+    """Visits for a contract of a chain that nobody asks: the cloud is the postman, and the address is all it needs."""
     return VisitRoom(
         store=cloud.store, directory=cloud.directory, bell=cloud.bell, clock=cloud.settings.clock, chain_id=CHAIN_ID,
         contract=CONTRACT,

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.crew.orders import order_of, tell_orders
-from tests.crew.phone import PEOPLE, CrewPhone, phone_context, watched
+from tests.crew.phone import CLOSING_ITEM, OPENING_ITEM, PEOPLE, CrewPhone, phone_context, watched
 from tests.crew.site import CODES, CrewSite
 from tests.processes import REPOSITORY
 
@@ -41,12 +41,18 @@ def screens(crew: CrewPhone, site: CrewSite) -> list[str]:
     made = crew.begin(site.display(), mechanics=1, manager=True)
     crew.fill(made)
     crew.end(made)
-    going_on = crew.begin(site.link("car"))
+    swap = crew.begin(site.link("meter"))
+    crew.read_registers(swap)
+    crew.fill(swap)
+    crew.end(swap)
+    swapping = crew.begin(site.link("meter"))
+    going_on = crew.begin(site.link("car"), drop=False)
     crew.open(f"#/visit/{going_on}/list")
     crew.page.click("#go-on")
     crew.page.wait_for_selector(".results")
     item = crew.page.url.partition("/crew")[2]
     app = ["#/", "#/work", "#/outbox", "#/people", f"#/visit/{going_on}/list", f"#/visit/{made}/sign",
+           f"#/visit/{swapping}/list/{CLOSING_ITEM}", f"#/visit/{swapping}/list/{OPENING_ITEM}", f"#/visit/{swap}/sign",
            f"#/order/{order['name']}", f"#/d/{CODES['car']}", f"#/exchange/ask/{made}", "#/exchange/mine",
            "#/exchange/help", "#/enrol", f"#/enrol/{crew.page.evaluate(PEOPLE)[0]['alias']}"]  # fmt: skip
     return [*(f"/crew{hash_}" for hash_ in app), f"/crew{item}", f"/d/{CODES['car']}", "/lifts"]

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser
 from contracts.pack import read_pack
 from contracts.visit import VisitClass
 from tests.crew.orders import order_of, tell_orders
-from tests.crew.phone import READY, CrewPhone, phone_context, watched
+from tests.crew.phone import CLOSING_ITEM, OPENING_ITEM, READY, CrewPhone, phone_context, watched
 from tests.crew.site import CODES, PACK, CrewSite
 from tests.processes import REPOSITORY
 
@@ -54,7 +54,13 @@ class Screens:
         self.signing = self.crew.begin(site.display(), mechanics=2, manager=True)
         self.crew.fill(self.signing, faulty=(HALF_MONTH[20].code,))
         self.crew.end(self.signing)
-        self.visit = self.crew.begin(site.display(), mechanics=2)
+        self.swap = self.crew.begin(site.link("meter"))
+        self.crew.read_registers(self.swap)
+        self.crew.fill(self.swap)
+        self.crew.end(self.swap)
+        self.swapping = self.crew.begin(site.link("meter"))
+        self.crew.read_registers(self.swapping)
+        self.visit = self.crew.begin(site.display(), mechanics=2, drop=False)
         for item in HALF_MONTH[:12]:
             self.page.evaluate(
                 """([id, code]) => import("/static/crew/visits.js").then((visits) =>
@@ -70,6 +76,8 @@ class Screens:
             "list": f"{visit}/list", "item": f"{visit}/list/{HALF_MONTH[11].code}",
             "test": f"{visit}/list/{TEST_ITEM}", "number": f"{visit}/list/{NUMBER_ITEM}",
             "sign": f"#/visit/{self.signing}/sign", "outbox": "#/outbox", "people": "#/people",
+            "closing": f"#/visit/{self.swapping}/list/{CLOSING_ITEM}",
+            "opening": f"#/visit/{self.swapping}/list/{OPENING_ITEM}", "swap": f"#/visit/{self.swap}/sign",
         }  # fmt: skip
 
     def show(self, name: str) -> None:
@@ -79,6 +87,9 @@ class Screens:
         self.page.wait_for_selector(f'html[data-shown="{address}"]', state="attached")
         if name == "number":
             self.page.fill("#number", "6.9")
+        if name == "closing":
+            self.page.fill("#register", "1234.567")
+            self.page.press("#register", "Enter")
         if name == "found":
             self.page.wait_for_selector(".found")
 

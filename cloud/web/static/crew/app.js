@@ -14,7 +14,7 @@ import * as work from "./work.js";
 const SCREENS = [
   [/^\/?$/, () => import("./screens/scan.js"), "scan"],
   [/^\/d\/([^/]+)(?:\/([^/]+))?$/, () => import("./screens/scan.js"), "scan"],
-  [/^\/scan\/([0-9a-f]{32})\/(in|out)$/, () => import("./screens/scan.js"), "scan"],
+  [/^\/scan\/([0-9a-f]{32})\/(in|out|new)$/, () => import("./screens/scan.js"), "scan"],
   [/^\/visit\/([0-9a-f]{32})$/, () => import("./screens/start.js"), "scan"],
   [/^\/visit\/([0-9a-f]{32})\/list$/, () => import("./screens/list.js"), "scan"],
   [/^\/visit\/([0-9a-f]{32})\/list\/([A-Za-z0-9.-]{1,32})$/, () => import("./screens/item.js"), "scan"],

@@ -12,6 +12,12 @@ export function localDate(atMs, timezone) {
   return new Intl.DateTimeFormat("sv-SE", { timeZone: timezone, dateStyle: "short" }).format(atMs);
 }
 
+/** The date after the site's one at a time. */
+export function dayAfter(atMs, timezone) {
+  const midnight = Date.parse(`${localDate(atMs, timezone)}T00:00:00Z`);
+  return new Date(midnight + DAY_MS).toISOString().slice(0, 10);
+}
+
 /** Days from one date to another, both as `2026-12-01`. */
 export function daysBetween(from, to) {
   return Math.round((Date.parse(`${to}T00:00:00Z`) - Date.parse(`${from}T00:00:00Z`)) / DAY_MS);

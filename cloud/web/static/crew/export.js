@@ -1,6 +1,6 @@
 /**
- * A visit as a file, for when no network will have it: a ZIP archive whose members are stored as they are, the bundle and
- * every photo under its SHA-256. Whoever has it can hand it in, with or without this phone.
+ * A visit as a file, for when no network will have it: a ZIP archive whose members are stored as they are, the bundle, the
+ * meter swap if it is one, and every photo under its SHA-256. Whoever has it can hand it in, with or without this phone.
  */
 
 import { concat, utf8 } from "../verifier/bytes.js";
@@ -13,12 +13,13 @@ const EXTENSIONS = { "image/jpeg": "jpg", "image/webp": "webp" };
 
 /**
  * The archive of one visit.
- * @param {{digest: string, bundle: string, photos: {sha256: string, type: string, blob: ArrayBuffer}[]}} visit
+ * @param {{digest: string, bundle: string, swap: string | null, photos: {sha256: string, type: string, blob: ArrayBuffer}[]}} visit
  * @returns {{name: string, bytes: Uint8Array}}
  */
-export function visitArchive({ digest, bundle, photos }) {
+export function visitArchive({ digest, bundle, swap, photos }) {
   const members = [
     { name: `visit-${digest}.json`, bytes: utf8(bundle) },
+    ...(swap ? [{ name: `swap-${digest}.json`, bytes: utf8(swap) }] : []),
     ...photos.map((photo) => ({ name: `photos/${photo.sha256}.${EXTENSIONS[photo.type]}`, bytes: new Uint8Array(photo.blob) })),
   ];
   return { name: `minglou-visit-${digest.slice(0, 8)}.zip`, bytes: zip(members) };

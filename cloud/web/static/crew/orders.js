@@ -121,7 +121,7 @@ export async function arrive({ order, device, file }, { person, pin, scan }) {
     const begun = { ...scan, by: person.alias };
     const visit = open
       ? step(await visits.get(open.id), { type: "scan", scan: begun })
-      : newVisit({ id: toHex(random(16)), device: work.deviceFacts(device), scan: begun, order: order.name });
+      : newVisit({ id: toHex(random(16)), device: work.deviceFacts(device, file), scan: begun, order: order.name });
     await visits.put(visit);
   });
   return row;

@@ -24,13 +24,17 @@ const LOCK = "minglou-crew-outbox";
 export const waitingRow = (row) =>
   ({ bytes: row.body?.length ?? 0, at: Date.now(), ...row, state: "waiting", receipt: null, tries: 0, nextAt: 0, why: null, told: null });
 
-/** Rows for a visit that was just signed: the visit itself, then each of its photos. Put them with the visit's own step. */
+/** What the cloud takes only of a visit that it keeps. */
+const BESIDE = ["swap", "photo"];
+
+/** Rows for a visit that was just signed: the visit itself, its meter swap, each of its photos. Put them with the visit's own step. */
 export function sendsOf(visit) {
   const { digest } = visit.frozen;
   const common = { visit: visit.id, digest, at: visit.endedAtS * 1000 };
   const photos = Object.values(visit.answers).flatMap((said) => said.photos);
   return [
     waitingRow({ key: digest, kind: "visit", bytes: visit.bundle.length, ...common }),
+    ...(visit.swap ? [waitingRow({ key: `${digest}/swap`, kind: "swap", bytes: visit.swap.length, ...common })] : []),
     ...photos.map(({ sha256, bytes }) => waitingRow({ key: `${digest}/${sha256}`, kind: "photo", sha256, bytes, ...common })),
   ];
 }
@@ -46,8 +50,9 @@ export async function states() {
   return rows
     .filter((row) => row.kind === "visit")
     .map((row) => {
-      const photos = rows.filter((one) => one.kind === "photo" && one.digest === row.digest);
-      const waiting = [row, ...photos].filter((one) => ["waiting", "refused"].includes(one.state));
+      const beside = rows.filter((one) => BESIDE.includes(one.kind) && one.digest === row.digest);
+      const photos = beside.filter((one) => one.kind === "photo");
+      const waiting = [row, ...beside].filter((one) => ["waiting", "refused"].includes(one.state));
       return {
         digest: row.digest,
         visit: row.visit,
@@ -55,8 +60,9 @@ export async function states() {
         refused: row.state === "refused",
         photos: photos.length,
         photosSent: photos.filter((one) => one.state === "sent").length,
+        swap: beside.find((one) => one.kind === "swap")?.state ?? null,
         isOpen: waiting.length > 0,
-        gone: [row, ...photos].filter((one) => one.state === "gone").length,
+        gone: [row, ...beside].filter((one) => one.state === "gone").length,
         bytesWaiting: waiting.reduce((sum, one) => sum + one.bytes, 0),
         why: waiting.find((one) => one.why)?.why ?? null,
         told: row.told,
@@ -88,8 +94,8 @@ async function run({ now, fetcher }) {
   }
 }
 
-/** Somebody may be trapped: orders first. Visits before photos, for the cloud takes only photos that a kept visit names. */
-const RANKS = ["arrival", "act", "visit", "photo"];
+/** Somebody may be trapped: orders first. Visits before what stands beside them; a swap, which is small, before photos. */
+const RANKS = ["arrival", "act", "visit", "swap", "photo"];
 
 function nextOf(rows, tried, due) {
   const byKey = new Map(rows.map((row) => [row.key, row]));
@@ -99,9 +105,9 @@ function nextOf(rows, tried, due) {
   return unsent[0] ?? open.find((row) => row.state === "sent" && isAskedFor(row)) ?? null;
 }
 
-/** A photo goes after its visit; a word that work is done after the promise that it rests on, once that one has its answer. */
+/** Photos and the swap go after their visit; a word that work is done after the promise that it rests on, once that one has its answer. */
 function mayGo(row, byKey) {
-  if (row.kind === "photo") return byKey.get(row.digest)?.state === "sent";
+  if (BESIDE.includes(row.kind)) return byKey.get(row.digest)?.state === "sent";
   const before = byKey.get(row.after);
   return !before || before.state === "refused" || [...ON_CHAIN, "refused"].includes(before.told?.state);
 }
@@ -126,6 +132,7 @@ function isSettled({ kind, told }) {
  */
 const KINDS = {
   visit: { request: visitRequest, named: (body) => body?.digest, ask: (row) => ({ address: `/v1/visits/${row.digest}`, options: {} }) },
+  swap: { request: swapRequest, named: (body) => body?.visit },
   photo: { request: photoRequest, named: (body) => body?.sha256 },
   arrival: { request: arrivalRequest, named: (body) => body?.digest, ask: arrivalRequest },
   act: { request: actRequest, named: (body) => body?.act, ask: actRequest },
@@ -143,7 +150,7 @@ async function send(row, fetcher) {
     await keep(row, { state: "sent", sentAt: now, receipt: answer.body, why: null, tries: 0, asks: 0, nextAt: now + ASK_PAUSE_MS, told });
     return "sent";
   }
-  if (isUnknown(answer) && row.kind === "photo") return lost(row);
+  if (isUnknown(answer) && BESIDE.includes(row.kind)) return lost(row);
   const isFinal = isRefusal(answer) && !(row.kind === "arrival" && answer.status === 404); // the order may come to be followed
   const why = whyOf(answer);
   const pause = isFinal ? REFUSED_PAUSE_MS : pauseAfter(row.tries);
@@ -167,7 +174,7 @@ async function gone(row) {
 async function lost({ digest }) {
   await atomically(["sends"], async ({ sends }) => {
     for (const row of await sends.all()) {
-      if (row.digest === digest && ["visit", "photo"].includes(row.kind) && row.state !== "gone") {
+      if (row.digest === digest && ["visit", ...BESIDE].includes(row.kind) && row.state !== "gone") {
         await sends.put({ ...row, state: "waiting", receipt: null, told: null, tries: 0, nextAt: 0 });
       }
     }
@@ -198,7 +205,8 @@ async function ask(row, fetcher) {
   return "asked";
 }
 
-const posted = (address, body) => ({ address, options: { method: "POST", headers: { "content-type": "application/json" }, body } });
+const json = (method, address, body) => ({ address, options: { method, headers: { "content-type": "application/json" }, body } });
+const posted = (address, body) => json("POST", address, body);
 
 function arrivalRequest(row) {
   return posted("/v1/arrivals", row.body);
@@ -211,6 +219,11 @@ function actRequest(row) {
 async function visitRequest(row) {
   const visit = await get("visits", row.visit);
   return visit?.bundle ? posted("/v1/visits", visit.bundle) : null;
+}
+
+async function swapRequest(row) {
+  const visit = await get("visits", row.visit);
+  return visit?.swap ? json("PUT", `/v1/visits/${row.digest}/swap`, visit.swap) : null;
 }
 
 async function photoRequest(row) {

@@ -7,10 +7,12 @@
 import { encodeBundle } from "../verifier/bundle.js";
 import { equalBytes, fromHex, fromUtf8, isZero, toHex, utf8 } from "../verifier/bytes.js";
 import { encodeChecklist, parseChecklist } from "../verifier/checklist.js";
-import { keyIdOf, personDigest } from "../verifier/person.js";
+import { parseUnsignedSwap, signedSwapText, swapBody } from "../verifier/meterswap.js";
+import { SWAP_METER, keyIdOf, personDigest } from "../verifier/person.js";
 import { encodePresence, parsePresence } from "../verifier/presence.js";
 import { sha256 } from "../verifier/sha256.js";
 import { CLASSES, COUNTERSIGN_VISIT, VISIT, decodeVisit, encodeVisit, visitDigest, visitToJson } from "../verifier/visit.js";
+import { isNoted, meterOf, swapBeside } from "./swap.js";
 import { signersOf, tickOf } from "./visit.js";
 
 const NOBODY = new Uint8Array(32);
@@ -24,10 +26,12 @@ export const DEADLINE_S = 90 * 86_400;
  * @param {object} visit in state `ended`.
  * @param {{pack: object, items: object[], challenge: string[], phone: {id: string, number: number, previous: string},
  *          contract: {chainId: string, address: string}, random: (length: number) => Uint8Array}} with what it is made.
- * @returns {object} texts only, as IndexedDB and a reload keep them: {record, checklist, presence, digest, chainId, contract, number}.
+ * @returns {object} texts only, as IndexedDB and a reload keep them: {record, checklist, presence, digest, swap, chainId,
+ *          contract, number}; `swap` null where no meter takes another's place.
  */
 export function freezeRecord(visit, { pack, items, challenge, phone, contract, random }) {
-  const checklist = encodeChecklist(listOf(visit, { pack, items, challenge, salt: toHex(random(16)) }), pack);
+  const meter = meterOf(visit, items);
+  const checklist = encodeChecklist(listOf(visit, { items, challenge, meter, salt: toHex(random(16)) }), pack);
   const presence = encodePresence(presenceOf(visit, phone, toHex(random(16))));
   const record = {
     device: fromHex(visit.device.hash, 32),
@@ -41,11 +45,13 @@ export function freezeRecord(visit, { pack, items, challenge, phone, contract, r
     manager: visit.manager ? fromHex(visit.manager, 32) : NOBODY,
     salt: random(16),
   };
+  const digest = toHex(visitDigest(record));
   return {
     record: toHex(encodeVisit(record)),
     checklist: fromUtf8(checklist),
     presence: fromUtf8(presence),
-    digest: toHex(visitDigest(record)),
+    digest,
+    swap: meter && swapBeside({ visit, items, meter, digest, chainId: contract.chainId, salt: toHex(random(32)) }),
     chainId: contract.chainId,
     contract: contract.address,
     number: phone.number,
@@ -53,8 +59,8 @@ export function freezeRecord(visit, { pack, items, challenge, phone, contract, r
 }
 
 /**
- * What stands in the frozen bytes: the record, list and presence read back from them, and the digest computed anew.
- * @throws {Error} where the three do not belong together.
+ * What stands in the frozen bytes: record, list, presence and swap read back from them, and the digest computed anew.
+ * @throws {Error} where they do not belong together.
  */
 export function readFrozen(frozen, pack) {
   const record = decodeVisit(fromHex(frozen.record, 352));
@@ -66,7 +72,10 @@ export function readFrozen(frozen, pack) {
     equalBytes(record.presence, sha256(utf8(frozen.presence))) &&
     toHex(digest) === frozen.digest;
   if (!belongs) throw new Error("the record, its list and its presence proof do not belong together");
-  return { record, checklist, presence, digest };
+  const swap = frozen.swap ? parseUnsignedSwap(frozen.swap) : null;
+  const isSwapOfIt = !swap || (toHex(swap.visit) === frozen.digest && isNoted(swap, checklist));
+  if (!isSwapOfIt) throw new Error("the swap is not the one that the list notes");
+  return { record, checklist, presence, digest, swap };
 }
 
 /** How many items ended how, of a list that was read back. */
@@ -91,6 +100,17 @@ export function digestToSign(frozen, { index, publicKey, nonce, deadline }) {
   });
 }
 
+/** The 32 bytes that the installer signs beside the visit, over the frozen swap. */
+export function swapDigestToSign(frozen, { publicKey, nonce, deadline }) {
+  const swap = parseUnsignedSwap(frozen.swap);
+  const { chainId, contract } = swap;
+  const [keyId, body] = [keyIdOf(publicKey), swapBody(swap)];
+  return personDigest({ chainId, contract, purpose: SWAP_METER, keyId, nonce: BigInt(nonce), deadline: BigInt(deadline), body });
+}
+
+/** The swap's file, once its installer has signed. */
+export const swapFile = (frozen, signature) => signedSwapText(frozen.swap, signature);
+
 /** A signature as the file holds it. */
 export function signatureFile({ publicKey, kind, nonce, deadline, signature, authenticatorData, clientData }) {
   return {
@@ -112,6 +132,9 @@ export function bundleOf(visit) {
 /** The same parts with the signatures that there are, null for the others: a file for people, which no cloud takes. */
 export const draftOf = (visit) => JSON.stringify(partsOf(visit), null, 1);
 
+/** The swap beside it, signed or not yet; null where there is none. */
+export const swapDraftOf = ({ swap, frozen }) => swap ?? frozen.swap ?? null;
+
 function partsOf({ frozen, signatures }) {
   const signed = {
     format: SIGNED,
@@ -128,7 +151,7 @@ export function photosOf(visit, items) {
   return items.flatMap((item) => visit.answers[item.code]?.photos ?? []);
 }
 
-function listOf(visit, { pack, items, challenge, salt }) {
+function listOf(visit, { items, challenge, meter, salt }) {
   const photos = photosOf(visit, items);
   const rowOf = new Map(photos.map((photo, row) => [photo.sha256, row]));
   return {
@@ -140,6 +163,7 @@ function listOf(visit, { pack, items, challenge, salt }) {
     challenge,
     ...(visit.parts.length ? { parts: visit.parts } : {}),
     ...(visit.order ? { order: visit.order } : {}),
+    ...(meter ? { meter } : {}),
     salt,
   };
 }

@@ -11,6 +11,7 @@
 
 import { RESULTS, lackOf } from "../verifier/checklist.js";
 import { reachOf } from "../verifier/pack.js";
+import { registerLack } from "./swap.js";
 
 export { RESULTS };
 export const STATES = Object.freeze(["scanned", "started", "listing", "ended", "asked", "signed", "outbox"]);
@@ -40,6 +41,7 @@ const STEPS = {
   leave: { from: ["started", "listing", "ended", "asked"], take: leave },
   answer: { from: ["started", "listing"], to: "listing", take: answer },
   photo: { from: ["started", "listing"], to: "listing", take: addPhoto },
+  register: { from: ["started", "listing"], to: "listing", take: setRegister },
   unphoto: { from: ["listing"], take: removePhoto },
   parts: { from: ["started", "listing"], to: "listing", take: setParts },
   end: { from: ["started", "listing"], to: "ended", take: end },
@@ -56,7 +58,7 @@ export const isChangeable = ({ state }) => STATES.indexOf(state) < STATES.indexO
 export function newVisit({ id, device, scan, nonce = null, order = null }) {
   return {
     id, device, nonce, order, inside: null, state: "scanned", scans: [scan], people: [], manager: null, visitClass: null, pack: null,
-    names: {}, phones: {}, startedAtS: null, endedAtS: null, answers: {}, parts: [], frozen: null, signatures: [], bundle: null,
+    names: {}, phones: {}, startedAtS: null, endedAtS: null, answers: {}, parts: [], frozen: null, signatures: [], swap: null, bundle: null,
   };
 }
 
@@ -114,7 +116,7 @@ function leave(visit, { alias }) {
   if (!people.length || !signersOf(visit).includes(alias)) throw new VisitRefused("people");
   const { [alias]: _, ...phones } = visit.phones;
   const manager = visit.manager === alias ? null : visit.manager;
-  return { ...visit, people, manager, phones, frozen: null, signatures: [], state: visit.state === "asked" ? "ended" : visit.state };
+  return { ...visit, people, manager, phones, frozen: null, signatures: [], swap: null, state: visit.state === "asked" ? "ended" : visit.state };
 }
 
 function answer(visit, { code, result, value = null, note = "" }) {
@@ -126,9 +128,21 @@ function answer(visit, { code, result, value = null, note = "" }) {
   return { ...visit, answers: { ...visit.answers, [code]: said } };
 }
 
+const unsaid = () => ({ result: null, value: null, note: "", photos: [] });
+
+/** What a meter's display shows, in base units, and which meter came. */
+function setRegister(visit, { code, register = null, fresh = null }) {
+  const isWhole = register === null || (Number.isSafeInteger(register) && register >= 0);
+  const isSpare = fresh === null || visit.device.swap?.spares.some(({ device }) => device === fresh);
+  if (!isWhole || !isSpare) throw new VisitRefused("register");
+  const before = visit.answers[code] ?? unsaid();
+  const said = { ...before, ...(fresh === null ? {} : { fresh }), ...(register === null ? {} : { register, result: before.result ?? "ok" }) };
+  return { ...visit, answers: { ...visit.answers, [code]: said } };
+}
+
 function addPhoto(visit, { code, photo }) {
   if (visit.answers[code]?.result === "absent") throw new VisitRefused("absent_photo");
-  const before = visit.answers[code] ?? { result: null, value: null, note: "", photos: [] };
+  const before = visit.answers[code] ?? unsaid();
   if (before.photos.some((one) => one.sha256 === photo.sha256)) throw new VisitRefused("same_photo");
   const elsewhere = Object.values(visit.answers).some((one) => one.photos.some((each) => each.sha256 === photo.sha256));
   if (elsewhere) throw new VisitRefused("same_photo");
@@ -168,10 +182,11 @@ function freeze(visit, { frozen, items, challenge }) {
   return { ...visit, frozen, signatures: signersOf(visit).map(() => null) };
 }
 
-function sign(visit, { index, signature }) {
+/** The first mechanic who signs on this phone signs the swap in the same step: the two are kept together or not at all. */
+function sign(visit, { index, signature, swap = null }) {
   if (visit.signatures[index] !== null) throw new VisitRefused("signed_already");
   const signatures = visit.signatures.map((one, i) => (i === index ? signature : one));
-  return { ...visit, signatures, state: signatures.every(Boolean) ? "signed" : visit.state };
+  return { ...visit, signatures, swap: visit.swap ?? swap, state: signatures.every(Boolean) ? "signed" : visit.state };
 }
 
 const TONES = { within: "good", near: "warn", beyond: "bad" };
@@ -200,9 +215,14 @@ export function tickOf(code, said, rowOf) {
   };
 }
 
-/** Why an item is still open: `missing`, `number`, `outside`, `photo`, `note`; null when it is closed. */
+/**
+ * Why an item is still open: `missing`, `number`, `outside`, `photo`, `note`, or of a meter's register `register`,
+ * `register_low`, `fresh`; null when it is closed.
+ */
 export function problemOf(item, said, challenge = []) {
   if (!said?.result) return "missing";
+  const unread = registerLack(item, said);
+  if (unread) return unread;
   const lack = lackOf(tickOf(item.code, said, (_, row) => row), item);
   if (lack) return LACKS[lack];
   if (said.result === "absent") return null;

@@ -3,6 +3,7 @@
 import { challengeItems } from "../verifier/checklist.js";
 import { itemsOf } from "../verifier/pack.js";
 import { tokenBytes } from "../verifier/rotating.js";
+import { withRegisters } from "./swap.js";
 import { problemOf, signersOf } from "./visit.js";
 import { visitOf } from "./visits.js";
 import * as work from "./work.js";
@@ -17,7 +18,7 @@ export async function openList(id) {
   if (!visit?.pack) throw new Error("no such visit on this phone");
   const pack = await work.packOf(visit.pack);
   if (!pack) throw new Error("its checklist is not on this phone; update the work");
-  const items = itemsOf(pack, visit.visitClass);
+  const items = withRegisters(itemsOf(pack, visit.visitClass), pack, visit.device.swap);
   const shown = new Set(Object.values(pack.shows ?? {}).flat());
   return { visit, pack, items, challenge: challengeOf(visit, pack), shown };
 }

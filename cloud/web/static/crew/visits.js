@@ -86,10 +86,13 @@ export function freeze(id, { pack, items, challenge, contract }) {
   });
 }
 
-/** Add a signature; with the last one the visit goes into the outbox, in the same transaction. */
-export function addSignature(id, index, signature) {
+/**
+ * Add a signature; with the last one the visit goes into the outbox, in the same transaction.
+ * @param {string | null} swap the swap's file, where the signer signed that as well.
+ */
+export function addSignature(id, index, signature, swap = null) {
   return atomically(["visits", "sends"], async ({ visits, sends }) => {
-    const after = await stepped(visits, id, { type: "sign", index, signature });
+    const after = await stepped(visits, id, { type: "sign", index, signature, swap });
     checkTogether(after.signatures.filter(Boolean));
     return after.state === "signed" ? post(visits, sends, after) : after;
   });

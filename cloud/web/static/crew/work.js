@@ -88,8 +88,14 @@ export function whyNoSigning(file) {
 }
 
 /** What a visit remembers of its device, whatever the work list says later. */
-export function deviceFacts(device) {
-  return { hash: device.device, name: device.name, title: device.title, kind: device.kind, place: device.place, packs: device.packs };
+export function deviceFacts(device, file) {
+  const { device: hash, name, title, kind, place, packs } = device;
+  return { hash, name, title, kind, place, packs, swap: swapFacts(device, file) };
+}
+
+/** Of a meter whose place another one waits to take: what the swap is made of, and for which contract. */
+function swapFacts({ swap }, { site, contracts }) {
+  return swap && contracts.bindings ? { ...swap, contract: contracts.bindings, timezone: site.timezone } : null;
 }
 
 /** Seconds that this phone's clock is ahead of the cloud's, by its answer; null where that names no time. */

@@ -74,7 +74,7 @@ const order = (device) => `${device.place.building?.zh ?? ""} ${device.name}`;
 function card(app, device, row, today) {
   const { say } = app;
   const how = row ? standing(row, today) : null;
-  const words = !how ? say("work.no_due")
+  const words = !how ? say(device.swap ? "swap.planned" : "work.no_due")
     : how.left < 0 ? say("work.overdue", { n: -how.left })
     : how.left === 0 ? say("work.today") : say("work.left", { n: how.left });
   return h("li", {}, h("div", { class: "clocked" },

@@ -186,7 +186,7 @@ async function review(app, message, { place, codes }) {
   const device = held.file.devices.find((one) => one.device === toHex(read.record.device));
   if (!device) throw new Unfit("exchange_device");
   const list = { items: itemsOf(pack, read.record.visitClass), pack };
-  const facts = { record: read.record, checklist: read.checklist, scans: read.presence.scans, inside: read.presence.inside ?? null, timezone: held.file.site.timezone };
+  const facts = { record: read.record, checklist: read.checklist, scans: read.presence.scans, inside: read.presence.inside ?? null, timezone: held.file.site.timezone, swap: device.swap };
   const give = async (person, pin) => {
     const index = signers.indexOf(person.alias);
     await signedElsewhere(frozen.digest, read.presence.phones, index);

@@ -8,6 +8,7 @@ import { NOTE_LENGTH_MAX, RESULTS, needsPhoto, problemOf, toneOf } from "../visi
 import { openItems, openList } from "../visitlist.js";
 import { addPhoto, advance, removePhoto } from "../visits.js";
 import { get } from "../store.js";
+import { registers } from "./register.js";
 
 const SWIPE_PX = 60;
 
@@ -47,10 +48,11 @@ function parts(screen) {
   return [
     other,
     h("div", { class: "need" }, h("p", { lang: "zh-Hans-CN" }, item.need_zh)),
-    list.shown.has(item.code) ? h("p", { class: "machine status", "data-tone": "good" }, say("item.machine")) : "",
+    list.shown.has(item.code) ? h("p", { class: "machine status", "data-tone": "good" }, say(item.register ? "swap.machine" : "item.machine")) : "",
     isAsked
       ? h("p", { class: "warn" }, say(item.kind === "T" ? "item.photo_needed" : "item.photo_challenge")) : "",
     item.limit ? measure(screen) : "",
+    item.register ? registers(screen, { isOpen: isOpen(screen) }) : "",
     isAsked ? photos(screen) : "",
     results(screen),
     h("p", { class: "kept status", "data-tone": why ? "warn" : "good", hidden: !saidOf(screen)?.result, role: "status" },

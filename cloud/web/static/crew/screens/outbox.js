@@ -58,16 +58,18 @@ function card(app, row, visit, timezone) {
   return h("section", { class: "card sent", "data-digest": row.digest, "data-state": row.sent ? "sent" : row.refused ? "refused" : "waiting" },
     h("h2", {}, app.title(visit.device.title)),
     h("p", { class: "quiet" }, `${when} · ${row.digest.slice(0, 8)}`),
-    h("ul", { class: "states" }, statesOf(app, row)),
+    h("ul", { class: "states" }, statesOf(app, row, visit)),
     why,
     !row.isOpen ? "" : h("div", { class: "actions" }, exporter(app, row, visit)));
 }
 
 /** Each line says what is known, and no more: the receipt's, then the cloud's own words when it was asked. */
-function statesOf(app, row) {
+function statesOf(app, row, visit) {
   const { say } = app;
   const line = (tone, words) => h("li", { class: "status", "data-tone": tone }, words);
   const lines = [line(row.sent ? "good" : row.refused ? "bad" : "warn", say(row.sent ? "outbox.sent" : row.refused ? "outbox.refused" : "outbox.waiting"))];
+  const swap = row.swap ?? (visit.frozen.swap ? "unsigned" : null);
+  if (swap) lines.push(line({ sent: "good", waiting: "warn" }[swap] ?? "bad", say(`swap.${swap}`)));
   if (row.photos) lines.push(line(row.photosSent === row.photos ? "good" : "warn", say("outbox.photos", { sent: row.photosSent, all: row.photos })));
   if (row.gone) lines.push(line("bad", say("outbox.gone", { n: row.gone })));
   if (row.told?.state === "judged") lines.push(line(row.told.level ? "good" : "warn", say("outbox.judged", { level: row.told.level })));
@@ -78,7 +80,7 @@ function statesOf(app, row) {
 function exporter(app, row, visit) {
   return action(app.say("outbox.export"), async () => {
     const photos = await photosWithBytes(visit);
-    offer(visitArchive({ digest: row.digest, bundle: visit.bundle, photos }));
+    offer(visitArchive({ digest: row.digest, bundle: visit.bundle, swap: visit.swap, photos }));
   }, { kind: "button second", failed: app.failed });
 }
 

@@ -3,7 +3,8 @@
  * itself.
  */
 
-import { parseLabelCode, parseLabelLink } from "../../verifier/label.js";
+import { toHex } from "../../verifier/bytes.js";
+import { labelDigest, parseLabelCode, parseLabelLink } from "../../verifier/label.js";
 import { CLOCK_REFUSED_S, CLOCK_TOLD_S, aheadOfDisplay, classDue, instant, localDate, minutesOff, mostUrgent, standing } from "../clock.js";
 import { action, facts, h, notice } from "../dom.js";
 import { isInside } from "../geo.js";
@@ -15,7 +16,7 @@ const NONCE_S = 600;
 
 export async function show(app, first, second) {
   const { say } = app;
-  const more = /^(in|out)$/.test(second ?? "") ? { visit: await visitOf(first), sense: second } : null;
+  const more = /^(in|out|new)$/.test(second ?? "") ? { visit: await visitOf(first), sense: second } : null;
   const known = second === "arrive" ? await orderAt(first) : null;
   const given = !more && !known && first && second !== "arrive" ? `${location.origin}/d/${first}${second ? `#${second}` : ""}` : null;
   const area = h("div", { class: "scan" });
@@ -24,7 +25,7 @@ export async function show(app, first, second) {
   if (given) await read(screen, given, "camera");
   else open(screen);
   return {
-    title: say(more ? "scan.title_more" : "scan.title"),
+    title: say(more?.sense === "new" ? "swap.scan" : more ? "scan.title_more" : "scan.title"),
     back: known ? `#/order/${first}` : more ? `#/visit/${more.visit.id}/${more.visit.state === "ended" ? "sign" : "list"}` : null,
     body: [area],
     stop: () => camera.stop(),
@@ -137,6 +138,7 @@ async function read(screen, text, way, refuse = () => undefined) {
     refuse(say("scan.malformed", { text: text.slice(0, 40) }));
     return;
   }
+  if (screen.more?.sense === "new") return takeNew(screen, label);
   const at = Math.floor(Date.now() / 1000);
   const held = await work.kept();
   const found = held && work.deviceOf(held.file, label.code);
@@ -175,14 +177,14 @@ async function offer(screen, held, { device, place }, scan) {
   const today = localDate(scan.at * 1000, file.site.timezone);
   const row = mostUrgent(device.due);
   const last = device.last_visit ? instant(device.last_visit.at * 1000, { timezone: file.site.timezone, tag: app.tag }) : say("scan.never");
-  const due = row ? h("span", { class: "status", "data-tone": standing(row, today).tone }, say(`class.${classDue(device.due, today)}`)) : say("work.no_due");
+  const due = row ? h("span", { class: "status", "data-tone": standing(row, today).tone }, say(`class.${classDue(device.due, today)}`)) : say(device.swap ? "swap.planned" : "work.no_due");
   const forward = open
     ? action(say("scan.go_on"), async () => {
         await advance(open.id, { type: "scan", scan: { ...scan, by: open.people[0] } });
         app.go(`#/visit/${open.id}/${open.state === "ended" ? "sign" : "list"}`);
       }, { failed: app.failed })
     : action(say("scan.begin"), async () => {
-        const visit = await begin({ device: work.deviceFacts(device), scan, nonce: freshNonce(app) });
+        const visit = await begin({ device: work.deviceFacts(device, file), scan, nonce: freshNonce(app) });
         askWhere(visit.id, device.fence ?? null);
         app.nonce = null;
         app.go(`#/visit/${visit.id}`);
@@ -245,6 +247,25 @@ async function offerMore(screen, { device, place }, scan, trouble) {
       h("p", { class: "quiet" }, say("scan.read_at", { place: say(`place.${scan.place === "display" ? "display" : place}`) }))),
     trouble?.element ?? "",
     h("div", { class: "actions column" }, buttons, again(screen)));
+}
+
+/** The meter that comes, by the code on it: one of those that wait for this flat, or none that the gateway would know. */
+async function takeNew({ app, area, camera, more, ...screen }, { code }) {
+  const { say } = app;
+  const { openList } = await import("../visitlist.js");
+  const { items } = await openList(more.visit.id);
+  const item = items.find(({ register }) => register?.end === "opening");
+  const label = toHex(labelDigest(code));
+  const found = item?.register.spares.find(({ labels }) => labels.includes(label));
+  camera.stop();
+  if (found) {
+    await advance(more.visit.id, { type: "register", code: item.code, fresh: found.device });
+    return app.go(`#/visit/${more.visit.id}/list/${item.code}`);
+  }
+  area.replaceChildren(
+    notice("warn", say("swap.other_meter"), h("p", {}, say("swap.other_meter_says"))),
+    h("div", { class: "actions column" }, again({ app, area, camera, more, ...screen })));
+  return undefined;
 }
 
 /** Work orders that wait at this device: whoever came for one says so there. */

@@ -5,12 +5,15 @@
 
 import { fromHex, toHex } from "../../verifier/bytes.js";
 import { CLASSES } from "../../verifier/visit.js";
+import { day } from "../clock.js";
 import { action, facts, h, notice } from "../dom.js";
 import { offer, visitArchive } from "../export.js";
 import * as keys from "../keys.js";
-import { DEADLINE_S, countsOf, digestToSign, draftOf, readFrozen, signatureFile } from "../record.js";
+import { DEADLINE_S, countsOf, digestToSign, draftOf, readFrozen, signatureFile, swapDigestToSign, swapDraftOf, swapFile } from "../record.js";
+import { registerWords } from "../register.js";
 import { signForm } from "../signer.js";
-import { signersOf } from "../visit.js";
+import { meterOf, stepOf } from "../swap.js";
+import { VisitRefused, signersOf } from "../visit.js";
 import { openList } from "../visitlist.js";
 import { addSignature, advance, freeze, photosWithBytes } from "../visits.js";
 import * as work from "../work.js";
@@ -34,12 +37,14 @@ async function preparing(app, id, list) {
   const held = await work.kept();
   const why = held ? work.whyNoSigning(held.file) : "work.none";
   const left = visit.scans.some((scan) => scan.sense === "out");
-  const checklist = { items: list.items.map((item) => ({ code: item.code, ...visit.answers[item.code] })), parts: visit.parts };
+  const meter = meterOf(visit, list.items);
+  const checklist = { items: list.items.map((item) => ({ code: item.code, ...visit.answers[item.code] })), parts: visit.parts, meter };
   const body = [
     summary(app, list, { device: visit.device, names: visit.names, record: visit, checklist, scans: visit.scans, inside: visit.inside, timezone: held?.file.site.timezone }),
     left ? "" : h("section", { class: "card" }, h("h2", {}, say("sign.check")), h("p", {}, say("sign.scan_out_says")),
       h("a", { class: "button second", href: `#/scan/${id}/out` }, say("sign.scan_out"))),
   ];
+  if (!meter && list.items.some(({ register }) => register)) body.push(notice("warn", say("swap.none"), h("p", {}, say("swap.none_says"))));
   body.push(await crew(app, id, visit));
   if (why) body.push(notice("warn", say("sign.contract_missing")));
   else body.push(h("p", { class: "quiet" }, say("sign.freeze_says")));
@@ -54,7 +59,10 @@ async function preparing(app, id, list) {
   return { title: say("sign.title"), back: "#/work", body };
 }
 
-async function make(app, id, { pack, items, challenge }, file) {
+async function make(app, id, { visit, pack, items, challenge }, file) {
+  const people = await keys.people();
+  const signsHere = visit.people.some((alias) => people.some((one) => one.alias === alias));
+  if (meterOf(visit, items) && !signsHere) throw new VisitRefused("no_installer");
   const contract = { chainId: file.chain_id, address: file.contracts.service_agreements };
   await freeze(id, { pack, items, challenge, contract });
   await app.show();
@@ -76,10 +84,20 @@ async function signing(app, id, list) {
         h("h2", {}, say("sign.digest")),
         h("p", { class: "big code", id: "digest" }, visit.frozen.digest.slice(0, 8)),
         h("p", { class: "quiet" }, say("sign.digest_says"))),
+      read.swap ? besideIt(app, visit, (await work.kept())?.file) : "",
       h("section", { class: "card" }, h("h2", {}, say("sign.people")), h("ul", { class: "signers" }, rows)),
       h("div", { class: "actions column" }, exporter(app, visit)),
     ],
   };
+}
+
+/** What the first mechanic signs as well, and whether the site knows that key as an installer's. */
+function besideIt(app, visit, file) {
+  const { say } = app;
+  const known = (file?.people ?? []).filter(({ alias }) => visit.people.includes(alias));
+  const isUnknown = known.length > 0 && !known.some(({ installs }) => installs);
+  return h("section", { class: "card", id: "swap" }, h("h2", {}, say("sign.meter")), h("p", {}, say("swap.signs")),
+    isUnknown ? h("p", { class: "warn" }, say("swap.not_installer")) : "");
 }
 
 function signer(app, id, visit, { alias, index, person }) {
@@ -115,18 +133,21 @@ function leaver(app, id, visit, { alias, name, words }) {
 function exporter(app, visit) {
   return action(app.say("outbox.export"), async () => {
     const photos = await photosWithBytes(visit);
-    offer(visitArchive({ digest: visit.frozen.digest, bundle: draftOf(visit), photos }));
+    offer(visitArchive({ digest: visit.frozen.digest, bundle: draftOf(visit), swap: swapDraftOf(visit), photos }));
   }, { kind: "button second", failed: app.failed, id: "export" });
 }
 
-/** Sign the digest of the record that the page shows, keep the signature, and with the last one send. */
+/** Sign the digest of the record that the page shows, and of its swap; keep both signatures, and with the last one send. */
 async function signAs(app, id, visit, { person, index, pin }) {
   const publicKey = fromHex(person.public, 64);
   const nonce = Date.now();
   const deadline = Math.floor(nonce / 1000) + DEADLINE_S;
   const digest = digestToSign(visit.frozen, { index, publicKey, nonce, deadline });
-  const made = await keys.sign(digest, person.alias, { pin });
-  const after = await addSignature(id, index, signatureFile({ publicKey, kind: person.kind, nonce, deadline, ...made }));
+  const signed = async (bytes) => signatureFile({ publicKey, kind: person.kind, nonce, deadline, ...(await keys.sign(bytes, person.alias, { pin })) });
+  const signature = await signed(digest);
+  const isInstaller = visit.frozen.swap && !visit.swap && index < visit.people.length;
+  const swap = isInstaller ? swapFile(visit.frozen, await signed(swapDigestToSign(visit.frozen, { publicKey, nonce, deadline }))) : null;
+  const after = await addSignature(id, index, signature, swap);
   if (after.state !== "outbox") return app.show();
   send().catch(app.failed);
   app.go("#/outbox");
@@ -135,7 +156,7 @@ async function signAs(app, id, visit, { person, index, pin }) {
 }
 
 /** Counts, what was not in order, photos, times: from the very list that is hashed. */
-export function summary(app, { items, pack }, { device = null, record, checklist, scans, inside, timezone, names = {} }) {
+export function summary(app, { items, pack }, { device = null, swap = device?.swap, record, checklist, scans, inside, timezone, names = {} }) {
   const { say } = app;
   const counts = countsOf(checklist);
   const words = Object.entries(counts).filter(([, count]) => count).map(([result, count]) => `${say(`result.${result}`)} ${count}`).join(" · ");
@@ -157,7 +178,8 @@ export function summary(app, { items, pack }, { device = null, record, checklist
       [say("sign.presence"), presence(app, record, scans, names)],
       ...others(app, checklist),
       inside === null ? null : ["", say(inside ? "sign.inside" : "sign.outside")],
-    ));
+    ),
+    checklist.meter ? exchanged(app, checklist.meter, swap) : "");
 }
 
 function deviations(app, items, checklist) {
@@ -200,12 +222,23 @@ function presence(app, record, scans, names) {
 
 const textOf = (alias) => (typeof alias === "string" ? alias : toHex(alias));
 
+/** Both registers as the displays showed them, in the unit that the signed quantity has, and from when the new meter counts. */
+function exchanged(app, { quantity, closing, opening, date, ...meter }, swap) {
+  const { say } = app;
+  const spare = swap?.spares.find(({ device }) => device === meter.new);
+  const row = (name, value) => h("p", { class: "beside" }, h("span", {}, name), h("b", {}, value));
+  return h("section", { class: "exchanged" },
+    h("h3", {}, say("sign.meter")),
+    row(say("swap.old_showed"), registerWords(closing, quantity, swap?.step)),
+    row(spare ? app.title(spare.title) : meter.new.slice(0, 8), registerWords(opening, quantity, swap && stepOf(swap, meter.new))),
+    h("p", {}, say("swap.from", { day: day(date, app) })));
+}
+
 /** Whatever else the list says is shown as well: nobody signs what the screen keeps back. */
-function others(app, { order, meter, calibration }) {
+function others(app, { order, calibration }) {
   const { say } = app;
   return [
     order ? [say("order.title"), order.slice(0, 8)] : null,
-    meter ? [say("sign.meter"), `${meter.quantity}: ${meter.old.slice(0, 8)} ${meter.closing} → ${meter.new.slice(0, 8)} ${meter.opening} (${meter.date})`] : null,
     calibration ? [say("sign.calibration"), `${calibration.valid_until} (${calibration.certificate.slice(0, 8)})`] : null,
   ];
 }

@@ -1,7 +1,7 @@
 /** Screen: who works, which visit it is, and how their presence is shown so far. */
 
 import { CLASSES } from "../../verifier/visit.js";
-import { itemsOf } from "../../verifier/pack.js";
+import { itemsOf, registerItems } from "../../verifier/pack.js";
 import { classDue, localDate } from "../clock.js";
 import { action, facts, h, notice } from "../dom.js";
 import * as keys from "../keys.js";
@@ -16,16 +16,38 @@ export async function show(app, id) {
   if (visit.state !== "scanned") return { title, body: [h("a", { class: "button", href: `#/visit/${id}/list` }, say("scan.go_on"))], back: "#/" };
   const held = await work.kept();
   const device = held?.file.devices.find((one) => one.device === visit.device.hash);
-  const packName = (device?.packs ?? visit.device.packs)[0];
-  const pack = packName ? await work.packOf(packName) : null;
-  if (!pack) return { title, back: "#/", body: [header(app, visit), notice("warn", say("start.no_pack")), remove(app, id)] };
+  const lists = await listsOf(device?.packs ?? visit.device.packs);
+  if (!lists.length) return { title, back: "#/", body: [header(app, visit), notice("warn", say("start.no_pack")), remove(app, id)] };
   const people = await keys.people();
   const due = visit.order ? "repair" : device ? classDue(device.due, localDate(Date.now(), held.file.site.timezone)) : "half-month";
-  const form = choices(app, { pack, people, due });
-  const body = [header(app, visit), presence(app, visit), form.element];
-  if (people.some((one) => one.duty === "mechanic")) body.push(h("div", { class: "actions column" }, starter(app, id, { packName, people, form }), remove(app, id)));
-  else body.push(noKeys(app), remove(app, id));
-  return { title, back: "#/", body };
+  const rest = h("div", { class: "stack" });
+  const choose = (list) => rest.replaceChildren(...forList(app, id, { visit, list, people, due }));
+  const first = (visit.device.swap && lists.find(({ pack }) => registerItems(pack))) || lists[0];
+  choose(first);
+  return { title, back: "#/", body: [header(app, visit), presence(app, visit), lists.length > 1 ? chooser(app, { lists, first, choose }) : "", rest] };
+}
+
+/** The lists that this phone holds of a device's, in the order of the work file. */
+async function listsOf(names) {
+  const held = await Promise.all(names.map(async (name) => ({ name, pack: await work.packOf(name) })));
+  return held.filter(({ pack }) => pack);
+}
+
+function chooser(app, { lists, first, choose }) {
+  const select = h("select", { id: "list" }, lists.map((one) => h("option", { value: one.name, selected: one === first }, app.title(one.pack.title))));
+  select.addEventListener("change", () => choose(lists.find(({ name }) => name === select.value)));
+  return h("section", { class: "card form" }, h("label", { for: "list" }, app.say("start.list")), select);
+}
+
+/** What is chosen of one list, and the step into it. */
+function forList(app, id, { visit, list, people, due }) {
+  const { say } = app;
+  const form = choices(app, { pack: list.pack, people, due });
+  const lacks = registerItems(list.pack) && !visit.device.swap ? notice("warn", say("swap.unknown"), h("p", {}, say("swap.unknown_says"))) : "";
+  const forward = people.some((one) => one.duty === "mechanic")
+    ? h("div", { class: "actions column" }, starter(app, id, { packName: list.name, people, form }), remove(app, id))
+    : h("div", { class: "stack" }, noKeys(app), remove(app, id));
+  return [lacks, form.element, forward];
 }
 
 function header(app, visit) {
@@ -34,8 +56,10 @@ function header(app, visit) {
 
 function presence(app, visit) {
   const { say } = app;
-  const hasCode = visit.scans.some((scan) => scan.token);
-  const words = visit.nonce ? say("start.presence_nonce") : say(hasCode ? "start.presence_code" : "start.presence_label");
+  const hasDisplay = visit.device.kind === "lift"; // beside anything else nobody hangs one
+  const hasCode = !hasDisplay || visit.scans.some((scan) => scan.token);
+  const scanned = say(!hasDisplay ? "start.presence_fixed" : hasCode ? "start.presence_code" : "start.presence_label");
+  const words = visit.nonce ? say("start.presence_nonce") : scanned;
   const more = hasCode ? "" : h("a", { class: "button second", href: `#/scan/${visit.id}/in` }, say("start.scan_display"));
   return h("section", { class: "card" }, facts([say("start.presence"), h("span", { class: "status", "data-tone": hasCode ? "good" : "warn" }, words)]), more);
 }
@@ -49,7 +73,7 @@ function choices(app, { pack, people, due }) {
   const box = (person) => h("label", { class: "choice" }, h("input", { type: "checkbox", name: "people", value: person.alias }), h("span", {}, person.name));
   const mechanics = people.filter((one) => one.duty === "mechanic");
   const managers = people.filter((one) => one.duty === "manager");
-  const who = h("fieldset", {}, h("legend", {}, say("start.people")), h("p", { class: "quiet" }, say("start.people_says")), mechanics.map(box));
+  const who = h("fieldset", {}, h("legend", {}, say("start.people")), h("p", { class: "quiet" }, say(pack.people > 1 ? "start.people_says" : "start.people_one")), mechanics.map(box));
   if (mechanics.length === 1) who.querySelector("input").checked = true;
   const manager = h("select", { id: "manager" }, h("option", { value: "" }, say("start.manager_none")), managers.map((one) => h("option", { value: one.alias }, one.name)));
   const classes = pack.classes.map((one) => CLASSES.indexOf(one.class)).map((number) => ({ name: CLASSES[number], number, items: itemsOf(pack, number) }));
@@ -57,7 +81,7 @@ function choices(app, { pack, people, due }) {
     h("option", { value: one.number, selected: one.name === due }, `${say(`class.${one.name}`)} · ${say("start.items", { n: one.items.length })}`)));
   const alone = h("p", { class: "warn", hidden: true }, say("start.alone"));
   const chosen = () => [...who.querySelectorAll("input:checked")].map((one) => one.value);
-  const look = () => (alone.hidden = chosen().length !== 1);
+  const look = () => (alone.hidden = pack.people === 1 || chosen().length !== 1);
   who.addEventListener("change", look);
   look();
   const element = h("section", { class: "card form" },
