@@ -38,6 +38,8 @@ VENDOR_FILES = {
     "zxing-wasm/dist/iife/reader/index.js": "zxing-reader.js",
     "zxing-wasm/dist/reader/zxing_reader.wasm": "zxing_reader.wasm",
     "lean-qr/index.mjs": "lean-qr.mjs",
+    "uplot/dist/uPlot.iife.min.js": "uplot.js",
+    "uplot/dist/uPlot.min.css": "uplot.css",
 }
 COMMAND_SECONDS_MAX = 900
 # What the system trusts, such as the proxy of a firm: Node.js from a wheel would not look here by itself.
@@ -223,7 +225,7 @@ def node_major(node: str) -> int:
 
 
 def install_npm_packages() -> str | None:
-    """What comes from npm, by its locked hashes: the codes' reader and writer, axe, and anvil where the lock names it.
+    """What comes from npm, by its locked hashes: what browsers run, axe, and anvil where the lock names it.
 
     Anvil's package of the platform is taken, not npm's wrapper around it: that is a Node.js process, and killing it
     would leave the chain running.
@@ -261,8 +263,8 @@ def chain_package() -> tuple[str, str]:
     return f"@foundry-rs/anvil-{platform.system().lower()}-{machine}", next(iter(wanted.values()))
 
 
-def copy_code_reader() -> str | None:
-    """The reader and the writer of QR codes to where the cloud serves them from; git does not keep them."""
+def copy_browser_programs() -> str | None:
+    """The codes' reader and writer and what draws charts, to where the cloud serves them from; git keeps none of it."""
     VENDOR.mkdir(parents=True, exist_ok=True)
     for source, name in VENDOR_FILES.items():
         shutil.copyfile(TOOLS / "npm" / "node_modules" / source, VENDOR / name)
@@ -372,7 +374,7 @@ def steps() -> Iterable[Step]:
     yield Step("a second EVM for tests", (LOCKS / "evm.lock",), specification, install_second_evm)
     yield Step("Node.js", (LOCKS / "node.lock",), TOOLS / "bin" / "node", install_node)
     yield Step("packages of npm", node_locks, TOOLS / "bin" / "anvil", install_npm_packages)
-    yield Step("the code reader", node_locks, VENDOR / "zxing_reader.wasm", copy_code_reader)
+    yield Step("programs for browsers", node_locks, VENDOR / "uplot.js", copy_browser_programs)
 
 
 def begin(name: str) -> float:

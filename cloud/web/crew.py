@@ -22,6 +22,7 @@ __all__ = ["Shell", "pack_address", "routes"]
 
 APP = "/crew"
 _CREW, _VENDOR, _VERIFIER = "/static/crew/", "/static/vendor/", "/static/verifier/"
+_CHARTS = f"{_VENDOR}uplot."  # of the owners' pages, which no phone need keep
 _FOLDERS: Mapping[str, Path] = {
     _VERIFIER: VERIFIER_DIRECTORY,
     _VENDOR: STATIC_DIRECTORY / "vendor",
@@ -30,6 +31,7 @@ _FOLDERS: Mapping[str, Path] = {
 _FIRST_SCREEN = ("/static/crew/app.js", "/static/crew/screens/scan.js")
 _KEPT_SUFFIXES = (".js", ".mjs", ".css", ".svg", ".wasm")
 _IMPORT = re.compile(r'(?:^|[;\s])(?:import|export)\b[^"\';]*?\bfrom\s*"([^"]+)"', re.MULTILINE)
+_SHEETS = ("minglou.css", "forms.css")
 _SHELL_LINE = 'const SHELL = "";'
 _MANIFEST = {
     "id": APP,
@@ -55,9 +57,10 @@ class Shell:
         found = {
             APP: self.page,
             "/crew.webmanifest": self.manifest,
-            "/static/minglou.css": (STATIC_DIRECTORY / "minglou.css").read_bytes(),
+            **{f"/static/{name}": (STATIC_DIRECTORY / name).read_bytes() for name in _SHEETS},
         }
-        for address in (*_own_files(_CREW), *_own_files(_VENDOR), *_verifier_modules()):
+        vendored = (address for address in _own_files(_VENDOR) if not address.startswith(_CHARTS))
+        for address in (*_own_files(_CREW), *vendored, *_verifier_modules()):
             found[address] = _file_of(address).read_bytes()
         return found
 

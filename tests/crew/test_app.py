@@ -254,6 +254,7 @@ def test_a_phone_keeps_exactly_what_is_served_and_no_more_than_it_may(
             assert (sha256(served).hexdigest(), len(served)) == (file["sha256"], file["bytes"]), file["path"]
             sizes[file["path"]] = len(gzip.compress(served, 6))
     assert sum(sizes.values()) < SHELL_BYTES_MAX, sizes
+    assert "/static/forms.css" in sizes and not any("uplot" in path for path in sizes), "owners' charts stay away"
     assert page.evaluate("caches.keys()") == [f"minglou-crew-{sha256(listing.content).hexdigest()}"]
 
 

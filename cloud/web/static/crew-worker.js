@@ -11,7 +11,7 @@ const SHELL = ""; // SHA-256 of the list, written in by the server: a new list m
 const LIST = "/crew/shell.json";
 const APP = "/crew";
 const NAME = `minglou-crew-${SHELL}`;
-const PREFIXES = ["/static/crew/", "/static/vendor/", "/static/verifier/", "/static/minglou.css", "/crew.webmanifest"];
+const PREFIXES = ["/static/crew/", "/static/vendor/", "/static/verifier/", "/static/minglou.css", "/static/forms.css", "/crew.webmanifest"];
 const NETWORK_MS = 8_000;
 
 const sha256 = async (bytes) =>
