@@ -198,6 +198,9 @@ class Directory:
         """The device that carries a code, and where on it."""
         return self._labels_by_digest.get(digest)
 
+    def units_in(self, building: str) -> Sequence[DirectoryUnit]:
+        return self._units_by_building.get(building, ())
+
     def building_named(self, name: str | None) -> DirectoryBuilding | None:
         return next((one for one in self.buildings if one.name == name), None)
 
@@ -219,6 +222,13 @@ class Directory:
     @cached_property
     def _units_by_name(self) -> Mapping[str, DirectoryUnit]:
         return {unit.name: unit for unit in reversed(self.units)}
+
+    @cached_property
+    def _units_by_building(self) -> Mapping[str, Sequence[DirectoryUnit]]:
+        groups: dict[str, list[DirectoryUnit]] = {}
+        for unit in self.units:
+            groups.setdefault(unit.building, []).append(unit)
+        return groups
 
     @cached_property
     def _units_by_alias(self) -> Mapping[bytes, DirectoryUnit]:

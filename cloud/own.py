@@ -88,7 +88,7 @@ def _month(month: MonthSoFar) -> dict[str, Any]:
     return {
         "opening": month.opening.isoformat(),
         "until_ms": month.until_ms,
-        "usage_wh": str(month.usage_wh),
+        "usage_wh": str(month.usage),
         "amount_fen": str(month.amount_fen),
     }
 

@@ -22,6 +22,9 @@ _DAY = re.compile(r"\d{8}")
 ENERGY_IMPORT = "1-0:1.8.0"
 ENERGY_EXPORT = "1-0:2.8.0"
 COLD_WATER = "8-0:1.0.0"
+HOT_WATER = "9-0:1.0.0"
+GAS = "7-0:3.0.0"
+HEAT = "6-0:1.0.0"
 VISIT = "visit"
 VISIT_VERDICT = "visit.verdict"
 EPOCH_OPEN = "epoch.open"
@@ -66,10 +69,10 @@ UNIT_OF_OBIS: Mapping[str, str] = MappingProxyType(
         "1-0:31.7.0": "mA",
         "1-0:51.7.0": "mA",
         "1-0:71.7.0": "mA",
-        "6-0:1.0.0": "Wh",
-        "7-0:3.0.0": "L",
+        HEAT: "Wh",
+        GAS: "L",
         COLD_WATER: "mL",
-        "9-0:1.0.0": "mL",
+        HOT_WATER: "mL",
     }
 )
 """Base units of the registers that Minglou scales: an entry's value is an integer of these."""

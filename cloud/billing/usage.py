@@ -29,6 +29,7 @@ __all__ = [
     "bindings_of",
     "date_text",
     "dates_of_changes",
+    "load_counts",
     "load_registers",
     "meters_of",
     "portions_of",
@@ -125,6 +126,25 @@ def bindings_of(view: ChainView, subjects: Collection[Subject]) -> Bindings:
     return {subject: held[subject] for subject in subjects if subject in held}
 
 
+def _dated() -> Any:
+    """Boundary entries with the origins of their logs."""
+    column = tables.boundaries.c
+    return select(
+        column.device,
+        column.register,
+        column.boundary_date,
+        column.log_id,
+        column.entry_index,
+        column.value,
+        column.leaf_hash,
+        column.sealed_by,
+        tables.logs.c.origin,
+    ).join(tables.logs, tables.logs.c.log_id == column.log_id)
+
+
+_EVERY_SHARD = "a site's meters may report through any of its gateways' logs"
+
+
 @lru_cache
 def _question(*, of_some: bool, with_history: bool) -> Any:
     """What is held at some dates, and which registers have entries at all: rows without an entry. Pages ask it again
@@ -132,26 +152,23 @@ def _question(*, of_some: bool, with_history: bool) -> Any:
     """
     column = tables.boundaries.c
     at_dates = column.boundary_date.in_(bindparam("dates", expanding=True))
-    dated = (
-        select(
-            column.device,
-            column.register,
-            column.boundary_date,
-            column.log_id,
-            column.entry_index,
-            column.value,
-            column.leaf_hash,
-            column.sealed_by,
-            tables.logs.c.origin,
-        )
-        .join(tables.logs, tables.logs.c.log_id == column.log_id)
-        .where(or_(at_dates, column.boundary_date >= bindparam("since")) if with_history else at_dates)
-    )
+    dated = _dated().where(or_(at_dates, column.boundary_date >= bindparam("since")) if with_history else at_dates)
     only = (column.device.in_(bindparam("devices", expanding=True)),) if of_some else ()
     nothing = [cast(null(), one.type).label(one.key) for one in list(dated.selected_columns)[2:]]
     named = select(column.device, column.register, *nothing).distinct()
     both = union_all(dated.where(*only), named.where(*only)).order_by("log_id", "entry_index")
-    return both.execution_options(every_shard="a site's meters may report through any of its gateways' logs")
+    return both.execution_options(every_shard=_EVERY_SHARD)
+
+
+@lru_cache
+def _counts_question() -> Any:
+    column = tables.boundaries.c
+    dated = _dated().where(
+        column.device.in_(bindparam("devices", expanding=True)),
+        column.boundary_date.in_(bindparam("dates", expanding=True)),
+        column.register == bindparam("register"),
+    )
+    return dated.order_by("log_id", "entry_index").execution_options(every_shard=_EVERY_SHARD)
 
 
 async def load_registers(
@@ -173,14 +190,34 @@ async def load_registers(
     for some in portions_of(devices):
         only = {} if some is None else {"devices": some}
         found = (await connection.execute(question, {**asked, **only})).all()
-        held = [row for row in found if row.log_id is not None]
         for row in found:
             registers.name(row.device, row.register)
-        counting = [row for row in held if view.assignment(row.device, row.origin, row.entry_index) is not None]
-        for row in open_entries(connection, counting):
-            entry = BoundaryEntry(origin=row.origin, log_id=row.log_id, index=row.entry_index, value=row.value)
-            registers.add(row.device, row.register, row.boundary_date, entry)
+        _add(registers, connection, view, [row for row in found if row.log_id is not None])
     return registers
+
+
+async def load_counts(
+    connection: AsyncConnection, view: ChainView, *, register: str, dates: Collection[int], devices: Collection[bytes]
+) -> Registers:
+    """What one register of some devices showed at some boundary dates, for differences of many meters at once. A meter
+    without an entry at these dates has no such register here.
+    """
+    registers = Registers()
+    for some in portions_of(devices):
+        asked = {"dates": sorted(dates), "devices": some, "register": register}
+        found = (await connection.execute(_counts_question(), asked)).all()
+        for row in found:
+            registers.name(row.device, row.register)
+        _add(registers, connection, view, found)
+    return registers
+
+
+def _add(registers: Registers, connection: AsyncConnection, view: ChainView, held: Iterable[Any]) -> None:
+    """The entries of these rows that count, opened."""
+    counting = [row for row in held if view.assignment(row.device, row.origin, row.entry_index) is not None]
+    for row in open_entries(connection, counting):
+        entry = BoundaryEntry(origin=row.origin, log_id=row.log_id, index=row.entry_index, value=row.value)
+        registers.add(row.device, row.register, row.boundary_date, entry)
 
 
 def portions_of(devices: Collection[bytes] | None) -> Iterable[list[bytes] | None]:

@@ -62,6 +62,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     # The way in.
     ("GET", "/"): _EVERYBODY,
     ("GET", "/home"): _reads(),
+    ("GET", "/design"): _EVERYBODY,
     ("GET", "/signin"): _EVERYBODY,
     ("POST", "/signin"): _EVERYBODY,
     ("POST", "/signin/passkey/begin"): _EVERYBODY,

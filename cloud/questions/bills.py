@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -13,16 +12,16 @@ from cloud.billing.derive import derive_lines, read_line_registers
 from cloud.billing.kept import read_bill, read_content
 from cloud.billing.pool_keys import pool_shares
 from cloud.billing.relay import Relay, SignedAct
-from cloud.billing.usage import Registers
+from cloud.billing.usage import Registers, Subject, bindings_of
 from cloud.billing.volumes import UnitShare, read_shares
 from cloud.chain.view import ChainView, ChallengeRecord, PeriodRecord, TariffRecord, UnitRecord
 from cloud.directory import DirectoryUnit
 from cloud.errors import BillingError, ChainError
 from cloud.identity.roles import Role
-from cloud.questions.charges import line_title, month_so_far, tier_parts
-from cloud.questions.days import MeterDays
+from cloud.questions.charges import line_title, tier_parts
 from cloud.questions.ground import day_of, title
 from cloud.questions.line_evidence import METERED, BillEntries, key_proof, timed_places, zone_of
+from cloud.questions.months import MonthQuestions
 from cloud.store import tables
 from cloud.web.answers import (
     Bill,
@@ -34,7 +33,6 @@ from cloud.web.answers import (
     DayPoint,
     Dispute,
     DisputeState,
-    MonthSoFar,
     Person,
     ReadingRef,
     RelayAnswer,
@@ -74,7 +72,7 @@ def dispute_state(challenge: ChallengeRecord) -> DisputeState:
     return DisputeState.WON if is_won else DisputeState.LOST
 
 
-class BillQuestions(MeterDays):
+class BillQuestions(MonthQuestions):
     """Units, bills, disputes."""
 
     async def unit(self, viewer: Person, door: str) -> Unit | None:
@@ -82,7 +80,7 @@ class BillQuestions(MeterDays):
         if unit is None or not self.is_mine(viewer, door):
             return None
         key, is_owner = self._owner_key(unit), viewer.role is Role.OWNER
-        month = await self._month(unit)
+        months = await self.months_of(viewer, unit)
         if not is_owner:
             await self.note_look(viewer, unit.alias, f"/home {door}")
         return Unit(
@@ -90,14 +88,9 @@ class BillQuestions(MeterDays):
             title=title(unit.title),
             area_centi_m2=unit.area_centi_m2,
             balance_fen=await self._balance(unit) if is_owner else None,
-            month=month if month is not None and self._is_since(viewer, month.opening) else None,
+            months=months,
             registered_key=key.hex() if key and is_owner else None,
         )
-
-    def _is_since(self, viewer: Person, opening: date) -> bool:
-        """Whether a period began after somebody moved in; an owner sees all of them."""
-        begins = datetime.combine(opening, time(), self.directory.timezone)
-        return not viewer.since_ms or begins.timestamp() * 1000 >= viewer.since_ms
 
     async def flat(self, viewer: Person, door: str) -> Title | None:
         unit = self.directory.unit_named(door)
@@ -111,7 +104,7 @@ class BillQuestions(MeterDays):
         unit = self.directory.unit_named(door)
         if unit is None or not self.is_mine(viewer, door):
             return ()
-        return [one for one in await self.bills_of_unit(unit) if self._is_since(viewer, one.opening)]
+        return [one for one in await self.bills_of_unit(unit) if self.is_since(viewer, one.opening)]
 
     async def bills_of_unit(self, unit: DirectoryUnit) -> list[BillSummary]:
         """All posted bills of a unit, newest first."""
@@ -192,13 +185,16 @@ class BillQuestions(MeterDays):
         )  # fmt: skip
         charge = _charge(self._title(line), line, number, entries, disputes.get(number))
         told = await self._line(connection, view, posted, line, charge, entries)
-        last = told.evidence[-1] if told.evidence else None
-        meter, days = entries.last_meter(line), tuple[DayPoint, ...]()
-        if meter is not None and last is not None:
-            register = last.quantity.partition("*")[0]
-            days = tuple(self.days_in(registers, viewer, meter, register, last.observed_at_ms))
+        days = self._days(view, registers, viewer, entries.subject(line), line) if line.kind in METERED else ()
         timed, zone = len(timed_places(derivation)), zone_of(derivation)
-        return (replace(told, sentence=_said(derivation), days=days, timed_readings=timed, zone=zone),)
+        return (replace(told, sentence=_said(derivation), days=tuple(days), timed_readings=timed, zone=zone),)
+
+    def _days(
+        self, view: ChainView, registers: Registers, viewer: Person, subject: Subject, line: Line
+    ) -> Sequence[DayPoint]:
+        """The line's days. What its own meters counted is the household's; a pool's is everybody's who shares it."""
+        days = (line.from_date, line.to_date)
+        return self.days_in(registers, bindings_of(view, [subject]), subject, viewer, line.quantity, days)
 
     async def bill_file(self, viewer: Person, door: str, period: str) -> bytes | None:
         place = await self._closed(viewer, door, period)
@@ -271,7 +267,7 @@ class BillQuestions(MeterDays):
         roll = self.view.units.get(unit.alias) if self.view and unit else None
         if unit is None or closed is None or roll is None or not self.is_mine(viewer, door):
             return None
-        if not self._is_since(viewer, day_of(closed.period // 10**8)):
+        if not self.is_since(viewer, day_of(closed.period // 10**8)):
             return None
         if viewer.role is not Role.OWNER:
             await self.note_look(viewer, unit.alias, f"/bills/{door}/{period}")
@@ -431,9 +427,6 @@ class BillQuestions(MeterDays):
             deposit_returned=False,
             transaction=None,
         )
-
-    async def _month(self, unit: DirectoryUnit) -> MonthSoFar | None:
-        return None if self.view is None else await month_so_far(self, self.view, unit)
 
     def _owner_key(self, unit: DirectoryUnit) -> bytes | None:
         """The unit's key in force that a page can sign with."""

@@ -13,6 +13,7 @@ from cloud.maintenance.visited import read_done
 from cloud.questions.devices import SILENT_MS, DeviceQuestions
 from cloud.questions.ground import title
 from cloud.store import tables
+from cloud.web.answers import Person
 from cloud.web.device_answers import Lift, LiftState, LiftSummary, Scanned
 from contracts.label import PLACE_NAMES, Place, label_digest
 
@@ -31,9 +32,16 @@ class LiftQuestions(DeviceQuestions):
 
     _overdue: tuple[int, Mapping[str, int]] | None = None  # when it was asked for last, and the answer
 
-    async def lifts(self) -> Sequence[LiftSummary]:
+    async def lifts(self, viewer: Person | None = None) -> Sequence[LiftSummary]:
+        doors = viewer.units if viewer is not None else ()
+        theirs = {unit.building for door in doors if (unit := self.directory.unit_named(door)) is not None}
+        lifts = [
+            device
+            for device in self.directory.of_kind("lift")
+            if viewer is None or device.building is None or device.building in theirs
+        ]
         async with self.store.glance() as connection:
-            return [await self._lift_summary(connection, device) for device in self.directory.of_kind("lift")]
+            return [await self._lift_summary(connection, device) for device in lifts]
 
     async def lift(self, name: str) -> Lift | None:
         device = next((one for one in self.directory.of_kind("lift") if one.name == name), None)

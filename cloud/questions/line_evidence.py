@@ -62,10 +62,9 @@ class BillEntries:
         except BillingError:
             return ()
 
-    def last_meter(self, line: Line) -> bytes | None:
-        """The meter that counted at the line's end."""
-        spans = self.spans(line, line.quantity, line.from_date, line.to_date)
-        return spans[-1].device if spans else None
+    def subject(self, line: Line) -> Subject:
+        """Whose meters count a line: the unit's own, or a pool's."""
+        return _subject(self._view, self._bill, line)
 
     def reference(self, entry: BoundaryEntry) -> ReadingRef | None:
         """An entry as pages refer to it; None where it was erased."""

@@ -73,12 +73,12 @@ class OwnQuestions(BillQuestions, DoorQuestions):
         unit = self.directory.unit_named(door)
         if unit is None:
             return None
-        month = await self._month(unit)
+        months = await self.months_of(viewer, unit)
         return OwnFlat(
             door=door,
             title=title(unit.title),
             meters=await self._meters(viewer, unit),
-            month=month if month is not None and self._is_since(viewer, month.opening) else None,
+            month=next((one for one in months if one.unit == "Wh" and one.amount_fen is not None), None),
             balance_fen=await self._balance(unit) if viewer.role is Role.OWNER else None,
             bills=tuple(await self.bills(viewer, door)),
         )

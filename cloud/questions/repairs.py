@@ -222,6 +222,8 @@ class RepairQuestions(WorkQuestions):
 
     async def _reasons(self, connection: Any, names: Sequence[bytes]) -> dict[bytes, list[RepairReason]]:
         column, found = tables.repair_words.c, dict[bytes, list[RepairReason]]()
+        if not names:
+            return found
         query = (
             select(tables.repair_words)
             .where(column.order_name.in_(names), column.kind == "reopen")

@@ -41,7 +41,7 @@ class SwapQuestions(BillQuestions):
         async with self.store.question() as connection:
             named = {"unit": unit.alias, "devices": room.devices_of(unit.alias)}
             rows = (await connection.execute(_BILLS_AND_WHETHER_SWAPPED, named)).all()
-        bills = [one for one in self.summaries(unit, rows) if self._is_since(viewer, one.opening)]
+        bills = [one for one in self.summaries(unit, rows) if self.is_since(viewer, one.opening)]
         is_never_swapped = bool(rows) and not rows[0].is_swapped
         return bills, () if is_never_swapped else await self.meter_swaps(viewer, door)
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from cloud.identity.people import Grant
 from cloud.identity.roles import Role, Strength
+from contracts.quantities import unit_of
 
 
 class DisputeState(StrEnum):
@@ -74,17 +75,51 @@ class ReadingRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MonthSoFar:
-    """One unit's electricity since the last boundary; an estimate by the tariff in force, not a bill."""
+class MeterStand:
+    """What a meter's register showed, and the entry that says so."""
 
+    origin: str
+    index: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """Where a unit stands among a tariff's price steps."""
+
+    number: int  # from 1
+    left: int | None  # base units to the next one; None in the last
+    by_year: bool  # whether they begin anew with the year, or with the next bill
+    days_to_next: int | None  # at this month's pace; None where it is not reached before they begin anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SameDays:
+    """What the month's whole days used, and what to hold it against."""
+
+    days: int
+    usage: int
+    last_year: int | None  # of the same days; None where no readings say so
+    median: int | None  # of the building's households, rounded; None where too few used anything
+    households: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthSoFar:
+    """What one unit used of one thing since the last bill, up to the last midnight, as a bill would charge it."""
+
+    quantity: str
+    title: Title
+    unit: str  # base unit: Wh, mL, L
     opening: date
+    closing: date
     until_ms: int
-    usage_wh: int
-    amount_fen: int
-    tier: int  # from 1
-    tier_left_wh: int | None  # to the next tier; None in the last
-    days_to_next_tier: int | None  # at this month's pace
-    last_reading: ReadingRef | None
+    usage: int
+    amount_fen: int | None  # None where no tariff prices it, or only the bill can
+    is_estimated: bool
+    steps: Steps | None  # None where it has one price
+    same: SameDays | None  # None before the first day is over
+    stood: MeterStand  # at that midnight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +130,7 @@ class Unit:
     title: Title
     area_centi_m2: int
     balance_fen: int | None  # prepaid on chain; None when not read yet
-    month: MonthSoFar | None
+    months: tuple[MonthSoFar, ...]  # electricity first
     registered_key: str | None  # the owner's public key x || y in hex, as the Registry holds it
 
 
@@ -237,6 +272,11 @@ class BillLine:
     key_proof: str = ""  # JSON: where the unit's key stands in a table that shares the pool
 
     @property
+    def unit(self) -> str:
+        """The base unit of what the line counts: Wh, mL, L; "" for what no meter counts."""
+        return unit_of(self.quantity) or ""
+
+    @property
     def evidence(self) -> tuple[ReadingRef, ...]:
         """The entries that whoever checks the line needs, in the order of their days."""
         ends = (self.share.opening, self.share.closing) if self.share else (self.opening, self.closing)
@@ -305,13 +345,24 @@ class Reading:
     anchored_at_ms: int | None
 
 
+class DayKind(StrEnum):
+    """How one knows what a day used."""
+
+    READ = "read"  # the register was read at both of its midnights
+    SPREAD = "spread"  # a midnight was not read: an even part of what was used between the readings around
+    DOUBTFUL = "doubtful"  # the same, because a reading there fits neither the one before nor the one after
+    RESET = "reset"  # the register stands lower afterwards: nothing says what was used
+    MISSING = "missing"  # before the first reading or after the last one
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayPoint:
     """One local day's use of one register."""
 
     day: date
-    usage: int | None  # base unit; None when a boundary is missing
-    suspect: bool = False
+    usage: int | None  # base unit; None where nothing tells it
+    how: DayKind = DayKind.READ
+    is_new_meter: bool = False  # another meter counts from this day on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

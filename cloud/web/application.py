@@ -17,9 +17,11 @@ from cloud.web import (
     balance,
     bills,
     crew,
+    design,
     devices,
     doors,
     flags,
+    home,
     oversight,
     people,
     public,
@@ -72,7 +74,7 @@ def install(
     app.mount("/static/verifier", KeptFiles(directory=VERIFIER_DIRECTORY), name="verifier")
     app.mount("/static", KeptFiles(directory=STATIC_DIRECTORY), name="static")
     rooms = [oversight.routes(pages, desk)]
-    plain = (doors, bills, swaps, readings, devices, public, balance, work, repairs, crew)
+    plain = (design, doors, home, bills, swaps, readings, devices, public, balance, work, repairs, crew)
     rooms += [room.routes(pages) for room in plain]
     if desk is not None:
         rooms += [room.routes(pages, desk) for room in (access, account, people, flags)]

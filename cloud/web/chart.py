@@ -1,19 +1,20 @@
-"""The day chart: one bar a day as server-made SVG, so that it prints and needs no script.
+"""The day chart, one bar a day, and the bars of a comparison: server-made SVG, so that they print and need no script.
 
-The bars carry no words; the same figures stand in a table beside them for those who hear the page.
+Bars carry no words; of days the same figures stand in a table beside them, for those who hear the page and for the
+script that draws them larger (static/chart-view.js).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 
-from cloud.web.answers import DayPoint
+from cloud.web.answers import DayKind, DayPoint, SameDays
 
-WIDTH = 600
-HEIGHT = 100
-_BASE = 100
-_TOP = 4
-_GAP_SHARE = 0.28
+HEIGHT = 200
+_TOP = 8
+_SLOT = 10  # a day's place; its bar is two narrower
+_LENGTH = 100
 
 
 def labelled(days: Sequence[date]) -> tuple[date, date, date]:
@@ -23,33 +24,57 @@ def labelled(days: Sequence[date]) -> tuple[date, date, date]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One day's bar in the chart's own units."""
+    """One day's bar in the chart's own units, whole ones: they make a small page."""
 
-    day: date
-    usage: int | None
-    suspect: bool
-    x: float
-    y: float
-    width: float
-    height: float
+    point: DayPoint
+    x: int
+    y: int
+
+    @property
+    def outline(self) -> str:
+        """The bar as a piece of an SVG path. A day without a figure is a band from top to bottom, which no bar is."""
+        if self.point.usage is None:
+            return f"M{self.x - 1} {HEIGHT}V0h{_SLOT}V{HEIGHT}"
+        return f"M{self.x} {HEIGHT}V{self.y}h{_SLOT - 2}V{HEIGHT}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayChart:
-    """Bars and the two lines that one reads them against."""
+    """Bars and the line that one reads them against."""
 
     bars: tuple[Bar, ...]
     highest: int
     mean: int
-    mean_y: float
-    total: int
-    width: int = WIDTH
+    mean_y: int
     height: int = HEIGHT
+
+    @property
+    def width(self) -> int:
+        return _SLOT * len(self.bars)
+
+    @property
+    def outlines(self) -> Mapping[DayKind, str]:
+        """All bars of each kind as one SVG path."""
+        found: dict[DayKind, str] = {}
+        for bar in self.bars:
+            found[bar.point.how] = found.get(bar.point.how, "") + bar.outline
+        return found
 
     @property
     def labelled_days(self) -> tuple[date, ...]:
         """What stands under the bars."""
-        return labelled([bar.day for bar in self.bars])
+        return labelled([bar.point.day for bar in self.bars])
+
+    @property
+    def kinds(self) -> tuple[DayKind, ...]:
+        """What some days are that is not plain, in the order in which the page explains it."""
+        found = {bar.point.how for bar in self.bars}
+        return tuple(kind for kind in DayKind if kind in found and kind is not DayKind.READ)
+
+    @property
+    def new_meters(self) -> tuple[Bar, ...]:
+        """Days from which on another meter counts."""
+        return tuple(bar for bar in self.bars if bar.point.is_new_meter)
 
 
 def day_chart(points: Sequence[DayPoint]) -> DayChart | None:
@@ -59,29 +84,34 @@ def day_chart(points: Sequence[DayPoint]) -> DayChart | None:
         return None
     highest = max(max(known), 1)
     mean = sum(known) // len(known)
-    slot = WIDTH / len(points)
-    return DayChart(
-        bars=tuple(_bar(point, position, slot, highest) for position, point in enumerate(points)),
-        highest=max(known),
-        mean=mean,
-        mean_y=_y(mean, highest),
-        total=sum(known),
+    bars = (
+        Bar(point=point, x=_SLOT * at + 1, y=0 if point.usage is None else _y(point.usage, highest))
+        for at, point in enumerate(points)
     )
+    return DayChart(bars=tuple(bars), highest=max(known), mean=mean, mean_y=_y(mean, highest))
 
 
-def _bar(point: DayPoint, position: int, slot: float, highest: int) -> Bar:
-    usage = max(point.usage, 0) if point.usage is not None else 0
-    y = _y(usage, highest)
-    return Bar(
-        day=point.day,
-        usage=point.usage,
-        suspect=point.suspect,
-        x=round(position * slot + slot * _GAP_SHARE / 2, 2),
-        y=y,
-        width=round(slot * (1 - _GAP_SHARE), 2),
-        height=round(max(_BASE - y, 1.5 if point.usage is not None else 0), 2),
-    )
+def _y(usage: int, highest: int) -> int:
+    """A day on which little was used still has a line."""
+    return HEIGHT - max(2, (HEIGHT - _TOP) * usage // highest)
 
 
-def _y(usage: int, highest: int) -> float:
-    return round(_BASE - (_BASE - _TOP) * max(usage, 0) / highest, 2)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """One bar of a comparison."""
+
+    whose: str  # own, year, building
+    usage: int | None
+    length: int  # of 100
+
+
+def beside(same: SameDays) -> list[Beside]:
+    """One's own days, those of a year ago, and the building's middle, on one scale."""
+    found = {"own": same.usage, "year": same.last_year, "building": same.median}
+    most = max(usage or 0 for usage in found.values()) or 1
+    return [Beside(whose=whose, usage=usage, length=_LENGTH * (usage or 0) // most) for whose, usage in found.items()]
+
+
+def change_percent(same: SameDays) -> int | None:
+    """How much more or less than a year ago, in whole percent; None beside nothing."""
+    return round(Fraction(100 * (same.usage - same.last_year), same.last_year)) if same.last_year else None

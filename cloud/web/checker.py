@@ -104,8 +104,8 @@ def _path_of(name: str) -> Path:
 
 @cache
 def _style() -> str:
-    sheets = [(STATIC_DIRECTORY / name).read_text(encoding="utf-8") for name in ("minglou.css", "site.css")]
-    return "\n".join(sheets)
+    sheets = ("minglou.css", "site.css", "forms.css")
+    return "\n".join((STATIC_DIRECTORY / name).read_text(encoding="utf-8") for name in sheets)
 
 
 def _source_of(inlined: str) -> str:

@@ -1,4 +1,4 @@
-"""Signing in and out, the way home, and how a reader likes the pages."""
+"""Signing in and out, and how a reader likes the pages."""
 
 import json
 from urllib.parse import parse_qsl
@@ -6,7 +6,6 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from cloud.identity.roles import HOUSEHOLD, Role
 from cloud.web import language
 from cloud.web.page import THEME_COOKIE, VIEW_COOKIE, Pages
 from cloud.web.session import close_session, is_from_this_machine, open_session, token_digest
@@ -47,22 +46,6 @@ def routes(pages: Pages) -> APIRouter:
     async def welcome(request: Request) -> Response:
         visit = await pages.visit(request)
         return RedirectResponse("/home", 303) if visit.viewer else pages.render(visit, "welcome.html")
-
-    @router.get("/home")
-    async def home(request: Request) -> Response:
-        visit = await pages.visit(request)
-        assert visit.viewer is not None, "the guard asked"
-        if visit.viewer.role not in HOUSEHOLD:
-            return RedirectResponse("/work" if visit.viewer.role in (Role.CREW, Role.FIRM) else "/site", 303)
-        ask, viewer = pages.questions, visit.viewer
-        units = [unit for door in viewer.units if (unit := await ask.unit(viewer, door)) is not None]
-        bills = {unit.door: await ask.bills(viewer, unit.door) for unit in units}
-        latest = {
-            door: await ask.bill(viewer, door, summaries[0].period) if summaries else None
-            for door, summaries in bills.items()
-        }
-        values = {"units": units, "bills": bills, "latest": latest, "lifts": await ask.lifts()}
-        return pages.render(visit, "home.html", values=values)
 
     @router.get("/signin")
     async def sign_in_page(request: Request) -> Response:

@@ -10,6 +10,7 @@ from babel.dates import format_date, format_datetime
 from cloud.web.language import Language
 
 MINUS = "\u2212"
+_SCALES = {"Wh": 1_000, "mL": 1_000_000, "L": 1_000}  # of base units in one that people are shown
 _DATE_PATTERNS = {"zh": "y年M月d日", "en": "d MMM y"}
 _DAY_PATTERNS = {"zh": "M月d日", "en": "d MMM"}
 _INSTANT_PATTERNS = {"zh": "y年M月d日 HH:mm", "en": "d MMM y, HH:mm"}
@@ -29,26 +30,40 @@ def kilowatt_hours(watt_hours: int) -> str:
     return f"{sign}{whole:,}.{rest:03d}" if rest % 10 else f"{sign}{whole:,}.{rest // 10:02d}"
 
 
-def round_kilowatt_hours(watt_hours: int) -> str:
-    """kWh without digits after the point where there are none but zeros: the limits of price steps."""
-    return f"{watt_hours // 1000:,}" if watt_hours % 1000 == 0 else kilowatt_hours(watt_hours)
+def price(nanofen: int, unit: str) -> str:
+    """`¥0.538` for one of the units that are shown, as many digits as the tariff has, at least two.
+
+    Args:
+        nanofen: for one base unit.
+    """
+    digits = 11 - len(str(_SCALES.get(unit, 1))) + 1
+    yuan, rest = divmod(nanofen, 10**digits)
+    return f"¥{yuan}.{f'{rest:0{digits}d}'.rstrip('0').ljust(2, '0')}"
 
 
-def price(nanofen_per_wh: int) -> str:
-    """`¥0.538` a kWh, as many digits as the tariff has, at least two. (A nanofen a Wh is a microfen a kWh.)"""
-    yuan, rest = divmod(nanofen_per_wh, 100_000_000)
-    digits = f"{rest:08d}".rstrip("0").ljust(2, "0")
-    return f"¥{yuan}.{digits}"
+def limit(value: int, unit: str, language: Language) -> str:
+    """Where a price step ends, without digits after the point where there are none but zeros."""
+    whole, rest = divmod(value, _SCALES.get(unit, 1))
+    figure, shown = (f"{whole:,}", _shown(unit, language)) if rest == 0 else quantity_value(value, unit, language)
+    return f"{figure} {shown}".rstrip()
 
 
 def quantity_value(value: int, unit: str, language: Language) -> tuple[str, str]:
     """A register's figure and the unit beside it: Wh as kWh, mL and L as m3, the rest as it is."""
+    sign = MINUS if value < 0 else ""
     if unit == "Wh":
-        return kilowatt_hours(value), language.energy_unit
-    if unit in ("mL", "L"):
-        litres = abs(value) // 1000 if unit == "mL" else abs(value)
-        return f"{MINUS if value < 0 else ''}{litres // 1000:,}.{litres % 1000:03d}", "m³"
-    return (f"{MINUS}{abs(value):,}" if value < 0 else f"{value:,}"), "" if unit == "count" else unit
+        return kilowatt_hours(value), _shown(unit, language)
+    if unit in _SCALES:
+        whole, rest = divmod(abs(value), _SCALES[unit])
+        return f"{sign}{whole:,}.{rest * 1000 // _SCALES[unit]:03d}", _shown(unit, language)
+    return f"{sign}{abs(value):,}", _shown(unit, language)
+
+
+def _shown(unit: str, language: Language) -> str:
+    """The name of what people are shown for a base unit."""
+    if unit == "Wh":
+        return language.energy_unit
+    return "m³" if unit in _SCALES else "" if unit == "count" else unit
 
 
 def exact_value(register: int, unit: str, language: Language) -> tuple[str, str]:
@@ -66,6 +81,11 @@ def area(centi_m2: int) -> str:
 def permille(parts: int) -> str:
     """`2.3 %` of 23 parts in a thousand, on one line."""
     return f"{MINUS if parts < 0 else ''}{abs(parts) // 10}.{abs(parts) % 10}\N{NO-BREAK SPACE}%"
+
+
+def percent(parts: int) -> str:
+    """`12 %`, on one line."""
+    return f"{parts}\N{NO-BREAK SPACE}%"
 
 
 def whole(number: int) -> str:

@@ -15,6 +15,7 @@ import contracts
 from cloud.identity.roles import HOUSEHOLD, INVITES, OFFICERS, Role
 from cloud.web import figures, language
 from cloud.web.answers import Person, ReadingRef
+from cloud.web.chart import beside, change_percent
 from cloud.web.desk import Desk
 from cloud.web.language import Language, choose_language, read_languages
 from cloud.web.questions import Questions
@@ -202,8 +203,8 @@ def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
         "title_of": spoken.title,
         "money": figures.money,
         "kwh": figures.kilowatt_hours,
-        "round_kwh": figures.round_kilowatt_hours,
         "price": figures.price,
+        "limit_of": lambda value, unit: figures.limit(value, unit, spoken),
         "area": figures.area,
         "whole": figures.whole,
         "iso_instant": figures.iso_instant,
@@ -213,6 +214,9 @@ def _filters(spoken: Language, settings: WebSettings) -> dict[str, Any]:
         "figure_of": lambda value, unit: figures.quantity_value(value, unit, spoken)[0],
         "unit_shown": lambda unit: figures.quantity_value(0, unit, spoken)[1],
         "permille": figures.permille,
+        "percent": figures.percent,
+        "beside": beside,
+        "change_percent": change_percent,
         "day": day,
         "boundary_day": boundary_day,
         "short_day": short_day,

@@ -96,7 +96,8 @@ class Questions(Protocol):
     async def relay_meter_swap(self, viewer: Person, request: SwapRequest) -> RelayAnswer:
         """Bring both signatures to the chain."""
 
-    async def lifts(self) -> Sequence[LiftSummary]: ...
+    async def lifts(self, viewer: Person | None = None) -> Sequence[LiftSummary]:
+        """Every lift; for a household those of its building, and those that belong to none."""
 
     async def lift(self, name: str) -> Lift | None: ...
 

@@ -109,6 +109,7 @@ def random_site(seed: int, units: int = 40, *, odd: float = 0.4) -> BillingSite:
     rng = Random(seed)
     site = BillingSite(ChainView(31337))
     view = site.view
+    view.origins.update({origin_id(origin): origin for origin in ORIGINS})
     tariff(view, by_time(counting=rng.choice((Counting.YEAR, Counting.PERIOD)), category=0))
     tariff(view, plain(1))
     tariff(view, plain(2))

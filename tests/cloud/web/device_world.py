@@ -124,7 +124,7 @@ class DeviceWorld:
 
         def ref(self, index: int) -> ReadingRef: ...
 
-    async def lifts(self) -> list[LiftSummary]:
+    async def lifts(self, viewer: Person | None = None) -> list[LiftSummary]:
         seen = self.now_ms - 42_000 if self.has_records else None
         first = LiftState.IN_SERVICE if self.has_records else LiftState.UNKNOWN
         return [

@@ -12,7 +12,7 @@ from tests.cloud.web.world import MANAGER, OWNER, World
 
 PATHS = [
     "/", "/home", "/bills/b07-0501", BILL, f"{BILL}/lines/0", f"{BILL}/lines/1", f"{BILL}/lines/0/dispute", READING,
-    "/lifts", "/lifts/b07-l1", "/verify", "/trust", "/signin", "/nope", "/site",
+    "/lifts", "/lifts/b07-l1", "/verify", "/trust", "/signin", "/nope", "/site", "/design",
 ]  # fmt: skip
 # What stays as it is in any language: names of formats, units, people's own data, the other language's own name.
 LATIN_ALLOWED = {"JavaScript", "https", "json", "PDF", "English", "For"}
@@ -49,8 +49,8 @@ def test_chinese_sentences_are_chinese_with_chinese_punctuation() -> None:
 
 
 def visible(page: str) -> str:
-    """The words that a reader meets, without code, other languages' parts and addresses."""
-    page = re.sub(r"<(code|script|style|svg)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    """The words that a reader meets, without code, what somebody wrote, other languages' parts and addresses."""
+    page = re.sub(r"<(code|q|script|style|svg)\b.*?</\1>", " ", page, flags=re.DOTALL)
     page = re.sub(r"<(\w+)[^>]*\blang=\"en\"[^>]*>.*?</\1>", " ", page, flags=re.DOTALL)
     page = re.sub(r"<(\w+)[^>]*\bclass=\"[^\"]*\bcode\b[^\"]*\"[^>]*>.*?</\1>", " ", page, flags=re.DOTALL)
     labels = " ".join(re.findall(r'(?:aria-label|alt|title|placeholder)="([^"]*)"', page))

@@ -1,10 +1,13 @@
 """What the pages say: amounts with their derivation, contradictions, clocks, and honest gaps."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from cloud.web.answers import RelayAnswer
+from cloud.web import figures
+from cloud.web.answers import RelayAnswer, TierPart
+from cloud.web.language import read_languages
 from tests.cloud.web.conftest import SignIn
 from tests.cloud.web.reader import Reader
 from tests.cloud.web.test_roles import BILL, HOUSEHOLD, PUBLIC, READING
@@ -20,10 +23,30 @@ def text_of(page: str) -> str:
 
 def test_home_says_the_month_so_far_and_when_the_next_step_begins(sign_in: SignIn) -> None:
     page = text_of(sign_in(OWNER).get("/home", headers=EN).text)
-    assert "¥2.08" in page
-    assert "3.87 kWh" in page
+    assert "Electricity since 15 Nov 2026 ¥24.14 44.87 kWh" in page
     assert "at this pace you enter step 2 in about 9 days." in page
+    assert "The meter stood at 1,322.456 kWh · 27 Nov 2026, 00:00" in page
     assert "Lift 2 Stopped" in page
+
+
+def test_home_holds_the_month_against_a_year_ago_and_the_building(sign_in: SignIn) -> None:
+    page = text_of(sign_in(OWNER).get("/home", headers=EN).text)
+    electricity, _, water = page.partition("Water since")
+    assert "You 44.87 kWh A year ago 51.02 kWh Your building about 39 kWh" in electricity
+    assert "12 % less than a year ago" in electricity
+    assert "the middle one of 23 households" in electricity
+    assert "¥11.80 3.420 m³" in water  # in its own unit
+    assert "A year ago no readings Your building not told Fewer than five households" in water
+
+
+def test_home_lists_the_repairs_that_are_still_open(world: World, sign_in: SignIn) -> None:
+    client = sign_in(OWNER)
+    page = client.get("/home", headers=EN).text
+    assert [one.name for one in world.kept if f"/repairs/{one.name}" in page] == [
+        one.name for one in world.kept if one.is_open
+    ]
+    world.kept = [one for one in world.kept if not one.is_open]
+    assert "Your open repairs None." in text_of(client.get("/home", headers=EN).text)
 
 
 def test_home_warns_of_a_bill_that_its_readings_contradict(world: World, sign_in: SignIn) -> None:
@@ -196,11 +219,44 @@ def test_largest_owner_page_is_small(sign_in: SignIn) -> None:
     assert len(modules) > 10
     preloaded = re.findall(rb'rel="modulepreload" href="/static/verifier/([\w.]+)"', page)
     assert {name.decode() for name in preloaded} == {path.name for path in modules} - {"check.js"}  # and no other
-    files = [STATIC_DIRECTORY / "minglou.css", *modules]
+    linked = re.findall(rb'(?:src|rel="stylesheet" href)="/static/([\w./-]+)"', page)
+    files = [*modules, *(STATIC_DIRECTORY / name.decode() for name in linked if name != b"check.js")]
+    assert {path.name for path in files} > {"check.js", "minglou.css", "chart.js"}
     total = len(gzip.compress(page)) + sum(len(gzip.compress(path.read_bytes())) for path in files)
     assert total < 60_000, total
+    assert not any("uplot" in path.name or path.name == "chart-view.js" for path in files), "fetched when asked for"
 
 
 def test_bills_are_listed_with_their_state(sign_in: SignIn) -> None:
     page = text_of(sign_in(OWNER).get(f"/bills/{DOOR}", headers=EN).text)
     assert "23 Oct 2026 – 27 Nov 2026 Open to objections" in page
+
+
+def test_each_thing_is_told_in_the_unit_that_its_meter_shows() -> None:
+    english = read_languages()["en"]
+    assert figures.quantity_value(3_420_500, "mL", english) == ("3.420", "m³")
+    assert figures.quantity_value(12_345, "L", english) == ("12.345", "m³")
+    assert figures.quantity_value(122_456, "Wh", english) == ("122.456", "kWh")
+    assert figures.price(53_800_000, "Wh") == "¥0.538"
+    assert figures.price(345_000, "mL") == "¥3.45"  # nanofen a millilitre
+    assert figures.price(263_000_000, "L") == "¥2.63"
+    assert figures.limit(220_000_000, "mL", english) == "220 m³"
+    assert figures.limit(2_760_500, "Wh", english) == "2,760.50 kWh"
+
+
+def test_a_line_of_water_is_told_in_cubic_metres(world: World, sign_in: SignIn) -> None:
+    bill = world._bill()
+    part = TierPart(
+        number=1, from_wh=0, to_wh=220_000_000, used_wh=6_000_000, price_nanofen_per_wh=345_000, amount_fen=2_070
+    )  # fmt: skip
+    line = replace(
+        bill.lines[0], quantity="8-0:1.0.0", usage_wh=6_000_000, signed_usage_wh=6_000_000, amount_fen=2_070,
+        tiers=(part,),
+    )  # fmt: skip
+    world._bill = lambda: replace(bill, lines=(line,))  # type: ignore[method-assign]
+    client = sign_in(OWNER)
+    assert "6.000 m³ by your own meter" in text_of(client.get(BILL, headers=EN).text)
+    page = client.get(f"{BILL}/lines/0", headers=EN).text
+    assert "6.000 × ¥3.45 = ¥20.70" in text_of(page)
+    assert "to 220 m³" in text_of(page)
+    assert '<th scope="col">Day</th><th scope="col">m³</th>' in page

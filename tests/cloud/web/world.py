@@ -22,11 +22,13 @@ from cloud.web.answers import (
     BusBalance,
     ChallengeRequest,
     ChallengeTerms,
+    DayKind,
     DayPoint,
     Dispute,
     DisputeState,
     GatewaySummary,
     LineReadings,
+    MeterStand,
     MonthSoFar,
     PeriodSummary,
     Person,
@@ -34,9 +36,11 @@ from cloud.web.answers import (
     ReadingRef,
     RelayAnswer,
     Role,
+    SameDays,
     Share,
     Site,
     SiteDispute,
+    Steps,
     TierPart,
     Title,
     Unit,
@@ -112,8 +116,9 @@ def word(value: bytes | int | str) -> bytes:
 
 
 _SHAPE = (31, 28, 35, 40, 52, 61, 33, 30, 29, 36, 38, 55, 63, 31, 27, 30, 0, 34, 58, 66, 30, 28, 33, 35, 49, 60)
+_HOW = {9: DayKind.DOUBTFUL, 10: DayKind.DOUBTFUL, 16: DayKind.MISSING, 20: DayKind.SPREAD, 21: DayKind.SPREAD}
 DAYS = tuple(
-    DayPoint(day=OPENING + timedelta(days=n), usage=None if value == 0 else value * 100, suspect=n == 9)
+    DayPoint(day=OPENING + timedelta(days=n), usage=None if value == 0 else value * 100, how=_HOW.get(n, DayKind.READ))
     for n, value in enumerate(_SHAPE)
 )
 
@@ -174,22 +179,25 @@ class World(SwapWorld, DeviceWorld, RepairWorld):
     async def unit(self, viewer: Person, door: str) -> Unit | None:
         if viewer == NEIGHBOUR and door == OTHER_DOOR:
             title = Title(zh="7幢 502室", en="Building 7, flat 502")
-            return Unit(door=door, title=title, area_centi_m2=11260, balance_fen=None, month=None, registered_key=None)
+            return Unit(door=door, title=title, area_centi_m2=11260, balance_fen=None, months=(), registered_key=None)
         if not self._owns(viewer, door):
             return None
-        month = MonthSoFar(
-            opening=CLOSING,
-            until_ms=self.now_ms - 600_000,
-            usage_wh=3_870,
-            amount_fen=fen(3_870),
-            tier=1,
-            tier_left_wh=37_130,
-            days_to_next_tier=9,
-            last_reading=self.ref(18),
-        )
+        since = {"opening": CLOSING - timedelta(days=12), "closing": CLOSING, "until_ms": self.now_ms - 36_000_000}
+        electricity = MonthSoFar(
+            quantity="1-0:1.8.0", title=ELECTRICITY, unit="Wh", usage=44_870, amount_fen=fen(44_870),
+            is_estimated=False, steps=Steps(number=1, left=37_130, by_year=True, days_to_next=9),
+            same=SameDays(days=12, usage=44_870, last_year=51_020, median=39_000, households=23),
+            stood=MeterStand(origin=ORIGIN, index=CLOSING_INDEX, value=self.ref(CLOSING_INDEX).value), **since,
+        )  # fmt: skip
+        water = MonthSoFar(
+            quantity="8-0:1.0.0", title=Title(zh="用水", en="Water"), unit="mL", usage=3_420_000, amount_fen=1_180,
+            is_estimated=False, steps=None, stood=MeterStand(origin=ORIGIN, index=18, value=61_204_000),
+            same=SameDays(days=12, usage=3_420_000, last_year=None, median=None, households=3), **since,
+        )  # fmt: skip
         public = p256.public_bytes(OWNER_KEY).hex()
         return Unit(
-            door=door, title=FLAT, area_centi_m2=8930, balance_fen=30_000, month=month, registered_key=public
+            door=door, title=FLAT, area_centi_m2=8930, balance_fen=30_000, months=(electricity, water),
+            registered_key=public,
         )  # fmt: skip
 
     def ref(self, index: int) -> ReadingRef:
