@@ -81,7 +81,7 @@ class ChainConnection:
         """The background workers, in no order."""
         pause = self.settings.poll_seconds
         workers = [
-            Worker(name="follower", prepare=self._prepare, step=self._follow, pause_seconds=pause),
+            Worker(name="follower", prepare=self.follower.load, step=self._follow, pause_seconds=pause),
             Worker(name="anchoring", step=self.anchoring.step, pause_seconds=pause),
             Worker(name="settlement", step=self.settlement.step, pause_seconds=max(pause, 0.5)),
             Worker(name="maintenance", step=self.upkeep.step, pause_seconds=max(pause, 0.5)),
@@ -103,14 +103,6 @@ class ChainConnection:
             raise
         await self.breaker.gone(Cause.UNREACHABLE, Cause.DISAGREEMENT, Cause.FINALITY, who="follower")
         return changed
-
-    async def _prepare(self) -> None:
-        found = await self.client.chain_id()
-        if found != self.settings.chain_id:
-            raise ChainError(
-                f"the node serves chain {found}, the settings name {self.settings.chain_id}; correct [chain] rpc"
-            )
-        await self.follower.load()
 
 
 class Sending:
@@ -171,6 +163,7 @@ async def open_chain(
         finality_depth=chain.finality_depth,
         resends_lost=chain.resends_lost,
         lease=lease,
+        chain_id=chain.chain_id,
     )
     reader = FollowedReader(client=client, place=follower)
     await follower.load()

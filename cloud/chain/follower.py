@@ -20,6 +20,7 @@ from cloud.chain.client import Block, ChainClient, EventLog
 from cloud.chain.deployment import Deployment
 from cloud.chain.errors import FinalityLost
 from cloud.chain.events import StoredEvent, read_events
+from cloud.errors import ChainError
 from cloud.lease import Lease, LeaseLost
 from cloud.store import Store, insert_rows, tables
 from contracts.clock import Clock
@@ -69,8 +70,11 @@ class Follower:
         finality_depth: int | None,
         resends_lost: bool = False,
         lease: Lease | None = None,
+        chain_id: int | None = None,
     ) -> None:
+        """`chain_id`: of the chain that the node must serve; None believes it."""
         self._store, self._client, self._clock = store, client, clock
+        self._chain_id, self._is_right_chain = chain_id, chain_id is None
         self._deployment = deployment
         self._names = deployment.addresses
         self._listeners = listeners
@@ -82,11 +86,16 @@ class Follower:
         self.final: tuple[int, str] = (deployment.from_block - 1, NO_BLOCK)
         self.head_number = self.followed[0]
         self._has_row = False
+        self._was_near_head = False
 
     @property
-    def has_begun(self) -> bool:
-        """Whether any block was followed, here or by another process on the database."""
-        return self.followed[1] != NO_BLOCK
+    def has_caught_up(self) -> bool:
+        """Whether the chain was once followed to its newest blocks, here or by another process on the database.
+
+        A final block is among the newest when it becomes known, for nothing below it is noted as final. A young chain
+        may have none, and then it is enough that this process reached its head.
+        """
+        return self.final[1] != NO_BLOCK or self._was_near_head
 
     async def load(self) -> None:
         """Take up where the store left off and hand all stored events to the listeners."""
@@ -96,6 +105,7 @@ class Follower:
             self._has_row = True
             self.followed = (row.followed_number, row.followed_hash)
             self.final = (row.final_number, row.final_hash)
+        self._is_right_chain = self._chain_id is None
         await self._rebuild()
 
     async def step(self) -> bool:
@@ -115,6 +125,7 @@ class Follower:
             return False
 
     async def _step(self) -> bool:
+        await self._check_chain()
         latest = await self._client.latest()
         self.head_number = latest.number
         changed = await self._retreat(latest)
@@ -122,10 +133,19 @@ class Follower:
         if fetched is None:
             return True  # the chain moved under us; the next step finds the ancestor
         final = await self._final_block(latest, fetched)
-        if not fetched and not changed and final is None:
-            return False
-        await self._advance(fetched, final)
-        return True
+        if fetched or changed or final is not None:
+            await self._advance(fetched, final)
+            changed = True
+        self._was_near_head |= self.followed[0] >= latest.number - _BLOCKS_AT_ONCE
+        return changed
+
+    async def _check_chain(self) -> None:
+        if self._is_right_chain:
+            return
+        found = await self._client.chain_id()
+        if found != self._chain_id:
+            raise ChainError(f"the node serves chain {found}, the settings name {self._chain_id}; correct [chain] rpc")
+        self._is_right_chain = True
 
     async def _read_along(self) -> bool:
         """Another process follows: take from the store what it has written; whether there was anything."""

@@ -1,8 +1,8 @@
 """Named checks of a running cloud, each with what to do when it fails.
 
 A check is *needed* when a gateway or a reader could not be served without it. A chain node that is down is told and is
-not needed: entries are taken and kept meanwhile, and what waits for the chain goes on by itself. Only before the chain
-was followed at all, no gateway is known: each would be refused.
+not needed: entries are taken and kept meanwhile, and what waits for the chain goes on by itself. Only until the chain
+was followed to its newest blocks for the first time, gateways that are enrolled in later ones would be refused.
 """
 
 import shutil
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from cloud.service import Cloud
+from cloud.status import ChainStatus
 from cloud.store import tables
 from cloud.store.away import STORE_ERRORS
 
@@ -89,17 +90,27 @@ def _chain(cloud: Cloud) -> Sequence[Check]:
     status = cloud.chain_status()
     if status is None:
         return ()
-    if cloud.chain is not None and not cloud.chain.follower.has_begun:
+    begun = [] if cloud.chain is None else [_chain_begun(cloud.chain.follower.has_caught_up, status)]
+    return [*begun, _chain_behind(status)]
+
+
+def _chain_begun(has_caught_up: bool, status: ChainStatus) -> Check:
+    """A name of its own, so that an alert on what is needed does not wake anybody because a node is away."""
+    says = "the chain was followed to its newest blocks"
+    if not has_caught_up:
         says = (
-            "the chain was not followed yet, so no gateway is known; look at [chain] rpc, or run `minglou chain doctor`"
+            f"the chain was followed to block {status.followed_block} and never to its newest ones, so gateways that "
+            "were enrolled later are not known; wait, or look at [chain] rpc and run `minglou chain doctor`"
         )
-        return (Check(name="chain", passed=False, needed=True, says=says),)
-    behind = status.head_block - status.followed_block
+    return Check(name="chain_begun", passed=has_caught_up, needed=True, says=says)
+
+
+def _chain_behind(status: ChainStatus) -> Check:
     if not status.head_block:
         says = "no chain node has answered yet; look at [chain] rpc, or run `minglou chain doctor`"
-        return (Check(name="chain", passed=False, needed=False, says=says),)
-    passed = behind <= _BLOCKS_BEHIND_MAX
+        return Check(name="chain", passed=False, needed=False, says=says)
+    behind = status.head_block - status.followed_block
     says = f"followed to block {status.followed_block}, {behind} behind the node's head"
-    if not passed:
+    if behind > _BLOCKS_BEHIND_MAX:
         says += "; if that does not shrink, run `minglou chain doctor`"
-    return (Check(name="chain", passed=passed, needed=False, says=says),)
+    return Check(name="chain", passed=behind <= _BLOCKS_BEHIND_MAX, needed=False, says=says)

@@ -10,6 +10,7 @@ import promql_parser
 import pytest
 import yaml
 
+from cloud.operations import readiness as checks
 from cloud.operations.metrics import chain_families
 from cloud.operations.waits import read_waits
 from cloud.settings import CopySettings
@@ -18,7 +19,7 @@ from contracts import ed25519
 from contracts.copy_note import CopyKeeper
 from tests.cloud.conftest import open_bench
 from tests.cloud.gateway import SimulatedGateway
-from tests.cloud.test_operations import figures_of, monitor, open_site
+from tests.cloud.test_operations import figures_of, follower_of, monitor, open_site, with_chain
 from tests.processes import REPOSITORY
 
 Run = Callable[[Any], Any]
@@ -69,6 +70,19 @@ def test_an_alert_parses_waits_and_leads_to_its_page(rule: dict[str, Any]) -> No
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"]["summary"] and rule["annotations"]["runbook"] == f"docs/runbook/{rule['alert']}.md"
     assert rule["alert"] in (REPOSITORY / rule["annotations"]["runbook"]).read_text(encoding="utf-8")
+
+
+def test_the_alert_on_what_is_needed_leaves_out_no_check_that_is(run: Run, tmp_path: Path) -> None:
+    (alert,) = [rule for rule in RULES if rule["alert"] == "MinglouNotReady"]
+    left_out = set(re.findall(r'check!="([a-z_]+)"', alert["expr"]))
+
+    async def scenario() -> None:
+        async with open_site(tmp_path) as (cloud, _):
+            found = await checks.readiness(with_chain(cloud, follower_of(cloud)))
+            assert {one.name for one in found if one.needed and not one.passed} == {"chain_begun"}
+            assert left_out and not left_out & {one.name for one in found if one.needed}
+
+    run(scenario())
 
 
 def test_panels_do_not_overlap_and_ask_the_chosen_source() -> None:
