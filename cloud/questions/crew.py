@@ -18,12 +18,13 @@ from cloud.identity.roles import Role
 from cloud.maintenance.visited import read_done
 from cloud.questions.devices import due_work
 from cloud.questions.ground import day_of
-from cloud.questions.work import STATE_NAMES, WorkQuestions, cause_of, rescue_s_of
+from cloud.questions.work import WorkQuestions
 from cloud.store import tables
 from cloud.visits.letters import find_judgement
 from cloud.visits.planned import SWAP_PACK, PlannedSwap, planned_swap
 from cloud.web.answers import Person
 from cloud.web.crew import pack_address
+from cloud.web.device_answers import WorkOrder
 from contracts.due import DoneDay, day_number
 from contracts.packs import NAMES, pack_bytes
 from contracts.person import key_id_of
@@ -46,6 +47,7 @@ class CrewQuestions(WorkQuestions):
         async with self.store.read() as connection:
             done = await read_done(connection, devices, self.directory.timezone, now_s=self.now_ms() // 1000)
             rows = [await self._crew_device(connection, one, done.get(one.device, ())) for one in devices]
+            orders = [order for one in devices for order in await self._crew_orders(connection, one)]
         room, directory = self.cloud.visits, self.directory
         names = sorted({name for device in devices for name in self.packs_of(device)})
         work = {
@@ -61,7 +63,7 @@ class CrewQuestions(WorkQuestions):
             },
             "packs": [_pack(name) for name in names],
             "devices": rows,
-            "orders": self._crew_orders(devices),
+            "orders": sorted(orders, key=lambda one: (one["cause"] != "entrapment", one["seen_at"], one["name"])),
             "people": [_member(one) for one in self._signers(viewer)],
         }  # fmt: skip
         return json.dumps(work, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
@@ -142,30 +144,29 @@ class CrewQuestions(WorkQuestions):
         plans = [name for one in agreed for name in NAMES if _digest_of(name) == one.terms.plan]
         return list(dict.fromkeys((*plans, *(name for name in device.packs if name in NAMES))))
 
-    def _crew_orders(self, devices: Sequence[DirectoryDevice]) -> list[dict[str, Any]]:
-        """Open work orders on these devices, trapped people first: what an arrival and a firm's acts are signed for."""
-        held = self.maintenance
-        found = [
-            _order(self.directory, device, name, order)
-            for device in devices
-            for name, order, _at in (held.orders(device.device) if held else ())
-            if not order.is_closed
-        ]
-        return sorted(found, key=lambda order: (order["cause"] != "entrapment", order["seen_at"], order["name"]))
+    async def _crew_orders(self, connection: Any, device: DirectoryDevice) -> list[dict[str, Any]]:
+        """Open work orders on a device: what an arrival and a firm's acts are signed for, and whether a colleague is
+        there already, whose phone alone would know it else.
+        """
+        view = self.maintenance
+        held = {name.hex(): order for name, order, _at in view.orders(device.device)} if view else {}
+        told = await self._orders(connection, device)
+        return [_order(device, held[one.name], one) for one in told if not held[one.name].is_closed]
 
 
-def _order(directory: Directory, device: DirectoryDevice, name: bytes, order: Order) -> dict[str, Any]:
-    cause = cause_of(device.device, order)
+def _order(device: DirectoryDevice, order: Order, told: WorkOrder) -> dict[str, Any]:
     return {
-        "name": name.hex(),
+        "name": told.name,
         "device": device.device.hex(),
-        "cause": cause,
-        "state": STATE_NAMES[order.state],
+        "cause": told.cause,
+        "state": told.state,
         "round": order.round,
-        "seen_at": order.seen_at or order.reported_at,
+        "seen_at": told.seen_at_ms // 1000,
         "promise_at": order.promise_at or None,
         "firm": order.firm,
-        "rescue_s": rescue_s_of(directory, device) if cause == "entrapment" else None,
+        "rescue_s": told.rescue_s,
+        "arrived_after_s": told.arrived_after_s,
+        "arrival_shown": told.arrival_shown,
     }
 
 

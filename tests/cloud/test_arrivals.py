@@ -315,7 +315,20 @@ def test_a_crews_phone_is_told_of_open_orders_and_of_the_contract_that_arrivals_
                 {
                     "name": ORDER.hex(), "device": DEVICE.hex(), "cause": "entrapment", "state": "accepted",
                     "round": 0, "seen_at": SEEN_S, "promise_at": SEEN_S + 1800, "firm": 7, "rescue_s": 1800,
+                    "arrived_after_s": None, "arrival_shown": False,
                 }
             ]  # fmt: skip
+
+    run(scenario())
+
+
+def test_a_crews_phone_is_told_that_a_colleague_is_at_the_order_already(tmp_path: Path, kept: str, run: Run) -> None:
+    async def scenario() -> None:
+        async with open_bench(kept) as bench:
+            rescue = Rescue(bench, tmp_path)
+            await rescue.arrivals.take(signed_by(arrival()))
+            (order,) = json.loads(await StoreQuestions(rescue.cloud).crew_work(MANAGER))["orders"]
+            assert (order["arrived_after_s"], order["arrival_shown"]) == (14 * 60, False)
+            assert ALIASES[MECHANIC].hex() not in json.dumps(order), "that somebody came, not who"
 
     run(scenario())
