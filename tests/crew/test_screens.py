@@ -147,6 +147,17 @@ def test_large_text_fits_a_small_phone_too(screens: Screens) -> None:
     assert wrong == {}
 
 
+def test_an_item_says_what_it_asks_for_in_the_readers_language_and_in_its_sources(screens: Screens) -> None:
+    needs = {"zh": [["zh-Hans-CN", "不小于7mm"]], "en": [["en", "At least 7 mm"], ["zh-Hans-CN", "不小于7mm"]]}
+    for language, told in needs.items():
+        screens.choose(language=language)
+        screens.show("number")
+        found = screens.page.evaluate(
+            "[...document.querySelectorAll('.need p')].map((one) => [one.lang, one.textContent])"
+        )
+        assert found == told
+
+
 def test_an_item_is_reached_and_answered_by_keyboard_alone(screens: Screens) -> None:
     screens.choose(language="zh")
     screens.show("item")

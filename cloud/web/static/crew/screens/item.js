@@ -4,6 +4,7 @@
  */
 
 import { h } from "../dom.js";
+import { needsOf } from "../needs.js";
 import { NOTE_LENGTH_MAX, RESULTS, needsPhoto, problemOf, toneOf } from "../visit.js";
 import { openItems, openList } from "../visitlist.js";
 import { addPhoto, advance, removePhoto } from "../visits.js";
@@ -47,7 +48,7 @@ function parts(screen) {
   const isAsked = needsPhoto(item, list.challenge);
   return [
     other,
-    h("div", { class: "need" }, h("p", { lang: "zh-Hans-CN" }, item.need_zh)),
+    h("div", { class: "need" }, needsOf(item, app.language).map(({ lang, text }, at) => h("p", { lang, class: at ? "other" : null }, text))),
     list.shown.has(item.code) ? h("p", { class: "machine status", "data-tone": "good" }, say(item.register ? "swap.machine" : "item.machine")) : "",
     isAsked
       ? h("p", { class: "warn" }, say(item.kind === "T" ? "item.photo_needed" : "item.photo_challenge")) : "",
