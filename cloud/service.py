@@ -39,6 +39,7 @@ from cloud.store.months import month_of
 from cloud.super_log import SuperLog, open_super_key
 from cloud.visits.arrivals import ArrivalRoom
 from cloud.visits.files import PhotoRoom
+from cloud.visits.quota import PhotoQuota
 from cloud.visits.room import VisitRoom, not_on_chain
 from cloud.webhooks.courier import Courier
 from cloud.webhooks.settings import secret_of
@@ -231,7 +232,12 @@ async def open_cloud(
         stack.callback(archive.unlock)
         duties = Duties(store)
         stack.push_async_callback(duties.release)
-        photos = PhotoRoom(store=store, folder=settings.photos_dir, clock=settings.clock)
+        photos = PhotoRoom(
+            store=store,
+            folder=settings.photos_dir,
+            clock=settings.clock,
+            quota=PhotoQuota(photos=settings.photos_per_day, octets=settings.photo_bytes_per_day),
+        )
         stack.callback(photos.close)
         yield Cloud(
             settings=settings,

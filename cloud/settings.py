@@ -57,6 +57,7 @@ _TABLES = {
     "telemetry",
 }
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+_PHOTOS_A_DAY_MAX = 100_000
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 _STORE = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://.*", re.DOTALL)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]")
@@ -129,6 +130,8 @@ class CloudSettings:
     copies: tuple[CopySettings, ...] = ()
     maintenance_contract: str | None = None  # whose visits are relayed
     photos_dir: Path = Path("photos")  # of visits; replicas share it
+    photos_per_day: int = 500  # of one crew member; ten yearly visits have no more
+    photo_bytes_per_day: int = 256 * _MIB
     webhooks: tuple[Webhook, ...] = ()
     cosigners: Cosigners = field(default_factory=Cosigners)
     retention: Periods = field(default_factory=Periods)
@@ -214,6 +217,8 @@ def load_settings(file: Path) -> CloudSettings:
         copies=_copies(file, document),
         maintenance_contract=_address(file, maintenance) if maintenance else None,
         photos_dir=(maintenance.path("photos_dir", None) if maintenance else None) or data_dir / "photos",
+        photos_per_day=_photos_a_day(file, maintenance, "photos_per_day", 500),
+        photo_bytes_per_day=_photos_a_day(file, maintenance, "photo_mib_per_day", 256) * _MIB,
         webhooks=webhooks_from_settings(file, document.get("webhook", ())),
         ingest_log=ingest_log_from_settings(file, document),
         telemetry=telemetry_from_settings(telemetry),
@@ -400,6 +405,16 @@ def _address(file: Path, table: _Table) -> str:
     if not _ADDRESS.fullmatch(contract):
         raise SettingsError(f"{file}: [maintenance] contract is {contract!r}; write the address 0x…")
     return contract
+
+
+def _photos_a_day(file: Path, table: _Table | None, key: str, otherwise: int) -> int:
+    number: int = table.take(key, int, otherwise) if table else otherwise
+    if not 1 <= number <= _PHOTOS_A_DAY_MAX:
+        raise SettingsError(
+            f"{file}: [maintenance] {key} is {number}; write what one crew member may send in a day, "
+            f"1 to {_PHOTOS_A_DAY_MAX}"
+        )
+    return number
 
 
 def _check_tables(file: Path, document: Mapping[str, Any], known: set[str]) -> None:

@@ -25,6 +25,7 @@ from cloud.store.upsert import put
 from cloud.visits.bundles import photos_named
 from cloud.visits.letters import KEPT_S
 from cloud.visits.pictures import Fingerprints, PictureRefused, read_picture
+from cloud.visits.quota import PhotoQuota, check_quota
 from cloud.visits.room import VisitRefused
 from contracts.clock import Clock
 
@@ -51,8 +52,9 @@ class KeptPhoto:
 class PhotoRoom:
     """Takes, finds and sweeps photographs."""
 
-    def __init__(self, *, store: Store, folder: Path, clock: Clock) -> None:
-        self._store, self._folder, self._clock = store, folder, clock
+    def __init__(self, *, store: Store, folder: Path, clock: Clock, quota: PhotoQuota) -> None:
+        self._store, self._folder, self._clock, self._quota = store, folder, clock, quota
+        self._taking = asyncio.Lock()
         # One picture at a time of those that come and of those that are compared, and never in the store's threads.
         self._eyes = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
         self._comparing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="greys")
@@ -62,23 +64,30 @@ class PhotoRoom:
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def check_named(self, visit: bytes, name: bytes) -> None:
-        """Raises `VisitRefused` where no kept visit's list names this photograph."""
-        await self._named(visit, name)
+        """Raises `VisitRefused` where no kept visit's list names this photograph, or its signer brought too many."""
+        _, named = await self._named(visit, name)
+        if not await self._is_held(visit, name):
+            await self._check_quota(visit, named)
 
     async def take(self, visit: bytes, name: bytes, octets: bytes) -> None:
         """Keep one photograph that the list of a kept visit names; the same again changes nothing.
 
         Raises:
-            VisitRefused: no such visit, a file that its list does not name, other bytes, or no photograph.
+            VisitRefused: no such visit, a file that its list does not name, other bytes, no photograph, or one too many
+                of its signer today.
         """
         row, named = await self._named(visit, name)
         if len(octets) != named["bytes"] or sha256(octets).digest() != name:
             raise VisitRefused(
                 422, "wrong_hash", "these are not the bytes whose hash was signed; send the photo itself"
             )
-        if await self._is_held(visit, name):
-            return
-        loop = asyncio.get_running_loop()
+        async with self._taking:  # one after the other: the quota counts what is noted
+            if not await self._is_held(visit, name):
+                await self._check_quota(visit, named)
+                await self._keep(row, named, name, octets)
+
+    async def _keep(self, row: Any, named: Mapping[str, Any], name: bytes, octets: bytes) -> None:
+        loop, visit = asyncio.get_running_loop(), row.digest
         try:
             seen = await loop.run_in_executor(self._eyes, read_picture, octets, named["type"])
         except PictureRefused as refusal:
@@ -89,6 +98,10 @@ class PhotoRoom:
         tag = CLEAR if key is None else key.tag
         values = {"sha256": name, "bytes_length": len(octets), "media_type": named["type"], "tag": tag}
         await self._note(row, values, seen)
+
+    async def _check_quota(self, visit: bytes, named: Mapping[str, Any]) -> None:
+        async with self._store.read() as connection:
+            await check_quota(connection, visit, self._quota, more=named["bytes"], now_ms=self._clock.now_ms())
 
     async def read(self, visit: bytes, name: bytes) -> KeptPhoto | None:
         """A kept photograph; None where there is none.

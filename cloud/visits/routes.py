@@ -78,7 +78,8 @@ _ERRORS = {
     413: f"too_large: over {BUNDLE_BYTES_MAX} bytes; a photo over {PHOTO_BYTES_MAX}",
     422: "bad_signature, bad_list, wrong_contract (another chain or contract) or bad_time (still to come, or over 60 "
     "days old); of a photo, wrong_hash or bad_picture",
-    429: f"too_many: {UNJUDGED_MAX} visits of this gateway wait already",
+    429: f"too_many: {UNJUDGED_MAX} visits of this gateway wait already; too_many_photos: of this crew member within a "
+    "day; the visit is kept, send the photo later",
     503: "no_maintenance: this cloud has no maintenance contract in its settings",
 }
 
@@ -147,7 +148,7 @@ def visit_router(
     @router.put(
         "/v1/visits/{digest}/files/{sha256}",
         summary="Hand in a photo that a kept visit's list names; handing it in again is harmless",
-        responses={**_answered(_FILE_SCHEMA, "kept"), **_errors(400, 404, 413, 422)},
+        responses={**_answered(_FILE_SCHEMA, "kept"), **_errors(400, 404, 413, 422, 429)},
         openapi_extra={
             "requestBody": {
                 "required": True,

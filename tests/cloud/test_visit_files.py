@@ -1,5 +1,6 @@
 """Photographs of visits: only those that were signed, only pictures, sealed, and shown to nobody unnoticed."""
 
+import asyncio
 import os
 import struct
 import zlib
@@ -17,10 +18,13 @@ from PIL import Image
 from sqlalchemy import delete, insert, select
 
 from cloud.directory import CrewMember, Words
+from cloud.errors import SettingsError
 from cloud.identity.audit import Act
 from cloud.identity.roles import Role
+from cloud.settings import load_settings
 from cloud.store import tables
 from cloud.visits.pictures import PictureRefused, read_picture
+from cloud.visits.quota import PhotoQuota
 from contracts import p256
 from contracts.bundle import Bundle, format_bundle
 from contracts.checklist import PHOTO_BYTES_MAX
@@ -29,7 +33,7 @@ from tests.cloud.authenticator import Phone
 from tests.cloud.house import ORIGIN as PAGE
 from tests.cloud.house import House, house, join
 from tests.cloud.photographs import jpeg, photo_of, scene
-from tests.visits import ALIASES, MECHANIC
+from tests.visits import ALIASES, MECHANIC, OTHER
 
 Run = Callable[[Any], Any]
 LIFT = "urn:minglou:cuiyuan:b07:lift:1"
@@ -38,12 +42,11 @@ FIRM = Words(zh="甲公司", en="Firm A")
 
 
 @asynccontextmanager
-async def lift_house(folder: Path) -> AsyncIterator[House]:
-    """A cloud that takes visits, with one crew member of one firm."""
-    async with house(folder, more=f'[maintenance]\ncontract = "{CONTRACT}"\n') as site:
+async def lift_house(folder: Path, more: str = "") -> AsyncIterator[House]:
+    """A cloud that takes visits, with two crew members of one firm; `more` lines of its [maintenance]."""
+    async with house(folder, more=f'[maintenance]\ncontract = "{CONTRACT}"\n{more}') as site:
         directory = site.cloud.directory.read()
-        member = _member(MECHANIC)
-        held = replace(directory, crew=(member,))
+        held = replace(directory, crew=(_member(MECHANIC), _member(OTHER)))
         site.cloud.visits._chain_id = 31337  # a cloud without a chain knows none
         site.cloud.directory.read = lambda: held  # type: ignore[method-assign]
         yield site
@@ -53,11 +56,13 @@ def _member(key: p256.PrivateKey) -> CrewMember:
     return CrewMember(alias=ALIASES[key], public=p256.public_bytes(key), firm=FIRM)
 
 
-async def hand_in(site: House, *pictures: bytes, salt: int = 1, back_s: int = 7200) -> Bundle:
+async def hand_in(
+    site: House, *pictures: bytes, salt: int = 1, back_s: int = 7200, key: p256.PrivateKey = MECHANIC
+) -> Bundle:
     """A visit whose list names these photographs."""
     started = site.clock.at_ms // 1000 - back_s
     photos = [photo_of(octets, started + 60) for octets in pictures]
-    bundle = bundle_of(started, urn=LIFT, photos=photos, salt=salt, number=salt)
+    bundle = bundle_of(started, key, urn=LIFT, photos=photos, salt=salt, number=salt)
     answer = await site.browser().post("/v1/visits", content=format_bundle(bundle))
     assert answer.status_code == 200, answer.text
     return bundle
@@ -128,6 +133,60 @@ def test_a_photo_is_shown_to_officers_and_its_own_firm_and_each_look_is_in_the_a
             assert sorted(entry.role for entry in noted) == ["firm", "manager"]
 
     run(scenario())
+
+
+DAY_MS = 86_400_000
+
+
+def test_photos_beyond_a_signers_day_wait_and_the_visits_enter_all_the_same(run: Run, tmp_path: Path) -> None:
+    pictures = [jpeg(scene(seed, side=96)) for seed in range(5)]
+
+    async def scenario() -> None:
+        async with lift_house(tmp_path, "photos_per_day = 2\n") as site:
+            first = await hand_in(site, *pictures[:3])
+            assert [(await put(site, first, one)).status_code for one in pictures[:3]] == [200, 200, 429]
+            refusal = (await put(site, first, pictures[2])).json()
+            assert refusal["error"] == "too_many_photos"
+            assert "send this photo again in 1440 min" in refusal["message"]
+            assert "[maintenance] photos_per_day" in refusal["message"]
+            assert (await put(site, first, pictures[0])).status_code == 200, "what is here is no more of it"
+            later = await hand_in(site, pictures[3], salt=2)
+            assert (await put(site, later, pictures[3])).status_code == 429
+            assert await missing(site, later) == [sha256(pictures[3]).hexdigest()]
+            others = await hand_in(site, pictures[4], salt=3, key=OTHER)
+            assert (await put(site, others, pictures[4])).status_code == 200, "nobody else waits for it"
+            site.clock.at_ms += DAY_MS
+            assert [(await put(site, one, octets)).status_code for one, octets in
+                    ((first, pictures[2]), (later, pictures[3]))] == [200, 200]  # fmt: skip
+
+    run(scenario())
+
+
+def test_a_signers_bytes_of_a_day_are_bounded_also_where_photos_come_at_once(run: Run, tmp_path: Path) -> None:
+    pictures = [jpeg(scene(seed, side=96)) for seed in range(6)]
+    room = sum(map(len, pictures[:2])) + 10
+
+    async def scenario() -> None:
+        async with lift_house(tmp_path) as site:
+            site.cloud.photos._quota = PhotoQuota(photos=100, octets=room)
+            bundle = await hand_in(site, *pictures)
+            answers = await asyncio.gather(*(put(site, bundle, one) for one in pictures))
+            assert sorted({one.status_code for one in answers}) == [200, 429]
+            kept = [one.stat().st_size for one in site.cloud.settings.photos_dir.rglob("*") if one.is_file()]
+            assert 0 < sum(kept) <= room
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("line", ["photos_per_day = 0", "photo_mib_per_day = 0", "photo_mib_per_day = 100_001"])
+def test_a_quota_that_takes_nothing_or_everything_is_refused(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "cloud.toml"
+    path.write_text(
+        '[cloud]\nlisten = "127.0.0.1:1"\ndata_dir = "data"\n[super_log]\norigin = "cuiyuan.example/log"\n'
+        f'[maintenance]\ncontract = "{CONTRACT}"\n{line}\n'
+    )
+    with pytest.raises(SettingsError, match=f"{line.partition(' ')[0]} is .* 1 to 100000"):
+        load_settings(path)
 
 
 async def of_firm(site: House, firm: str) -> httpx.AsyncClient:

@@ -19,6 +19,7 @@ from cloud.mail import Bell, MailRoom
 from cloud.questions.lifts import LiftQuestions
 from cloud.service import Cloud
 from cloud.visits.files import PhotoRoom
+from cloud.visits.quota import PhotoQuota
 from cloud.visits.room import VisitRoom
 from cloud.visits.routes import visit_router
 from contracts import p256
@@ -122,7 +123,9 @@ async def open_desk(
         )  # fmt: skip
         mail = MailRoom(store=bench.store, news=NoNews(), clock=clock, bell=bell, block_seconds=60.0)
         app = FastAPI()
-        photos = PhotoRoom(store=bench.store, folder=folder / "photos", clock=clock)
+        photos = PhotoRoom(
+            store=bench.store, folder=folder / "photos", clock=clock, quota=PhotoQuota(photos=500, octets=2**28)
+        )
         app.include_router(visit_router(room, photos, None, None, None, None))  # type: ignore[arg-type]  # no officer looks here
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://cloud") as client:
             yield Desk(bench, mail, client, clock)

@@ -397,6 +397,7 @@ export const EN = {
   "code.wrong_contract": "Signed for another contract: update the work and make the record anew",
   "code.wrong_label": "The code is not of this device, or was withdrawn",
   "code.too_many": "Too many wait to be checked: it will be sent again later",
+  "code.too_many_photos": "Too many photos of this crew member today: the record is kept, and the photo will be sent again later",
   "code.too_large": "Too large: shorten the notes",
   "code.no_chain": "Minglou cannot reach the chain now: it will be tried again",
   "code.no_maintenance": "This site has no maintenance contract yet",

@@ -397,6 +397,7 @@ export const ZH = {
   "code.wrong_contract": "签给了另一份合约：请更新任务，重做记录",
   "code.wrong_label": "扫的码不是这部设备的，或已作废",
   "code.too_many": "等着核对的太多：过一会儿自动再发",
+  "code.too_many_photos": "这位人员今天的照片太多：记录已收到，照片晚些时候自动再发",
   "code.too_large": "太大了：请缩短备注",
   "code.no_chain": "明楼现在连不上链：会自动再试",
   "code.no_maintenance": "本小区还没有维保合约",
