@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.store import tables
@@ -16,6 +16,7 @@ from cloud.store.bulk import insert_rows
 from cloud.store.months import entries_at, left_of, months_at
 from cloud.store.readings import CLEAR
 from cloud.store.upsert import insert_new_rows
+from contracts.entry import Kind
 
 if TYPE_CHECKING:
     from cloud.store.store import Store
@@ -36,6 +37,7 @@ NOTHING = {
 }  # fmt: skip
 """What stands in the other columns of an erased entry's row: as little as they take."""
 
+_VISITS_AT_ONCE = 1000
 _ENTRIES, _BOUNDARIES = tables.entries.c, tables.boundaries.c
 
 
@@ -100,10 +102,13 @@ async def erase_range(
         found = (await connection.execute(select(func.count(), func.min(place), func.max(place)).where(goes))).one()
         count, first, last = found
         if count:
+            visits = await _visits_judged_by(connection, goes)
             await connection.execute(
                 update(tables.entries).where(goes).values(**NOTHING, received_month=-func.abs(_ENTRIES.received_month))
             )
-            await _erase_derived(connection, log_id, first, last, here, why.now_ms)
+            await _erase_derived(connection, log_id, first, last, here)
+            for at in range(0, len(visits), _VISITS_AT_ONCE):
+                await _erase_visits(connection, log_id, visits[at : at + _VISITS_AT_ONCE], why.now_ms)
             await _record(connection, log_id, first, last + 1, count, why)
         if moves_all:
             stays = and_(here, _ENTRIES.received_month > 0)
@@ -114,19 +119,33 @@ async def erase_range(
 
 
 async def _erase_derived(
-    connection: AsyncConnection, log_id: int, first: int, last: int, here: ColumnElement[bool], now_ms: int
+    connection: AsyncConnection, log_id: int, first: int, last: int, here: ColumnElement[bool]
 ) -> None:
-    """What was looked up or handed in for entries that are erased now."""
+    """What was looked up for entries that are erased now."""
     erased = select(_ENTRIES.entry_index).where(here, _ENTRIES.kind == ERASED_KIND)
     boundary = and_(_BOUNDARIES.log_id == log_id, _BOUNDARIES.entry_index.between(first, last))
     await connection.execute(delete(tables.boundaries).where(boundary, _BOUNDARIES.entry_index.in_(erased)))
+
+
+async def _visits_judged_by(
+    connection: AsyncConnection, goes: ColumnElement[bool]
+) -> Sequence[tuple[int, bytes, bytes]]:
+    """Place, device and digest of the visits that these entries judge: an erased one names no visit any more."""
+    query = select(_ENTRIES.entry_index, _ENTRIES.device, _ENTRIES.detail_digest)
+    return [tuple(row) for row in await connection.execute(query.where(goes, _ENTRIES.kind == int(Kind.VISIT)))]
+
+
+async def _erase_visits(
+    connection: AsyncConnection, log_id: int, judged: Sequence[tuple[int, bytes, bytes]], now_ms: int
+) -> None:
+    """Visits with what is kept of them, noted for `cloud.visits.files`, whose sweep takes the photographs away.
+
+    Where a visit's entry stands is looked up late, so that one without a place is known by its device and digest.
+    """
     column = tables.visits.c
-    placed = and_(column.entry_log_id == log_id, column.entry_index.between(first, last))
-    await _erase_visits(connection, and_(placed, column.entry_index.in_(erased)), now_ms)
-
-
-async def _erase_visits(connection: AsyncConnection, gone: ColumnElement[bool], now_ms: int) -> None:
-    """Visits with what is kept of them, noted for `cloud.visits.files`, whose sweep takes the photographs away."""
+    placed = and_(column.entry_log_id == log_id, column.entry_index.in_([place for place, _, _ in judged]))
+    named = tuple_(column.device, column.digest).in_([(device, digest) for _, device, digest in judged])
+    gone = or_(placed, and_(column.entry_index.is_(None), named))
     digests = (await connection.execute(select(tables.visits.c.digest).where(gone))).scalars().all()
     if not digests:
         return

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,11 +14,14 @@ from typing import Any, cast
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 
 from cloud.directory import DirectoryFile
 from cloud.mail import Bell, MailRoom
 from cloud.questions.lifts import LiftQuestions
+from cloud.retention.requests import erase_places
 from cloud.service import Cloud
+from cloud.store import tables
 from cloud.visits.files import PhotoRoom
 from cloud.visits.quota import PhotoQuota
 from cloud.visits.room import VisitRoom
@@ -31,6 +35,7 @@ from contracts.visit import VisitClass
 from tests.bundles import ANNEX_A, bundle_of, filled
 from tests.cloud.conftest import Bench, open_bench
 from tests.cloud.gateway import ORIGIN, SimulatedGateway
+from tests.cloud.photographs import jpeg, photo_of, scene
 from tests.visits import ALIASES, CHAIN_ID, CONTRACT, LIFT, MANAGER, MECHANIC, OTHER, signed, visit_of
 
 NOW_S = 1_764_000_000
@@ -68,8 +73,10 @@ class NoNews:
 class Desk:
     """One cloud's visits over HTTP, its mail, and a gateway that can answer."""
 
-    def __init__(self, bench: Bench, mail: MailRoom, client: httpx.AsyncClient, clock: Clock) -> None:
-        self.bench, self.mail, self.client, self.clock = bench, mail, client, clock
+    def __init__(
+        self, bench: Bench, mail: MailRoom, client: httpx.AsyncClient, clock: Clock, photos: PhotoRoom
+    ) -> None:
+        self.bench, self.mail, self.client, self.clock, self.photos = bench, mail, client, clock, photos
         self.gateway = SimulatedGateway()
 
     async def post(self, visit: SignedVisit | Bundle | bytes) -> tuple[int, dict[str, Any]]:
@@ -128,7 +135,7 @@ async def open_desk(
         )
         app.include_router(visit_router(room, photos, None, None, None, None))  # type: ignore[arg-type]  # no officer looks here
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://cloud") as client:
-            yield Desk(bench, mail, client, clock)
+            yield Desk(bench, mail, client, clock, photos)
 
 
 Run = Callable[[Any], Any]
@@ -199,6 +206,42 @@ def test_a_visit_that_somebody_handed_in_bare_is_mailed_again_with_its_list_and_
             (whole,) = await desk.letters()  # the bare one is taken back
             assert whole["number"] > bare["number"]
             assert whole["body"] == bundle_to_json(bundle)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_placed", [True, False], ids=["its place was looked up", "nobody looked yet"])
+def test_a_visit_whose_entry_is_erased_goes_with_its_photographs(
+    tmp_path: Path, kept: str, run: Run, *, is_placed: bool
+) -> None:
+    octets = jpeg(scene(1, side=96))
+    bundle = bundle_of(NOW_S - 7200, photos=[photo_of(octets, NOW_S - 7100)])
+    digest, name = bundle.visit.digest(), sha256(octets).hexdigest()
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path, kept) as desk:
+            store = desk.bench.store
+            await desk.send()
+            await desk.post(bundle)
+            put = await desk.client.put(f"/v1/visits/{digest.hex()}/files/{name}", content=octets)
+            assert put.status_code == 200
+            await desk.letters()
+            desk.judge(bundle.signed, 3)
+            await desk.send()
+            if is_placed:
+                await desk.post(signed(visit_of(NOW_S - 7200, salt=2)))
+                await desk.letters()
+            assert await erase_places(store, ORIGIN, [1], says="asked for", now_ms=7) == 1
+            assert (await desk.client.get(f"/v1/visits/{digest.hex()}")).status_code == 404
+            async with store.read() as connection:
+                assert (await connection.execute(select(tables.erased_visits))).all() == [(digest, 7)]
+                for table in (tables.visit_files, tables.visit_signers):
+                    assert digest not in (await connection.execute(select(table.c.digest))).scalars().all()
+            assert list((tmp_path / "photos").rglob(name)), "until the next sweep"
+            await desk.photos.sweep()
+            assert not list((tmp_path / "photos").rglob(name))
+            async with store.read() as connection:
+                assert (await connection.execute(select(tables.erased_visits))).all() == []
 
     run(scenario())
 
