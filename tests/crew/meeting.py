@@ -16,7 +16,13 @@ HAS_TAKEN = """have => {
 
 
 def carry(giver: Page, taker: Page) -> None:
-    """Hold the giver's screen before the taker's camera, frame by frame."""
+    """Hold the giver's screen before the taker's camera, frame by frame; the taker finds nothing wrong with it."""
+    hold(giver, taker)
+    assert taker.locator("p.warn[role=alert]").all_inner_texts() == []
+
+
+def hold(giver: Page, taker: Page) -> None:
+    """The same, whatever the taker says to it."""
     count = int(giver.locator("canvas.frames").get_attribute("data-frames") or 0)
     seen: list[str] = []
     while len(seen) < count:
@@ -26,7 +32,6 @@ def carry(giver: Page, taker: Page) -> None:
         taker.wait_for_function(HAS_TAKEN, arg=len(seen))
     taker.wait_for_selector("[data-have]", state="detached")
     taker.evaluate("window.__setQR(null)")
-    assert taker.locator("p.warn[role=alert]").all_inner_texts() == []
 
 
 def joins(phone: CrewPhone, chief: CrewPhone) -> None:
@@ -37,8 +42,8 @@ def joins(phone: CrewPhone, chief: CrewPhone) -> None:
     carry(phone.page, chief.page)
 
 
-def signs(phone: CrewPhone, chief: CrewPhone, index: int) -> str:
-    """The phone reads what is asked, shows it and signs; the chief's reads the signature. The digest that was shown."""
+def answers(phone: CrewPhone, chief: CrewPhone, index: int) -> str:
+    """The phone reads what is asked, shows it, and signs; its code waits on its screen. The digest that was shown."""
     chief.page.click(f'[data-ask="{index}"]')
     phone.open("#/exchange/help")
     phone.page.click("#read")
@@ -48,5 +53,11 @@ def signs(phone: CrewPhone, chief: CrewPhone, index: int) -> str:
     phone.page.click("[data-give] button")
     phone.page.wait_for_selector("canvas.frames")
     chief.page.click("#read")
+    return shown
+
+
+def signs(phone: CrewPhone, chief: CrewPhone, index: int) -> str:
+    """The phone answers, and the chief's reads the signature. The digest that was shown."""
+    shown = answers(phone, chief, index)
     carry(phone.page, chief.page)
     return shown

@@ -1,5 +1,6 @@
 """Two mechanics and a manager, each with a phone of their own, sign one visit with no network between them."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,10 +10,11 @@ import pytest
 from playwright.sync_api import Browser
 
 from contracts.entry import device_id
+from contracts.person import key_id_of
 from contracts.rotating import is_token
 from contracts.signed_visit import verify_signed_visit
 from provisioning.people import checked_key
-from tests.crew.meeting import HAS_TAKEN, carry, joins, signs
+from tests.crew.meeting import HAS_TAKEN, answers, carry, hold, joins, signs
 from tests.crew.phone import IS_KEPT, VISITS, CrewPhone, phone_context, watched
 from tests.crew.phone import PEOPLE as KEYS
 from tests.crew.site import LIFT, SECRET, CrewSite
@@ -26,6 +28,13 @@ DRAWN = """async (asked) => {
     draw(canvas, text);
     return canvas.toDataURL();
   });
+}"""
+KNOW = """async ([alias, keyId]) => {
+  const { get, put } = await import("/static/crew/store.js");
+  const kept = await get("work", "one");
+  const others = kept.file.people.filter((one) => one.alias !== alias);
+  kept.file.people = keyId ? [...others, { alias, key_id: keyId, duty: "mechanic" }] : others;
+  await put("work", kept);
 }"""
 JOINED = """async (earlierS) => {
   const { newVisit, step } = await import("/static/crew/visit.js");
@@ -87,31 +96,85 @@ def test_two_phones_and_a_manager_sign_without_network(phones: list[CrewPhone], 
     assert all(moment and is_token(SECRET, device_id(LIFT), moment) for moment in (moments[0], moments[1]))
 
 
+def asked_of(phone: CrewPhone) -> dict[str, Any]:
+    """What this phone asked the others to sign."""
+    (visit,) = [one for one in phone.page.evaluate(VISITS) if one["frozen"]]
+    frozen = visit["frozen"]
+    return {"chain_id": frozen["chainId"], "contract": frozen["contract"], "record": frozen["record"],
+            "checklist": frozen["checklist"], "presence": frozen["presence"]}  # fmt: skip
+
+
+def reads(phone: CrewPhone, asked: dict[str, Any]) -> None:
+    """Hold what is asked before the phone's camera."""
+    phone.open("#/people")
+    phone.open("#/exchange/help")
+    phone.page.click("#read")
+    pictures = phone.page.evaluate(DRAWN, asked)
+    for have, picture in enumerate(pictures, start=1):
+        phone.page.evaluate("picture => window.__setQR(picture)", picture)
+        phone.page.wait_for_function(HAS_TAKEN, arg=have)
+    phone.page.evaluate("window.__setQR(null)")
+
+
+def told(phone: CrewPhone) -> str:
+    return phone.page.locator("p.warn[role=alert]").inner_text()
+
+
 def test_a_phone_signs_nothing_that_does_not_name_its_people_or_is_of_another_contract(
     phones: list[CrewPhone],
 ) -> None:
     """What another phone shows is a stranger's word until this one has read it by its own rules."""
     chief, second, _ = phones
-    (visit,) = [one for one in chief.page.evaluate(VISITS)
-                if one["frozen"]]  # fmt: skip
-    frozen = visit["frozen"]
-    honest = {"chain_id": frozen["chainId"], "contract": frozen["contract"], "record": frozen["record"],
-              "checklist": frozen["checklist"], "presence": frozen["presence"]}  # fmt: skip
-
-    def answer(asked: dict[str, Any]) -> str:
-        second.open("#/people")
-        second.open("#/exchange/help")
-        second.page.click("#read")
-        pictures = second.page.evaluate(DRAWN, asked)
-        for have, picture in enumerate(pictures, start=1):
-            second.page.evaluate("picture => window.__setQR(picture)", picture)
-            second.page.wait_for_function(HAS_TAKEN, arg=have)
-        second.page.evaluate("window.__setQR(null)")
-        return second.page.locator("p.warn[role=alert]").inner_text()
-
-    assert "合约" in answer({**honest, "contract": "0x" + "11" * 20})
-    assert "belong together" in answer({**honest, "checklist": frozen["checklist"].replace('"ok"', '"adjusted"', 1)})
+    honest = asked_of(chief)
+    reads(second, {**honest, "contract": "0x" + "11" * 20})
+    assert "合约" in told(second)
+    reads(second, {**honest, "checklist": honest["checklist"].replace('"ok"', '"adjusted"', 1)})
+    assert "belong together" in told(second)
     assert second.page.locator("[data-give]").count() == 0
+
+
+def test_who_countersigns_is_shown_the_scans_that_the_records_own_bytes_hold(phones: list[CrewPhone]) -> None:
+    """The two mechanics scanned the display, the manager nothing; and no phone can say otherwise beside the record."""
+    chief, _, manager = phones
+    asked = asked_of(chief)
+    reads(manager, asked)
+    manager.page.wait_for_selector("[data-give]")
+    rows = manager.page.locator(".summary li[data-scans]")
+    assert [row.get_attribute("data-scans") for row in rows.all()] == ["1", "1", "0"]
+    assert [row.inner_text().rpartition("：")[2].rpartition(": ")[2] for row in rows.all()] == [
+        "扫码 1 次，其中动态码 1 次", "扫码 1 次，其中动态码 1 次", "没有扫码",
+    ]  # fmt: skip
+    presence = json.loads(asked["presence"])
+    presence["scans"] = [{**scan, "by": 2} for scan in presence["scans"]]
+    reads(manager, {**asked, "presence": json.dumps(presence, separators=(",", ":"), sort_keys=True)})
+    assert "belong together" in told(manager)
+    assert manager.page.locator("[data-give]").count() == 0
+
+
+def test_a_signature_by_a_key_that_the_site_does_not_know_for_its_person_is_not_taken(
+    phones: list[CrewPhone], site: CrewSite
+) -> None:
+    """It would be refused by everybody for ever, and the record could not be signed again."""
+    chief, second, _ = phones
+    chief.page.context.set_offline(True)
+    visit = chief.begin(site.display(), mechanics=1)
+    chief.fill(visit)
+    chief.close_list(visit)
+    joins(second, chief)
+    chief.freeze(visit)
+    chief.sign_as(0)
+    (person,) = second.page.evaluate(KEYS)
+    chief.page.evaluate(KNOW, [person["alias"], "00" * 32])
+    answers(second, chief, 1)
+    hold(second.page, chief.page)
+    assert "不是这个人登记的钥匙" in told(chief)
+    assert chief.visit(visit)["state"] != "outbox"
+    known = key_id_of(bytes.fromhex(person["public"]))
+    chief.page.evaluate(KNOW, [person["alias"], known.hex()])
+    chief.open(f"#/visit/{visit}/sign")
+    second.open("#/people")
+    signs(second, chief, 1)
+    assert chief.visit(visit)["state"] == "outbox"
 
 
 def test_a_new_key_goes_to_the_office_from_screen_to_camera(phones: list[CrewPhone], tmp_path: Path) -> None:
