@@ -7,14 +7,13 @@ from typing import Any
 
 from contracts.bundle import Bundle, bundle_from_json
 from contracts.signed_visit import verify_signed_visit
+from contracts.visit import Visit
 from edge.errors import VisitRefusedError
 from edge.visits.judge import TOLERANCE_MS
 from edge.visits.sightings import KEPT_MS
 
 
-def check_visit(
-    body: Mapping[str, Any], *, chain_id: int, contract: str, devices: Collection[bytes], now_ms: int
-) -> Bundle:
+def check_visit(body: Mapping[str, Any], *, chain_id: int, contract: str, devices: Collection[bytes]) -> Bundle:
     """The visit of a message's body, whose signatures hold, with the list and the presence proof that it brings.
 
     Args:
@@ -24,7 +23,7 @@ def check_visit(
 
     Raises:
         ContractsError: not one whole, signed visit, or a list or proof that is not the one it was signed over.
-        VisitRefusedError: a visit for another chain, contract or gateway, still to come, or too old.
+        VisitRefusedError: a visit for another chain, contract or gateway.
     """
     bundle = bundle_from_json(dict(body))
     signed, visit = bundle.signed, bundle.visit
@@ -34,11 +33,17 @@ def check_visit(
         )
     if visit.device not in devices:
         raise VisitRefusedError(f"device {visit.device.hex()[:16]}… is none that this gateway can see a visit of")
-    if visit.ended_at_s * 1000 > now_ms + TOLERANCE_MS:
-        raise VisitRefusedError(f"it ends at {visit.ended_at_s}, which is still to come; check the phone's clock")
-    if visit.started_at_s * 1000 < now_ms - KEPT_MS:
-        raise VisitRefusedError(
-            f"it began at {visit.started_at_s}, over 60 days ago; what was seen then is kept no more"
-        )
     verify_signed_visit(signed)
     return bundle
+
+
+def doubt_about(visit: Visit, now_ms: int) -> str:
+    """Why a visit cannot be judged by this clock: it is still to come, or too old; empty where it can.
+
+    One of the two clocks is wrong then, and nobody can tell from the visit which one.
+    """
+    if visit.ended_at_s * 1000 > now_ms + TOLERANCE_MS:
+        return f"it ends at {visit.ended_at_s}, which is still to come; check the phone's clock"
+    if visit.started_at_s * 1000 < now_ms - KEPT_MS:
+        return f"it began at {visit.started_at_s}, over 60 days ago; what was seen then is kept no more"
+    return ""

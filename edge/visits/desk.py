@@ -3,12 +3,18 @@
 A visit is judged once: its digest stands in the log's own table of things that happen once, written in the same
 transaction as its entries and carried into later epochs. Until then its message stays unacknowledged, so that a
 gateway that is killed meanwhile gets it again. What is refused is told on the status page and leaves no entry.
+
+A visit whose times this gateway's clock cannot be right about, still to come or long past, is not refused for that: the
+clock may be the wrong one, and an entry that it dates would be refused by the contract for good. It waits, unjudged,
+until the clock agrees or two days have gone by on the one that never steps; only so many wait so at once. Nothing is
+judged that the clock does not allow, so that waiting makes no old visit a fresh one.
 """
 
 import asyncio
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -46,6 +52,8 @@ if TYPE_CHECKING:
     from edge.visits.plans import Plans
 
 HELD_MAX = 1000
+DOUBTED_MAX = 100  # of them, so that no crew with a bad clock keeps the others out
+DOUBTED_SECONDS = 2 * 86_400.0
 _OWN_LEVEL_MAX = 2  # of a gateway that testifies for itself
 _REPAIR = 0  # VisitClass.REPAIR, whose module is loaded with the first visit
 _FACTS_KEPT = ("from_ms", "to_ms", "heard", "left_out", "taken_s", "work", "line", "presence")
@@ -62,9 +70,12 @@ class VisitDesk:
         self, *, chain_id: int, contract: str, key_class: str, gateway: bytes,
         rules: Mapping[bytes, Sequence[VisitRule]], doors: Mapping[bytes, Sequence[bytes]], packs: Sequence[Path],
         sightings: Sightings, presence: "PresenceDesk | None", swaps: Swaps, calibrations: Calibrations, watch: Watch,
-        committer: Committer, clock: Clock, days: LocalDays, say: Callable[[str], None],
+        committer: Committer, clock: Clock, days: LocalDays, say: Callable[[str], None], steps: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        """`gateway`: itself; `doors`: those beside each device; `packs`: files of plans of others."""
+        """`gateway`: itself; `doors`: those beside each device; `packs`: files of plans of others; `steps`: by how much
+        the clock was set since it was last asked, ms.
+        """
         self._chain_id = chain_id
         self._contract = contract
         self._key_class = key_class
@@ -81,8 +92,11 @@ class VisitDesk:
         self._clock = clock
         self._days = days
         self._say = say
+        self._steps = steps
+        self._monotonic = monotonic
         self._held: dict[int, Bundle] = {}  # by the number of their messages
         self._taken_at_ms: dict[int, int] = {}
+        self._doubted: dict[int, float] = {}  # which of them the clock disagrees with, and since when
         self._origin = ""  # of the log whose mail is taken
         self._taken = 0  # number of the last message that was taken, of whatever kind
         self._arrived = asyncio.Event()
@@ -96,6 +110,7 @@ class VisitDesk:
         self._origin = origin
         self._held.clear()
         self._taken_at_ms.clear()
+        self._doubted.clear()
 
     async def take(self, number: int, body: Mapping[str, Any]) -> None:
         """Receive one visit message; what is wrong with it is told, and the message is done with."""
@@ -124,10 +139,7 @@ class VisitDesk:
             raise VisitRefusedError(_NO_CONTRACT)
         from edge.visits.check import check_visit  # see there why not before
 
-        bundle = check_visit(
-            body, chain_id=self._chain_id, contract=self._contract, devices=self._rules.keys(),
-            now_ms=self._clock.now_ms(),
-        )  # fmt: skip
+        bundle = check_visit(body, chain_id=self._chain_id, contract=self._contract, devices=self._rules.keys())
         visit = bundle.visit
         if self._is_judged(visit):
             raise VisitRefusedError(f"visit {visit.digest().hex()[:16]}… was judged before")
@@ -180,7 +192,7 @@ class VisitDesk:
                 _log.warning("visits: %s; looking again later", error)
             except sqlite3.DatabaseError as error:
                 self._sightings.make_anew(error)  # what waits is judged when the log was looked through again
-            seconds = _WAITING_SECONDS if self._held else _LOOK_SECONDS
+            seconds = _WAITING_SECONDS if len(self._held) > len(self._doubted) else _LOOK_SECONDS
             try:
                 async with asyncio.timeout(seconds):
                     await self._arrived.wait()
@@ -190,9 +202,11 @@ class VisitDesk:
     async def _turn(self) -> None:
         await asyncio.to_thread(self._look)
         self._watch.look()
+        step_ms = self._steps()
+        self._taken_at_ms = {number: at_ms + step_ms for number, at_ms in self._taken_at_ms.items()}
         for number, bundle in sorted(self._held.items()):
             try:
-                if self._is_ready(number, bundle):
+                if not self._is_doubted(number, bundle) and self._is_ready(number, bundle):
                     swap = await asyncio.to_thread(self._swaps.look, bundle)
                     meter = await asyncio.to_thread(self._calibrations.look, bundle.visit)
                     if self._held.get(number) is bundle:  # and no fuller one, or another log, came meanwhile
@@ -210,11 +224,32 @@ class VisitDesk:
         finally:
             reader.close()
 
-    def _set_aside(self, number: int, bundle: "Bundle", error: Exception) -> None:
-        """Done with, and told: it may be handed in again to a program that is put right."""
+    def _is_doubted(self, number: int, bundle: "Bundle") -> bool:
+        """Whether the clock disagrees with a visit's times. It is told once, and at last the visit is done with."""
+        from edge.visits.check import doubt_about
+
+        doubt, digest = doubt_about(bundle.visit, self._clock.now_ms()), bundle.visit.digest().hex()[:16]
+        if not doubt:
+            self._doubted.pop(number, None)
+            return False
+        since = self._doubted.get(number)
+        if since is None and len(self._doubted) < DOUBTED_MAX:
+            self._doubted[number] = self._monotonic()
+            self._say(f"visit {digest}… in message {number} waits: {doubt}; or this gateway's is wrong, then check NTP")
+        elif since is None or self._monotonic() >= since + DOUBTED_SECONDS:
+            self._let_go(number)
+            self._say(f"visit {digest}… in message {number} is refused: {doubt}")
+        return True
+
+    def _let_go(self, number: int) -> None:
         self._held.pop(number, None)
         self._taken_at_ms.pop(number, None)
+        self._doubted.pop(number, None)
         self.refused += 1
+
+    def _set_aside(self, number: int, bundle: "Bundle", error: Exception) -> None:
+        """Done with, and told: it may be handed in again to a program that is put right."""
+        self._let_go(number)
         digest = bundle.visit.digest().hex()[:16]
         _log.error("visit %s… cannot be judged", digest, exc_info=error)
         self._say(
@@ -268,7 +303,8 @@ class VisitDesk:
         used = self._sightings.credited(visit.device, window_of(visit))
         taken = [one.work for one in used if one.work and one.visit != visit.digest() and one.line != line]
         own = (visit.started_at_s * 1000, visit.ended_at_s * 1000)
-        for other in (bundle.visit for bundle in self._held.values() if bundle.visit.device == visit.device):
+        beside = [bundle.visit for number, bundle in self._held.items() if number not in self._doubted]
+        for other in (one for one in beside if one.device == visit.device):
             if self._line_of(other) not in (b"", line):
                 taken += without((other.started_at_s * 1000, other.ended_at_s * 1000), [own])
         return taken

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from contracts.clock import SystemClock
 from contracts.entry import device_id
 from contracts.quantities import CLOCK_STEP, DEVICE_ONLINE
 from devices.credential import CredentialCommitter
 from devices.visit_rules import KNOWN, TEST_CARD, RuleForm, VisitRule
 from devices.watch_rules import WatchRule
+from edge.clock_watch import ClockWatch
 from edge.committer import Committer
 from edge.registers import Registers
 from edge.roster import Roster
@@ -68,6 +70,7 @@ def open_visit_desk(
         clock=settings.clock,
         days=registers.days,
         say=say,
+        steps=ClockWatch(SystemClock().now_ms).step_ms,
     )
 
 

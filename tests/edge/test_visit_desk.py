@@ -14,6 +14,7 @@ from contracts.quantities import VISIT_VERDICT
 from contracts.visit import VisitClass
 from devices.mqtt_profile import MqttJsonProfile
 from devices.profile import load_profile
+from edge.visits.desk import DOUBTED_SECONDS
 from edge.visits.finding import UNPROVEN, PresenceFinding
 from edge.visits.sightings import Sightings, kept_for
 from edge.watch import Watch
@@ -149,6 +150,83 @@ def test_a_device_that_shouts_fills_its_own_share_alone(tmp_path: Path) -> None:
         assert kept <= 50
         assert room.sightings.latest(other, "lift.mode", NOW_MS)[-1] == (START_MS + 399 * 60_000, 1), "the newest stay"
         assert [one.level for one in room.judged(bundle_of(START_MS // 1000))] == [3]
+
+
+# ---- a clock that is wrong when a visit comes ----
+
+
+@pytest.mark.parametrize("by_ms", [FAR_MS - NOW_MS, -90 * 24 * HOUR_MS], ids=["years ahead", "months behind"])
+def test_a_visit_that_the_clock_disagrees_with_waits_for_it_and_is_judged_then(tmp_path: Path, by_ms: int) -> None:
+    visit = bundle_of(START_MS // 1000)
+    with room_in(tmp_path) as room:
+        service(room)
+        room.step_clock(by_ms)
+        room.taken(visit)
+        assert room.verdict_on(visit) is None and room.desk.refused == 0
+        assert "or this gateway's is wrong, then check NTP" in room.says[-1]
+        assert room.desk.acknowledged(1) == b"0", "after a start it comes again"
+        room.taken()
+        assert len(room.says) == 1, "told once"
+        room.step_clock(-by_ms)
+        room.taken()
+        verdict = room.verdict_on(visit)
+        assert verdict is not None and verdict.level == 3
+        assert room.desk.acknowledged(1) == b"1"
+
+
+def test_a_clock_that_jumps_while_a_visit_waits_does_not_end_its_wait(tmp_path: Path) -> None:
+    """Five hours at once are not three hours in which the machine was silent."""
+    visit = bundle_of(START_MS // 1000)
+    with room_in(tmp_path) as room:
+        room.clock.at_ms = START_MS + 40 * MINUTE_MS
+        room.tell(DEVICE, Kind.STATUS, "lift.mode", [(START_MS - 60 * MINUTE_MS, 0), (START_MS + 5 * MINUTE_MS, 1)])
+        room.taken(visit)
+        room.step_clock(5 * HOUR_MS)
+        room.taken()
+        assert room.verdict_on(visit) is None
+        room.step_clock(-9 * 24 * HOUR_MS)
+        room.taken()
+        assert room.verdict_on(visit) is None, "it is still to come by this clock"
+        room.step_clock(9 * 24 * HOUR_MS - 5 * HOUR_MS)
+        room.clock.at_ms += 4 * HOUR_MS
+        room.taken()
+        assert room.verdict_on(visit) is not None
+
+
+def test_a_visit_that_the_clock_never_agrees_with_is_refused_after_two_days(tmp_path: Path) -> None:
+    old = bundle_of((NOW_MS - 61 * 24 * HOUR_MS) // 1000)
+    with room_in(tmp_path) as room:
+        room.taken(old)
+        room.running_s = DOUBTED_SECONDS - 1
+        room.taken()
+        assert room.desk.refused == 0
+        room.running_s = DOUBTED_SECONDS
+        room.taken()
+        assert room.desk.refused == 1 and "over 60 days ago" in room.says[-1]
+        assert room.verdict_on(old) is None and room.desk.acknowledged(1) == b"1"
+
+
+def test_only_so_many_visits_wait_for_the_clock_and_they_hold_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.visits.desk.DOUBTED_MAX", 2)
+    old = [bundle_of((NOW_MS - 61 * 24 * HOUR_MS) // 1000, salt=salt) for salt in range(4)]
+    with room_in(tmp_path) as room:
+        service(room)
+        room.taken(*old)
+        assert room.desk.refused == 2
+        assert [one.level for one in room.judged(bundle_of(START_MS // 1000))] == [3]
+
+
+def test_a_visit_that_waits_for_the_clock_takes_no_work_from_another(tmp_path: Path) -> None:
+    honest, ahead = bundle_of(BEFORE, MECHANIC, minutes=38), bundle_of(AFTER, OTHER, minutes=120, salt=2)
+    with room_in(tmp_path) as room:
+        run_over_midnight(room)
+        room.clock.at_ms = (MIDNIGHT_S + 65 * 60) * 1000
+        room.taken(ahead, honest)
+        verdict = room.verdict_on(honest)
+        assert verdict is not None and verdict.level == 2 and "taken_s" not in verdict.facts
+        assert room.verdict_on(ahead) is None
 
 
 # ---- one piece of work is one visit's ----

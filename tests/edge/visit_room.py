@@ -71,6 +71,8 @@ class VisitRoom:
         kept = {device: {DEVICE_ONLINE: CODE_MS, **kept_for(one)} for device, one in rules.items()}
         self.sightings = Sightings(self.path, kept, whose, retold)
         self.says: list[str] = []
+        self.steps_ms: list[int] = []  # of the clock, that the desk has not noticed yet
+        self.running_s = 0.0
         days = LocalDays(ZoneInfo("Asia/Shanghai"))
         self.registers = Registers(days)
         self.desk = VisitDesk(
@@ -80,7 +82,8 @@ class VisitRoom:
             swaps=Swaps({}, self.registers, self.committer, cast("Clock", self.clock)),
             calibrations=Calibrations(rules, places or {}, GATEWAY, self.registers, self.committer),
             watch=Watch({}, self.sightings, self.committer, self.clock), committer=self.committer, clock=self.clock,
-            days=days, say=self.says.append,
+            days=days, say=self.says.append, steps=lambda: self.steps_ms.pop() if self.steps_ms else 0,
+            monotonic=lambda: self.running_s,
         )  # fmt: skip
         self.desk.start_epoch(ORIGIN)
         self._messages = 0
@@ -141,6 +144,23 @@ class VisitRoom:
                 detail = decode_detail(rows[at + 1][1])
                 return Verdict(level=entry.value, facts=detail["facts"], items=detail["verdict"]["items"])
         return None
+
+    def step_clock(self, by_ms: int) -> None:
+        """Somebody sets the clock; that time has gone by is told by `clock` alone."""
+        self.clock.at_ms += by_ms
+        self.steps_ms.append(by_ms)
+
+    def taken(self, *bundles: Bundle) -> None:
+        """Visits that arrive, and two looks of the desk at them."""
+        asyncio.run(self._take(bundles))
+
+    async def _take(self, bundles: Sequence[Bundle]) -> None:
+        for bundle in bundles:
+            self._messages += 1
+            await self.desk.take(self._messages, bundle_to_json(bundle))
+        for _ in range(2):
+            await self.desk._turn()
+        await asyncio.to_thread(self._wait)
 
     async def _judge(self, bundles: Sequence[Bundle]) -> None:
         done = self.desk.judged + self.desk.refused + len(bundles)
