@@ -74,6 +74,8 @@ _WORK = {
             "promise_at": 1_794_001_800,
             "firm": 1,
             "rescue_s": 1800,
+            "arrived_after_s": 840,
+            "arrival_shown": True,
         },
     ],
     "people": [{"alias": "12" * 32, "key_id": "34" * 32, "duty": "mechanic", "installs": True}],
@@ -192,6 +194,7 @@ VISITS: Mapping[tuple[str, str], Described] = {
                 ("wrong_hash", "these are not the bytes whose hash was signed; send the photo itself"),
                 ("bad_picture", "it is no JPEG picture, or a damaged one; take it again"),
             ],
+            429: [("too_many_photos", "500 photos of this crew member came within 24 hours; send it again later")],
         },
     ),
 }
