@@ -4,7 +4,7 @@ A claim is provisional: a visit that proves to have been in time takes it back. 
 gateway's life since the claimed days stands on chain, which the cloud shows from the log that it holds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -107,7 +107,7 @@ class Overdue:
         from_day: int,
         through_day: int,
         *,
-        waiting: Sequence[DoneDay] = (),
+        waiting: Collection[DoneDay] = (),
     ) -> int:
         return overdue_days(
             agreement.terms,

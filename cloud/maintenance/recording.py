@@ -18,7 +18,7 @@ from cloud.chain.sender import AlreadyDone, NotYet, Transaction
 from cloud.maintenance.ground import Ground
 from cloud.maintenance.logged import logged_entry
 from cloud.store import tables
-from cloud.visits.letters import find_judgement, find_judgements
+from cloud.visits.letters import RECORDED_WITHIN_S, find_judgement, find_judgements
 from contracts.abi import encode_arguments
 from contracts.calls import service_agreements
 from contracts.calls.counterevidence import LoggedEntry
@@ -29,7 +29,7 @@ from contracts.crew_signature import (
     CrewKey,
     crew_signature,
 )
-from contracts.due import DAY_S, visit_day
+from contracts.due import visit_day
 from contracts.person import key_id_of
 from contracts.signed_visit import SignedVisit, VisitSignature, signed_visit_from_json
 from contracts.visit import NOBODY, Visit, VisitClass
@@ -38,7 +38,6 @@ __all__ = ["Recording", "line_of"]
 
 Built = Transaction | AlreadyDone | NotYet
 _AT_ONCE = 500
-_CREW_WAITED_S = 366 * DAY_S
 _FILE_LEVEL_MAX = 3  # what a gateway's key in a file can vouch for, as ServiceAgreements has it
 
 
@@ -58,13 +57,17 @@ class Recording:
         self._after: tuple[int, bytes] = (0, b"")
 
     async def step(self) -> bool:
-        """Wish for each judged visit that was not wished for; whether there was one."""
+        """Wish for each judged visit that was not wished for; whether there was one.
+
+        A step looks at 500 of those that came within a year: what its gateway never judged is not looked at for ever.
+        """
         column, now_ms = tables.visits.c, self._ground.clock.now_ms()
         place = (column.received_at_ms, column.digest)
+        after = max(self._after, (now_ms - RECORDED_WITHIN_S * 1000, b""))
         query = (
             select(column.digest, column.device, column.gateway, column.ended_at_s, column.received_at_ms)
             .add_columns(column.entry_log_id, column.entry_index)
-            .where(column.wished_at_ms.is_(None), tuple_(*place) > tuple_(*self._after))
+            .where(column.wished_at_ms.is_(None), tuple_(*place) > tuple_(*after))
             .order_by(*place)
             .limit(_AT_ONCE)
         )
@@ -184,7 +187,7 @@ class Recording:
             return AlreadyDone(says=f"{who}: the signature's deadline has passed; it was too late to record it")
         member = view.members.get(alias)
         if member is None or member.key is None or member.key_id != key_id_of(signature.public):
-            if view.head_time_s > visit.ended_at_s + _CREW_WAITED_S:
+            if view.head_time_s > visit.ended_at_s + RECORDED_WITHIN_S:
                 return AlreadyDone(says=f"{who} was not enrolled with this key within a year")
             return NotYet(says=f"{who} is not enrolled on chain with the key that signed")
         if member.firm != firm:

@@ -17,9 +17,13 @@ from cloud.store.months import entries_at
 from cloud.visits.bundles import body_of
 from contracts.entry import Kind
 
-__all__ = ["Letter", "find_judgement", "find_judgements", "gateway_of", "letters_for", "letters_sent", "mail_again"]
+__all__ = [
+    "KEPT_S", "RECORDED_WITHIN_S", "Letter", "find_judgement", "find_judgements", "gateway_of", "letters_for",
+    "letters_sent", "mail_again",
+]  # fmt: skip
 
 KEPT_S = 60 * 86_400  # gateways keep what they saw for 60 days: older visits are judged by nobody
+RECORDED_WITHIN_S = 366 * 86_400  # what no chain has by then, none will have: signatures hold for months
 _EARLY_MS = 10 * 60_000  # a gateway judges visits that end so soon by its own clock
 _AT_ONCE = 20
 _SOUGHT_AT_ONCE = 500
