@@ -35,7 +35,7 @@ from edge.errors import VisitRefusedError
 from edge.log_store import EntryRow
 from edge.visits.calibration import Calibrations
 from edge.visits.calibration_rules import MeterHeard
-from edge.visits.finding import UNPROVEN
+from edge.visits.finding import UNPROVEN, Finding
 from edge.visits.items import SILENT_MS, Track, Window, asked_by, cut_off, without
 from edge.visits.judge import Judgement, judge, window_of
 from edge.visits.sightings import ACCESS_GRANTED, Sightings
@@ -96,6 +96,7 @@ class VisitDesk:
         self._monotonic = monotonic
         self._held: dict[int, Bundle] = {}  # by the number of their messages
         self._taken_at_ms: dict[int, int] = {}
+        self._shown: dict[int, tuple[Bundle, bool]] = {}  # of those that others wait beside
         self._doubted: dict[int, float] = {}  # which of them the clock disagrees with, and since when
         self._origin = ""  # of the log whose mail is taken
         self._taken = 0  # number of the last message that was taken, of whatever kind
@@ -111,6 +112,7 @@ class VisitDesk:
         self._held.clear()
         self._taken_at_ms.clear()
         self._doubted.clear()
+        self._shown.clear()
 
     async def take(self, number: int, body: Mapping[str, Any]) -> None:
         """Receive one visit message; what is wrong with it is told, and the message is done with."""
@@ -206,7 +208,11 @@ class VisitDesk:
         self._taken_at_ms = {number: at_ms + step_ms for number, at_ms in self._taken_at_ms.items()}
         for number, bundle in sorted(self._held.items()):
             try:
-                if not self._is_doubted(number, bundle) and self._is_ready(number, bundle):
+                if self._held.get(number) is not bundle or self._is_doubted(number, bundle):
+                    continue  # another log, or a fuller one, came meanwhile; or the clock disagrees
+                if self._gives_way(number, bundle):
+                    continue
+                if self._is_ready(number, bundle):
                     swap = await asyncio.to_thread(self._swaps.look, bundle)
                     meter = await asyncio.to_thread(self._calibrations.look, bundle.visit)
                     if self._held.get(number) is bundle:  # and no fuller one, or another log, came meanwhile
@@ -241,11 +247,30 @@ class VisitDesk:
             self._say(f"visit {digest}… in message {number} is refused: {doubt}")
         return True
 
+    def _gives_way(self, number: int, bundle: "Bundle") -> bool:
+        """Whether nobody was shown to be there, and a visit of others over the same time waits whose people were.
+
+        That one is judged first, whichever came first: the machine's work is credited once. None gives way to one that
+        gives way itself, so that all come to their turn.
+        """
+        rivals = [other for other, one in self._beside(bundle).items() if _meet(bundle.visit, one.visit)]
+        return bool(rivals) and not self._is_shown(number) and any(map(self._is_shown, rivals))
+
+    def _is_shown(self, number: int) -> bool:
+        """Whether a visit's people were there, by the display's codes or the like; asked once of each that waits."""
+        bundle, known = self._held[number], self._shown.get(number)
+        if known is None or known[0] is not bundle:
+            found = None if self._presence is None else self._presence.find(bundle).word
+            known = self._shown[number] = bundle, found is Finding.CONFIRMED
+        return known[1]
+
     def _let_go(self, number: int) -> None:
-        self._held.pop(number, None)
-        self._taken_at_ms.pop(number, None)
-        self._doubted.pop(number, None)
+        self._forget(number)
         self.refused += 1
+
+    def _forget(self, number: int) -> None:
+        for held in (self._held, self._taken_at_ms, self._doubted, self._shown):
+            held.pop(number, None)
 
     def _set_aside(self, number: int, bundle: "Bundle", error: Exception) -> None:
         """Done with, and told: it may be handed in again to a program that is put right."""
@@ -283,7 +308,7 @@ class VisitDesk:
             due=asked_by(rules, pack, visit.visit_class, None),
             presence=UNPROVEN if self._presence is None else self._presence.find(bundle),
             key_class=self._key_class,
-            taken=self._others_work(visit, line),
+            taken=self._others_work(bundle, line),
             level_max=_OWN_LEVEL_MAX if visit.device == self._gateway else 4,
             swap=swap,
             meter=meter,
@@ -296,18 +321,27 @@ class VisitDesk:
             return b""
         return line_of(visit, self._days.day_of(visit.ended_at_s * 1000))
 
-    def _others_work(self, visit: "Visit", line: bytes) -> list[Window]:
+    def _others_work(self, bundle: "Bundle", line: bytes) -> list[Window]:
         """What is another visit's: the work that one was credited with, and the time of one that waits beside this."""
+        visit = bundle.visit
         if not line:
             return []
         used = self._sightings.credited(visit.device, window_of(visit))
         taken = [one.work for one in used if one.work and one.visit != visit.digest() and one.line != line]
         own = (visit.started_at_s * 1000, visit.ended_at_s * 1000)
-        beside = [bundle.visit for number, bundle in self._held.items() if number not in self._doubted]
-        for other in (one for one in beside if one.device == visit.device):
-            if self._line_of(other) not in (b"", line):
-                taken += without((other.started_at_s * 1000, other.ended_at_s * 1000), [own])
+        for other in (one.visit for one in self._beside(bundle).values()):
+            taken += without((other.started_at_s * 1000, other.ended_at_s * 1000), [own])
         return taken
+
+    def _beside(self, bundle: "Bundle") -> Mapping[int, "Bundle"]:
+        """The visits of other lines at the same device that wait to be judged, by the numbers of their messages."""
+        line = self._line_of(bundle.visit)
+        same = {
+            number: one
+            for number, one in self._held.items()
+            if line and one.visit.device == bundle.visit.device and number not in self._doubted
+        }
+        return {number: one for number, one in same.items() if self._line_of(one.visit) not in (b"", line)}
 
     def _log(self, number: int, bundle: "Bundle", swap: SwapSeen | None, meter: MeterHeard | None) -> None:
         visit, judgement = bundle.visit, self._judged(bundle, swap, meter)
@@ -315,7 +349,7 @@ class VisitDesk:
             self._swaps.log(bundle, swap, judgement.findings)
         rows = visit_rows(visit, judgement, self._clock.now_ms())
         self._sightings.expect(visit.device, decode_detail(rows[1][1]))
-        del self._held[number], self._taken_at_ms[number]
+        self._forget(number)
         self._committer.submit(
             Submission(
                 rows,
@@ -340,6 +374,12 @@ class VisitDesk:
         if visit.device == self._gateway:
             tracks["gateway"] = [(window[0], 1)]  # what it did not log did not happen
         return tracks
+
+
+def _meet(one: "Visit", other: "Visit") -> bool:
+    """Whether both are judged by some of the same time."""
+    mine, theirs = window_of(one), window_of(other)
+    return mine[0] < theirs[1] and theirs[0] < mine[1]
 
 
 def _fits(rule: VisitRule, pack: "Pack | None", swap: SwapSeen | None) -> bool:

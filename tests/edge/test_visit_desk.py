@@ -15,7 +15,7 @@ from contracts.visit import VisitClass
 from devices.mqtt_profile import MqttJsonProfile
 from devices.profile import load_profile
 from edge.visits.desk import DOUBTED_SECONDS
-from edge.visits.finding import UNPROVEN, PresenceFinding
+from edge.visits.finding import UNPROVEN, Finding, PresenceFinding
 from edge.visits.sightings import Sightings, kept_for
 from edge.watch import Watch
 from tests.bundles import bundle_of
@@ -272,6 +272,40 @@ def test_one_inspection_is_one_visits_work(
     assert credited.facts["work"]["to_ms"] - credited.facts["work"]["from_ms"] == 10 * MINUTE_MS
     assert other_visit.items["inspection-mode"] == "not-seen"
     assert other_visit.facts["taken_s"] >= 300
+
+
+class Shown:
+    """A display that one visit's people scanned, and the other's did not."""
+
+    def __init__(self, visit: Bundle) -> None:
+        self._digest = visit.visit.digest()
+
+    def find(self, bundle: Bundle) -> PresenceFinding:
+        is_shown = bundle.visit.digest() == self._digest
+        return PresenceFinding(word=Finding.CONFIRMED if is_shown else Finding.NOT_SEEN, is_due=True)
+
+
+@pytest.mark.parametrize("is_ready_first", [True, False], ids=["and ready first", "and ready together"])
+def test_a_visit_whose_people_were_shown_to_be_there_is_credited_before_one_that_came_first(
+    tmp_path: Path, *, is_ready_first: bool
+) -> None:
+    """A fake over another crew's work, handed in before it: the crew that scanned the display keeps its work."""
+    fake = bundle_of(BEFORE, OTHER, minutes=15 if is_ready_first else 38)
+    honest = bundle_of(MIDNIGHT_S - 20 * 60, MECHANIC, minutes=50, salt=2)
+    with room_in(tmp_path, Shown(honest)) as room:
+        room.tell(DEVICE, Kind.STATUS, "lift.mode", [((MIDNIGHT_S - 60 * 60) * 1000, 0)])
+        for minutes, code in ((-18, 1), (-8, 0), (2, 0)):
+            room.tell(DEVICE, Kind.STATUS, "lift.mode", [((MIDNIGHT_S + minutes * 60) * 1000, code)])
+        room.clock.at_ms = (MIDNIGHT_S + 31 * 60) * 1000
+        room.taken(fake, honest)
+        assert room.verdict_on(fake) is None, "the machine has not told yet what came after the other one"
+        room.tell(DEVICE, Kind.STATUS, "lift.mode", [((MIDNIGHT_S + 60 * 60) * 1000, 0)])
+        room.clock.at_ms = (MIDNIGHT_S + 61 * 60) * 1000
+        room.taken()
+        (late, true) = (room.verdict_on(one) for one in (fake, honest))
+        assert true is not None and late is not None
+        assert true.items["inspection-mode"] == "confirmed" and true.level >= 2
+        assert late.items["inspection-mode"] == "not-seen" and late.level == 0
 
 
 def test_a_visit_that_its_crew_signs_again_and_a_repair_take_nothing_from_each_other(tmp_path: Path) -> None:
