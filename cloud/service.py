@@ -26,6 +26,7 @@ from cloud.integrity.worker import IntegrityDesk
 from cloud.mail import Bell, MailRoom
 from cloud.maintenance.availability import Availability
 from cloud.maintenance.notes import forget_notes
+from cloud.maintenance.repair_photos import RepairPhotos
 from cloud.maintenance.roster import Roster
 from cloud.retention.keeper import Retention
 from cloud.retention.returned import erase_returned
@@ -79,6 +80,7 @@ class Cloud:
     bell: Bell
     visits: VisitRoom
     photos: PhotoRoom
+    repair_photos: RepairPhotos
     arrivals: ArrivalRoom
     integrity: IntegrityDesk
     availability: Availability
@@ -173,6 +175,7 @@ class Cloud:
     async def _sweep(self) -> bool:
         now_ms = self.settings.clock.now_ms()
         await forget_notes(self.store, now_ms)
+        await self.repair_photos.sweep()
         return await self.identity.sweep(now_ms)
 
     async def _prepare_months(self) -> bool:
@@ -232,13 +235,7 @@ async def open_cloud(
         stack.callback(archive.unlock)
         duties = Duties(store)
         stack.push_async_callback(duties.release)
-        photos = PhotoRoom(
-            store=store,
-            folder=settings.photos_dir,
-            clock=settings.clock,
-            quota=PhotoQuota(photos=settings.photos_per_day, octets=settings.photo_bytes_per_day),
-        )
-        stack.callback(photos.close)
+        photos, repair_photos = _photos(settings, store, stack)
         yield Cloud(
             settings=settings,
             archive=archive,
@@ -258,6 +255,7 @@ async def open_cloud(
                 chain_word=chain.maintenance.word if chain else not_on_chain,
             ),
             photos=photos,
+            repair_photos=repair_photos,
             arrivals=_arrivals(settings, store, directory, chain),
             integrity=_integrity(settings, store, directory, photos, chain),
             availability=Availability(
@@ -294,6 +292,15 @@ async def _open_chain(
     from cloud.chain.connection import open_chain  # web3 costs seconds of import: not without a chain
 
     return await open_chain(settings, store, super_log, directory, bell, stack)
+
+
+def _photos(settings: CloudSettings, store: Store, stack: AsyncExitStack) -> tuple[PhotoRoom, RepairPhotos]:
+    quota = PhotoQuota(photos=settings.photos_per_day, octets=settings.photo_bytes_per_day)
+    photos = PhotoRoom(store=store, folder=settings.photos_dir, clock=settings.clock, quota=quota)
+    repair_photos = RepairPhotos(store=store, folder=settings.photos_dir)
+    for room in (photos, repair_photos):
+        stack.callback(room.close)
+    return photos, repair_photos
 
 
 def _arrivals(

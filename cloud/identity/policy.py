@@ -131,7 +131,9 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/v1/devices/{name}/public"): _EVERYBODY,
     ("GET", "/repairs"): _reads(*HOUSEHOLD),
     ("GET", "/repairs/{name}"): _reads(*HOUSEHOLD),  # and within, of their own flat
+    ("GET", "/repairs/{name}/photo"): _reads(*HOUSEHOLD, _M, Role.CREW, Role.FIRM),  # and within, whom it concerns
     ("POST", "/repairs"): _acts(*HOUSEHOLD),
+    ("POST", "/repairs/{name}/photo"): _acts(*HOUSEHOLD),
     ("POST", "/repairs/{name}"): Rule(gate=Gate.ROLES, roles=frozenset({Role.OWNER}), is_act=True, load=Load.COSTLY),
     ("GET", "/work"): _reads(*_WORK),
     ("GET", "/orders/{name}"): _reads(*_WORK),  # and within, by the firm that serves the device

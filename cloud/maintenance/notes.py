@@ -4,7 +4,7 @@ from sqlalchemy import delete
 
 from cloud.store import Store, tables
 
-__all__ = ["NOTES_MS", "WORDS_MS", "forget_notes"]
+__all__ = ["NOTES_MS", "WORDS_MS", "forget_household", "forget_notes"]
 
 _DAY_MS = 86_400_000
 NOTES_MS = 90 * _DAY_MS  # a passenger's, at a device
@@ -17,3 +17,9 @@ async def forget_notes(store: Store, now_ms: int) -> None:
     async with store.write(None) as connection:
         await connection.execute(delete(tables.fault_notes).where(notes < now_ms - NOTES_MS))
         await connection.execute(delete(tables.repair_words).where(words < now_ms - WORDS_MS))
+
+
+async def forget_household(store: Store, unit: bytes) -> None:
+    """Delete what one household wrote: somebody of it asked to be erased. The photographs go with the next sweep."""
+    async with store.write(None) as connection:
+        await connection.execute(delete(tables.repair_words).where(tables.repair_words.c.unit == unit))

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, update
 
 from cloud.directory import DirectoryDevice, DirectoryFirm, DirectoryUnit, Words
+from cloud.identity import audit
 from cloud.identity.roles import HOUSEHOLD, Role
 from cloud.questions.ground import title
 from cloud.questions.work import WorkQuestions
 from cloud.store import tables
 from cloud.store.upsert import insert_new
+from cloud.visits.pictures import PictureRefused
 from cloud.web.answers import Person
 from cloud.web.device_answers import FaultNote, Work, WorkOrder
 from cloud.web.repair_answers import Repair, RepairAnswer, RepairForm, RepairPlace, RepairReason, SigningTerms
@@ -40,6 +42,7 @@ _ELSEWHERE = DirectoryDevice(
     title=Words(zh="其他（楼里的任何东西）", en="Something else in the building"),
 )  # fmt: skip
 """What has no device: a lamp, a tap, a wall."""
+_FIRMS = frozenset({Role.CREW, Role.FIRM})
 _ANSWERS = frozenset({"confirm", "withdraw"})  # that need no words
 
 
@@ -78,9 +81,8 @@ class RepairQuestions(WorkQuestions):
 
     async def repair(self, viewer: Person, name: bytes) -> Repair | None:
         """One report of the viewer's own flat by its order's name."""
-        row = await self._row(name)
-        unit = self.directory.unit_of(row.unit) if row is not None else None
-        if row is None or unit is None or self._own_unit(viewer, unit.name) is None or row.said_at_ms < viewer.since_ms:
+        row = await self._own_row(viewer, name)
+        if row is None:
             return None
         async with self.store.read() as connection:
             reasons = await self._reasons(connection, [name])
@@ -142,6 +144,55 @@ class RepairQuestions(WorkQuestions):
             return RepairAnswer(status=202, code="sent", name=name.hex())
         return await self._keep(viewer, unit, "reopen", name, row.device, digest, detail, act)
 
+    async def add_repair_photo(self, viewer: Person, name: bytes, octets: bytes) -> RepairAnswer:
+        """Keep the photograph of an own report that has none: what was sent once is not exchanged later."""
+        row = await self._own_row(viewer, name)
+        if row is None:
+            return RepairAnswer(status=404, code="not_found", remedy="begin again from your own page")
+        try:
+            is_new = await self.cloud.repair_photos.add(name, row.unit, octets)
+        except PictureRefused as refusal:
+            return RepairAnswer(status=422, code="bad_picture", remedy=str(refusal), name=name.hex())
+        if not is_new:
+            return RepairAnswer(
+                status=409, code="has_photo", remedy="the report has its photo already", name=name.hex()
+            )
+        return RepairAnswer(status=201, code="kept", name=name.hex())
+
+    async def repair_photo(self, viewer: Person, name: bytes) -> bytes | None:
+        """A report's photograph for its own household, for the manager, and for the firm that serves what it is about,
+        once it is an order; each look of the latter is in the audit log first.
+        """
+        row = await self._row(name)
+        if row is None or not await self._may_look(viewer, row):
+            return None
+        photo = await self.cloud.repair_photos.read(name, row.unit)
+        if photo is not None and viewer.grant is not None and viewer.role not in HOUSEHOLD:
+            await self.cloud.identity.audit.write(
+                audit.Act.PHOTO_SHOWN, at_ms=self.now_ms(), account=viewer.grant.account, role=viewer.grant.role.value,
+                unit=row.unit, what=f"/repairs/{name.hex()[:16]}/photo",
+            )  # fmt: skip
+        return photo
+
+    async def _may_look(self, viewer: Person, row: Any) -> bool:
+        if viewer.role in HOUSEHOLD:
+            return await self._own_row(viewer, row.order_name) is not None
+        if viewer.role in _FIRMS:
+            return await self.order(viewer, row.order_name) is not None
+        return viewer.role is Role.MANAGER
+
+    async def _own_row(self, viewer: Person, name: bytes) -> Any:
+        """The row of an own flat's report, from since when it is the viewer's; None for any other."""
+        row = await self._row(name)
+        unit = self.directory.unit_of(row.unit) if row is not None else None
+        is_own = unit is not None and self._own_unit(viewer, unit.name) is not None
+        return row if is_own and row.said_at_ms >= viewer.since_ms else None
+
+    def _photo_of(self, viewer: Person, name: bytes) -> str:
+        """Where somebody who looks after a repair finds its photograph."""
+        is_theirs = viewer.role is Role.MANAGER or viewer.role in _FIRMS
+        return f"/repairs/{name.hex()}/photo" if is_theirs and self.cloud.repair_photos.has(name) else ""
+
     # -- what others see of it --------------------------------------------------------------------------------------
 
     async def work(self, viewer: Person) -> Work | None:
@@ -162,7 +213,7 @@ class RepairQuestions(WorkQuestions):
         async with self.store.read() as connection:
             reasons = await self._reasons(connection, [name])
         words = (report.says, *(one.says for one in reasons.get(name, ())))
-        return replace(found, where=report.place, words=words)
+        return replace(found, where=report.place, words=words, photo=self._photo_of(viewer, name))
 
     async def _unsigned(self, viewer: Person) -> list[FaultNote]:
         column = tables.repair_words.c
@@ -188,7 +239,7 @@ class RepairQuestions(WorkQuestions):
         whose = title(unit.title) if unit else None
         return FaultNote(
             at_ms=row.said_at_ms, device=about, name=device.name if device else "", place=report.place,
-            says=report.says, flat=whose,
+            says=report.says, flat=whose, photo=self._photo_of(viewer, row.order_name) if unit else "",
         )  # fmt: skip
 
     def _served(self, viewer: Person, firm: DirectoryFirm | None) -> Sequence[DirectoryDevice]:
@@ -265,6 +316,7 @@ class RepairQuestions(WorkQuestions):
             transaction=self._reported_in(row.order_name),
             reasons=tuple(reasons),
             terms=self._terms_of(viewer, unit),
+            has_photo=self.cloud.repair_photos.has(row.order_name),
         )
 
     def _reported_in(self, name: bytes) -> str | None:

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from cloud.directory import DirectoryFile
 from cloud.errors import ArchiveError, SettingsError
 from cloud.identity.audit import LOCK, Act, write_entry
+from cloud.maintenance.notes import forget_household
+from cloud.maintenance.repair_photos import sweep_repair_photos
 from cloud.months import month_of
 from cloud.retention.holds import read_holds
 from cloud.retention.keeper import Retention
@@ -85,6 +87,8 @@ async def _erase_unit(settings: CloudSettings, store: Store, name: str, reason: 
     holds = await read_holds(store, _chain_id(settings), now_ms=now_ms, boundaries_due=due)
     erased = await erase_devices(store, devices, says=reason, now_ms=now_ms, holds=holds, boundaries_due=due)
     keys = await shred_devices(store, devices, says=reason, now_ms=now_ms)
+    await forget_household(store, unit.alias)
+    await sweep_repair_photos(store, settings.photos_dir)
     say(f"{keys} data keys were destroyed: no older backup of the database shows what they sealed")
     say("older backups of segments do: let them go by age, as docs/operations.md says")
     return erased

@@ -10,13 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cloud.errors import StoreError
 
-__all__ = ["BILLS", "DEVICES", "LINE_NOTES", "SEALED", "SEALER", "UNITS", "VOLUMES", "Sealer", "seal", "unseal"]
+__all__ = [
+    "BILLS", "DEVICES", "LINE_NOTES", "REPAIR_PHOTOS", "SEALED", "SEALER", "UNITS", "VOLUMES", "Sealer", "seal",
+    "unseal",
+]  # fmt: skip
 
 SEALED = b"\xffMv1"
 """How sealed bytes begin."""
 SEALER = "sealer"
 """Where a connection's `info` holds the keys."""
-BILLS, LINE_NOTES, VOLUMES = "bills", "line notes", "volumes"
+BILLS, LINE_NOTES, VOLUMES, REPAIR_PHOTOS = "bills", "line notes", "volumes", "repair photos"
 """What is sealed, as a key's purpose says it."""
 UNITS, DEVICES = "unit_keys", "device_keys"
 """Whose keys they are, as the key store's tables are called."""

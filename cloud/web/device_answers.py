@@ -226,6 +226,7 @@ class FaultNote:
     place: str
     says: str
     flat: Title | None = None  # whose household wrote it: for the manager alone
+    photo: str = ""  # the address of its photograph; "" where there is none for the reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +254,7 @@ class WorkOrder:
     arrival_transaction: str | None = None  # 0x…, that recorded it
     where: str = ""  # as a household says; "" where the machine or nobody did
     words: tuple[str, ...] = ()  # its report, then each reason why it was not done
+    photo: str = ""  # the address of the report's photograph; "" where there is none for the reader
 
     @property
     def is_open(self) -> bool:

@@ -42,6 +42,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         _n("Too many requests at once"),
         _n("Wait a minute, then load the page again. Nothing was changed."),
     ),
+    "bad_photo": (
+        422,
+        _n("The photo cannot be read"),
+        _n("Take a smaller one, as JPEG, PNG or WebP. Look at your repairs first: your words may be there already."),
+    ),
     "unknown_label": (
         404,
         _n("This code is none of ours"),

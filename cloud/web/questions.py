@@ -149,5 +149,11 @@ class Questions(Protocol):
     async def answer_repair(self, viewer: Person, name: bytes, detail: bytes | None, act: bytes) -> RepairAnswer:
         """Relay what an owner signed about finished work, or about a report that nobody has accepted."""
 
+    async def add_repair_photo(self, viewer: Person, name: bytes, octets: bytes) -> RepairAnswer:
+        """Keep the photograph of a report that has none."""
+
+    async def repair_photo(self, viewer: Person, name: bytes) -> bytes | None:
+        """A report's photograph, a JPEG; None for everybody whom it does not concern."""
+
     async def oversight(self, viewer: Person) -> Oversight | None:
         """For manager, committee and regulator; None for everybody else."""

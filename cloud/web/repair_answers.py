@@ -72,6 +72,7 @@ class Repair:
     transaction: str | None
     reasons: tuple[RepairReason, ...]
     terms: SigningTerms | None  # None: this viewer signs nothing about it
+    has_photo: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from cloud.visits.redrawn import BYTES_MAX
 from cloud.web.bills import refusal
 from cloud.web.devices import plain_words
 from cloud.web.doors import read_body, read_form
+from cloud.web.multipart import PostedForm, parse_multipart
 from cloud.web.page import Pages, Visit
 from cloud.web.problems import problem_page
 from cloud.web.repair_answers import RepairAnswer
@@ -61,10 +63,38 @@ def routes(pages: Pages) -> APIRouter:
             if posted is None or posted.detail is None:
                 return _malformed()
             return _said(await ask.report_repair(visit.viewer, posted.door, posted.detail, posted.act))
-        form = await read_form(request, _FORM_BYTES_MAX)
-        place, says = plain_words(form.get("place", "")), plain_words(form.get("says", ""))
-        answer = await ask.tell_repair(visit.viewer, form.get("door", ""), form.get("device", ""), place, says)
-        return RedirectResponse(f"/repairs/{answer.name}", 303) if answer.name else _problem(pages, visit, answer)
+        form = await _form(request)
+        if form is None:
+            return problem_page(pages, visit, "bad_photo")
+        fields = form.fields
+        place, says = plain_words(fields.get("place", "")), plain_words(fields.get("says", ""))
+        answer = await ask.tell_repair(visit.viewer, fields.get("door", ""), fields.get("device", ""), place, says)
+        if not answer.name:
+            return _problem(pages, visit, answer)
+        if form.file:
+            kept = await ask.add_repair_photo(visit.viewer, bytes.fromhex(answer.name), form.file)
+            if kept.status == 422:  # the words are kept, and say so on their page
+                return problem_page(pages, visit, "bad_photo")
+        return RedirectResponse(f"/repairs/{answer.name}", 303)
+
+    @router.get("/repairs/{name}/photo")
+    async def photo(request: Request, name: str) -> Response:
+        visit = await pages.visit(request)
+        named = octets_of(name)
+        found = await ask.repair_photo(visit.viewer, named) if visit.viewer and named else None
+        if found is None:
+            return refusal(pages, visit)
+        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", "content-disposition": "inline"}
+        return Response(found, media_type="image/jpeg", headers=headers)
+
+    @router.post("/repairs/{name}/photo")
+    async def add_photo(request: Request, name: str) -> Response:
+        visit = await pages.visit(request)
+        named, octets = octets_of(name), await read_body(request, BYTES_MAX)
+        assert visit.viewer is not None, "the guard asked"
+        if named is None or not octets:
+            return _said(RepairAnswer(status=422, code="bad_picture", remedy="take a smaller photo"))
+        return _said(await ask.add_repair_photo(visit.viewer, named, octets))
 
     @router.post("/repairs/{name}")
     async def answer(request: Request, name: str) -> Response:
@@ -76,6 +106,15 @@ def routes(pages: Pages) -> APIRouter:
         return _said(await ask.answer_repair(visit.viewer, named, posted.detail, posted.act))
 
     return router
+
+
+async def _form(request: Request) -> PostedForm | None:
+    """The form's fields and its photo, if one was chosen; None where it is too large or not whole."""
+    kind = request.headers.get("content-type", "")
+    if not kind.startswith("multipart/"):
+        return PostedForm(await read_form(request, _FORM_BYTES_MAX))
+    body = await read_body(request, BYTES_MAX + _FORM_BYTES_MAX)
+    return None if body is None else parse_multipart(kind, body)
 
 
 def _is_json(request: Request) -> bool:

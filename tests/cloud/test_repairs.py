@@ -3,28 +3,38 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sqlalchemy import select
 
+from cloud.identity.audit import Act
+from cloud.identity.people import Grant
 from cloud.identity.roles import Role
 from cloud.maintenance.notes import WORDS_MS, forget_notes
 from cloud.questions import StoreQuestions
+from cloud.retention.command import run_erase
 from cloud.store import tables
+from cloud.store.sealing import SEALED
+from cloud.visits.pictures import PictureRefused
+from cloud.visits.redrawn import BYTES_MAX, REDRAWN_BYTES_MAX, redrawn
 from cloud.web.answers import Person, Title
 from contracts.detail import encode_detail
 from contracts.entry import device_id
 from contracts.repair import RepairError, Report, parse_report
 from contracts.work_order import NO_DEVICE
 from tests.cloud.house import House, directory, house, urn_of
+from tests.cloud.photographs import jpeg, scene
 
 Run = Callable[[Any], Any]
 NOBODY = Title(zh="", en="")
 OWNER = Person(key="o", role=Role.OWNER, title=NOBODY, units=("b07-0501",))
 NEIGHBOUR = Person(key="n", role=Role.OWNER, title=NOBODY, units=("b07-0502",))
 OFFICERS = {role: Person(key=role.value, role=role, title=NOBODY) for role in (Role.MANAGER, Role.COMMITTEE)}
+GRANT = Grant(number=1, account=bytes(16), role=Role.CREW, unit=None, firm=None, granted_at_ms=0, ended_at_ms=None)
 LIFT = device_id("urn:minglou:cuiyuan:b07:lift:1")
 
 
@@ -80,6 +90,100 @@ def test_what_is_no_report_is_refused_and_nobody_floods_the_office(run: Run, tmp
                 assert (await connection.execute(select(tables.repair_words))).all() == []
 
     run(scenario())
+
+
+def test_a_reports_photo_lies_sealed_and_is_seen_by_whom_it_concerns(run: Run, tmp_path: Path) -> None:
+    octets = jpeg(scene(1, side=200))
+
+    async def scenario() -> None:
+        async with house(tmp_path) as site:
+            ask = site_of(tmp_path, site)
+            told = await ask.tell_repair(OWNER, "b07-0501", LIFT.hex(), "", "it stops between floors")
+            name = bytes.fromhex(told.name)
+            assert await ask.repair_photo(OWNER, name) is None
+            assert (await ask.add_repair_photo(NEIGHBOUR, name, octets)).status == 404
+            assert (await ask.add_repair_photo(OWNER, name, b"no photo")).status == 422
+            assert (await ask.add_repair_photo(OWNER, name, octets)).status == 201
+            assert (await ask.add_repair_photo(OWNER, name, octets)).status == 409, "none takes its place later"
+            (file,) = (site.cloud.settings.photos_dir / "repairs").iterdir()
+            assert file.read_bytes().startswith(SEALED) and file.stat().st_mode & 0o077 == 0
+            seen = await ask.repair_photo(OWNER, name)
+            assert seen is not None and seen.startswith(b"\xff\xd8")
+            officer = replace(OFFICERS[Role.MANAGER], grant=replace(GRANT, role=Role.MANAGER))
+            assert await ask.repair_photo(officer, name) == seen
+            noted = [entry for entry in await site.cloud.identity.audit.newest() if entry.act is Act.PHOTO_SHOWN]
+            assert [entry.role for entry in noted] == ["manager"], "a look that is not the household's is written down"
+            found = await ask.work(officer)
+            assert found is not None and [note.photo for note in found.notes] == [f"/repairs/{told.name}/photo"]
+            others = [Person(key=one.value, role=one, title=NOBODY) for one in (Role.REGULATOR, Role.FIRM, Role.CREW)]
+            others += [OFFICERS[Role.COMMITTEE], NEIGHBOUR, replace(OWNER, since_ms=site.clock.at_ms + 1)]
+            assert [await ask.repair_photo(one, name) for one in others] == [None] * len(others)
+            committee = await ask.work(OFFICERS[Role.COMMITTEE])
+            assert committee is not None and [note.photo for note in committee.notes] == [""]
+            file.write_bytes(file.read_bytes()[:-1] + b"x")
+            assert await ask.repair_photo(OWNER, name) is None, "altered"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("way", ["kept long enough", "the household is erased"])
+def test_a_reports_photo_goes_with_its_words(run: Run, tmp_path: Path, way: str) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as site:
+            ask, store = site_of(tmp_path, site), site.cloud.store
+            own, others = [
+                bytes.fromhex((await ask.tell_repair(one, one.units[0], "", "", "a lamp")).name)
+                for one in (OWNER, NEIGHBOUR)
+            ]
+            for one, name in ((OWNER, own), (NEIGHBOUR, others)):
+                assert (await ask.add_repair_photo(one, name, jpeg(scene(1, side=64)))).status == 201
+            await site.cloud.repair_photos.sweep()
+            assert site.cloud.repair_photos.has(own) and site.cloud.repair_photos.has(others)
+            if way == "kept long enough":
+                await forget_notes(store, site.clock.at_ms + WORDS_MS + 1)
+            else:
+                assert await run_erase(site.cloud.settings, entry=None, unit="b07-0501", reason="asked", say=str) == 0
+            if way == "kept long enough":
+                await site.cloud.repair_photos.sweep()
+            assert not site.cloud.repair_photos.has(own)
+            assert site.cloud.repair_photos.has(others) is (way != "kept long enough")
+
+    run(scenario())
+
+
+def png(width: int, height: int) -> bytes:
+    kept = BytesIO()
+    Image.new("L", (width, height)).save(kept, "PNG")
+    return kept.getvalue()
+
+
+def gif() -> bytes:
+    kept = BytesIO()
+    Image.new("L", (64, 64)).save(kept, "GIF")
+    return kept.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("octets", "says"),
+    [(b"", "no photo"), (gif(), "no photo"), (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no photo"),
+     (jpeg(scene(1, side=200))[:900], "no photo"), (png(8, 8), "8 x 8"), (png(4000, 4000), "4000 x 4000"),
+     (bytes(BYTES_MAX + 1), "12 MB")],
+    ids=["nothing", "gif", "svg", "cut", "small", "large", "heavy"],
+)  # fmt: skip
+def test_what_is_no_photo_is_not_drawn(octets: bytes, says: str) -> None:
+    with pytest.raises(PictureRefused, match=says):
+        redrawn(octets)
+
+
+def test_a_photo_is_drawn_upright_and_bounded() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    kept = BytesIO()
+    Image.effect_noise((2400, 1800), 120).convert("RGB").save(kept, "JPEG", exif=exif, quality=95)
+    small = redrawn(kept.getvalue())
+    assert len(small) <= REDRAWN_BYTES_MAX
+    with Image.open(BytesIO(small)) as picture:
+        assert picture.format == "JPEG" and picture.size[0] < picture.size[1] <= 1600 and not picture.getexif()
 
 
 def test_a_report_has_one_spelling_and_comes_back_from_it() -> None:

@@ -9,6 +9,7 @@ import { encodeDetail } from "./verifier/detail.js";
 import { keyIdOf, personDigest } from "./verifier/person.js";
 import { sha256 } from "./verifier/sha256.js";
 import { PURPOSE, body } from "./verifier/work_order.js";
+import { reduce } from "./crew/photo.js";
 import { holds, sign } from "./ownerkey.js";
 
 const NO_DEVICE = "0".repeat(64);
@@ -52,6 +53,36 @@ async function report(terms, detail, deviceHex) {
   return post("/repairs", { door: terms.door ?? "", detail, act });
 }
 
+/** The chosen photo, made small and rid of its place; null where none was chosen or it is none. */
+async function photoOf(form) {
+  const [file] = form.elements.photo.files;
+  if (!file) return null;
+  const { bytes, type } = await reduce(file);
+  return new File([bytes], "photo.jpg", { type });
+}
+
+/** Hand a report's photo in behind its words; whether it is there. */
+async function addPhoto(name, photo) {
+  if (!photo) return true;
+  const response = await fetch(`/repairs/${name}/photo`, { method: "POST", headers: { "content-type": photo.type }, body: photo });
+  return response.ok || response.status === 409;
+}
+
+/** A form that nobody signs goes as it is, with the small photo in the large one's place. */
+async function sendUnsigned(form) {
+  try {
+    const photo = await photoOf(form);
+    if (photo) {
+      const chosen = new DataTransfer();
+      chosen.items.add(photo);
+      form.elements.photo.files = chosen.files;
+    }
+    form.submit();
+  } catch {
+    show(form, "photo");
+  }
+}
+
 async function answer(panel) {
   const terms = panel.dataset;
   const [order, round] = [fromHex(terms.name, 32), BigInt(terms.round ?? 0)];
@@ -74,9 +105,9 @@ async function prepareForm(form) {
   const hasKey = form.dataset.public !== undefined && (await holds(form.dataset.public).catch(() => false));
   for (const line of form.querySelectorAll(":scope > [data-for]")) line.hidden = (line.dataset.for === "signs") !== hasKey;
   form.dataset.ready = hasKey ? "signs" : "unsigned";
-  if (!hasKey) return;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (!hasKey) return sendUnsigned(form);
     const [place, says] = [plain(form.elements.place.value), plain(form.elements.says.value)];
     if (!says) return show(form, "empty");
     const button = form.querySelector("button");
@@ -84,16 +115,28 @@ async function prepareForm(form) {
     const at = Math.floor(Number(form.dataset.nonce) / 1000);
     const device = form.elements.device.value;
     const detail = new TextDecoder().decode(encodeDetail({ at, device, kind: "report", place, salt: salt(), says }));
-    try {
-      const { isTaken, answer: told } = await report(form.dataset, detail, device);
-      if (isTaken) return location.assign(`/repairs/${told.name}`);
-      show(form, "refused", told.remedy ?? "");
-    } catch {
-      show(form, "offline");
-    }
+    const photo = await photoOf(form).catch(() => undefined);
+    if (photo === undefined) show(form, "photo");
+    else if (await sendSigned(form, { detail, device, photo })) return undefined;
     button.disabled = false;
     return undefined;
   });
+}
+
+/** Words, signature and photo; whether all are there, and the page goes on. */
+async function sendSigned(form, { detail, device, photo }) {
+  try {
+    const { isTaken, answer: told } = await report(form.dataset, detail, device);
+    if (!isTaken) show(form, "refused", told.remedy ?? "");
+    else {
+      if (await addPhoto(told.name, photo)) location.assign(`/repairs/${told.name}`);
+      else show(form, "unshown"); // pressed again it would be a second report
+      return true;
+    }
+  } catch {
+    show(form, "offline");
+  }
+  return false;
 }
 
 async function prepareAct(panel) {

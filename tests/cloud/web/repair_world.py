@@ -1,11 +1,13 @@
 """What the world's household reported, and what became of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from cloud.identity.roles import Role
+from cloud.visits.pictures import PictureRefused
+from cloud.visits.redrawn import redrawn
 from cloud.web.answers import Person, Title
 from cloud.web.device_answers import FirmStanding, Oversight, TrappedPeople, Work
 from cloud.web.repair_answers import Repair, RepairAnswer, RepairForm, RepairPlace, RepairReason, SigningTerms
@@ -59,6 +61,8 @@ class RepairWorld:
     kept: Sequence[Repair] = (REPAIR, DONE, TOLD)
     handed_in: tuple[dict[str, Any], ...] = ()
     repair_terms: SigningTerms | None = None
+    repair_pictures: Mapping[str, bytes] = {}
+    uploaded: tuple[bytes, ...] = ()  # as they came
 
     def _terms(self, viewer: Person) -> SigningTerms | None:
         return self.repair_terms if viewer.role is Role.OWNER else None
@@ -73,7 +77,8 @@ class RepairWorld:
         return RepairForm(door=door, flat=FLAT_TITLE, places=places, terms=self._terms(viewer))
 
     async def repairs(self, viewer: Person) -> Sequence[Repair]:
-        return [replace(one, terms=self._terms(viewer)) for one in self.kept] if "b07-0501" in viewer.units else []
+        kept = [replace(one, has_photo=one.name in self.repair_pictures) for one in self.kept]
+        return [replace(one, terms=self._terms(viewer)) for one in kept] if "b07-0501" in viewer.units else []
 
     async def repair(self, viewer: Person, name: bytes) -> Repair | None:
         return next((one for one in await self.repairs(viewer) if one.name == name.hex()), None)
@@ -93,6 +98,20 @@ class RepairWorld:
     async def answer_repair(self, viewer: Person, name: bytes, detail: bytes | None, act: bytes) -> RepairAnswer:
         self.handed_in += ({"name": name.hex(), "detail": detail, "act": act},)
         return RepairAnswer(status=202, code="sent", name=name.hex())
+
+    async def add_repair_photo(self, viewer: Person, name: bytes, octets: bytes) -> RepairAnswer:
+        if await self.repair(viewer, name) is None:
+            return RepairAnswer(status=404, code="not_found")
+        self.uploaded += (octets,)
+        try:
+            kept = redrawn(octets)
+        except PictureRefused as refusal:
+            return RepairAnswer(status=422, code="bad_picture", remedy=str(refusal))
+        self.repair_pictures = {**self.repair_pictures, name.hex(): kept}
+        return RepairAnswer(status=201, code="kept", name=name.hex())
+
+    async def repair_photo(self, viewer: Person, name: bytes) -> bytes | None:
+        return self.repair_pictures.get(name.hex()) if await self.repair(viewer, name) is not None else None
 
     async def oversight(self, viewer: Person) -> Oversight | None:
         work = await self.work(viewer)

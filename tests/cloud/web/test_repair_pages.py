@@ -3,9 +3,11 @@
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cloud.chain.directory import abi_of
@@ -15,6 +17,7 @@ from contracts.act_file import Act, parse_act
 from contracts.detail import detail_digest
 from contracts.person import Purpose, key_id_of, person_digest
 from contracts.repair import parse_reason, parse_report
+from tests.cloud.photographs import scene
 from tests.cloud.web.conftest import SignIn
 from tests.cloud.web.reader import Reader
 from tests.cloud.web.repair_world import DONE, LIFT_DEVICE, ORDERS, REPAIR, TOLD, terms_of
@@ -23,6 +26,18 @@ from tests.cloud.web.test_browser import ARGUMENTS
 from tests.cloud.web.test_device_pages import AXE
 from tests.cloud.web.test_pages import text_of
 from tests.cloud.web.world import COMMITTEE, CREW, DOOR, MANAGER, NEIGHBOUR, OWNER, OWNER_KEY, OWNER_SEED, World
+
+
+def placed_picture(side: int = 2000) -> bytes:
+    """A camera's photo that says where it was taken."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (30.0, 16.0, 12.0)})
+    exif[0x8825] = exif.get_ifd(0x8825)
+    exif[0x010E] = "GPS-MARK"
+    kept = BytesIO()
+    scene(1, side=side).save(kept, "JPEG", exif=exif)
+    return kept.getvalue()
+
 
 EN, ZH = {"accept-language": "en"}, {"accept-language": "zh-CN"}
 
@@ -60,6 +75,49 @@ def test_a_form_without_a_key_goes_to_the_property_office(world: World, sign_in:
     evil = {"origin": "http://evil.example"}
     assert client.post("/repairs", data=sent, headers=evil).status_code == 403
     assert len(world.handed_in) == 1
+
+
+def test_a_form_without_scripts_brings_a_photo_that_is_drawn_anew(world: World, sign_in: SignIn) -> None:
+    client = sign_in(OWNER)
+    sent = {"door": DOOR, "device": LIFT_DEVICE.hex(), "place": "car", "says": "门关不上"}
+    placed = placed_picture()
+    assert b"GPS-MARK" in placed
+    answer = client.post("/repairs", data=sent, files={"photo": ("IMG_1.jpg", placed, "image/jpeg")}, headers=EN)
+    assert answer.status_code == 200 and world.handed_in == (sent,)
+    assert f'src="/repairs/{TOLD.name}/photo"' in answer.text
+    shown = client.get(f"/repairs/{TOLD.name}/photo")
+    assert (shown.headers["content-type"], shown.headers["cache-control"]) == ("image/jpeg", "no-store")
+    assert b"GPS-MARK" not in shown.content
+    with Image.open(BytesIO(shown.content)) as picture:
+        assert max(picture.size) == 1600 and not picture.getexif()
+    assert sign_in(NEIGHBOUR).get(f"/repairs/{TOLD.name}/photo").status_code == 404
+    assert sign_in(NEIGHBOUR).post(f"/repairs/{TOLD.name}/photo", content=placed).status_code == 404
+    assert sign_in(COMMITTEE).get(f"/repairs/{TOLD.name}/photo").status_code == 404
+
+
+@pytest.mark.parametrize("language", [EN, ZH], ids=["en", "zh"])
+def test_what_is_no_photo_is_told_beside_words_that_are_kept(
+    world: World, sign_in: SignIn, language: dict[str, str]
+) -> None:
+    sent = {"door": DOOR, "device": "", "place": "", "says": "dark"}
+    answer = sign_in(OWNER).post("/repairs", data=sent, files={"photo": ("a.jpg", b"<svg/>")}, headers=language)
+    assert answer.status_code == 422 and len(world.handed_in) == 1
+    assert ("The photo cannot be read" if language is EN else "照片读不了") in answer.text
+    raw = sign_in(OWNER).post(f"/repairs/{TOLD.name}/photo", content=b"GIF89a", headers=language)
+    assert (raw.status_code, raw.json()["code"]) == (422, "bad_picture")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"--x--\r\n", b"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n--x--\r\n",
+     b'--x\r\nContent-Disposition: form-data; name="says"\r\n\r\nhalf of it',
+     b'--x\r\nContent-Disposition: form-data; name="says"\r\n\r\n' + b"a" * 5000 + b"\r\n--x--\r\n",
+     b'--x\r\nContent-Disposition: form-data; name="says"\r\n\r\na\r\n' * 20 + b"--x--\r\n"],
+)  # fmt: skip
+def test_a_form_that_is_not_whole_or_too_much_is_refused(world: World, sign_in: SignIn, body: bytes) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=x", **EN}
+    assert sign_in(OWNER).post("/repairs", content=body, headers=headers).status_code in (404, 422)
+    assert world.handed_in == ()
 
 
 @pytest.mark.parametrize(
@@ -125,6 +183,10 @@ def owner(world: World, browser: Browser) -> Iterator[Page]:
         assert said == []
 
 
+def choose_photo(page: Page, octets: bytes) -> None:
+    page.set_input_files("[name=photo]", {"name": "IMG_1.jpg", "mimeType": "image/jpeg", "buffer": octets})
+
+
 def signed(act: bytes, purpose: Purpose, *body: object) -> Act:
     """The act, if the flat's key signed exactly this for WorkOrders."""
     found = parse_act(act, abi_of)
@@ -146,6 +208,11 @@ def test_an_owner_signs_exactly_the_words_of_the_form(world: World, owner: Page)
     owner.wait_for_selector("form.repair[data-ready=signs]")
     owner.fill("[name=place]", " 轿厢 ")
     owner.fill("[name=says]", "门开两次，\n然后才走 👨‍👩‍👧")
+    choose_photo(owner, b"no photo at all")
+    owner.click("form.repair button")
+    owner.wait_for_selector("form.repair[data-outcome=photo]")
+    assert not world.handed_in, "nothing is sent before the photo can be read"
+    choose_photo(owner, placed_picture())
     owner.click("form.repair button")
     owner.wait_for_url(f"**/repairs/{REPAIR.name}")
     (handed,) = world.handed_in
@@ -153,6 +220,24 @@ def test_an_owner_signs_exactly_the_words_of_the_form(world: World, owner: Page)
     assert (report.device, report.place, report.says) == (LIFT_DEVICE, "轿厢", "门开两次， 然后才走 👨‍👩‍👧")
     act = signed(handed["act"], Purpose.REPORT_WORK, LIFT_DEVICE, digest)
     assert act.function == "report" and act.arguments["report"] == digest and handed["door"] == DOOR
+    (sent,) = world.uploaded
+    with Image.open(BytesIO(sent)) as picture:
+        assert max(picture.size) == 1600 and not picture.getexif()
+    owner.wait_for_function("document.querySelector('img.photo').naturalWidth === 1600")
+
+
+def test_a_photo_is_small_and_without_its_place_before_it_leaves_the_browser(world: World, owner: Page) -> None:
+    """Also where nobody signs: the form goes as it is, with the small photo in the large one's place."""
+    world.repair_terms = None
+    owner.goto("/repairs")
+    owner.wait_for_selector("form.repair[data-ready=unsigned]")
+    owner.fill("[name=says]", "灯不亮")
+    choose_photo(owner, placed_picture())
+    owner.click("form.repair button")
+    owner.wait_for_url(f"**/repairs/{TOLD.name}")
+    (sent,) = world.uploaded
+    assert b"GPS-MARK" not in sent and len(sent) <= 512 * 1024
+    assert world.handed_in[0]["says"] == "灯不亮" and TOLD.name in world.repair_pictures
 
 
 def test_an_owner_confirms_reopens_and_signs_what_a_tenant_told(world: World, owner: Page) -> None:
