@@ -12,32 +12,28 @@ judged that the clock does not allow, so that waiting makes no old visit a fresh
 
 import asyncio
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.clock import Clock
-from contracts.detail import decode_detail, encode_detail
-from contracts.entry import SALT_BYTES, Kind, Series
-from contracts.errors import ContractsError, DetailError
-from contracts.quantities import DEVICE_ONLINE, VISIT, VISIT_VERDICT
+from contracts.detail import decode_detail
+from contracts.errors import ContractsError
+from contracts.quantities import DEVICE_ONLINE, VISIT
 from devices.visit_rules import CALIBRATION_FORMS, SWAP_FORMS, RuleForm, VisitRule
 from edge.calendar_days import LocalDays
 from edge.committer import Committer, Submission
 from edge.errors import VisitRefusedError
-from edge.log_store import EntryRow
 from edge.visits.calibration import Calibrations
 from edge.visits.calibration_rules import MeterHeard
 from edge.visits.finding import UNPROVEN, Finding
 from edge.visits.items import SILENT_MS, Track, Window, asked_by, cut_off, without
 from edge.visits.judge import Judgement, judge, window_of
+from edge.visits.rows import visit_rows
 from edge.visits.sightings import ACCESS_GRANTED, Sightings
 from edge.visits.swap import Swaps, swap_of
 from edge.visits.swap_rules import SwapSeen
@@ -56,7 +52,6 @@ DOUBTED_MAX = 100  # of them, so that no crew with a bad clock keeps the others 
 DOUBTED_SECONDS = 2 * 86_400.0
 _OWN_LEVEL_MAX = 2  # of a gateway that testifies for itself
 _REPAIR = 0  # VisitClass.REPAIR, whose module is loaded with the first visit
-_FACTS_KEPT = ("from_ms", "to_ms", "heard", "left_out", "taken_s", "work", "line", "presence")
 _LOOK_SECONDS = 10.0  # how often the log is looked through when nobody waits
 _WAITING_SECONDS = 0.25
 _NO_CONTRACT = "[maintenance] contract is not in this gateway's settings; name it there"
@@ -390,27 +385,3 @@ def _fits(rule: VisitRule, pack: "Pack | None", swap: SwapSeen | None) -> bool:
     if rule.form in CALIBRATION_FORMS:
         return swap is None if pack is None else rule.item in pack.shows
     return swap is not None or rule.form not in SWAP_FORMS
-
-
-def visit_rows(visit: "Visit", judgement: Judgement, at_ms: int) -> list[EntryRow]:
-    """The visit entry, and behind it the verdict that explains it."""
-    digest = visit.digest()
-    detail = _verdict_detail(digest, judgement)
-    seen = Series(Kind.VISIT, visit.device, VISIT)
-    verdict = Series(Kind.STATUS, visit.device, VISIT_VERDICT)
-    return [
-        (seen.encode(at_ms, judgement.level, digest, os.urandom(SALT_BYTES)), b""),
-        (verdict.encode(at_ms, judgement.level, sha256(detail).digest(), os.urandom(SALT_BYTES)), detail),
-    ]
-
-
-def _verdict_detail(digest: bytes, judgement: Judgement) -> bytes:
-    """The verdict, with as much of what it rests on as an entry holds: a long profile must not keep a visit out."""
-    salt = os.urandom(SALT_BYTES)
-    facts, verdict = judgement.facts, judgement.verdict
-    short = {name: facts[name] for name in _FACTS_KEPT if name in facts}
-    brief = {name: verdict[name] for name in ("presence", "key_class")}
-    for told, found in ((facts, verdict), (short, verdict)):
-        with suppress(DetailError):
-            return encode_detail({"visit": digest.hex(), "facts": told, "verdict": found}, salt=salt)
-    return encode_detail({"visit": digest.hex(), "facts": short, "verdict": brief}, salt=salt)

@@ -19,11 +19,11 @@ from devices.profile import SHIPPED, load_profile
 from edge.log_store import Group, LogStore
 from edge.presence import DisplaySecrets, Nonces, PresenceDesk
 from edge.presence.store import PresenceStore
-from edge.visits.desk import visit_rows
 from edge.visits.doors import CrewCards
 from edge.visits.finding import UNPROVEN, Finding, PresenceFinding
 from edge.visits.items import Track, asked_by, find
 from edge.visits.judge import Judgement, judge, window_of
+from edge.visits.rows import visit_rows
 from edge.visits.sightings import ACCESS_GRANTED, DISPLAY_SLOT, EVERY_MS, Sightings, kept_for
 from tests.bundles import ANNEX_A, bundle_of, filled
 from tests.visits import ALIASES, LIFT, MECHANIC, OTHER, visit_of
