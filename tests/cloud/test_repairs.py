@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from cloud.identity.audit import Act
 from cloud.identity.people import Grant
 from cloud.identity.roles import Role
 from cloud.maintenance.notes import WORDS_MS, forget_notes
+from cloud.maintenance.view import MaintenanceView
 from cloud.questions import StoreQuestions
 from cloud.retention.command import run_erase
 from cloud.store import tables
@@ -25,9 +27,10 @@ from cloud.web.answers import Person, Title
 from contracts.detail import encode_detail
 from contracts.entry import device_id
 from contracts.repair import RepairError, Report, parse_report
-from contracts.work_order import NO_DEVICE
+from contracts.work_order import NO_DEVICE, Order, State
 from tests.cloud.house import House, directory, house, urn_of
 from tests.cloud.photographs import jpeg, scene
+from tests.cloud.test_crew_work import two_firms
 
 Run = Callable[[Any], Any]
 NOBODY = Title(zh="", en="")
@@ -126,6 +129,38 @@ def test_a_reports_photo_lies_sealed_and_is_seen_by_whom_it_concerns(run: Run, t
     run(scenario())
 
 
+def test_the_firm_of_an_order_sees_its_photo_and_no_other_firm_does(run: Run, tmp_path: Path) -> None:
+    """Once the report is an order; before, it is the property office's alone."""
+    lift = device_id("urn:minglou:cuiyuan:b07:lift:A")
+
+    async def scenario() -> None:
+        async with house(tmp_path) as site:
+            (tmp_path / "directory.json").write_text(json.dumps(two_firms()))
+            view = MaintenanceView()
+            chain = cast(Any, SimpleNamespace(maintenance=view, view=None))
+            ask = StoreQuestions(replace(site.cloud, chain=chain))
+            told = await ask.tell_repair(OWNER, "b07-0501", lift.hex(), "", "it stops between floors")
+            name = bytes.fromhex(told.name)
+            assert (await ask.add_repair_photo(OWNER, name, jpeg(scene(1, side=64)))).status == 201
+            own, other = [
+                Person(key=firm, role=Role.FIRM, title=NOBODY, grant=replace(GRANT, role=Role.FIRM, firm=firm))
+                for firm in ("A", "B")
+            ]
+            assert await ask.repair_photo(own, name) is None
+            view.book.orders[name] = Order(
+                state=State.ACCEPTED, reported_at=site.clock.at_ms // 1000, source=bytes(32), firm=1
+            )
+            view.reports[name] = (lift, "0x" + "ab" * 32)
+            assert await ask.repair_photo(own, name) is not None
+            assert await ask.repair_photo(other, name) is None
+            order = await ask.order(own, name)
+            assert order is not None and order.photo == f"/repairs/{told.name}/photo"
+            committee = await ask.order(OFFICERS[Role.COMMITTEE], name)
+            assert committee is not None and committee.photo == ""
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("way", ["kept long enough", "the household is erased"])
 def test_a_reports_photo_goes_with_its_words(run: Run, tmp_path: Path, way: str) -> None:
     async def scenario() -> None:
@@ -142,7 +177,12 @@ def test_a_reports_photo_goes_with_its_words(run: Run, tmp_path: Path, way: str)
             if way == "kept long enough":
                 await forget_notes(store, site.clock.at_ms + WORDS_MS + 1)
             else:
-                assert await run_erase(site.cloud.settings, entry=None, unit="b07-0501", reason="asked", say=str) == 0
+                assert (
+                    await run_erase(
+                        site.cloud.settings, entry=None, unit="b07-0501", reason="asked", say=lambda _line: None
+                    )
+                    == 0
+                )
             if way == "kept long enough":
                 await site.cloud.repair_photos.sweep()
             assert not site.cloud.repair_photos.has(own)
