@@ -16,6 +16,7 @@ from tests.processes import wait_until
 SMALL = ViewportSize(width=360, height=740)
 PIN = "246813"
 READY = "html[data-ready=yes]"
+IS_SHOWN = "() => (({ ready, shown }) => ready === 'yes' && shown === location.hash)(document.documentElement.dataset)"
 AT_THE_BUILDING: Geolocation = {"latitude": 30.2712, "longitude": 120.1489, "accuracy": 20}
 PATIENCE_MS = 60_000
 
@@ -77,7 +78,7 @@ class CrewPhone:
     def open(self, hash_: str = "#/") -> None:
         """Open the app at one of its screens."""
         self.page.goto(f"{self.site.url}/crew{hash_}")
-        self.page.wait_for_selector(READY, state="attached")
+        self.page.wait_for_function(IS_SHOWN)  # another screen of an open app comes without a load
 
     def sign_in(self, number: int) -> None:
         """Sign in once with a link, and let the phone keep its work."""
