@@ -185,7 +185,8 @@ class Rescue:
             contract=CONTRACT,
         )  # fmt: skip
         self.view = site_view()
-        chain = SimpleNamespace(maintenance=self.view, view=None)
+        deployment = SimpleNamespace(bindings="0x" + "b1" * 20)
+        chain = SimpleNamespace(maintenance=self.view, view=None, deployment=deployment)
         settings = SimpleNamespace(clock=self.clock, public_url="https://x.example")
         self.cloud = cast(
             Cloud,

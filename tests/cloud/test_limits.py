@@ -37,7 +37,8 @@ def test_every_route_has_a_kind_and_the_dear_ones_are_told_apart(run: Run, tmp_p
                 assert rule is not None
                 kinds[load_of(method, rule)].add(path)
                 assert load_of(method, rule) is not Load.READS or method == "GET", path
-            assert kinds[Load.EXPORTS] == {"/v1/exports/{what}.{form}", "/v1/personal.zip"}
+            printed = "/bills/{door}/{period}/bill.pdf"
+            assert kinds[Load.EXPORTS] == {"/v1/exports/{what}.{form}", "/v1/personal.zip", printed}
             assert {path.split("/")[1] for path in kinds[Load.HASHES]} == {"log", "v1", "audit"}
             dear = [path for path in RULES if "evidence" in path[1] or path[1].endswith("bill.json")]
             assert all(path in kinds[Load.COSTLY] for _, path in dear) and len(dear) == 4

@@ -12,6 +12,7 @@ import pytest
 
 from cloud.directory import DirectoryFile
 from cloud.identity.roles import Role
+from cloud.maintenance.repair_photos import RepairPhotos
 from cloud.questions import StoreQuestions
 from cloud.service import Cloud
 from cloud.web.answers import Person, Title
@@ -53,9 +54,11 @@ async def with_flat(upkeep: Upkeep, folder: Path) -> StoreQuestions:
         maintenance=upkeep.view, view=upkeep.chain.view, deployment=upkeep.site.deployment, upkeep=upkeep.chain.upkeep
     )
     settings = SimpleNamespace(clock=upkeep.clock)
+    store = upkeep.chain.bench.store
     cloud = SimpleNamespace(
-        store=upkeep.chain.bench.store, directory=DirectoryFile(place), chain=chain, settings=settings
-    )
+        store=store, directory=DirectoryFile(place), chain=chain, settings=settings,
+        repair_photos=RepairPhotos(store=store, folder=folder / "photos"),
+    )  # fmt: skip
     return StoreQuestions(cast(Cloud, cloud))
 
 
