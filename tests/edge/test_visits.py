@@ -194,6 +194,11 @@ def judged(cloud: CloudStub, visit: Visit) -> list[int]:
     return [at for at, one in enumerate(entries) if one.kind is Kind.VISIT and one.detail_digest == visit.digest()]
 
 
+def is_all_uploaded(site: Site) -> bool:
+    told = site.status()
+    return bool(told["uploaded"] == told["entries"])
+
+
 def wait_for_verdict(cloud: CloudStub, visit: Visit) -> tuple[int, dict[str, Any]]:
     """The level of a visit that is judged once, and its verdict, which stands right behind it."""
     wait_until(lambda: bool(judged(cloud, visit)), seconds=10, what="the visit's entry")
@@ -347,6 +352,8 @@ def test_a_new_epoch_remembers_what_was_judged_and_judges_what_was_not(site: Sit
         with site.running():
             publish(site, start_ms, is_visited=True)
             assert wait_for_verdict(cloud, done.visit)[0] == 3
+            # What the cloud has and this log does not know it has would be judged again in the next one.
+            wait_until(lambda: is_all_uploaded(site), seconds=10, what="a log that knows what the cloud has")
         log = sqlite3.connect(site.data_dir / "e0.sqlite3")
         start, entries = log.execute("SELECT start, entries FROM block ORDER BY start DESC").fetchone()
         log.execute("UPDATE block SET entries = ? WHERE start = ?", (bytes(len(entries)), start))
